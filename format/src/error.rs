@@ -1,0 +1,124 @@
+//! What can be wrong with the bytes of an index.
+
+use core::fmt;
+
+/// A numbered obligation of `spec.md` section 9: `R1`-`R23` for readers, `V1`-`V9` for verifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A reader obligation.
+    R(u8),
+    /// A verifier obligation.
+    V(u8),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::R(number) => write!(f, "R{number}"),
+            Rule::V(number) => write!(f, "V{number}"),
+        }
+    }
+}
+
+/// Why bytes are not an index that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// R1: there is not even a header.
+    #[error(
+        "only {len} bytes long, an index has at least 4096: the file was cut off, or is no index; copy or build it again"
+    )]
+    TooShort {
+        /// Length of the file in bytes.
+        len: u64,
+    },
+    /// R2: the first eight bytes are others.
+    #[error(
+        "no hashlith index: the first eight bytes are not its mark; a build that was broken off leaves such a file"
+    )]
+    Magic,
+    /// R3: written by a later (or no) version.
+    #[error("format version {found}, this program reads version 1: use a newer hashlith")]
+    Version {
+        /// The version that the header names.
+        found: u32,
+    },
+    /// R5: the file uses something that this version does not know.
+    #[error("needs features {bits:#x} that this program does not know: use a newer hashlith")]
+    Feature {
+        /// The unknown bits of the required features.
+        bits: u64,
+    },
+    /// R7: cut off or extended.
+    #[error(
+        "the header says {expected} bytes, the file has {found}: it was cut off or appended to; copy or build it again"
+    )]
+    Length {
+        /// The length that the header names, in bytes.
+        expected: u64,
+        /// The length of the file in bytes.
+        found: u64,
+    },
+    /// R9: the file is one part of a set.
+    #[error("part {part} of a set of {parts} files: this program reads whole files only")]
+    Part {
+        /// Number of this part, from 0.
+        part: u32,
+        /// How many parts the set has.
+        parts: u32,
+    },
+    /// R10, R11: an id that this version does not know.
+    #[error("unknown {what} {found} at byte {offset}: use a newer hashlith")]
+    Unknown {
+        /// What the id stands for.
+        what: &'static str,
+        /// Where it stands, in bytes from the beginning of the file.
+        offset: u64,
+        /// The id.
+        found: u8,
+    },
+    /// Any other broken rule: the file is damaged.
+    #[error("corrupt at byte {offset}: {what} ({rule}); restore the file from a copy or build it again")]
+    Corrupt {
+        /// The rule that is broken.
+        rule: Rule,
+        /// Where, in bytes from the beginning of the file.
+        offset: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) const fn reader(number: u8, offset: u64, what: &'static str) -> Self {
+        Error::Corrupt { rule: Rule::R(number), offset, what }
+    }
+
+    /// The broken obligation of `spec.md` section 9.
+    pub fn rule(&self) -> Rule {
+        match *self {
+            Error::TooShort { .. } => Rule::R(1),
+            Error::Magic => Rule::R(2),
+            Error::Version { .. } => Rule::R(3),
+            Error::Feature { .. } => Rule::R(5),
+            Error::Length { .. } => Rule::R(7),
+            Error::Part { .. } => Rule::R(9),
+            Error::Unknown { offset: 72, .. } => Rule::R(10),
+            Error::Unknown { .. } => Rule::R(11),
+            Error::Corrupt { rule, .. } => rule,
+        }
+    }
+
+    /// Where the fault is, in bytes from the beginning of the file.
+    pub fn offset(&self) -> u64 {
+        match *self {
+            Error::TooShort { len } => len,
+            Error::Magic => 0,
+            Error::Version { .. } => 8,
+            Error::Feature { .. } => 16,
+            Error::Length { .. } => 32,
+            Error::Part { .. } => 64,
+            Error::Unknown { offset, .. } | Error::Corrupt { offset, .. } => offset,
+        }
+    }
+}

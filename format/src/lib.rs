@@ -1,0 +1,49 @@
+//! What the bytes of a hashlith index are: `spec.md`, as code.
+//!
+//! This crate knows the header, the directory, the hot data of a block, the records and the checksums, both writing
+//! and reading, and nothing about files, memory maps or threads. The builder, the reader and the checker stand on
+//! it. Every number it takes from a file is checked before it is used; nothing here panics on any bytes.
+//!
+//! Section numbers in the comments are those of `spec.md`.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod block;
+pub mod checksum;
+pub mod directory;
+mod error;
+pub mod hash;
+pub mod header;
+pub mod record;
+
+pub use block::{BlockView, Geometry};
+pub use directory::{Directory, Entry, Layout};
+pub use error::{Error, Rule};
+pub use hash::KeyHash;
+pub use header::{HashId, Header, KeyType, Sections, Span, ValueType};
+
+/// The first bytes of every index (section 3).
+pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";
+/// The version of the format that this crate reads and writes.
+pub const VERSION: u32 = 1;
+/// Length of the header, and the alignment of sections, in bytes.
+pub const PAGE: u64 = 4096;
+/// Alignment, in bytes, of a hot section of at least this length.
+pub const HUGE_PAGE: u64 = 2 << 20;
+/// How many bytes one sum covers (section 8).
+pub const CHUNK: u64 = 65_536;
+/// Most keys in a file (section 11).
+pub const MAX_KEYS: u64 = 1 << 48;
+/// Most keys in a block (section 11).
+pub const MAX_BLOCK_KEYS: u64 = 1 << 31;
+/// The records of a block take fewer bytes than this (section 11).
+pub const MAX_BLOCK_POOL: u64 = 1 << 48;
+/// Most bits in a slot entry, so that one 8-byte read holds it (section 6).
+pub const MAX_ENTRY_BITS: u32 = 57;
+/// Most bytes of metadata (section 4).
+pub const MAX_METADATA: u64 = 1 << 20;
