@@ -1,1 +1,312 @@
-//! Placeholder.
+//! Builds hashlith indexes in bounded memory.
+//!
+//! Records go in through [`Builder::add`] or, from many threads at once, through [`Feeder`]s. They are hashed and
+//! routed by the top bits of their hash to partitions, which are kept in memory as far as the limit allows and else
+//! in temporary files. [`Builder::finish`] turns the partitions into blocks on all threads, writes them in order to
+//! a file beside the final path, and renames it when it is complete and durable.
+//!
+//! The same records and options give the same bytes, whatever the order, the number of threads or the memory limit.
+//!
+//! ```
+//! use hashlith_builder::Builder;
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("colours.hlith");
+//! let mut builder = Builder::new().memory_limit(64 << 20);
+//! builder.add(b"sky", b"blue")?;
+//! builder.add(b"grass", b"green")?;
+//! let report = builder.finish(&path)?;
+//! assert_eq!(report.keys, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "the builder's numbers are its own: counts and lengths of what it holds in memory, on 64-bit machines"
+)]
+
+mod block;
+mod error;
+mod feeder;
+mod finish;
+mod jobs;
+mod pilots;
+mod progress;
+mod publish;
+mod spill;
+
+pub use error::{Error, Place};
+pub use feeder::Feeder;
+pub use finish::Report;
+pub use hashlith_format::{KeyType, ValueType};
+pub use progress::{Event, Phase, Progress};
+
+use feeder::Intake;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use spill::Spill;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock, atomic::AtomicU32, atomic::AtomicU64},
+};
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("hashlith-builder holds 64-bit lengths in usize");
+
+/// What happens when a key comes more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The build fails, and names the key and both places.
+    #[default]
+    Error,
+    /// The record that came first, by source and position, stays.
+    First,
+    /// The record that came last, by source and position, stays.
+    Last,
+}
+
+/// Most partitions.
+const MAX_PARTITIONS: usize = 1024;
+/// Fewest partitions.
+const MIN_PARTITIONS: usize = 16;
+/// Open files besides those of partitions: inputs, output, standard streams, libraries.
+const OTHER_FILES: u64 = 64;
+
+/// Collects options and records, and makes an index of them.
+pub struct Builder {
+    options: Options,
+    progress: Arc<Progress>,
+    intake: Option<Arc<Intake>>,
+    own_feeder: Option<Feeder>,
+}
+
+#[derive(Clone)]
+struct Options {
+    memory_limit: u64,
+    threads: usize,
+    temp_dir: Option<PathBuf>,
+    on_duplicate: OnDuplicate,
+    key_type: KeyType,
+    value_type: ValueType,
+    fingerprint_bits: u32,
+    seed: u64,
+    metadata: String,
+    expected_bytes: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A builder with 1 GiB of memory, all cores, byte-string keys and values, and duplicates as errors.
+    pub fn new() -> Self {
+        Builder {
+            options: Options {
+                memory_limit: 1 << 30,
+                threads: std::thread::available_parallelism().map_or(2, usize::from),
+                temp_dir: None,
+                on_duplicate: OnDuplicate::Error,
+                key_type: KeyType::Bytes,
+                value_type: ValueType::Bytes,
+                fingerprint_bits: 8,
+                seed: 0,
+                metadata: String::new(),
+                expected_bytes: 0,
+            },
+            progress: Arc::new(Progress::new()),
+            intake: None,
+            own_feeder: None,
+        }
+    }
+
+    /// How many bytes of memory the build may take, beyond the largest single record and the caller's own.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.options.memory_limit = bytes;
+        self
+    }
+
+    /// How many threads build blocks, and how many feeders the memory is laid out for.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.options.threads = threads.max(1);
+        self
+    }
+
+    /// Directory of temporary files; by default that of the output if [`Self::preflight`] is called, else the system's.
+    #[must_use]
+    pub fn temp_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.options.temp_dir = Some(dir.into());
+        self
+    }
+
+    /// What happens when a key comes more than once.
+    #[must_use]
+    pub fn on_duplicate(mut self, policy: OnDuplicate) -> Self {
+        self.options.on_duplicate = policy;
+        self
+    }
+
+    /// What keys are, for the header; the builder does not look.
+    #[must_use]
+    pub fn key_type(mut self, key_type: KeyType) -> Self {
+        self.options.key_type = key_type;
+        self
+    }
+
+    /// What values are, for the header; the builder does not look.
+    #[must_use]
+    pub fn value_type(mut self, value_type: ValueType) -> Self {
+        self.options.value_type = value_type;
+        self
+    }
+
+    /// Bits of a fingerprint, 1 to 16; 8 by default. An absent key costs a far read once in 2^bits times.
+    #[must_use]
+    pub fn fingerprint_bits(mut self, bits: u32) -> Self {
+        self.options.fingerprint_bits = bits;
+        self
+    }
+
+    /// Seed of the key hash, 0 by default. Another seed gives other bytes.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// A JSON object of the user's, kept in the file: at most 1 MiB. The builder does not parse it.
+    #[must_use]
+    pub fn metadata(mut self, json: impl Into<String>) -> Self {
+        self.options.metadata = json.into();
+        self
+    }
+
+    /// About how many bytes of keys and values will come, if that is known: then [`Self::preflight`] checks the free
+    /// disk space.
+    #[must_use]
+    pub fn expected_bytes(mut self, bytes: u64) -> Self {
+        self.options.expected_bytes = bytes;
+        self
+    }
+
+    /// Where the build is, and the switch that cancels it.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// The smallest memory limit, in bytes, that works with this many threads.
+    pub fn smallest_memory(threads: usize) -> u64 {
+        (16 << 20) + (16 << 20) * threads.max(1) as u64
+    }
+
+    /// Checks early what would make the build fail late: options, that a file can be made where the output will go,
+    /// that the disk has room for [`Self::expected_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`], [`Error::Options`], [`Error::Metadata`], [`Error::Io`], [`Error::DiskSpace`],
+    /// [`Error::OpenFiles`].
+    pub fn preflight(&mut self, output: &Path) -> Result<(), Error> {
+        drop(publish::NewFile::create(output)?);
+        let (dir, _) = publish::split(output)?;
+        let temp_dir = self.options.temp_dir.get_or_insert_with(|| dir.clone()).clone();
+        tempfile::tempfile_in(&temp_dir).map_err(Error::io("cannot create temporary files in", &temp_dir))?;
+        let expected = self.options.expected_bytes;
+        let spilled = expected.saturating_sub(self.options.memory_limit / 2);
+        // What is spilled is freed while the output grows, so on one disk the larger of the two is enough.
+        finish::check_space(&dir, expected)?;
+        finish::check_space(&temp_dir, spilled)?;
+        self.intake().map(drop)
+    }
+
+    /// Adds a record, in order. For more than one thread, see [`Self::feeder`].
+    ///
+    /// # Errors
+    /// As [`Feeder::add_from`], and on the first call as [`Self::feeder`].
+    pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        if self.own_feeder.is_none() {
+            self.own_feeder = Some(self.feeder()?);
+        }
+        self.own_feeder.as_mut().map_or(Ok(()), |feeder| feeder.add(key, value))
+    }
+
+    /// Another way in, to be used on a thread of its own. Options must not change after the first.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`], [`Error::Options`], [`Error::Metadata`], [`Error::OpenFiles`].
+    pub fn feeder(&mut self) -> Result<Feeder, Error> {
+        Ok(Feeder::new(self.intake()?))
+    }
+
+    fn intake(&mut self) -> Result<&Arc<Intake>, Error> {
+        if self.intake.is_none() {
+            self.options.check()?;
+            let partitions = self.options.partitions()?;
+            let temp_dir = self.options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+            let spill = Spill::new(partitions, self.options.memory_limit * 7 / 16, temp_dir);
+            self.intake = Some(Arc::new(Intake {
+                spill: RwLock::new(Some(spill)),
+                progress: self.progress.clone(),
+                seed: self.options.seed,
+                partitions,
+                records: AtomicU64::new(0),
+                bytes: AtomicU64::new(0),
+                sources: AtomicU32::new(0),
+                open: AtomicU32::new(0),
+            }));
+        }
+        self.intake.as_ref().ok_or(Error::Cancelled)
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), Error> {
+        let smallest = Builder::smallest_memory(self.threads);
+        if self.memory_limit < smallest {
+            return Err(Error::MemoryLimit { given: self.memory_limit, smallest, threads: self.threads });
+        }
+        if !(1..=16).contains(&self.fingerprint_bits) {
+            return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
+        }
+        if self.metadata.len() as u64 > hashlith_format::MAX_METADATA {
+            return Err(Error::Metadata { len: self.metadata.len() as u64 });
+        }
+        Ok(())
+    }
+
+    /// As many partitions as an eighth of the memory has chunks for every feeder, and as files may be open.
+    fn partitions(&self) -> Result<usize, Error> {
+        let chunks = self.memory_limit / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
+        let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
+        let limit = open_file_limit(wanted as u64 + OTHER_FILES);
+        let possible = previous_power_of_two(limit.saturating_sub(OTHER_FILES));
+        if possible < MIN_PARTITIONS {
+            return Err(Error::OpenFiles { limit, needed: MIN_PARTITIONS as u64 + OTHER_FILES });
+        }
+        Ok(wanted.min(possible))
+    }
+}
+
+fn previous_power_of_two(number: u64) -> usize {
+    number.checked_ilog2().map_or(0, |log| 1 << log)
+}
+
+/// How many files may be open; raises the soft limit as far as needed and allowed.
+fn open_file_limit(needed: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match current {
+        Some(soft) if soft < needed => {
+            let raised = maximum.map_or(needed, |hard| hard.min(needed));
+            match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
+                Ok(()) => raised,
+                Err(_) => soft,
+            }
+        }
+        Some(soft) => soft,
+        None => u64::MAX,
+    }
+}

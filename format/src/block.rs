@@ -222,37 +222,48 @@ fn line(slot: u32, pool_len: u64, keys: u32) -> u64 {
     }
 }
 
-/// Appends the hot data of a block, of at least one key, and returns its layout (with `seed_number` and `salt`).
-///
-/// `offsets` and `fingerprints` go by slot; `offsets` count from the beginning of the block's records, which take
-/// `pool_len` bytes. `remap` has an entry for each slot from `n` up, `pilots` one for each bucket.
-/// `None` if an entry would need more than 57 bits.
-pub fn write_hot(
-    hot: &mut Vec<u8>,
-    (seed_number, salt): (u8, u8),
-    pool_len: u64,
-    offsets: &[u64],
-    fingerprints: &[u16],
-    fingerprint_bits: u32,
-    remap: &[u32],
-    pilots: &[u8],
-) -> Option<Layout> {
-    let keys = u32::try_from(offsets.len()).ok()?;
-    let lines = || (0u32..).zip(offsets).map(|(slot, &offset)| (line(slot, pool_len, keys), offset));
-    let bias = lines().map(|(line, offset)| line.saturating_sub(offset)).max().unwrap_or(0);
-    let delta = |(line, offset): (u64, u64)| offset.wrapping_add(bias).wrapping_sub(line);
-    let width = lines().map(|pair| bits_of(delta(pair))).max().unwrap_or(0);
-    let entry_bits = width.checked_add(fingerprint_bits).filter(|&bits| bits <= MAX_ENTRY_BITS)?;
+/// The hot data of a block of at least one key, before it is packed.
+pub struct HotData<'a> {
+    /// Bytes of the block's records.
+    pub pool_len: u64,
+    /// For each slot where its record begins, from the beginning of the block's records.
+    pub offsets: &'a [u64],
+    /// For each slot its fingerprint.
+    pub fingerprints: &'a [u16],
+    /// Bits of a fingerprint.
+    pub fingerprint_bits: u32,
+    /// For each slot from `n` up the slot that it stands for.
+    pub remap: &'a [u32],
+    /// For each bucket its pilot.
+    pub pilots: &'a [u8],
+    /// Which of the ten seeds.
+    pub seed_number: u8,
+    /// The block's salt.
+    pub salt: u8,
+}
 
-    let mut bits = BitWriter { out: hot, pending: 0, filled: 0 };
-    for (pair, &fingerprint) in lines().zip(fingerprints) {
-        let delta = delta(pair).checked_shl(fingerprint_bits).unwrap_or(0);
-        bits.push(delta | u64::from(fingerprint), entry_bits);
+impl HotData<'_> {
+    /// Appends the packed bytes, and returns the layout that reads them. `None` if an entry would need more than 57
+    /// bits, which takes records of 2^48 bytes.
+    pub fn write(&self, hot: &mut Vec<u8>) -> Option<Layout> {
+        let keys = u32::try_from(self.offsets.len()).ok()?;
+        let lines =
+            || (0u32..).zip(self.offsets).map(|(slot, &offset)| (line(slot, self.pool_len, keys), offset));
+        let bias = lines().map(|(line, offset)| line.saturating_sub(offset)).max().unwrap_or(0);
+        let delta = |(line, offset): (u64, u64)| offset.wrapping_add(bias).wrapping_sub(line);
+        let width = lines().map(|pair| bits_of(delta(pair))).max().unwrap_or(0);
+        let entry_bits = width.checked_add(self.fingerprint_bits).filter(|&bits| bits <= MAX_ENTRY_BITS)?;
+
+        let mut bits = BitWriter { out: hot, pending: 0, filled: 0 };
+        for (pair, &fingerprint) in lines().zip(self.fingerprints) {
+            let delta = delta(pair).checked_shl(self.fingerprint_bits).unwrap_or(0);
+            bits.push(delta | u64::from(fingerprint), entry_bits);
+        }
+        bits.finish();
+        self.remap.iter().for_each(|slot| hot.extend_from_slice(&slot.to_le_bytes()));
+        hot.extend_from_slice(self.pilots);
+        Some(Layout { bias, width, seed_number: self.seed_number, salt: self.salt })
     }
-    bits.finish();
-    remap.iter().for_each(|slot| hot.extend_from_slice(&slot.to_le_bytes()));
-    hot.extend_from_slice(pilots);
-    Some(Layout { bias, width, seed_number, salt })
 }
 
 fn bits_of(number: u64) -> u32 {

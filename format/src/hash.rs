@@ -41,7 +41,7 @@ impl KeyHash {
 
 /// Upper 64 bits of the 128-bit product.
 #[inline]
-#[expect(clippy::cast_possible_truncation, clippy::arithmetic_side_effects, reason = "64 by 64 bits fit 128")]
+#[expect(clippy::arithmetic_side_effects, reason = "64 by 64 bits fit 128")]
 pub fn mulhi(a: u64, b: u64) -> u64 {
     ((u128::from(a) * u128::from(b)) >> 64) as u64
 }

@@ -1,0 +1,241 @@
+//! The second half of a build: blocks, sections, header, final name.
+
+use crate::{
+    Builder, Error, Phase, Progress,
+    block::{BlockOptions, Output},
+    jobs::{self, Partitions, Work},
+    publish::{self, NewFile},
+    spill::Spill,
+};
+use hashlith_format::{Entry, HashId, Header, Sections, checksum};
+use std::{
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{PoisonError, atomic::Ordering::Relaxed, mpsc},
+    thread,
+    time::Duration,
+};
+use tempfile::SpooledTempFile;
+
+/// Keys in a block, on average, at most (spec section 10; `benches/README.md` has the sweep).
+const BLOCK_KEYS: u64 = 4096;
+/// Bytes of records in a block, on average, at most.
+const BLOCK_LEN: u64 = 16 << 20;
+
+/// What a build has made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Records that were added.
+    pub records: u64,
+    /// Keys in the index.
+    pub keys: u64,
+    /// Records that were dropped because their key was there already.
+    pub duplicates: u64,
+    /// The header, with the lengths of all sections.
+    pub header: Header,
+    /// Bytes that went through temporary files.
+    pub spilled_bytes: u64,
+    /// How long each phase took.
+    pub phases: Vec<(Phase, Duration)>,
+}
+
+/// How many blocks a file gets for this many records and bytes of records: a power of two up to 1,024, a multiple of
+/// 1,024 above, so that blocks and partitions share their boundaries.
+pub(crate) fn block_count(records: u64, bytes: u64) -> u64 {
+    let blocks = records.div_ceil(BLOCK_KEYS).max(bytes.div_ceil(BLOCK_LEN)).max(1);
+    if blocks <= 1024 { blocks.next_power_of_two() } else { blocks.next_multiple_of(1024) }
+}
+
+/// Fails if the disk of `dir` has fewer than `needed` bytes free.
+pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<(), Error> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| Error::io("cannot look at", dir)(error.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < needed { Err(Error::DiskSpace { path: dir.into(), free, needed }) } else { Ok(()) }
+}
+
+impl Builder {
+    /// Builds the index and puts it at `path`, in place of what was there.
+    ///
+    /// # Errors
+    /// Any [`Error`]; then nothing has changed at `path`.
+    pub fn finish(mut self, path: impl AsRef<Path>) -> Result<Report, Error> {
+        let path = path.as_ref();
+        if let Some(feeder) = self.own_feeder.take() {
+            feeder.finish()?;
+        }
+        let intake = self.intake()?.clone();
+        if intake.open.load(Relaxed) > 0 {
+            return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
+        }
+        let spill = intake.spill.write().unwrap_or_else(PoisonError::into_inner).take();
+        let spill = spill.ok_or(Error::Cancelled)?;
+        let records = intake.records.load(Relaxed);
+        let bytes = intake.bytes.load(Relaxed);
+        let mut file = Assembly::create(path, &self, &spill)?;
+        let (dir, _) = publish::split(path)?;
+        // Spilled records are freed while the output grows.
+        check_space(&dir, bytes.saturating_sub(spill.written()))?;
+
+        let spilled_bytes = spill.written();
+        self.progress.enter(Phase::Build, records);
+        self.build_blocks(spill, block_count(records, bytes), &mut file)?;
+        let (keys, duplicates) = (file.next.first_id, file.duplicates);
+        let header = file.seal(&self.options, &self.progress)?;
+        self.progress.enter(Phase::Done, 0);
+        Ok(Report { records, keys, duplicates, header, spilled_bytes, phases: self.progress.phases() })
+    }
+
+    fn build_blocks(&self, spill: Spill, blocks: u64, file: &mut Assembly) -> Result<(), Error> {
+        let options = BlockOptions {
+            seed: self.options.seed,
+            fingerprint_bits: self.options.fingerprint_bits,
+            on_duplicate: self.options.on_duplicate,
+        };
+        let spill_dir = spill.dir().to_path_buf();
+        let partitions = spill.into_partitions();
+        let sizes: Vec<_> = partitions.iter().map(|one| (one.records, one.bytes)).collect();
+        let threads = self.options.threads;
+        // Every thread has a job in hand, one output waits, one is being written.
+        let budget = self.options.memory_limit / 2 / (threads as u64 + 2);
+        let jobs = jobs::plan(&sizes, blocks, budget);
+        let work =
+            Work::new(&jobs, Partitions::new(partitions, &jobs), blocks, options, &spill_dir, &self.progress);
+        thread::scope(|scope| {
+            let (sender, outputs) = mpsc::sync_channel::<Output>(1);
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (work, sender) = (&work, sender.clone());
+                    scope.spawn(move || work.run(&sender))
+                })
+                .collect();
+            drop(sender);
+            let written = outputs.iter().try_for_each(|output| file.append(&output));
+            drop(outputs);
+            let mut results = workers.into_iter().map(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            // The error of the earliest place, should several threads have one.
+            let failed = results.by_ref().filter_map(Result::err).reduce(earlier);
+            failed.map_or(written, Err)
+        })
+    }
+}
+
+/// Of two errors the one to report: the duplicate that comes first, before anything else.
+fn earlier(a: Error, b: Error) -> Error {
+    match (&a, &b) {
+        (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,
+        (Error::Duplicate { .. }, _) => a,
+        (_, Error::Duplicate { .. }) => b,
+        _ => a,
+    }
+}
+
+/// The new file while its sections come together.
+struct Assembly {
+    file: NewFile,
+    /// The hot section: it lies behind the pool, whose length is not known before the last block.
+    hot: SpooledTempFile,
+    directory: Vec<u8>,
+    /// The entry of the next block.
+    next: Entry,
+    duplicates: u64,
+    temp_dir: PathBuf,
+}
+
+impl Assembly {
+    fn create(path: &Path, builder: &Builder, spill: &Spill) -> Result<Self, Error> {
+        let in_memory = (builder.options.memory_limit / 16) as usize;
+        Ok(Assembly {
+            file: NewFile::create(path)?,
+            hot: tempfile::spooled_tempfile_in(in_memory, spill.dir()),
+            directory: Vec::new(),
+            next: Entry::default(),
+            duplicates: 0,
+            temp_dir: spill.dir().into(),
+        })
+    }
+
+    fn append(&mut self, output: &Output) -> Result<(), Error> {
+        self.file.write(&output.pool)?;
+        self.hot
+            .write_all(&output.hot)
+            .map_err(Error::io("cannot write temporary data to", &self.temp_dir))?;
+        self.duplicates += output.duplicates;
+        for block in &output.blocks {
+            self.directory.extend_from_slice(&Entry { layout: block.layout, ..self.next }.to_bytes());
+            self.next.first_id += block.keys;
+            self.next.pool_start += block.pool_len;
+            self.next.hot_start += block.hot_len;
+        }
+        Ok(())
+    }
+
+    /// Writes everything behind the pool, then the header, and publishes the file.
+    fn seal(mut self, options: &crate::Options, progress: &Progress) -> Result<Header, Error> {
+        let blocks = self.directory.len() as u64 / hashlith_format::directory::ENTRY_LEN;
+        self.directory.extend_from_slice(&self.next.to_bytes());
+        let metadata = options.metadata.as_bytes();
+        let sections =
+            Sections::place(self.next.pool_start, self.next.hot_start, blocks, metadata.len() as u64);
+        let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
+        progress.enter(Phase::Seal, sections.sums.end() - sections.pool.end());
+
+        self.file.pad_to(sections.hot.offset)?;
+        let failed = |source| Error::Io {
+            action: "cannot read temporary data in",
+            path: self.temp_dir.clone(),
+            source,
+        };
+        self.hot.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            progress.check()?;
+            let len = self.hot.read(&mut buffer).map_err(failed)?;
+            if len == 0 {
+                break;
+            }
+            self.file.write(&buffer[..len])?;
+            progress.add(len as u64);
+        }
+        self.file.pad_to(sections.directory.offset)?;
+        self.file.write(&self.directory)?;
+        self.file.pad_to(sections.metadata.offset)?;
+        self.file.write(metadata)?;
+        self.file.pad_to(sections.sums.offset)?;
+        let sums_digest = self.file.write_sums()?;
+        progress.check()?;
+        let header = Header {
+            ignorable_features: 0,
+            keys: self.next.first_id,
+            blocks,
+            seed: options.seed,
+            hash: HashId::Xxh3,
+            key_type: options.key_type,
+            value_type: options.value_type,
+            fingerprint_bits: options.fingerprint_bits,
+            sections,
+            directory_digest: checksum::digest(&self.directory),
+            sums_digest,
+        };
+        self.file.publish(&header)?;
+        Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block_count;
+
+    #[test]
+    fn block_counts_follow_the_spec() {
+        assert_eq!(block_count(0, 0), 1);
+        assert_eq!(block_count(4096, 0), 1);
+        assert_eq!(block_count(4097, 0), 2);
+        assert_eq!(block_count(10_000_000, 0), 3 * 1024);
+        assert_eq!(block_count(3, 100 << 20), 8);
+        assert_eq!(block_count(1 << 40, 1 << 46), 1 << 28);
+    }
+}

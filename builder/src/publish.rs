@@ -1,0 +1,185 @@
+//! The new file, from its first byte to its final name (spec section 10).
+
+use crate::Error;
+use hashlith_format::{Header, PAGE, checksum::ChunkSums};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// A file beside the final path that becomes it, or vanishes.
+///
+/// It is locked while it is being written, so that a later build can tell the file of a killed build, which it
+/// removes, from that of a running one.
+pub(crate) struct NewFile {
+    file: File,
+    temp_path: PathBuf,
+    final_path: PathBuf,
+    sums: ChunkSums,
+    written: u64,
+    published: bool,
+}
+
+impl NewFile {
+    /// Creates the file, and removes what killed builds of the same final path have left.
+    pub fn create(final_path: &Path) -> Result<Self, Error> {
+        let (dir, name) = split(final_path)?;
+        remove_left_over(&dir, &name);
+        for attempt in 0..1000u32 {
+            let temp_path = dir.join(format!("{name}.{}-{attempt}.tmp", std::process::id()));
+            match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
+                Ok(file) => {
+                    // A file system without locks (some network ones) only loses the clearing of left-over files.
+                    let _ = file.try_lock();
+                    return Ok(NewFile {
+                        file,
+                        temp_path,
+                        final_path: final_path.into(),
+                        sums: ChunkSums::default(),
+                        written: PAGE,
+                        published: false,
+                    });
+                }
+            }
+        }
+        Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Appends bytes, which are covered by the sums.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.write_uncovered(bytes)?;
+        self.sums.update(bytes);
+        Ok(())
+    }
+
+    /// Appends zeros up to `offset`.
+    pub fn pad_to(&mut self, offset: u64) -> Result<(), Error> {
+        while self.written < offset {
+            let zeros = [0; PAGE as usize];
+            let len = (offset - self.written).min(PAGE) as usize;
+            self.write(&zeros[..len])?;
+        }
+        Ok(())
+    }
+
+    fn write_uncovered(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all_at(bytes, self.written).map_err(|source| self.failed("cannot write", source))?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends the sums, and returns their digest.
+    pub fn write_sums(&mut self) -> Result<u64, Error> {
+        let sums = std::mem::take(&mut self.sums).finish();
+        self.write_uncovered(&sums)?;
+        Ok(hashlith_format::checksum::digest(&sums))
+    }
+
+    /// Writes the header, makes everything durable, and puts the file at its final path.
+    pub fn publish(mut self, header: &Header) -> Result<(), Error> {
+        debug_assert_eq!(self.written, header.file_len());
+        self.file
+            .write_all_at(&header.to_bytes(), 0)
+            .map_err(|source| self.failed("cannot write", source))?;
+        self.file.sync_all().map_err(|source| self.failed("cannot make durable", source))?;
+        fs::rename(&self.temp_path, &self.final_path)
+            .map_err(Error::io("cannot rename to", &self.final_path))?;
+        self.published = true;
+        let (dir, _) = split(&self.final_path)?;
+        let synced = File::open(&dir).and_then(|dir| dir.sync_all());
+        synced.map_err(Error::io(
+            "the index is complete, but may not survive a power cut: cannot make durable",
+            dir,
+        ))
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> Error {
+        Error::Io { action, path: self.temp_path.clone(), source }
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Nothing can be done about a failure here; the next build tries again.
+            let _ = fs::remove_file(&self.temp_path);
+        }
+    }
+}
+
+/// The directory and the name of a final path.
+pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Error> {
+    let name = path.file_name().filter(|_| !path.is_dir());
+    let name =
+        name.ok_or(Error::Options { what: "the output must be the path of a file, not of a directory" })?;
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    Ok((dir, name.to_string_lossy().into_owned()))
+}
+
+/// Removes temporary files of this name that nobody holds a lock on.
+fn remove_left_over(dir: &Path, name: &str) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for path in entries
+        .filter(|entry| is_temp_name(&entry.file_name().to_string_lossy(), name))
+        .map(|entry| entry.path())
+    {
+        if let Ok(file) = OpenOptions::new().write(true).open(&path)
+            && !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// True for `NAME.PID-ATTEMPT.tmp`.
+fn is_temp_name(candidate: &str, name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    candidate
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp")?.split_once('-'))
+        .is_some_and(|(pid, attempt)| digits(pid) && digits(attempt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_left_overs() {
+        for name in ["a.hlith.12-0.tmp", "a.hlith.1-99.tmp"] {
+            assert!(is_temp_name(name, "a.hlith"), "{name}");
+        }
+        for name in [
+            "a.hlith.tmp",
+            "a.hlith",
+            "ba.hlith.1-0.tmp",
+            "a.hlith.x-0.tmp",
+            "a.hlith.1-.tmp",
+            "a.hlith.1-0.tmp2",
+        ] {
+            assert!(!is_temp_name(name, "a.hlith"), "{name}");
+        }
+    }
+
+    /// Promise 3: the file of a killed build goes, that of a running one stays.
+    #[test]
+    fn left_over_files_are_removed_and_running_ones_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.hlith");
+        let left = dir.path().join("x.hlith.1-0.tmp");
+        fs::write(&left, b"half").unwrap();
+        let running = NewFile::create(&path).unwrap();
+        assert!(!left.exists());
+        let second = NewFile::create(&path).unwrap();
+        assert!(running.temp_path.exists() && second.temp_path.exists());
+        drop((running, second));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
