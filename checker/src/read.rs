@@ -1,0 +1,140 @@
+//! Reading pieces of a file without mapping it.
+
+use crate::{Error, Progress};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::atomic::Ordering};
+
+/// A file, or bytes that stand for one, of which many threads read pieces.
+pub trait ReadAt: Sync {
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn len(&self) -> io::Result<u64>;
+
+    /// True if there are no bytes.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `buf` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// Those of the system, and `UnexpectedEof` if there are fewer bytes.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buf, offset)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn len(&self) -> io::Result<u64> {
+        Ok(<[u8]>::len(self) as u64)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let bytes = usize::try_from(offset).ok().and_then(|start| self.get(start..)?.get(..buf.len()));
+        buf.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> io::Result<u64> {
+        ReadAt::len(self.as_slice())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buf, offset)
+    }
+}
+
+/// The `N` bytes at `offset`.
+pub(crate) fn read_array<const N: usize, R: ReadAt + ?Sized>(
+    file: &R,
+    offset: u64,
+) -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    file.read_exact_at(&mut bytes, offset).map_err(|source| Error::Io { offset, source })?;
+    Ok(bytes)
+}
+
+/// The `len` bytes at `offset`, which must have been checked to lie within the file, in `bytes`.
+///
+/// A sparse file may be longer than the memory at no cost to its maker, so that the lack of memory is an error here.
+pub(crate) fn read_whole<R: ReadAt + ?Sized>(
+    file: &R,
+    offset: u64,
+    len: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let no_memory = Error::Memory { offset, bytes: len };
+    bytes.clear();
+    match usize::try_from(len) {
+        Ok(len) if bytes.try_reserve_exact(len).is_ok() => bytes.resize(len, 0),
+        _ => return Err(no_memory),
+    }
+    file.read_exact_at(bytes, offset).map_err(|source| Error::Io { offset, source })
+}
+
+/// Most bytes that a [`Window`] holds: enough that system calls cost little, few enough to stay in the L2 cache.
+pub(crate) const WINDOW: usize = 256 << 10;
+
+/// A piece of a file that slides forward with what is asked for.
+pub(crate) struct Window<'a, R: ?Sized> {
+    file: &'a R,
+    progress: &'a Progress,
+    bytes: Vec<u8>,
+    /// Where `bytes` begins in the file.
+    start: u64,
+    /// How many of `bytes` are from the file.
+    filled: usize,
+}
+
+impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
+    pub(crate) fn new(file: &'a R, progress: &'a Progress) -> Self {
+        Window { file, progress, bytes: Vec::new(), start: 0, filled: 0 }
+    }
+
+    /// The `len` bytes at `at`, at most [`WINDOW`]. Reads ahead up to byte `limit`, which is within the file and not
+    /// before the last byte asked for.
+    ///
+    /// # Errors
+    /// `Io`, and `Cancelled`: a check that is cancelled stops at the next read.
+    #[inline]
+    pub(crate) fn get(&mut self, at: u64, len: usize, limit: u64) -> Result<&[u8], Error> {
+        let mut from = at.wrapping_sub(self.start);
+        if from > self.filled as u64 || (self.filled as u64 - from) < len as u64 {
+            self.fill(at, limit)?;
+            from = 0;
+        }
+        let bytes = self.bytes.get(..self.filled).and_then(|bytes| bytes.get(from as usize..)?.get(..len));
+        bytes.ok_or_else(|| Error::Io { offset: at, source: io::ErrorKind::UnexpectedEof.into() })
+    }
+
+    #[cold]
+    fn fill(&mut self, at: u64, limit: u64) -> Result<(), Error> {
+        if self.progress.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        let len = usize::try_from(limit.saturating_sub(at)).unwrap_or(WINDOW).min(WINDOW);
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+        self.filled = 0;
+        if let Some(bytes) = self.bytes.get_mut(..len) {
+            self.file.read_exact_at(bytes, at).map_err(|source| Error::Io { offset: at, source })?;
+        }
+        (self.start, self.filled) = (at, len);
+        Ok(())
+    }
+}

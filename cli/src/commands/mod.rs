@@ -1,0 +1,65 @@
+//! One file for each subcommand: its arguments, and what it does.
+
+mod build;
+mod completions;
+mod dump;
+mod get;
+mod info;
+mod verify;
+
+use crate::failure::Failure;
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  failed: the message says what, where, and what to do
+  2  the command line makes no sense
+  3  get: a key is not in the index
+  4  the index is damaged, or no index
+  130, 143  stopped by SIGINT or SIGTERM, after cleaning up";
+
+const FIRST_STEPS: &str = "\
+From a folder of pickled dicts to answers:
+  hashlith build my-pickles/ -o my.hlith
+  hashlith get my.hlith somekey
+
+Exit codes:
+  0  fine
+  1  failed: the message says what, where, and what to do
+  2  the command line makes no sense
+  3  get: a key is not in the index
+  4  the index is damaged, or no index
+  130, 143  stopped by SIGINT or SIGTERM, after cleaning up";
+
+/// A static key-value index in one memory-mapped file, for a read-only dict that has outgrown memory
+#[derive(Parser)]
+#[command(name = "hashlith", version, after_help = FIRST_STEPS, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Args),
+    Get(get::Args),
+    Info(info::Args),
+    Verify(verify::Args),
+    Dump(dump::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Build(args) => args.run(),
+            Command::Get(args) => args.run(),
+            Command::Info(args) => args.run(),
+            Command::Verify(args) => args.run(),
+            Command::Dump(args) => args.run(),
+            Command::Completions(args) => args.run(),
+        }
+    }
+}

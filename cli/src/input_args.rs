@@ -1,0 +1,138 @@
+//! The options that say how input is to be read, the same for `build` and `verify --against`.
+
+use crate::failure::Failure;
+use clap::ValueEnum;
+use hashlith_inputs::{Column, Format, KeyKind, OnError, Options, Source, ValueKind};
+use std::path::{Path, PathBuf};
+
+/// A format, or the one that the file name tells.
+#[derive(Clone, Copy, ValueEnum)]
+enum InputFormat {
+    Auto,
+    Pickle,
+    Tsv,
+    Csv,
+    Jsonl,
+    Cdbmake,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Keys {
+    Text,
+    Bytes,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Values {
+    Text,
+    Bytes,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnErrorWord {
+    Stop,
+    Skip,
+}
+
+/// How to read input.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Input options")]
+pub struct InputArgs {
+    /// Format of the input; `auto` goes by the file name: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
+    /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    format: InputFormat,
+    /// What keys are: UTF-8 text, or any bytes
+    #[arg(long, value_enum)]
+    keys: Option<Keys>,
+    /// What values are: UTF-8 text, any bytes, or JSON
+    #[arg(long, value_enum)]
+    values: Option<Values>,
+    /// What to do with a row that cannot be a record
+    #[arg(long, value_enum)]
+    on_error: Option<OnErrorWord>,
+    /// Give up after more than N bad rows (means --on-error skip)
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+    /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
+    #[arg(long)]
+    escape: bool,
+    /// CSV: the key's column, a number from 1 or a name in the header [default: 1]
+    #[arg(long, value_name = "C")]
+    key_column: Option<Column>,
+    /// CSV: the value's column [default: 2]
+    #[arg(long, value_name = "C")]
+    value_column: Option<Column>,
+    /// CSV: the first row of each file is a header
+    #[arg(long)]
+    header: bool,
+    /// JSON lines: the key's field [default: key]
+    #[arg(long, value_name = "F")]
+    key_field: Option<String>,
+    /// JSON lines: the value's field [default: value]
+    #[arg(long, value_name = "F")]
+    value_field: Option<String>,
+}
+
+impl InputArgs {
+    /// The options for the library. `keys` and `values` are what they are when the command line does not say.
+    pub fn options(
+        &self,
+        keys: KeyKind,
+        values: ValueKind,
+        temp_dir: Option<&Path>,
+    ) -> Result<Options, Failure> {
+        if self.on_error == Some(OnErrorWord::Stop) && self.max_errors.is_some() {
+            return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
+        }
+        let skip = self.on_error == Some(OnErrorWord::Skip) || self.max_errors.is_some();
+        let mut options = Options::default();
+        options.format = match self.format {
+            InputFormat::Auto => None,
+            InputFormat::Pickle => Some(Format::Pickle),
+            InputFormat::Tsv => Some(Format::Tsv),
+            InputFormat::Csv => Some(Format::Csv),
+            InputFormat::Jsonl => Some(Format::Jsonl),
+            InputFormat::Cdbmake => Some(Format::Cdbmake),
+        };
+        options.keys = match self.keys {
+            Some(Keys::Text) => KeyKind::Text,
+            Some(Keys::Bytes) => KeyKind::Bytes,
+            None => keys,
+        };
+        options.values = match self.values {
+            Some(Values::Text) => ValueKind::Text,
+            Some(Values::Bytes) => ValueKind::Bytes,
+            Some(Values::Json) => ValueKind::Json,
+            None => values,
+        };
+        if skip {
+            options.on_error = OnError::Skip { max_errors: self.max_errors };
+        }
+        options.escape = self.escape;
+        options.header = self.header;
+        options.temp_dir = temp_dir.map(Path::to_owned);
+        if let Some(column) = &self.key_column {
+            options.key_column = column.clone();
+        }
+        if let Some(column) = &self.value_column {
+            options.value_column = column.clone();
+        }
+        if let Some(field) = &self.key_field {
+            options.key_field = field.clone();
+        }
+        if let Some(field) = &self.value_field {
+            options.value_field = field.clone();
+        }
+        Ok(options)
+    }
+}
+
+/// The sources that the paths on the command line stand for, with their formats; all of them can be opened.
+pub fn sources(paths: &[PathBuf], options: &Options) -> Result<(Vec<Source>, Vec<Format>), Failure> {
+    let told = |error: hashlith_inputs::Error| Failure::from_error(crate::failure::code::FAILED, "", &error);
+    let sources = hashlith_inputs::expand(paths).map_err(told)?;
+    let formats = hashlith_inputs::check_sources(&sources, options).map_err(told)?;
+    Ok((sources, formats))
+}

@@ -1,0 +1,35 @@
+//! SIGINT and SIGTERM ask a build to stop and clean up; a second one kills it.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Which signal came, if any.
+#[derive(Clone)]
+pub struct Signals {
+    number: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// From now on the first SIGINT, SIGTERM or SIGHUP is noted and the second ends the process.
+    pub fn catch() -> io::Result<Self> {
+        let number = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // In this order: the first signal finds `seen` false and sets it, the second one finds it true.
+            flag::register_conditional_default(signal, Arc::clone(&seen))?;
+            flag::register(signal, Arc::clone(&seen))?;
+            flag::register_usize(signal, Arc::clone(&number), signal.unsigned_abs() as usize)?;
+        }
+        // A file above RLIMIT_FSIZE shall be a write error (EFBIG) that is cleaned up after, not a dead process.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        Ok(Signals { number })
+    }
+
+    /// The signal that came.
+    pub fn came(&self) -> Option<i32> {
+        i32::try_from(self.number.load(Ordering::Relaxed)).ok().filter(|&number| number != 0)
+    }
+}

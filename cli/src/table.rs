@@ -1,0 +1,70 @@
+//! Tables with aligned columns for people.
+
+use std::io::{self, Write};
+
+/// Rows of cells. The first column is aligned to the left, the others as their table says.
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    right: bool,
+}
+
+impl Table {
+    /// Names and what there is to say about them.
+    pub fn words() -> Self {
+        Table { rows: Vec::new(), right: false }
+    }
+
+    /// Names and numbers, which are aligned to the right.
+    pub fn numbers() -> Self {
+        Table { rows: Vec::new(), right: true }
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [&dyn ToString; N]) {
+        self.rows.push(cells.iter().map(|cell| cell.to_string()).collect());
+    }
+
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Writes the rows, two spaces between columns and none at the ends of lines.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                if self.right && column > 0 {
+                    line.push_str(&format!("{cell:>width$}"));
+                } else {
+                    line.push_str(&format!("{cell:<width$}"));
+                }
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::numbers();
+        table.row([&"a", &1]);
+        table.row([&"long", &1000]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a        1\nlong  1000\n");
+    }
+}

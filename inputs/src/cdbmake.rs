@@ -1,0 +1,116 @@
+//! `+klen,vlen:key->value` records, the input of D. J. Bernstein's `cdbmake` (<https://cr.yp.to/cdb/cdbmake.html>).
+
+use crate::check::Check;
+use crate::error::Halt;
+use crate::feed::Block;
+use crate::options::Options;
+use crate::outlet::Outlet;
+use crate::read::Sink;
+
+/// One step through the format.
+enum Step {
+    /// A record: where key and value begin and end, and where the record ends.
+    Record { key: (usize, usize), value: (usize, usize), end: usize },
+    /// The empty line that ends the records.
+    Close,
+    /// The bytes end within a record or before the empty line.
+    More,
+}
+
+/// Reads the record that begins at `start`. Lengths are believed only as far as bytes are there.
+fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
+    let wrong = |at: usize, wanted: &str| {
+        let found = char::from(bytes[at]).escape_default();
+        Err((at, format!("expected {wanted}, found '{found}'; a record is +klen,vlen:key->value and a newline")))
+    };
+    match bytes.get(start) {
+        None => return Ok(Step::More),
+        Some(b'\n') => return Ok(Step::Close),
+        Some(b'+') => {}
+        Some(_) => return wrong(start, "'+' or the empty line that ends the file"),
+    }
+    let mut at = start + 1;
+    let mut lengths = [0usize; 2];
+    for (length, (separator, wanted)) in
+        lengths.iter_mut().zip([(b',', "a digit or ',' in the key's length"), (b':', "a digit or ':' in the value's length")])
+    {
+        let first = at;
+        loop {
+            match bytes.get(at) {
+                None => return Ok(Step::More),
+                Some(digit @ b'0'..=b'9') => {
+                    let grown = length.checked_mul(10).and_then(|l| l.checked_add(usize::from(digit - b'0')));
+                    // Far below the end of the number range, so that sums cannot overflow.
+                    let Some(grown) = grown.filter(|&l| l < usize::MAX / 8) else {
+                        return Err((first, "a length this large cannot be right".into()));
+                    };
+                    *length = grown;
+                }
+                Some(&byte) if byte == separator && at > first => break,
+                Some(_) => return wrong(at, wanted),
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    let [key, value] = lengths;
+    let arrow = at + key;
+    let end = arrow + 2 + value;
+    for (offset, byte, wanted) in [(arrow, b'-', "'->'"), (arrow + 1, b'>', "'->'"), (end, b'\n', "a newline")] {
+        match bytes.get(offset) {
+            None => return Ok(Step::More),
+            Some(&found) if found == byte => {}
+            Some(_) => return wrong(offset, &format!("{wanted} after the bytes the lengths promise")),
+        }
+    }
+    Ok(Step::Record { key: (at, arrow), value: (arrow + 2, end), end: end + 1 })
+}
+
+/// How many bytes are whole records, and whether the records are ended. `closed` says that they were before.
+pub(crate) fn cut(bytes: &[u8], at_end: bool, closed: bool) -> Result<(usize, bool), (usize, String)> {
+    let mut at = 0;
+    let mut closed = closed;
+    loop {
+        if closed {
+            if at < bytes.len() {
+                return Err((at, "there are bytes after the empty line that ends the records".into()));
+            }
+            return Ok((at, true));
+        }
+        match step(bytes, at)? {
+            Step::Record { end, .. } => at = end,
+            Step::Close => {
+                at += 1;
+                closed = true;
+            }
+            Step::More if at_end => {
+                let what = "the file ends early: the last record or the empty line that ends the records is \
+                            missing; is the file a whole copy?";
+                return Err((bytes.len(), what.into()));
+            }
+            Step::More => return Ok((at, false)),
+        }
+    }
+}
+
+/// Feeds all records of a block to the sink.
+pub(crate) fn parse<S: Sink>(
+    block: &Block,
+    options: &Options,
+    outlet: &mut Outlet<'_, S>,
+) -> Result<(), Halt<S::Error>> {
+    let bytes = block.bytes();
+    // Lengths, not separators, delimit fields here, so a field may be cut within a character although the
+    // block as a whole is UTF-8.
+    let check = Check::each(options);
+    let mut at = 0;
+    while let Ok(Step::Record { key, value, end }) = step(bytes, at) {
+        let (key, value) = (&bytes[key.0..key.1], &bytes[value.0..value.1]);
+        match check.key(key).and_then(|()| check.value(key, value)) {
+            Ok(()) => outlet.record(block.start + at as u64, key, value)?,
+            Err(what) => outlet.bad_row(block.fault(at, what))?,
+        }
+        at = end;
+    }
+    Ok(())
+}

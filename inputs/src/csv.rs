@@ -1,0 +1,196 @@
+//! Comma-separated values with RFC 4180 quotes.
+
+use csv_core::{ReadRecordResult, Reader};
+use memchr::{memchr, memrchr};
+
+use crate::check::Check;
+use crate::error::Halt;
+use crate::feed::Block;
+use crate::options::{Column, Options};
+use crate::outlet::Outlet;
+use crate::read::{Scratch, Sink};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Which fields of a record are key and value, counted from 0, and how many bytes to leave out at the start of the
+/// file's first block: a byte order mark and the header.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Columns {
+    key: usize,
+    value: usize,
+    preface: usize,
+}
+
+/// How many bytes are whole records: up to the last newline outside quotes. A quote opens a quoted field only as
+/// the field's first byte, which is also what the parser does.
+pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usize, String)> {
+    // `plain` begins a stretch outside quotes.
+    let mut plain = if first && bytes.starts_with(BOM) { BOM.len() } else { 0 };
+    let mut last = 0;
+    let mut from = plain;
+    while let Some(quote) = memchr(b'"', &bytes[from..]).map(|at| from + at) {
+        from = quote + 1;
+        if quote > plain && !matches!(bytes[quote - 1], b',' | b'\n' | b'\r') {
+            continue;
+        }
+        if let Some(newline) = memrchr(b'\n', &bytes[plain..quote]) {
+            last = plain + newline + 1;
+        }
+        match closing(bytes, from) {
+            Some(after) => (plain, from) = (after, after),
+            None if at_end => {
+                let what = "the file ends inside quotes: this quote is never closed; if quotes are ordinary \
+                            characters here, convert the file to TSV";
+                return Err((quote, what.into()));
+            }
+            None => return Ok(last),
+        }
+    }
+    if at_end {
+        return Ok(bytes.len());
+    }
+    Ok(memrchr(b'\n', &bytes[plain.min(bytes.len())..]).map_or(last, |newline| plain + newline + 1))
+}
+
+/// Where the quoted field that goes on at `from` ends: just after its closing quote. A quote that is the last byte
+/// may be the first half of a doubled one, so it closes nothing yet, except at the very end of a file, where
+/// [`cut`] treats what it gets as whole.
+fn closing(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let quote = from + memchr(b'"', &bytes[from..])?;
+        match bytes.get(quote + 1) {
+            Some(b'"') => from = quote + 2,
+            _ => return Some(quote + 1),
+        }
+    }
+}
+
+/// Finds the columns, from the header if there is one.
+pub(crate) fn columns(bytes: &[u8], options: &Options) -> Result<Columns, (usize, String)> {
+    let skip = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+    if !options.has_header() {
+        let place = |column: &Column| match column {
+            Column::Number(number) => number.saturating_sub(1),
+            Column::Name(_) => 0,
+        };
+        let (key, value) = (place(&options.key_column), place(&options.value_column));
+        return Ok(Columns { key, value, preface: skip });
+    }
+    let mut records = Records::new(&bytes[skip..], Scratch::default());
+    let Some(at) = records.next() else {
+        return Err((0, "the header is missing: the file has no records".into()));
+    };
+    let names: Vec<String> =
+        (0..records.len()).map(|i| String::from_utf8_lossy(records.field(i)).into_owned()).collect();
+    let find = |column: &Column| -> Result<usize, (usize, String)> {
+        let mut found = match column {
+            Column::Number(number) => Some(number.saturating_sub(1)).filter(|&i| i < names.len()).into_iter().collect(),
+            Column::Name(name) => (0..names.len()).filter(|&i| names[i] == *name).collect::<Vec<_>>(),
+        };
+        match (found.pop(), found.is_empty()) {
+            (Some(index), true) => Ok(index),
+            (None, _) => Err((skip + at, format!("there is no column {column}; the columns are: {}", listed(&names)))),
+            (Some(_), false) => Err((skip + at, format!("two columns are called {column}; give the column's number"))),
+        }
+    };
+    Ok(Columns { key: find(&options.key_column)?, value: find(&options.value_column)?, preface: skip + records.at })
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Feeds all records of a block to the sink.
+pub(crate) fn parse<S: Sink>(
+    block: &Block,
+    options: &Options,
+    outlet: &mut Outlet<'_, S>,
+    scratch: &mut Scratch,
+) -> Result<(), Halt<S::Error>> {
+    let Columns { key: key_column, value: value_column, preface } = block.columns;
+    let preface = if block.start == 0 { preface } else { 0 };
+    let bytes = &block.bytes()[preface..];
+    let check = Check::new(options, bytes);
+    let mut records = Records::new(bytes, std::mem::take(scratch));
+    while let Some(at) = records.next() {
+        let row = if records.len() <= key_column.max(value_column) {
+            let wanted = key_column.max(value_column) + 1;
+            let (len, plural) = (records.len(), if records.len() == 1 { "" } else { "s" });
+            Err(format!("the row has {len} column{plural}, but column {wanted} is wanted"))
+        } else {
+            let (key, value) = (records.field(key_column), records.field(value_column));
+            check.key(key).and_then(|()| check.value(key, value)).map(|()| (key, value))
+        };
+        match row {
+            Ok((key, value)) => outlet.record(block.start + (preface + at) as u64, key, value)?,
+            Err(what) => outlet.bad_row(block.fault(preface + at, what))?,
+        }
+    }
+    *scratch = records.scratch;
+    Ok(())
+}
+
+/// Splits whole records into fields.
+struct Records<'a> {
+    bytes: &'a [u8],
+    /// Where the next record begins.
+    at: usize,
+    reader: Reader,
+    scratch: Scratch,
+    fields: usize,
+}
+
+impl<'a> Records<'a> {
+    fn new(bytes: &'a [u8], mut scratch: Scratch) -> Self {
+        let mut reader = Reader::new();
+        // A fresh reader drops a byte order mark; here those three bytes may be the start of any key.
+        reader.read_record(b"x\n", &mut [0; 4], &mut [0; 4]);
+        scratch.value.resize(scratch.value.capacity().max(1 << 12), 0);
+        scratch.ends.resize(scratch.ends.capacity().max(64), 0);
+        Records { bytes, at: 0, reader, scratch, fields: 0 }
+    }
+
+    /// Reads the next record; where it begins.
+    fn next(&mut self) -> Option<usize> {
+        while matches!(self.bytes.get(self.at), Some(b'\n' | b'\r')) {
+            self.at += 1;
+        }
+        let start = self.at;
+        if start >= self.bytes.len() {
+            return None;
+        }
+        let (mut written, mut ended) = (0, 0);
+        loop {
+            let (output, ends) = (&mut self.scratch.value[written..], &mut self.scratch.ends[ended..]);
+            let (result, read, wrote, ends) = self.reader.read_record(&self.bytes[self.at..], output, ends);
+            self.at += read;
+            written += wrote;
+            ended += ends;
+            match result {
+                // Nothing is left: the next call, with empty input, ends the record.
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => {
+                    self.scratch.value.resize(2 * self.scratch.value.len(), 0);
+                }
+                ReadRecordResult::OutputEndsFull => {
+                    self.scratch.ends.resize(2 * self.scratch.ends.len(), 0);
+                }
+                ReadRecordResult::Record => {
+                    self.fields = ended;
+                    return Some(start);
+                }
+                ReadRecordResult::End => return None,
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.fields
+    }
+
+    fn field(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.scratch.ends[index - 1] };
+        &self.scratch.value[start..self.scratch.ends[index]]
+    }
+}
+

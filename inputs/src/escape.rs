@@ -1,0 +1,82 @@
+//! The four backslash escapes that let a TSV field hold any bytes: `\t`, `\n`, `\r` and `\\`.
+
+use memchr::{memchr, memchr3};
+
+/// A backslash that begins none of the four escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown escape {} at byte {at} of the field: the escapes are \\t, \\n, \\r and \\\\", shown(*.byte))]
+pub struct EscapeError {
+    /// Where the backslash stands, in bytes from the start of the field.
+    pub at: usize,
+    /// The byte after the backslash; `None` if the field ends there.
+    pub byte: Option<u8>,
+}
+
+fn shown(byte: Option<u8>) -> String {
+    match byte {
+        Some(b) => format!("\\{}", char::from(b).escape_default()),
+        None => "\\ (nothing follows it)".to_owned(),
+    }
+}
+
+/// Appends `field` to `out` with its escapes undone.
+///
+/// # Errors
+/// A backslash followed by anything but `t`, `n`, `r` or another backslash; `out` then holds a part of the field.
+pub fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), EscapeError> {
+    let mut rest = field;
+    while let Some(at) = memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let byte = rest.get(at + 1).copied();
+        out.push(match byte {
+            Some(b't') => b'\t',
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b'\\') => b'\\',
+            _ => return Err(EscapeError { at: field.len() - rest.len() + at, byte }),
+        });
+        rest = &rest[at + 2..];
+    }
+    out.extend_from_slice(rest);
+    Ok(())
+}
+
+/// Appends `field` to `out` with TAB, LF, CR and backslash escaped, so that [`unescape`] gives it back.
+pub fn escape_into(field: &[u8], out: &mut Vec<u8>) {
+    // Most fields need nothing: two vector searches settle that.
+    if memchr3(b'\t', b'\n', b'\r', field).is_none() && memchr(b'\\', field).is_none() {
+        return out.extend_from_slice(field);
+    }
+    for &byte in field {
+        match byte {
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_comes_back() {
+        let all: Vec<u8> = (0..=255).chain([b'\\', b'\\', b't']).collect();
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        escape_into(&all, &mut there);
+        assert!(memchr3(b'\t', b'\n', b'\r', &there).is_none());
+        unescape(&there, &mut back).unwrap();
+        assert_eq!(back, all);
+    }
+
+    #[test]
+    fn unknown_escapes_are_named() {
+        let error = unescape(br"ab\x", &mut Vec::new()).unwrap_err();
+        assert_eq!(error, EscapeError { at: 2, byte: Some(b'x') });
+        assert!(error.to_string().contains("\\x at byte 2"), "{error}");
+        assert!(unescape(br"ab\", &mut Vec::new()).unwrap_err().to_string().contains("nothing follows"));
+    }
+}

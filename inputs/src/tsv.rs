@@ -1,0 +1,69 @@
+//! Lines of key, TAB, value.
+
+use memchr::memchr;
+
+use crate::check::{Check, shown};
+use crate::error::Halt;
+use crate::escape::unescape;
+use crate::feed::Block;
+use crate::options::Options;
+use crate::outlet::Outlet;
+use crate::read::{Scratch, Sink};
+
+/// Feeds all records of a block to the sink.
+pub(crate) fn parse<S: Sink>(
+    block: &Block,
+    options: &Options,
+    outlet: &mut Outlet<'_, S>,
+    scratch: &mut Scratch,
+) -> Result<(), Halt<S::Error>> {
+    let bytes = block.bytes();
+    let check = Check::new(options, bytes);
+    let mut start = 0;
+    while start < bytes.len() {
+        let rest = &bytes[start..];
+        let length = memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = &rest[..length];
+        let row = match memchr(b'\t', line) {
+            None => Err(no_tab(line)),
+            Some(tab) => fields(&line[..tab], &line[tab + 1..], check, options.escape, scratch),
+        };
+        match row {
+            Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
+            Err(what) => outlet.bad_row(block.fault(start, what))?,
+        }
+        start += length + 1;
+    }
+    Ok(())
+}
+
+#[inline]
+fn fields<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    check: Check,
+    escape: bool,
+    scratch: &'a mut Scratch,
+) -> Result<(&'a [u8], &'a [u8]), String> {
+    if !escape {
+        check.key(key)?;
+        check.value(key, value)?;
+        return Ok((key, value));
+    }
+    scratch.key.clear();
+    unescape(key, &mut scratch.key).map_err(|error| format!("the key has an {error}"))?;
+    scratch.value.clear();
+    unescape(value, &mut scratch.value)
+        .map_err(|error| format!("the value of key {} has an {error}", shown(key)))?;
+    check.key(&scratch.key)?;
+    check.value(&scratch.key, &scratch.value)?;
+    Ok((&scratch.key, &scratch.value))
+}
+
+#[cold]
+fn no_tab(line: &[u8]) -> String {
+    if line.is_empty() {
+        return "the line is empty; every line must be a key, a TAB and a value".into();
+    }
+    format!("the line {} has no TAB; every line must be a key, a TAB and a value", shown(line))
+}

@@ -1,0 +1,85 @@
+//! Many lookups at once.
+//!
+//! A lookup is a chain of far reads, and each waits for the one before. The keys of a window go through the chain
+//! together, a step at a time: every step asks for the cache lines that the next one needs, so that the memory works
+//! on all of them at once (`benches/README.md` has the sweep over the size of the window).
+
+use crate::{
+    Index, Record,
+    lookup::{Lookup, Probe},
+};
+use hashlith_format::{Error, KeyHash};
+
+/// How many keys go through the steps together.
+pub const WINDOW: usize = 32;
+
+impl<D: AsRef<[u8]>> Index<D> {
+    /// The values of many keys, each `None` if it is absent, in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<&[u8]>>, Error> {
+        let mut values = Vec::with_capacity(keys.len());
+        self.find_many(keys, |record| values.push(record.map(|record| record.value)))?;
+        Ok(values)
+    }
+
+    /// Looks many keys up, and hands each one's record, or `None` if it is absent, to `each` in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; keys before the one that met the damage have been handed over.
+    pub fn find_many<'a, K: AsRef<[u8]>>(
+        &'a self,
+        keys: &[K],
+        mut each: impl FnMut(Option<Record<'a>>),
+    ) -> Result<(), Error> {
+        let lookup = self.lookup();
+        let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
+        let mut probes = [const { None }; WINDOW];
+        for window in keys.chunks(WINDOW) {
+            find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes)?;
+            for (key, probe) in window.iter().zip(&probes) {
+                each(match probe {
+                    Some(probe) => lookup.compare(probe, key.as_ref())?,
+                    None => None,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All steps but the last. A probe that is `None` belongs to an absent key.
+#[inline]
+fn find_window<K: AsRef<[u8]>>(
+    lookup: &Lookup<'_>,
+    seed: u64,
+    keys: &[K],
+    hashes: &mut [KeyHash; WINDOW],
+    probes: &mut [Option<Probe>; WINDOW],
+) -> Result<(), Error> {
+    for (key, hash) in keys.iter().zip(hashes.iter_mut()) {
+        *hash = KeyHash::new(key.as_ref(), seed);
+        lookup.prefetch_entry(*hash);
+    }
+    for ((key, &hash), probe) in keys.iter().zip(hashes.iter()).zip(probes.iter_mut()) {
+        *probe = lookup.start(key.as_ref(), hash)?;
+        if let Some(probe) = probe {
+            lookup.prefetch(probe.pilot_at);
+        }
+    }
+    for probe in probes.iter_mut().take(keys.len()).flatten() {
+        lookup.find_slot(probe)?;
+        lookup.prefetch(probe.entry_at());
+    }
+    for (slot, &hash) in probes.iter_mut().take(keys.len()).zip(hashes.iter()) {
+        if let Some(probe) = slot {
+            if lookup.find_record(probe, hash)? {
+                lookup.prefetch(probe.record_at());
+            } else {
+                *slot = None;
+            }
+        }
+    }
+    Ok(())
+}

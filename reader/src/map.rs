@@ -1,0 +1,190 @@
+//! A file as memory: the only file of this crate with unsafe code.
+#![allow(unsafe_code)]
+
+use crate::Index;
+use hashlith_format::{Error, Span};
+use memmap2::{Advice, Mmap, MmapOptions};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What to ask of the kernel for a mapped index. All are requests: what the kernel does not grant costs speed only,
+/// except `lock`, which fails loudly.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct MapOptions {
+    /// Ask for 2 MiB pages: fewer misses in the processor's page tables, where the file system can do it.
+    pub huge_pages: bool,
+    /// Read the hot section and the directory into memory before the first lookup.
+    pub preload: bool,
+    /// Keep the hot section and the directory in memory (mlock). Counts against RLIMIT_MEMLOCK.
+    pub lock: bool,
+    /// Tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
+    /// On by default; better off when most of the file will be read front to back.
+    pub random: bool,
+}
+
+impl Default for MapOptions {
+    fn default() -> Self {
+        MapOptions { huge_pages: false, preload: false, lock: false, random: true }
+    }
+}
+
+impl MapOptions {
+    /// Sets [`Self::huge_pages`].
+    #[must_use]
+    pub fn huge_pages(mut self, on: bool) -> Self {
+        self.huge_pages = on;
+        self
+    }
+
+    /// Sets [`Self::preload`].
+    #[must_use]
+    pub fn preload(mut self, on: bool) -> Self {
+        self.preload = on;
+        self
+    }
+
+    /// Sets [`Self::lock`].
+    #[must_use]
+    pub fn lock(mut self, on: bool) -> Self {
+        self.lock = on;
+        self
+    }
+
+    /// Sets [`Self::random`].
+    #[must_use]
+    pub fn random(mut self, on: bool) -> Self {
+        self.random = on;
+        self
+    }
+}
+
+/// Why a file was not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file cannot be opened, mapped or locked.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The file is no index that can be read.
+    #[error("{}: {source}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        source: Error,
+    },
+}
+
+/// A read-only shared mapping of a whole file. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    map: Arc<Mmap>,
+    /// A second mapping of the hot section and the directory, which holds the lock on their pages.
+    _locked: Option<Arc<Mmap>>,
+}
+
+impl AsRef<[u8]> for Mapping {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Index<Mapping> {
+    /// Maps a file and opens it. All processes that map it share its pages.
+    ///
+    /// # Safety
+    /// For as long as the mapping (or a clone) lives, nobody may write to the file or cut it off: the bytes behind a
+    /// `&[u8]` must not change, and access past the new end of a file kills the process (SIGBUS). Replacing the file by a
+    /// rename, as the builder does, is fine: the mapping keeps the old file.
+    ///
+    /// # Errors
+    /// [`OpenError`], with the path.
+    pub unsafe fn map(path: impl AsRef<Path>, options: &MapOptions) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let failed = |source| OpenError::Io { path: path.into(), source };
+        let file = File::open(path).map_err(failed)?;
+        // SAFETY: the caller promises that the file is not changed while the mapping lives.
+        let map = unsafe { MmapOptions::new().map(&file) };
+        let map = match map {
+            Ok(map) => map,
+            // An empty file cannot be mapped; it is no index either.
+            Err(_) if file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0) => {
+                return Err(OpenError::Invalid { path: path.into(), source: Error::TooShort { len: 0 } });
+            }
+            Err(source) => return Err(failed(source)),
+        };
+        let mapping = Mapping { map: Arc::new(map), _locked: None };
+        let mut index =
+            Index::new(mapping).map_err(|source| OpenError::Invalid { path: path.into(), source })?;
+        let sections = &index.header.sections;
+        let hot = Span { offset: sections.hot.offset, len: sections.directory.end() - sections.hot.offset };
+        let map = &index.data.map;
+        if options.huge_pages {
+            advise(map, Advice::HugePage, Span { offset: 0, len: map.len() as u64 });
+        }
+        if options.random {
+            advise(map, Advice::Random, sections.pool);
+        }
+        if options.preload && !advise(map, Advice::PopulateRead, hot) {
+            touch(map, hot);
+        }
+        if options.lock {
+            let (offset, len) = (hot.offset, hot.len as usize);
+            // SAFETY: as for the first mapping.
+            let locked = unsafe { MmapOptions::new().offset(offset).len(len).map(&file) }.map_err(failed)?;
+            locked.lock().map_err(failed)?;
+            index.data._locked = Some(Arc::new(locked));
+        }
+        Ok(index)
+    }
+}
+
+/// Passes advice on a part of the mapping on; false if the kernel does not take it.
+fn advise(map: &Mmap, advice: Advice, span: Span) -> bool {
+    span.len == 0 || map.advise_range(advice, span.offset as usize, span.len as usize).is_ok()
+}
+
+/// Reads a byte of every page, for kernels without `MADV_POPULATE_READ` (before 5.14).
+fn touch(map: &Mmap, span: Span) {
+    let bytes = map.get(span.offset as usize..span.end() as usize).unwrap_or_default();
+    std::hint::black_box(bytes.iter().step_by(4096).fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
+}
+
+impl Mapping {
+    /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells
+    /// this only to those who may write the file or own it; to others everything looks resident.
+    ///
+    /// # Errors
+    /// The system's answer, when it has no such call.
+    pub fn resident_bytes(&self, offset: u64, len: u64) -> io::Result<u64> {
+        const PAGE: usize = 4096;
+        let start = (offset as usize).min(self.map.len()) / PAGE * PAGE;
+        let end = (offset.saturating_add(len) as usize).min(self.map.len());
+        let mut resident = 0;
+        let mut state = vec![0u8; 1 << 16];
+        for at in (start..end).step_by(state.len() * PAGE) {
+            let part = (end - at).min(state.len() * PAGE);
+            let first = self.map.as_ptr().wrapping_add(at);
+            // SAFETY: `first` is a page boundary inside the mapping, `part` bytes from there lie inside it, and `state`
+            // has a byte for each of their pages (mincore(2)).
+            let answer = unsafe { libc::mincore(first.cast_mut().cast(), part, state.as_mut_ptr().cast()) };
+            if answer != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let pages = state.iter().take(part.div_ceil(PAGE)).filter(|&&page| page & 1 != 0).count();
+            resident += (pages * PAGE) as u64;
+        }
+        Ok(resident.min(len))
+    }
+}
