@@ -18,9 +18,12 @@ use std::{
 use tempfile::SpooledTempFile;
 
 /// Keys in a block, on average, at most (spec section 10; `benches/README.md` has the sweep).
-const BLOCK_KEYS: u64 = 4096;
+pub(crate) const BLOCK_KEYS: u64 = 4096;
 /// Bytes of records in a block, on average, at most.
 const BLOCK_LEN: u64 = 16 << 20;
+
+/// Bytes that are copied at a time: two huge pages, see [`NewFile`].
+const COPY_LEN: u64 = 4 << 20;
 
 /// What a build has made.
 #[derive(Clone, Debug)]
@@ -42,8 +45,8 @@ pub struct Report {
 
 /// How many blocks a file gets for this many records and bytes of records: a power of two up to 1,024, a multiple of
 /// 1,024 above, so that blocks and partitions share their boundaries.
-pub(crate) fn block_count(records: u64, bytes: u64) -> u64 {
-    let blocks = records.div_ceil(BLOCK_KEYS).max(bytes.div_ceil(BLOCK_LEN)).max(1);
+pub(crate) fn block_count(records: u64, bytes: u64, block_keys: u64) -> u64 {
+    let blocks = records.div_ceil(block_keys).max(bytes.div_ceil(BLOCK_LEN)).max(1);
     if blocks <= 1024 { blocks.next_power_of_two() } else { blocks.next_multiple_of(1024) }
 }
 
@@ -79,7 +82,7 @@ impl Builder {
 
         let spilled_bytes = spill.written();
         self.progress.enter(Phase::Build, records);
-        self.build_blocks(spill, block_count(records, bytes), &mut file)?;
+        self.build_blocks(spill, block_count(records, bytes, self.options.block_keys), &mut file)?;
         let (keys, duplicates) = (file.next.first_id, file.duplicates);
         let header = file.seal(&self.options, &self.progress)?;
         self.progress.enter(Phase::Done, 0);
@@ -190,14 +193,15 @@ impl Assembly {
             source,
         };
         self.hot.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let mut buffer = vec![0; 1 << 20];
+        let mut buffer = Vec::with_capacity(COPY_LEN as usize);
         loop {
             progress.check()?;
-            let len = self.hot.read(&mut buffer).map_err(failed)?;
+            buffer.clear();
+            let len = (&mut self.hot).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
             if len == 0 {
                 break;
             }
-            self.file.write(&buffer[..len])?;
+            self.file.write(&buffer)?;
             progress.add(len as u64);
         }
         self.file.pad_to(sections.directory.offset)?;
@@ -227,15 +231,15 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
-    use super::block_count;
+    use super::{BLOCK_KEYS, block_count};
 
     #[test]
     fn block_counts_follow_the_spec() {
-        assert_eq!(block_count(0, 0), 1);
-        assert_eq!(block_count(4096, 0), 1);
-        assert_eq!(block_count(4097, 0), 2);
-        assert_eq!(block_count(10_000_000, 0), 3 * 1024);
-        assert_eq!(block_count(3, 100 << 20), 8);
-        assert_eq!(block_count(1 << 40, 1 << 46), 1 << 28);
+        assert_eq!(block_count(0, 0, BLOCK_KEYS), 1);
+        assert_eq!(block_count(4096, 0, BLOCK_KEYS), 1);
+        assert_eq!(block_count(4097, 0, BLOCK_KEYS), 2);
+        assert_eq!(block_count(10_000_000, 0, BLOCK_KEYS), 3 * 1024);
+        assert_eq!(block_count(3, 100 << 20, BLOCK_KEYS), 8);
+        assert_eq!(block_count(1 << 40, 1 << 46, BLOCK_KEYS), 1 << 28);
     }
 }

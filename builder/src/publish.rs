@@ -1,7 +1,7 @@
 //! The new file, from its first byte to its final name (spec section 10).
 
 use crate::Error;
-use hashlith_format::{Header, PAGE, checksum::ChunkSums};
+use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
@@ -18,6 +18,12 @@ pub(crate) struct NewFile {
     temp_path: PathBuf,
     final_path: PathBuf,
     sums: ChunkSums,
+    /// Bytes that are not written yet: less than a huge page.
+    ///
+    /// Linux makes the pages of its cache as large as the write that fills them, so a file that is written in whole,
+    /// aligned huge pages can be mapped with huge pages at once.
+    pending: Vec<u8>,
+    /// Where `pending` goes.
     written: u64,
     published: bool,
 }
@@ -40,6 +46,7 @@ impl NewFile {
                         temp_path,
                         final_path: final_path.into(),
                         sums: ChunkSums::default(),
+                        pending: Vec::new(),
                         written: PAGE,
                         published: false,
                     });
@@ -49,24 +56,52 @@ impl NewFile {
         Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Appends bytes, which are covered by the sums.
+    /// Appends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.write_uncovered(bytes)?;
+        let filled = self.end();
+        let boundary = filled.next_multiple_of(HUGE_PAGE);
+        if bytes.len() as u64 <= boundary - filled {
+            self.pending.extend_from_slice(bytes);
+            return if self.end() == boundary { self.flush() } else { Ok(()) };
+        }
+        let (head, rest) = bytes.split_at((boundary - filled) as usize);
+        self.pending.extend_from_slice(head);
+        self.flush()?;
+        let (whole, tail) = rest.split_at(rest.len() - rest.len() % HUGE_PAGE as usize);
+        self.put(whole)?;
+        self.pending.extend_from_slice(tail);
+        Ok(())
+    }
+
+    fn end(&self) -> u64 {
+        self.written + self.pending.len() as u64
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let pending = std::mem::take(&mut self.pending);
+        self.put(&pending)?;
+        self.pending = pending;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.put_uncovered(bytes)?;
         self.sums.update(bytes);
         Ok(())
     }
 
     /// Appends zeros up to `offset`.
     pub fn pad_to(&mut self, offset: u64) -> Result<(), Error> {
-        while self.written < offset {
+        while self.end() < offset {
             let zeros = [0; PAGE as usize];
-            let len = (offset - self.written).min(PAGE) as usize;
+            let len = (offset - self.end()).min(PAGE) as usize;
             self.write(&zeros[..len])?;
         }
         Ok(())
     }
 
-    fn write_uncovered(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn put_uncovered(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file.write_all_at(bytes, self.written).map_err(|source| self.failed("cannot write", source))?;
         self.written += bytes.len() as u64;
         Ok(())
@@ -74,8 +109,9 @@ impl NewFile {
 
     /// Appends the sums, and returns their digest.
     pub fn write_sums(&mut self) -> Result<u64, Error> {
+        self.flush()?;
         let sums = std::mem::take(&mut self.sums).finish();
-        self.write_uncovered(&sums)?;
+        self.put_uncovered(&sums)?;
         Ok(hashlith_format::checksum::digest(&sums))
     }
 

@@ -1,5 +1,6 @@
 //! Test 6 and 12 of the promises: any records, any order, threads, memory: what goes in comes out, and the bytes are
 //! the same.
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_builder::{Builder, Error, OnDuplicate};
 use hashlith_reader::Index;

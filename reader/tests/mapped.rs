@@ -1,0 +1,78 @@
+//! The mapping constructor and its options; promise 5.
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+use hashlith_builder::Builder;
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use std::path::Path;
+
+fn build(path: &Path, value: &str) {
+    let mut builder = Builder::new();
+    for i in 0..5000 {
+        builder.add(format!("key {i}").as_bytes(), value.as_bytes()).unwrap();
+    }
+    builder.finish(path).unwrap();
+}
+
+fn map(path: &Path, options: &MapOptions) -> Result<Index<Mapping>, OpenError> {
+    // SAFETY: the files of these tests are only ever replaced by a rename.
+    unsafe { Index::map(path, options) }
+}
+
+#[test]
+fn every_option_answers_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    build(&path, "v");
+    for bits in 0..16u8 {
+        let on = |bit: u8| bits & 1 << bit != 0;
+        let options = MapOptions::default().huge_pages(on(0)).preload(on(1)).lock(on(2)).random(on(3));
+        let index = map(&path, &options).unwrap();
+        assert_eq!(index.get(b"key 77").unwrap(), Some(&b"v"[..]));
+        let info = index.info();
+        let hot = index.data().resident_bytes(info.sections.hot.offset, info.sections.hot.len).unwrap();
+        assert_eq!(hot, info.sections.hot.len, "just written, so in the page cache");
+    }
+}
+
+#[test]
+fn an_open_index_keeps_its_version_when_the_file_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    build(&path, "one");
+    let old = map(&path, &MapOptions::default()).unwrap();
+    let clone = old.clone();
+    build(&path, "two");
+    drop(old);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(clone.get(b"key 1").unwrap(), Some(&b"one"[..])));
+        }
+    });
+    assert_eq!(map(&path, &MapOptions::default()).unwrap().get(b"key 1").unwrap(), Some(&b"two"[..]));
+}
+
+#[test]
+fn errors_name_the_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    let error = map(&missing, &MapOptions::default()).unwrap_err();
+    assert!(
+        matches!(&error, OpenError::Io { path, .. } if *path == missing)
+            && error.to_string().contains("missing")
+    );
+    let empty = dir.path().join("empty");
+    std::fs::write(&empty, "").unwrap();
+    assert!(matches!(map(&empty, &MapOptions::default()), Err(OpenError::Invalid { .. })));
+    let other = dir.path().join("other");
+    std::fs::write(&other, "x".repeat(5000)).unwrap();
+    let error = map(&other, &MapOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("no hashlith index"), "{error}");
+    assert!(matches!(map(dir.path(), &MapOptions::default()), Err(OpenError::Io { .. })));
+}
+
+#[test]
+fn the_handle_is_send_sync_and_cheap_to_clone() {
+    fn check<T: Send + Sync + Clone + 'static>() {}
+    check::<Index<Mapping>>();
+    check::<Index<std::sync::Arc<Vec<u8>>>>();
+}
