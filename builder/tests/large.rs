@@ -50,7 +50,7 @@ fn values_above_four_gib_and_wide_offsets() {
     let mut by_slot: Vec<usize> = (0..8).collect();
     by_slot.sort_by_key(|&i| slot_of(&hashes[i]));
     // Slots in order; those from 8 up are remapped to the free ones below.
-    let mut order = vec![None; 8];
+    let mut order = [None; 8];
     let mut remap = vec![0; geometry.remaps() as usize];
     for &i in &by_slot {
         let slot = slot_of(&hashes[i]) as usize;
