@@ -1,0 +1,12 @@
+"""Where the Rust command `hashlith` is."""
+import os
+from pathlib import Path
+
+
+def hashlith():
+    """The binary: HASHLITH_BIN or HASHLITH, or what `cargo build --release` makes. Missing is an error, never a skip."""
+    target = os.environ.get("CARGO_TARGET_DIR") or Path(__file__).parent.parent / "target"
+    path = os.environ.get("HASHLITH_BIN") or os.environ.get("HASHLITH") or Path(target) / "release" / "hashlith"
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no hashlith binary at {path}: `make test` builds it, or name one in HASHLITH_BIN")
+    return str(Path(path).resolve())

@@ -1,0 +1,94 @@
+"""Makes golden/*.hlith with the Rust builder, and golden/*.jsonl with their records in hex, in the order of their ids.
+
+A line is ["key", "value"]. Run once: `HASHLITH_BIN=target/release/hashlith python tests/make_golden.py`.
+The files are committed; the tests say whether later programs still read them, and whether the builder still makes the
+same bytes.
+"""
+import json
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+
+import oracle
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def cdbmake(records):
+    """Records in the input format that can hold any bytes."""
+    return b"".join(b"+%d,%d:%s->%s\n" % (len(k), len(v), k, v) for k, v in records) + b"\n"
+
+
+def build(binary, records, path, *options):
+    """Builds an index at `path`, with the CLI, from records of bytes."""
+    source = Path(path).with_suffix(".cdbmake")
+    source.write_bytes(cdbmake(records))
+    command = [binary, "build", "--quiet", source, "-o", path, "--format", "cdbmake", *options]
+    done = subprocess.run([*map(str, command)], capture_output=True)
+    source.unlink()
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+
+
+def kinds():
+    """Name, records, options of each golden file. The records do not depend on the Python version."""
+    rng = random.Random(2025)
+
+    def some(low, high):
+        return bytes(rng.getrandbits(8) for _ in range(rng.randint(low, high)))
+
+    raw, text, js = ["--keys", "bytes", "--values", "bytes"], ["--keys", "text", "--values", "text"], \
+        ["--keys", "text", "--values", "json"]
+    yield "no_keys", [], raw
+    yield "one_key", [(b"key", b"value")], text
+    yield "empty_key_and_value", [(b"", b"")], raw
+    yield "block", [(b"key %d" % i, b"%d" % (i * i)) for i in range(300)], text
+    yield "blocks", [(b"%x" % i, b"%d" % (i % 10)) for i in range(8193)], text
+    yield "binary", list({some(1, 20): some(0, 40) for _ in range(200)}.items()) + [(b"\0", b"\0\0"), (b"\0\0", b"\n"),
+                                                                                       (b"\xff\0->", b"+1,1:a->b")], raw
+    yield "long", [(b"k" * 70_000, b"short"), (b"short", b"v" * 120_000), *((b"%d" % i, b"") for i in range(20))], raw
+    values = [{"n": i, "list": [None, True, i / 4, "\u00e9\U0001f600\n"]} for i in range(60)]
+    yield "json", [(b"k%d" % i, json.dumps(v, ensure_ascii=i % 2 == 0).encode()) for i, v in enumerate(values)], js
+    yield "metadata", [(b"%d" % i, b"m") for i in range(10)], [*text, "--metadata", '{"made": "by hand", "n": [1, 2]}']
+    yield "fingerprint_16", [(b"f%d" % i, some(0, 9)) for i in range(100)], [*raw, "--fingerprint-bits", "16",
+                                                                                "--seed", str(2**64 - 1)]
+
+
+def shorten(data):
+    """Hexadecimal; a single byte many times as `6b*70000`."""
+    return f"{data[:1].hex()}*{len(data)}" if len(data) > 99 and len(set(data)) == 1 else data.hex()
+
+
+def lengthen(text):
+    """The inverse of `shorten`."""
+    head, star, times = text.partition("*")
+    return bytes.fromhex(head) * int(times if star else 1)
+
+
+def recorded(name):
+    """The records of a golden file, in the order of their ids."""
+    lines = (GOLDEN / f"{name}.jsonl").read_text().splitlines()
+    return [tuple(map(lengthen, json.loads(line))) for line in lines]
+
+
+def main(binary):
+    GOLDEN.mkdir(exist_ok=True)
+    for name, records, options in kinds():
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.hlith"
+            build(binary, records, path, *options)
+            data = path.read_bytes()
+        index = oracle.Index(data)
+        index.verify()
+        if sorted(index.items()) != sorted(records):
+            raise SystemExit(f"{name}: other records came out than went in")
+        (GOLDEN / f"{name}.hlith").write_bytes(data)
+        lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in index.items())
+        (GOLDEN / f"{name}.jsonl").write_text("".join(lines))
+        print(f"{name}: {len(index)} keys, {index.header.blocks} blocks, {len(data)} bytes")
+
+
+if __name__ == "__main__":
+    from binary import hashlith
+    main(hashlith())
