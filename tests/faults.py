@@ -3,9 +3,6 @@
 `broken(data)` yields (label, rule, offset, bytes) for all that can be broken in the given index. `crafted()` does so for
 indexes made for one fault, and `sound()` yields odd ones in which nothing is wrong. "R21|V5" means: one of the two; and
 an offset of None: any.
-
-Some changes cannot but break two obligations at once. Then the first in the order of section 9 comes as above, and a
-fifth item holds other pairs of rule and offset that are true of the file as well.
 """
 import random
 import struct
@@ -64,20 +61,22 @@ def header_faults(data):
     for row, (offset, length) in enumerate(table):
         at, name = 80 + 16 * row, SECTION_NAMES[row]
         for wrong in offset + 1, offset + 4096, offset - 4096, 0, 2**64 - 4096:
-            yield f"{name} at {wrong}", "R13", at, patch(data, at, u64(wrong), **seal)
+            yield f"{name} at {wrong}", "R14", at, patch(data, at, u64(wrong), **seal)
         if row < SUMS:
             for wrong in length + 2 * PAGE, 2**64 - 1, 2**64 - offset, 2**64 - 4096:
-                other = [("R13", 80)] if wrong > h.length else []  # R13 too: no file is that long
-                other += [("R14", 112)] if row == DIRECTORY else []
-                first = at if row == HOT and wrong >= oracle.HUGE and offset % oracle.HUGE else at + 16
-                yield f"{name} of {wrong} bytes", "R13", first, patch(data, at + 8, u64(wrong), **seal), other
+                rule, first = ("R14", at + 16)
+                if row == HOT and wrong >= oracle.HUGE and offset % oracle.HUGE:
+                    first = at
+                if row == DIRECTORY or row == METADATA and wrong > 1 << 20:
+                    rule, first = "R13", at
+                yield f"{name} of {wrong} bytes", rule, first, patch(data, at + 8, u64(wrong), **seal)
         else:
             for wrong in length + 8, length - 8, 0, 2**64 - offset, 2**64 - 8:
-                yield f"{name} of {wrong} bytes", "R13", at, patch(data, at + 8, u64(wrong), **seal), [("R14", at)]
+                yield f"{name} of {wrong} bytes", "R14", at, patch(data, at + 8, u64(wrong), **seal)
     for blocks in h.blocks + 1, 2**59 - 1, 2**64 - 1, h.blocks + 2**59:  # 32 * (B + 1) does not wrap
-        yield f"{blocks} blocks", "R14", 112, patch(data, 48, u64(blocks), directory=False), [("R13", 80)]
+        yield f"{blocks} blocks", "R13", 112, patch(data, 48, u64(blocks), directory=False)
     if table[DIRECTORY][1] % PAGE:
-        yield "directory a byte longer", "R14", 112, patch(data, 120, u64(table[DIRECTORY][1] + 1))
+        yield "directory a byte longer", "R13", 112, patch(data, 120, u64(table[DIRECTORY][1] + 1))
     longer = patch(data + bytes(8), 32, u64(h.length + 8), header=False)
     yield "a sum too many", "R14", 144, patch(longer, 152, u64(table[SUMS][1] + 8))
     shorter = patch(data[:-8], 32, u64(h.length - 8), **seal)
@@ -100,9 +99,11 @@ def directory_faults(data):
     if h.blocks > 1:
         for field in range(3):
             wrong = index._entry(2)[field] + 1
-            for wrong in wrong, 2**64 - 1:  # the block before it gets wrong lengths, too
-                yield f"order of field {field}, {wrong}", "R17", at + 64, \
-                    patch(data, at + 32 + 8 * field, u64(wrong)), [("R18", at), ("R19", at)]
+            # Before the order of the entries is looked at, the first block gets wrong lengths, but for a longer pool.
+            for wrong, rules in (wrong, "R19 R19 R17"), (2**64 - 1, "R18 R19 R18"):
+                rule = rules.split()[field]
+                yield f"order of field {field}, {wrong}", rule, at + 64 if rule == "R17" else at, \
+                    patch(data, at + 32 + 8 * field, u64(wrong))
         first, second = index.block(0), index.block(1)
         if first.n and second.n:
             yield "few records", "R18", at, patch(data, at + 32 + 16, u64(2 * first.n - 1))
@@ -166,7 +167,7 @@ def block_faults(data):
     for metadata in b"[]", b"{", b"null", b"{}x", b'{"a":1,}', b"{} {}", b"\xff", b'{"a":"\xff"}', b" ":
         made = File(file.blocks, metadata=metadata, **header).seal()
         yield f"metadata {metadata}", "V9", oracle.Index(made).header.sections[METADATA][0], made
-    yield "metadata of 1 MiB and a byte", "R14", 128, \
+    yield "metadata of 1 MiB and a byte", "R13", 128, \
         File(file.blocks, metadata=b"{" + b" " * (1 << 20) + b"}", **header).seal()
     for number in sorted({busy[0], busy[-1]}) if busy else ():
         parts, b, where = file.blocks[number], index.block(number), f"block {number}: "
@@ -191,9 +192,8 @@ def block_faults(data):
                 yield where + f"fingerprint of {slot}, bit {bit}", "V5", place, again(number, prints=wrong)
             w = index._w(b)
             for label, bit in ("low", fp), ("high", w - 1):
-                if b.width:  # R22 too, when it leads out of the block
-                    yield where + f"delta of {slot}, {label} bit", "V4", place, flip(data, b.hot, slot * w + bit), \
-                        [("R22", place)]
+                if b.width:
+                    yield where + f"delta of {slot}, {label} bit", "V4", place, flip(data, b.hot, slot * w + bit)
             for label, long in ("key", 1), ("key", 3):
                 made = again(number, bias=None, width=None, records=put(parts.records, slot, record(key, value, long)))
                 yield where + f"{label} length of {slot} longer by {long}", "V6", \

@@ -194,16 +194,14 @@ class Index:
 
     def _open_sections(self):
         table, end = self.header.sections, PAGE
+        _refuse(table[DIRECTORY][1] != 32 * (self.header.blocks + 1), "R13", 112, "wrong length of the directory")
+        _refuse(table[METADATA][1] > 1 << 20, "R13", 128, "metadata above 1 MiB")
         for row, (offset, length) in enumerate(table):
             unit = HUGE if row == HOT and length >= HUGE else PAGE
-            _refuse(offset != align(end, unit), "R13", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
+            _refuse(offset != align(end, unit), "R14", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
             end = offset + length
-        _refuse(end != len(self.data), "R13", 80 + 16 * SUMS, "the file does not end with the sums")
         sums_length = 8 * ceil_div(table[SUMS][0] - PAGE, CHUNK)
-        wrong = ((DIRECTORY, table[DIRECTORY][1] != 32 * (self.header.blocks + 1)),
-                 (METADATA, table[METADATA][1] > 1 << 20), (SUMS, table[SUMS][1] != sums_length))
-        for row, bad in wrong:
-            _refuse(bad, "R14", 80 + 16 * row, f"wrong length of {SECTION_NAMES[row]}")
+        _refuse(table[SUMS][1] != sums_length or end != len(self.data), "R14", 144, "wrong length of the sums")
 
     def _open_directory(self):
         h, at = self.header, self.header.sections[DIRECTORY][0]
@@ -211,8 +209,8 @@ class Index:
         closing = (h.keys, h.sections[HOT][1], h.sections[POOL][1], 0)
         _refuse(self._entry(0)[:3] != (0, 0, 0), "R16", at, "the first entry does not begin at 0")
         _refuse(self._entry(h.blocks) != closing, "R16", at + 32 * h.blocks, "wrong closing entry")
-        for check in self._r17, self._r18, self._r19, self._r20:
-            for number in range(h.blocks):
+        for number in range(h.blocks):
+            for check in self._r17, self._r18, self._r19, self._r20:
                 check(self.block(number))
         self.first_ids = [self._entry(i)[0] for i in range(h.blocks + 1)]
 
@@ -362,43 +360,70 @@ class Index:
     # Verifying: V1 to V9 ----------------------------------------------------------------------------------------------
 
     def verify(self):
-        """Raises the first fault: of the whole file V1, V2, V3; then of each block; then V9."""
+        """Raises V2, else V1, else of all faults the one with the lowest offset."""
         table = self.header.sections
         sums_at = table[SUMS][0]
+        _refuse(xxh64(self._section(SUMS)) != self.header.sums_digest, "V2", 168, "wrong sums digest")
         for i, at in enumerate(range(PAGE, sums_at, CHUNK)):
             good = xxh64(self.data[at:min(at + CHUNK, sums_at)], i) == _u64(self.data, sums_at + 8 * i)
             _refuse(not good, "V1", at, f"wrong sum of chunk {i}")
-        _refuse(xxh64(self._section(SUMS)) != self.header.sums_digest, "V2", 168, "wrong sums digest")
-        for (offset, length), (following, _) in zip(table, table[1:]):
-            _refuse_nonzero(self.data, offset + length, following, "V3", "padding is not zero")
-        for number in range(self.header.blocks):
-            self._verify_block(self.block(number))
-        _refuse(len(self.metadata) and not (is_json(self.metadata) and self.metadata.lstrip()[:1] == b"{"),
-                "V9", table[METADATA][0], "the metadata are not a JSON object")
+        faults = []
+        for check in (self._verify_padding, self._verify_metadata,
+                      *(lambda b=self.block(i), part=part: part(b) for i in range(self.header.blocks)
+                        for part in (self._verify_records, self._verify_spare))):
+            try:
+                check()
+            except Corrupt as fault:
+                faults.append(fault)
+        if faults:
+            raise min(faults, key=lambda fault: fault.offset)
 
-    def _verify_block(self, b):
-        h, at, used = self.header, b.pool, set()
+    def _verify_padding(self):
+        for (offset, length), (following, _) in zip(self.header.sections, self.header.sections[1:]):
+            _refuse_nonzero(self.data, offset + length, following, "V3", "padding is not zero")
+
+    def _verify_metadata(self):
+        _refuse(len(self.metadata) and not (is_json(self.metadata) and self.metadata.lstrip()[:1] == b"{"),
+                "V9", self.header.sections[METADATA][0], "the metadata are not a JSON object")
+
+    def _verify_records(self, b):
+        h, at, remap_faults = self.header, b.pool, []
         for slot in range(b.n):
             fingerprint, place = self._slot_entry(b, slot)
             _refuse(place != at, "V4", at, f"the entry of slot {slot} says {place}")
             key, value, end, minimal = self._record(b, at)
-            found = self._find(key)
-            own = found is not None and found[:2] == (b, slot) and fingerprint == found[3] & (1 << h.fp) - 1
-            _refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")
             _refuse(not minimal, "V6", at, "a length has more bytes than it needs")
+            try:
+                found = self._find(key)
+                own = found is not None and found[:2] == (b, slot) and fingerprint == found[3] & (1 << h.fp) - 1
+                _refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")
+            except Corrupt as fault:
+                if fault.rule != "R21":
+                    raise
+                remap_faults.append(fault)  # its place is in the hot section, behind all records
             good = (h.key_type == BYTES or is_utf8(key)) and (
                 h.value_type == BYTES or (is_utf8(value) if h.value_type == TEXT else is_json(value)))
             _refuse(not good, "V8", at, "a key or value does not have its type")
-            used.add(found[2])
             at = end
         _refuse(at != b.pool + b.L, "V4", at, "bytes behind the last record of a block")
-        if b.n:
-            last, bits = self._remap_at(b) - 1, b.n * self._w(b) % 8
-            _refuse(bits and self.data[last] >> bits, "V7", last, "unused bit of the slot entries")
-            for j in range(slots(b.n) - b.n):
-                at = self._remap_at(b) + 4 * j
-                target = int.from_bytes(self.data[at:at + 4], "little")
-                _refuse(target >= b.n or (target and b.n + j not in used), "V7", at, f"remap to slot {target}")
+        if remap_faults:
+            raise min(remap_faults, key=lambda fault: fault.offset)
+
+    def _verify_spare(self, b):
+        """What no lookup of a key in the file reads."""
+        if not b.n:
+            return
+        last, bits = self._remap_at(b) - 1, b.n * self._w(b) % 8
+        _refuse(bits and self.data[last] >> bits, "V7", last, "unused bit of the slot entries")
+        used, at = set(), b.pool
+        for _ in range(b.n):
+            key, _, at, _ = self._record(b, at)
+            lo = hash_key(key, self.header.seed + b.salt)[1]
+            pilot = self.data[self._pilots_at(b) + bucket_of(lo, b.seed_number, b.n)]
+            used.add(slot_of(lo, b.seed_number, pilot, b.n))
+        for j in range(slots(b.n) - b.n):
+            at = self._remap_at(b) + 4 * j
+            _refuse(b.n + j not in used and any(self.data[at:at + 4]), "V7", at, "an unused remap entry is not 0")
 
 
 def _u64(data, at):

@@ -103,11 +103,16 @@ impl<'a, R: ReadAt + ?Sized> BlockChecker<'a, R> {
         self.check_spare(view)
     }
 
+    /// Where the bytes end that reads of slot entries may touch: the last may go behind the hot data of its block, but
+    /// the directory, of at least 64 bytes, comes after every block.
+    fn hot_limit(view: &BlockView) -> u64 {
+        view.hot + view.hot_len() + 8
+    }
+
     /// Fingerprint and delta of a slot.
     #[inline]
     fn entry(&mut self, view: &BlockView, slot: u32) -> Result<(u64, u64), Error> {
-        let limit = view.hot + view.hot_len();
-        let bytes = self.entries.get(view.entry_at(slot), 8, limit)?;
+        let bytes = self.entries.get(view.entry_at(slot), 8, Self::hot_limit(view))?;
         Ok(view.split_entry(slot, bytes.first_chunk().copied().unwrap_or_default()))
     }
 
@@ -154,9 +159,10 @@ impl<'a, R: ReadAt + ?Sized> BlockChecker<'a, R> {
     /// V7, for what the walk has not met: the unused bits behind the slot entries, then the unused remap entries.
     fn check_spare(&mut self, view: &BlockView) -> Result<(), Error> {
         let bits = u64::from(view.geometry.keys) * u64::from(view.entry_bits());
-        let limit = view.hot + view.hot_len();
         let at = view.hot + bits / 8;
-        if bits % 8 != 0 && self.entries.get(at, 1, limit)?.iter().any(|byte| byte >> (bits % 8) != 0) {
+        if bits % 8 != 0
+            && self.entries.get(at, 1, Self::hot_limit(view))?.iter().any(|byte| byte >> (bits % 8) != 0)
+        {
             return Err(Error::verifier(7, at, "an unused bit behind the slot entries is not zero"));
         }
         let mut unused = (0u32..).zip(&self.used).filter(|&(_, &used)| !used);
@@ -181,10 +187,8 @@ impl<R: ReadAt + ?Sized> Records<'_, R> {
     /// The lengths of the record at `at`, where the slot's entry must have put it: R22, V4 and V6.
     #[inline]
     fn lengths(&mut self, at: u64, by_entry: Option<u64>, pool: u64) -> Result<Lengths, Error> {
-        match by_entry {
-            Some(offset) if pool + offset == at => {}
-            Some(_) => return Err(Error::verifier(4, at, "a slot has its record elsewhere")),
-            None => return Err(Error::reader(22, at, "a slot has its record outside of its block")),
+        if by_entry.and_then(|offset| pool.checked_add(offset)) != Some(at) {
+            return Err(Error::verifier(4, at, "a slot has its record elsewhere"));
         }
         let rest = self.end.saturating_sub(at);
         let head = self.window.get(at, rest.min(2 * MAX_VARINT as u64) as usize, self.end)?;

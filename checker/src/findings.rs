@@ -7,29 +7,52 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Keeps the fault with the lowest offset, so that the answer does not depend on which thread was first.
+/// Keeps the fault that `spec.md` section 9 puts first, so that the answer does not depend on which thread was first.
 pub(crate) struct Findings {
-    /// Offset of `first`; `u64::MAX` when there is none.
-    lowest: AtomicU64,
+    /// Lowest offset of a chunk that cannot be read or does not match its sum; `u64::MAX` when there is none.
+    lowest_chunk: AtomicU64,
+    /// The same for all other faults.
+    lowest_other: AtomicU64,
     first: Mutex<Option<Error>>,
+}
+
+/// What a finding is about; the first of these is reported.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// A cancelled check has seen too little to name the first fault.
+    Cancelled,
+    Chunk,
+    Other,
 }
 
 impl Findings {
     pub(crate) fn new() -> Self {
-        Findings { lowest: AtomicU64::new(u64::MAX), first: Mutex::new(None) }
+        Findings {
+            lowest_chunk: AtomicU64::new(u64::MAX),
+            lowest_other: AtomicU64::new(u64::MAX),
+            first: Mutex::new(None),
+        }
     }
 
     pub(crate) fn report(&self, error: Error) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let (class, offset) = rank(&error);
+        let lowest = if class == Class::Other { &self.lowest_other } else { &self.lowest_chunk };
+        lowest.fetch_min(offset, Ordering::Relaxed);
         if first.as_ref().is_none_or(|first| rank(&error) < rank(first)) {
-            self.lowest.store(rank(&error).0, Ordering::Relaxed);
             *first = Some(error);
         }
     }
 
-    /// True if nothing that is found from `offset` on can still matter.
-    pub(crate) fn settled_before(&self, offset: u64) -> bool {
-        self.lowest.load(Ordering::Relaxed) < offset
+    /// True if a chunk at `offset` or behind it can no longer matter, and nothing else can.
+    pub(crate) fn chunks_settled(&self, offset: u64) -> bool {
+        self.lowest_chunk.load(Ordering::Relaxed) < offset
+    }
+
+    /// True if a record at `offset` or behind it can no longer matter.
+    pub(crate) fn records_settled(&self, offset: u64) -> bool {
+        self.lowest_chunk.load(Ordering::Relaxed) < u64::MAX
+            || self.lowest_other.load(Ordering::Relaxed) < offset
     }
 
     pub(crate) fn into_result(self) -> Result<(), Error> {
@@ -37,9 +60,11 @@ impl Findings {
     }
 }
 
-/// A cancelled check has seen too little to name the first fault, so that comes before all. At one place, a chunk
-/// that does not match its sum comes before what follows from it.
-fn rank(error: &Error) -> (u64, bool) {
-    let follows = !matches!(error, Error::Fault(fault) if fault.rule() == Rule::V(1));
-    (error.offset().unwrap_or(0), follows && error.offset().is_some())
+fn rank(error: &Error) -> (Class, u64) {
+    let class = match error {
+        Error::Cancelled => Class::Cancelled,
+        Error::Fault(fault) if fault.rule() != Rule::V(1) => Class::Other,
+        _ => Class::Chunk,
+    };
+    (class, error.offset().unwrap_or(0))
 }

@@ -28,7 +28,7 @@ mod structure;
 mod sums;
 mod verify;
 
-pub use against::{Against, AgainstReport, Duplicates, Mismatch, StoredKey};
+pub use against::{Against, AgainstOptions, AgainstReport, Duplicates, Mismatch, StoredKey};
 pub use error::Error;
 pub use read::ReadAt;
 pub use verify::{Options, Progress, Report, verify};

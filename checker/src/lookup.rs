@@ -1,6 +1,10 @@
 //! A lookup by section 7, step by step, with a read for each piece.
 
-use crate::{Error, ReadAt, read::read_array, structure::Structure};
+use crate::{
+    Error, ReadAt,
+    read::{read_array, read_whole},
+    structure::Structure,
+};
 use hashlith_format::{
     BlockView, KeyHash,
     record::{Lengths, MAX_VARINT},
@@ -23,52 +27,91 @@ pub(crate) struct Record {
     head_len: usize,
 }
 
-impl Structure {
-    /// The record of `key`; `None` if the file does not have it.
-    pub(crate) fn find<R: ReadAt + ?Sized>(&self, file: &R, key: &[u8]) -> Result<Option<Record>, Error> {
-        let hash = KeyHash::new(key, self.header.seed);
-        let Some(view) = self.block(hash.block(self.header.blocks)) else { return Ok(None) };
+/// An index that answers.
+pub(crate) struct Lookup<'a, R: ?Sized> {
+    pub(crate) file: &'a R,
+    pub(crate) structure: Structure,
+    /// The hot section and the eight bytes behind it, which reads of slot entries may touch; empty when it is to be
+    /// read from the file.
+    hot: Vec<u8>,
+}
+
+impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
+    /// Opens an index, and keeps its hot section in memory if it has at most `hot_cache` bytes.
+    pub(crate) fn open(file: &'a R, hot_cache: u64) -> Result<Self, Error> {
+        let structure = Structure::open(file)?;
+        let span = structure.header.sections.hot;
+        let mut hot = Vec::new();
+        if span.len <= hot_cache {
+            read_whole(file, span.offset, span.len + 8, &mut hot)?;
+        }
+        Ok(Lookup { file, structure, hot })
+    }
+
+    /// The record of `key`; `None` if the file does not have it. Only as much of it is read at once as a record with
+    /// a value of `value_len` bytes has.
+    pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Record>, Error> {
+        let header = &self.structure.header;
+        let hash = KeyHash::new(key, header.seed);
+        let Some(view) = self.structure.block(hash.block(header.blocks)) else { return Ok(None) };
         let keys = view.geometry.keys;
         if keys == 0 {
             return Ok(None);
         }
-        let x = hash.salted(key, self.header.seed, view.layout.salt) ^ view.seed();
-        let [pilot] = read_array(file, view.pilot_at(x))?;
+        let x = hash.salted(key, header.seed, view.layout.salt) ^ view.seed();
+        let [pilot] = self.hot(view.pilot_at(x))?;
         let mut slot = view.geometry.slot(x, pilot, view.seed());
         if let Some(number) = slot.checked_sub(keys) {
             let at = view.remap_at(number);
-            slot = u32::from_le_bytes(read_array(file, at)?);
+            slot = u32::from_le_bytes(self.hot(at)?);
             if slot >= keys {
                 return Err(Error::reader(21, at, "a remap entry leads out of its block"));
             }
         }
-        let (fingerprint, delta) = view.split_entry(slot, read_array(file, view.entry_at(slot))?);
+        let (fingerprint, delta) = view.split_entry(slot, self.hot(view.entry_at(slot))?);
         if fingerprint != view.fingerprint(&hash) {
             return Ok(None);
         }
-        let record = Record::read(file, &view, slot, delta)?;
-        Ok(record.key_is(file, key)?.then_some(record))
+        let len = 2 * MAX_VARINT + key.len() + value_len;
+        let record = Record::read(self.file, &view, slot, delta, len)?;
+        Ok(record.key_is(self.file, key)?.then_some(record))
     }
 
     /// The record of a dense id below N.
-    pub(crate) fn record<R: ReadAt + ?Sized>(&self, file: &R, id: u64) -> Result<Option<Record>, Error> {
-        let view = self.directory().block_of_id(id).and_then(|block| self.block(block));
+    pub(crate) fn record(&self, id: u64) -> Result<Option<Record>, Error> {
+        let view = self.structure.directory().block_of_id(id).and_then(|block| self.structure.block(block));
         let Some(view) = view else { return Ok(None) };
         let Ok(slot) = u32::try_from(id.saturating_sub(view.first_id)) else { return Ok(None) };
-        let (_, delta) = view.split_entry(slot, read_array(file, view.entry_at(slot))?);
-        Record::read(file, &view, slot, delta).map(Some)
+        let (_, delta) = view.split_entry(slot, self.hot(view.entry_at(slot))?);
+        Record::read(self.file, &view, slot, delta, HEAD).map(Some)
+    }
+
+    /// `N` bytes of the hot section.
+    #[inline]
+    fn hot<const N: usize>(&self, offset: u64) -> Result<[u8; N], Error> {
+        let start = (offset - self.structure.header.sections.hot.offset) as usize;
+        match self.hot.get(start..).and_then(<[u8]>::first_chunk) {
+            Some(bytes) => Ok(*bytes),
+            None => read_array(self.file, offset),
+        }
     }
 }
 
 impl Record {
-    fn read<R: ReadAt + ?Sized>(file: &R, view: &BlockView, slot: u32, delta: u64) -> Result<Self, Error> {
+    fn read<R: ReadAt + ?Sized>(
+        file: &R,
+        view: &BlockView,
+        slot: u32,
+        delta: u64,
+        len: usize,
+    ) -> Result<Self, Error> {
         let offset = view
             .record_offset(slot, delta)
-            .ok_or_else(|| Error::reader(22, view.pool, "a slot has its record outside of its block"))?;
+            .ok_or_else(|| Error::reader(22, view.entry_at(slot), "a slot has its record outside of its block"))?;
         let at = view.pool + offset;
         let rest = view.pool_len - offset;
         let mut head = [0; HEAD];
-        let head_len = rest.min(HEAD as u64) as usize;
+        let head_len = rest.min(len.min(HEAD) as u64) as usize;
         let bytes = head.get_mut(..head_len).unwrap_or_default();
         file.read_exact_at(bytes, at).map_err(|source| Error::Io { offset: at, source })?;
         let lengths = bytes.get(..head_len.min(2 * MAX_VARINT)).and_then(Lengths::parse);

@@ -58,8 +58,9 @@ pub struct Report {
 
 /// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R22 and V1 to V9.
 ///
-/// The structure is checked first (R1 to R20, in their order), then everything else, of which the fault with the
-/// lowest offset is named, however many threads there are. A remap entry that leads out of its block is a fault of
+/// The structure is checked first (R1 to R20, in their order), then the digest of the sums, then everything else, of
+/// which a chunk that does not match its sum is named before all, then the fault with the lowest offset, however many
+/// threads there are. A remap entry that leads out of its block is a fault of
 /// that entry (R21), not of the key that needs it.
 ///
 /// Memory: the directory (32 bytes a block), and for each thread about 1 MiB, and the remap and the pilots of a block
@@ -113,14 +114,14 @@ fn work<R: ReadAt + ?Sized>(
     let mut chunks = ChunkChecker::new(file, &structure.header, progress);
     let mut blocks = BlockChecker::new(file, &structure.header, findings, progress);
     while let Some(part) = queue.next() {
-        if findings.settled_before(part.start) {
+        if findings.chunks_settled(part.start) {
             return;
         }
         // The sums go first: then the records come out of the page cache, and the disk is read once.
         chunks.check(part.chunks).unwrap_or_else(|error| findings.report(error));
         for number in part.blocks {
             let Some(view) = structure.block(number) else { continue };
-            if !findings.settled_before(view.pool) {
+            if !findings.records_settled(view.pool) {
                 blocks.check(number, &view).unwrap_or_else(|error| findings.report(error));
             }
         }
@@ -129,7 +130,7 @@ fn work<R: ReadAt + ?Sized>(
 
 /// A part of the work: blocks that follow one another, and the chunks that begin within their records.
 struct Part {
-    /// No fault of this part, nor of those after it, has a lower offset.
+    /// No record of this part, nor of those after it, begins before.
     start: u64,
     chunks: Range<u64>,
     blocks: Range<u64>,

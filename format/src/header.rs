@@ -295,22 +295,25 @@ impl Raw {
 
     /// R13 and R14: every section is where its length and those before put it.
     fn check_sections(&self, header: &Header) -> Result<(), Error> {
-        const ROWS: [u64; 5] = [80, 96, 112, 128, 144];
         let found = &header.sections;
-        let placed = Sections::place(found.pool.len, found.hot.len, header.blocks, found.metadata.len)
-            .ok_or(Error::reader(13, 80, "the sections are longer than any file"))?;
-        let rows = || ROWS.iter().zip(found.all()).zip(placed.all());
-        if let Some(((row, _), _)) = rows().find(|((_, (_, is)), (_, should))| is.offset != should.offset) {
-            return Err(Error::reader(13, *row, "a section is not where it must be"));
-        }
-        if let Some(((row, _), _)) = rows().find(|((_, (_, is)), (_, should))| is.len != should.len) {
-            return Err(Error::reader(14, *row, "a section does not have the length it must have"));
+        if header.blocks.checked_add(1).and_then(|entries| entries.checked_mul(ENTRY_LEN)) != Some(found.directory.len) {
+            return Err(Error::reader(13, 112, "the directory does not have 32 bytes for each block and 32 more"));
         }
         if found.metadata.len > MAX_METADATA {
-            return Err(Error::reader(14, 128, "the metadata is above 1 MiB"));
+            return Err(Error::reader(13, 128, "the metadata is above 1 MiB"));
         }
-        if placed.sums.end() != u64::from_le_bytes(self.file_len) {
-            return Err(Error::reader(13, 144, "the file does not end with the sums"));
+        let misplaced = |row| Error::reader(14, row, "a section is not where it must be");
+        let mut end = Some(PAGE);
+        for (row, (name, span)) in (80u64..).step_by(16).zip(found.all()) {
+            let align = if name == "hot" { Sections::hot_alignment(span.len) } else { PAGE };
+            if end.and_then(|end| end.checked_next_multiple_of(align)) != Some(span.offset) {
+                return Err(misplaced(row));
+            }
+            end = span.offset.checked_add(span.len);
+        }
+        let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
+        if sums_len != Some(found.sums.len) || end != Some(u64::from_le_bytes(self.file_len)) {
+            return Err(Error::reader(14, 144, "the sums are not as long as they must be, or not the end of the file"));
         }
         Ok(())
     }

@@ -231,13 +231,17 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(74, 3)], len, 11, 74);
     check(&[(75, 0)], len, 12, 75);
     check(&[(75, 17)], len, 12, 75);
-    check(&[(81, 0x20)], len, 13, 80);
-    check(&[(97, 0x30)], len, 13, 96);
-    check(&[(113, 0x30)], len, 13, 112);
-    check(&[(129, 0x50)], len, 13, 128);
-    check(&[(145, 0x50)], len, 13, 144);
-    check(&[(120, 63)], len, 14, 112);
+    check(&[(120, 63)], len, 13, 112);
+    check(&[(48, 2)], len, 13, 112);
+    check(&[(55, 0x08)], len, 13, 112);
+    check(&[(139, 1)], len, 13, 128);
+    for row in 0..5 {
+        check(&[(80 + 16 * row + 1, 0x70)], len, 14, 80 + 16 * row as u64);
+    }
+    // A section that passes the end of all files puts the next one nowhere.
+    check(&[(95, 0xff)], len, 14, 96);
     check(&[(152, 7)], len, 14, 144);
+    check(&[(159, 0xff)], len, 14, 144);
     // An ignorable feature is passed over.
     let mut page = good.to_bytes();
     page[24] = 1;

@@ -1,0 +1,262 @@
+//! An index against the records that it was built from.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod model;
+
+use hashlith_checker::{Against, AgainstOptions, AgainstReport, Duplicates, Error, Mismatch, ReadAt};
+use hashlith_format::Rule;
+use model::{Pair, Plan, pair, pairs};
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+const PLAN: fn() -> Plan = || Plan { blocks: 3, ..Plan::default() };
+
+fn with(duplicates: Duplicates) -> AgainstOptions {
+    AgainstOptions { duplicates, ..AgainstOptions::default() }
+}
+
+/// The mismatches and the report, which must not depend on whether the hot section is kept in memory.
+fn compare(file: &[u8], records: &[Pair], duplicates: Duplicates) -> (Vec<Mismatch>, AgainstReport) {
+    let [cached, read] = [u64::MAX, 0].map(|hot_cache| {
+        let against = Against::new(file, &AgainstOptions { duplicates, hot_cache }).unwrap();
+        let faults: Vec<_> =
+            records.iter().filter_map(|(key, value)| against.check(key, value).err()).collect();
+        (faults, against.finish().unwrap())
+    });
+    assert_eq!(format!("{cached:?}"), format!("{read:?}"));
+    cached
+}
+
+#[test]
+fn the_same_records_agree() {
+    for count in [0, 1, 2, 30, 100] {
+        for blocks in [4, 9] {
+            let records = pairs(count);
+            let file = Plan { blocks, ..Plan::default() }.file(&records);
+            for duplicates in [Duplicates::Unexpected, Duplicates::Allowed] {
+                let (faults, report) = compare(&file, &records, duplicates);
+                assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
+                assert_eq!((report.records, report.keys, report.duplicates), (count as u64, count as u64, 0));
+            }
+        }
+    }
+}
+
+/// Bytes that repeat late, so that a piece is not taken for another.
+fn noise(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * i / 7 + i / 251) as u8).collect()
+}
+
+#[test]
+fn salts_and_long_records() {
+    let lens = [0, 1, 200, 508, 509, 510, 600, 65_536, 200_000];
+    let records: Vec<Pair> = lens.iter().map(|&len| pair(noise(len), noise(len * 2))).collect();
+    let file = Plan { first_salt: 9, ..PLAN() }.file(&records);
+    let (faults, report) = compare(&file, &records, Duplicates::Unexpected);
+    assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
+    // The last byte of each counts.
+    for (key, value) in &records {
+        let against = Against::new(&file, &with(Duplicates::Unexpected)).unwrap();
+        if let Some((last, start)) = value.split_last() {
+            let other = [start, &[last ^ 1]].concat();
+            assert!(matches!(against.check(key, &other), Err(Mismatch::Value { .. })));
+        }
+        if let Some((last, start)) = key.split_last() {
+            let other = [start, &[last ^ 1]].concat();
+            assert!(matches!(against.check(&other, value), Err(Mismatch::Absent { .. })));
+        }
+    }
+}
+
+#[test]
+fn a_record_that_the_index_does_not_have() {
+    let file = PLAN().file(&pairs(40));
+    let (faults, report) = compare(&file, &pairs(41), Duplicates::Unexpected);
+    let [Mismatch::Absent { key }] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(key.head, b"key 40");
+    assert_eq!((report.records, report.keys, report.absent, report.unseen), (41, 40, 1, 0));
+    assert!(!report.agrees());
+    assert!(faults[0].to_string().starts_with("key \"key 40\" is not in the index"));
+}
+
+/// With one bit half of all absent keys have the fingerprint of the slot: the key itself decides.
+#[test]
+fn absent_keys_that_pass_the_fingerprint() {
+    let stored = noise(700);
+    let file = Plan { fingerprint_bits: 1, ..Plan::default() }.file(&[pair(stored.clone(), "x")]);
+    let against = Against::new(&file, &AgainstOptions::default()).unwrap();
+    for len in 0..700 {
+        let mut other = stored.clone();
+        other[len] ^= 1;
+        for absent in [&stored[..len], &other] {
+            assert!(matches!(against.check(absent, b"x"), Err(Mismatch::Absent { .. })));
+        }
+    }
+    against.check(&stored, b"x").unwrap();
+}
+
+#[test]
+fn a_value_that_is_the_beginning_of_the_other() {
+    let file = PLAN().file(&pairs(40));
+    let against = Against::new(&file, &AgainstOptions::default()).unwrap();
+    for value in [&b""[..], b"value 3", b"value 355"] {
+        assert!(matches!(against.check(b"key 5", value), Err(Mismatch::Value { .. })));
+    }
+    against.check(b"key 5", b"value 35").unwrap();
+}
+
+#[test]
+fn keys_that_no_record_named() {
+    let file = PLAN().file(&pairs(90));
+    let (faults, report) = compare(&file, &pairs(60), Duplicates::Unexpected);
+    assert!(faults.is_empty());
+    assert_eq!((report.records, report.keys, report.unseen), (60, 60, 30));
+    assert!(!report.agrees());
+    assert_eq!(report.unseen_keys.len(), 10);
+    let missing: Vec<Vec<u8>> = pairs(90).drain(60..).map(|(key, _)| key).collect();
+    for key in &report.unseen_keys {
+        assert!(missing.contains(&key.head) && key.len == key.head.len() as u64);
+    }
+    let (_, report) = compare(&file, &pairs(89), Duplicates::Allowed);
+    assert_eq!((report.unseen, report.unseen_keys[0].head.as_slice()), (1, &b"key 89"[..]));
+}
+
+/// The ids of the few are far from each other.
+#[test]
+fn at_most_ten_keys_are_named() {
+    let mut records = pairs(400);
+    let model = Plan { blocks: 20, ..Plan::default() }.model(&records);
+    let keys: Vec<Vec<u8>> = model.blocks.iter().flat_map(|block| block.keys.clone()).collect();
+    let missing: Vec<&Vec<u8>> = keys.iter().step_by(23).collect();
+    records.retain(|(key, _)| !missing.contains(&key));
+    let (_, report) = compare(&model.file(), &records, Duplicates::Unexpected);
+    assert_eq!(report.unseen, 18);
+    let named: Vec<&Vec<u8>> = report.unseen_keys.iter().map(|key| &key.head).collect();
+    assert_eq!(named, missing[..10]);
+}
+
+#[test]
+fn a_record_with_another_value() {
+    let model = PLAN().model(&pairs(40));
+    let mut records = pairs(40);
+    records[5].1 = b"value 36".to_vec();
+    let (faults, report) = compare(&model.file(), &records, Duplicates::Unexpected);
+    let [Mismatch::Value { key, id, offset }] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(key.head, b"key 5");
+    let keys: Vec<&Vec<u8>> = model.blocks.iter().flat_map(|block| &block.keys).collect();
+    assert_eq!(keys[*id as usize], b"key 5");
+    assert!(model.file()[*offset as usize + 2..].starts_with(b"key 5value 35"));
+    assert_eq!((report.mismatched, report.unseen, report.keys), (1, 0, 40));
+    assert!(!report.agrees());
+}
+
+#[test]
+fn duplicates_with_equal_values_are_counted() {
+    let file = PLAN().file(&pairs(40));
+    let records = [pairs(40), pairs(3)].concat();
+    let (faults, report) = compare(&file, &records, Duplicates::Unexpected);
+    assert!(faults.is_empty() && report.agrees());
+    assert_eq!((report.records, report.keys, report.duplicates), (43, 40, 3));
+}
+
+#[test]
+fn duplicates_of_which_one_has_the_value() {
+    let file = PLAN().file(&pairs(40));
+    let others: Vec<Pair> = pairs(7).into_iter().map(|(key, _)| pair(key, "other")).collect();
+    for records in [[others.clone(), pairs(40)].concat(), [pairs(40), others.clone()].concat()] {
+        let (faults, report) = compare(&file, &records, Duplicates::Unexpected);
+        assert_eq!((faults.len(), report.mismatched), (7, 7));
+        let (faults, report) = compare(&file, &records, Duplicates::Allowed);
+        assert!(faults.is_empty() && report.agrees(), "{report:?}");
+        assert_eq!((report.records, report.keys, report.duplicates), (47, 40, 7));
+    }
+}
+
+#[test]
+fn duplicates_of_which_none_has_the_value() {
+    let file = PLAN().file(&pairs(40));
+    let mut records = pairs(40);
+    records[9].1 = b"first".to_vec();
+    records.push(pair("key 9", "last"));
+    let (faults, report) = compare(&file, &records, Duplicates::Allowed);
+    assert!(faults.is_empty() && !report.agrees());
+    assert_eq!((report.mismatched, report.duplicates, report.unseen), (1, 1, 0));
+    assert_eq!(report.mismatched_keys[0].head, b"key 9");
+}
+
+#[test]
+fn many_threads_at_once() {
+    let records = pairs(120);
+    let file = Plan { blocks: 8, ..Plan::default() }.file(&records);
+    let against = Against::new(&file, &with(Duplicates::Allowed)).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| records.iter().for_each(|(key, value)| against.check(key, value).unwrap()));
+        }
+    });
+    let report = against.finish().unwrap();
+    assert!(report.agrees());
+    assert_eq!((report.records, report.keys, report.duplicates), (480, 120, 360));
+}
+
+#[test]
+fn long_keys_are_shown_cut() {
+    let file = PLAN().file(&pairs(3));
+    let against = Against::new(&file, &with(Duplicates::Unexpected)).unwrap();
+    let error = against.check(&[0xff; 1000], b"").unwrap_err().to_string();
+    assert!(error.contains("\\xff\"... (1000 bytes)") && error.len() < 500, "{error}");
+}
+
+#[test]
+fn a_lookup_that_meets_a_fault_names_it() {
+    let plan = Plan::default();
+    let mut model = (0..)
+        .map(|i| plan.model(&[pair(format!("{i}"), "x")]))
+        .find(|model| model.blocks[0].used == [true])
+        .unwrap();
+    let key = model.blocks[0].keys[0].clone();
+    model.blocks[0].remap[0] = 1;
+    let rule = |model: &model::Model| {
+        let file = model.file();
+        let against = Against::new(&file, &with(Duplicates::Unexpected)).unwrap();
+        match against.check(&key, b"x") {
+            Err(Mismatch::Index(Error::Fault(fault))) => fault.rule(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(rule(&model), Rule::R(21));
+    model.blocks[0].remap[0] = 0;
+    model.blocks[0].records[0][1] = 200;
+    assert_eq!(rule(&model), Rule::R(22));
+    let broken = vec![0; 5000];
+    assert!(matches!(Against::new(&broken, &with(Duplicates::Unexpected)), Err(Error::Fault(_))));
+}
+
+/// Can be opened, and then breaks.
+struct Breaks<'a>(&'a [u8], AtomicBool);
+
+impl ReadAt for Breaks<'_> {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.1.load(Ordering::Relaxed) {
+            return Err(io::Error::other("broken"));
+        }
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn a_read_that_fails_is_an_error_and_not_a_mismatch() {
+    let file = PLAN().file(&pairs(40));
+    let source = Breaks(&file, AtomicBool::new(false));
+    let against = Against::new(&source, &with(Duplicates::Unexpected)).unwrap();
+    source.1.store(true, Ordering::Relaxed);
+    assert!(matches!(against.check(b"key 1", b"value 7"), Err(Mismatch::Index(Error::Io { .. }))));
+    assert!(matches!(against.finish(), Err(Error::Io { .. })));
+}
