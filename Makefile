@@ -28,9 +28,9 @@ test: rust-test oracle
 rust-test:
 	$(CARGO) test --workspace --locked
 
-# The oracle reads and writes indexes with nothing but spec.md and Python.
+# The oracle is Python written from spec.md alone.
 oracle: .venv/.test build
-	HASHLITH=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
+	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
 
 demo: build .venv/.demo
 	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
@@ -60,10 +60,10 @@ $(VENV):
 	  echo "make: install Python 3 with its venv module (Debian, Ubuntu: apt-get install python3-venv)," >&2; \
 	  echo "make: or say which Python to use: make PYTHON=python3.12 ..." >&2; exit 1; }
 
-.venv/.test: $(VENV) $(wildcard tests/requirements.txt)
-	@.venv/bin/pip install --quiet --disable-pip-version-check xxhash $(addprefix -r ,$(wildcard tests/requirements.txt)) || { \
-	  echo "make: could not install the Python package xxhash, which the oracle needs;" >&2; \
-	  echo "make: check the network, or install it by hand: .venv/bin/pip install xxhash && touch $@" >&2; exit 1; }
+.venv/.test: $(VENV) tests/requirements.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt || { \
+	  echo "make: could not install the Python packages that the oracle needs: check the network," >&2; \
+	  echo "make: or install them by hand: .venv/bin/pip install -r tests/requirements.txt && touch $@" >&2; exit 1; }
 	@touch $@
 
 # The demo has stand-ins for the dictionary, so that it can also be seen without a network.

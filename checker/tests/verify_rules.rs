@@ -209,13 +209,13 @@ fn r21_a_remap_entry_that_a_key_needs_leads_out_of_its_block() {
 }
 
 #[test]
-fn r22_an_entry_leads_out_of_its_block() {
+fn v4_an_entry_leads_out_of_its_block() {
     let clean = plan(2).model(&pairs(30));
     let len = clean.blocks[0].records.concat().len() as u64;
     for offset in [len, len + 1, 1 << 40] {
         let mut model = clean.clone();
         model.blocks[0].moved = Some((3, offset));
-        assert_eq!(fault(&model.file()), (R(22), clean.record_at(0, 3)));
+        assert_eq!(fault(&model.file()), (V(4), clean.record_at(0, 3)));
     }
 }
 

@@ -17,8 +17,9 @@ impl Lines {
             return Ok(text.to_vec());
         }
         let mut key = Vec::with_capacity(text.len());
-        escape::unescape(text, &mut key)
-            .map_err(|error| Failure::usage(format!("key {}: {error}; write a backslash as \\\\", shown(text))))?;
+        escape::unescape(text, &mut key).map_err(|error| {
+            Failure::usage(format!("key {}: {error}; write a backslash as \\\\", shown(text)))
+        })?;
         Ok(key)
     }
 
@@ -45,7 +46,11 @@ impl Lines {
 
     /// Appends `value newline`.
     pub fn value(self, value: &[u8], out: &mut Vec<u8>) {
-        if self.escape { escape::escape_into(value, out) } else { out.extend_from_slice(value) }
+        if self.escape {
+            escape::escape_into(value, out)
+        } else {
+            out.extend_from_slice(value)
+        }
         out.push(b'\n');
     }
 }

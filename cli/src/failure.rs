@@ -77,7 +77,9 @@ impl Failure {
             io::ErrorKind::NotFound => "check the name",
             io::ErrorKind::PermissionDenied => "check the permissions of the file and of its folders",
             io::ErrorKind::ReadOnlyFilesystem => "choose a place that can be written to",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space or choose another place",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space or choose another place"
+            }
             _ => "",
         };
         let separator = if advice.is_empty() { "" } else { "; " };

@@ -16,6 +16,19 @@ enum InputFormat {
     Cdbmake,
 }
 
+impl InputFormat {
+    fn chosen(self) -> Option<Format> {
+        match self {
+            InputFormat::Auto => None,
+            InputFormat::Pickle => Some(Format::Pickle),
+            InputFormat::Tsv => Some(Format::Tsv),
+            InputFormat::Csv => Some(Format::Csv),
+            InputFormat::Jsonl => Some(Format::Jsonl),
+            InputFormat::Cdbmake => Some(Format::Cdbmake),
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Keys {
     Text,
@@ -41,16 +54,16 @@ enum OnErrorWord {
 pub struct InputArgs {
     /// Format of the input; `auto` goes by the file name: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
     /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
-    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    #[arg(long, value_enum, default_value = "auto")]
     format: InputFormat,
-    /// What keys are: UTF-8 text, or any bytes
+    /// What keys are: UTF-8 text, or any bytes [default: text; for verify what the index says]
     #[arg(long, value_enum)]
     keys: Option<Keys>,
-    /// What values are: UTF-8 text, any bytes, or JSON
+    /// What values are: UTF-8 text, any bytes, or JSON [default: as for keys]
     #[arg(long, value_enum)]
     values: Option<Values>,
-    /// What to do with a row that cannot be a record
-    #[arg(long, value_enum)]
+    /// What to do with a row that cannot be a record [default: stop]
+    #[arg(long, value_enum, value_name = "POLICY")]
     on_error: Option<OnErrorWord>,
     /// Give up after more than N bad rows (means --on-error skip)
     #[arg(long, value_name = "N")]
@@ -87,45 +100,28 @@ impl InputArgs {
             return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
         }
         let skip = self.on_error == Some(OnErrorWord::Skip) || self.max_errors.is_some();
-        let mut options = Options::default();
-        options.format = match self.format {
-            InputFormat::Auto => None,
-            InputFormat::Pickle => Some(Format::Pickle),
-            InputFormat::Tsv => Some(Format::Tsv),
-            InputFormat::Csv => Some(Format::Csv),
-            InputFormat::Jsonl => Some(Format::Jsonl),
-            InputFormat::Cdbmake => Some(Format::Cdbmake),
-        };
-        options.keys = match self.keys {
-            Some(Keys::Text) => KeyKind::Text,
-            Some(Keys::Bytes) => KeyKind::Bytes,
-            None => keys,
-        };
-        options.values = match self.values {
-            Some(Values::Text) => ValueKind::Text,
-            Some(Values::Bytes) => ValueKind::Bytes,
-            Some(Values::Json) => ValueKind::Json,
-            None => values,
-        };
-        if skip {
-            options.on_error = OnError::Skip { max_errors: self.max_errors };
-        }
-        options.escape = self.escape;
-        options.header = self.header;
-        options.temp_dir = temp_dir.map(Path::to_owned);
-        if let Some(column) = &self.key_column {
-            options.key_column = column.clone();
-        }
-        if let Some(column) = &self.value_column {
-            options.value_column = column.clone();
-        }
-        if let Some(field) = &self.key_field {
-            options.key_field = field.clone();
-        }
-        if let Some(field) = &self.value_field {
-            options.value_field = field.clone();
-        }
-        Ok(options)
+        let defaults = Options::default();
+        Ok(Options {
+            format: self.format.chosen(),
+            keys: self.keys.map_or(keys, |word| match word {
+                Keys::Text => KeyKind::Text,
+                Keys::Bytes => KeyKind::Bytes,
+            }),
+            values: self.values.map_or(values, |word| match word {
+                Values::Text => ValueKind::Text,
+                Values::Bytes => ValueKind::Bytes,
+                Values::Json => ValueKind::Json,
+            }),
+            escape: self.escape,
+            key_column: self.key_column.clone().unwrap_or(defaults.key_column),
+            value_column: self.value_column.clone().unwrap_or(defaults.value_column),
+            header: self.header,
+            key_field: self.key_field.clone().unwrap_or(defaults.key_field),
+            value_field: self.value_field.clone().unwrap_or(defaults.value_field),
+            on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
+            temp_dir: temp_dir.map(Path::to_owned),
+            ..Options::default()
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! `hashlith`: builds, asks, checks and writes out static key-value indexes.
 #![deny(unsafe_code)]
 
+mod build_report;
 mod commands;
 mod escaped;
 mod failure;
+mod histogram;
 mod input_args;
 mod meter;
 mod open;

@@ -2,7 +2,7 @@
 
 use crate::failure::tell;
 use crate::process;
-use crate::size::{Bytes, Count};
+use crate::size::{Bytes, Rough};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -51,15 +51,20 @@ impl Meter {
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
             let tick = if terminal { REDRAW } else { LINE };
             let bar = terminal.then(new_bar);
-            let mut phase = Phase::new("");
+            let mut phase = ("", Instant::now());
+            let mut last_look = Instant::now();
             while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 let now = sample();
-                if now.phase != phase.name {
-                    phase = Phase::new(now.phase);
+                if now.phase != phase.0 {
+                    // It began some time after the last look.
+                    phase = (now.phase, last_look);
+                    bar.iter().for_each(|bar| begin(bar, &now));
                 }
+                last_look = Instant::now();
+                let text = describe(&now, phase.1.elapsed());
                 match &bar {
-                    Some(bar) => draw(bar, &now, phase.began.elapsed()),
-                    None => tell(&format!("{}: {}", now.phase, describe(&now, phase.began.elapsed()))),
+                    Some(bar) => draw(bar, &now, text),
+                    None => tell(&format!("{}: {text}", now.phase)),
                 }
             }
             if let Some(bar) = bar {
@@ -80,48 +85,50 @@ impl Drop for Meter {
     }
 }
 
-struct Phase {
-    name: &'static str,
-    began: Instant,
-}
-
-impl Phase {
-    fn new(name: &'static str) -> Self {
-        Phase { name, began: Instant::now() }
-    }
-}
-
 fn new_bar() -> ProgressBar {
-    // Drawn when told to, which is every 150 ms: no second clock.
-    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr_with_hz(20))
+    ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(20))
 }
 
-fn draw(bar: &ProgressBar, now: &Snapshot, since: Duration) {
+/// A new phase has a new name, and a bar if its end is known.
+fn begin(bar: &ProgressBar, now: &Snapshot) {
     let template = match now.total {
-        Some(_) => "{prefix:9} {bar:24} {percent:>3} %  {wide_msg}",
-        None => "{prefix:9} {spinner} {wide_msg}",
+        Some(_) => "{prefix:9} {bar:12} {percent:>3} %  {wide_msg}",
+        None => "{prefix:9} {spinner}  {wide_msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("##-"));
     }
+    bar.set_message("");
+    bar.set_position(0);
     bar.set_prefix(now.phase);
-    bar.set_message(describe(now, since));
+}
+
+fn draw(bar: &ProgressBar, now: &Snapshot, text: String) {
     bar.set_length(now.total.unwrap_or(0).max(1));
     bar.set_position(now.done);
+    bar.set_message(text);
     bar.tick();
 }
 
-/// `1.20 GiB of 80.1 GiB, 512 MiB/s, 24,000,000 records, memory 1.1 GiB, 2 min 34 s left`
+/// `1.20 of 80.1 GiB, 512 MiB/s, 2 min 34 s left, mem 1.1 GiB, 24.0 M records`: what matters most first, since
+/// a narrow terminal cuts the end off.
 fn describe(now: &Snapshot, since: Duration) -> String {
     let amount = |n: u64| match now.unit {
         Unit::Bytes => Bytes(n).to_string(),
-        Unit::Records => Count(n).to_string(),
+        Unit::Records => Rough(n).to_string(),
     };
     let seconds = since.as_secs_f64();
     let rate = if seconds > 0.0 { now.done as f64 / seconds } else { 0.0 };
     let mut text = amount(now.done);
     if let Some(total) = now.total {
-        text += &format!(" of {}", amount(total));
+        let total = amount(total);
+        // The unit once, if it is the same.
+        if let (Some((number, unit)), Some((_, total_unit))) = (text.split_once(' '), total.split_once(' '))
+            && unit == total_unit
+        {
+            text = number.to_owned();
+        }
+        text += &format!(" of {total}");
     }
     if now.unit == Unit::Records {
         text += " records";
@@ -129,15 +136,15 @@ fn describe(now: &Snapshot, since: Duration) -> String {
     if rate >= 1.0 {
         text += &format!(", {}/s", amount(rate as u64));
     }
-    if let Some(records) = now.records {
-        text += &format!(", {} records", Count(records));
-    }
-    if let Some(memory) = process::resident() {
-        text += &format!(", memory {}", Bytes(memory));
-    }
     if let Some(total) = now.total.filter(|_| rate >= 1.0) {
         let left = total.saturating_sub(now.done) as f64 / rate;
         text += &format!(", {} left", duration(left));
+    }
+    if let Some(memory) = process::resident() {
+        text += &format!(", mem {}", Bytes(memory));
+    }
+    if let Some(records) = now.records {
+        text += &format!(", {} records", Rough(records));
     }
     text
 }
@@ -165,15 +172,15 @@ mod tests {
             records: Some(24_000_000),
         };
         let line = describe(&now, Duration::from_secs(2));
-        assert!(line.starts_with("1.00 GiB of 10.0 GiB, 512 MiB/s, 24,000,000 records, memory "), "{line}");
-        assert!(line.ends_with(", 18 s left"), "{line}");
+        assert!(line.starts_with("1.00 of 10.0 GiB, 512 MiB/s, 18 s left, mem "), "{line}");
+        assert!(line.ends_with(", 24.0 M records"), "{line}");
     }
 
     #[test]
     fn without_a_total_there_is_no_time_left() {
         let now = Snapshot { phase: "reading", done: 0, total: None, unit: Unit::Records, records: None };
         let line = describe(&now, Duration::ZERO);
-        assert!(line.starts_with("0 records, memory ") && !line.contains("left"), "{line}");
+        assert!(line.starts_with("0 records, mem ") && !line.contains("left"), "{line}");
     }
 
     #[test]

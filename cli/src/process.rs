@@ -16,11 +16,17 @@ pub fn peak_resident() -> Option<u64> {
 pub fn available() -> Option<u64> {
     let machine = status_kib("/proc/meminfo", "MemAvailable:");
     // In a container the limit of the control group counts, not the machine.
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group: Option<u64> = group.and_then(|text| text.trim().parse().ok());
     match (machine, group) {
         (Some(machine), Some(group)) => Some(group.min(machine)),
         (machine, group) => machine.or(group),
     }
+}
+
+/// How many threads can run at once.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Processor seconds that all threads of this process have used, in user and in system mode.
@@ -32,6 +38,13 @@ pub fn core_seconds() -> Option<(f64, f64)> {
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     // Linux reports in units of 1/100 s on every architecture (USER_HZ).
     Some((ticks()? / 100.0, ticks()? / 100.0))
+}
+
+/// A bit for each signal that this process ignores, signal 1 in the lowest bit.
+pub fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 fn status_kib(path: &str, name: &str) -> Option<u64> {

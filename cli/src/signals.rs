@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM ask a build to stop and clean up; a second one kills it.
 
+use crate::process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use std::io;
@@ -17,7 +18,12 @@ impl Signals {
     pub fn catch() -> io::Result<Self> {
         let number = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(AtomicBool::new(false));
+        // What whoever started this chose to ignore (nohup, `&` in a script) stays ignored.
+        let ignored = process::ignored_signals();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if ignored >> (signal - 1) & 1 == 1 {
+                continue;
+            }
             // In this order: the first signal finds `seen` false and sets it, the second one finds it true.
             flag::register_conditional_default(signal, Arc::clone(&seen))?;
             flag::register(signal, Arc::clone(&seen))?;

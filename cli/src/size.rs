@@ -58,6 +58,21 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A large number in few places: `27.0 M`.
+pub struct Rough(pub u64);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scaled = [(1e9, "G"), (1e6, "M"), (1e3, "k")]
+            .into_iter()
+            .find(|(scale, _)| self.0 as f64 >= 0.9995 * scale);
+        let Some((scale, unit)) = scaled else { return write!(f, "{}", self.0) };
+        let value = self.0 as f64 / scale;
+        let places = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+        write!(f, "{value:.places$} {unit}")
+    }
+}
+
 /// A number with a comma between thousands: `1,750,000`.
 pub struct Count(pub u64);
 
@@ -104,6 +119,12 @@ mod tests {
     fn bytes_are_shown_in_the_unit_that_fits() {
         let shown = [0, 1023, 1024, 1 << 20, (1 << 20) - 1, 86_000_000_000].map(|n| Bytes(n).to_string());
         assert_eq!(shown, ["0 B", "1023 B", "1.00 KiB", "1.00 MiB", "1.00 MiB", "80.1 GiB"]);
+    }
+
+    #[test]
+    fn rough_numbers_have_three_digits() {
+        let shown = [0, 999, 1000, 27_033_200, 999_999, 123_456, 1_750_000_000].map(|n| Rough(n).to_string());
+        assert_eq!(shown, ["0", "999", "1.00 k", "27.0 M", "1.00 M", "123 k", "1.75 G"]);
     }
 
     #[test]

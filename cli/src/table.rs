@@ -24,19 +24,19 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| cell.to_string()).collect());
     }
 
-    /// Whether there is nothing to show.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Writes the rows, two spaces between columns and none at the ends of lines.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_beside(out, &[])
+    }
+
+    /// Writes the rows, each with what stands at its right.
+    pub fn write_beside(&self, out: &mut impl Write, beside: &[String]) -> io::Result<()> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
         };
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-        for row in &self.rows {
+        for (number, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 if column > 0 {
@@ -47,6 +47,10 @@ impl Table {
                 } else {
                     line.push_str(&format!("{cell:<width$}"));
                 }
+            }
+            if let Some(beside) = beside.get(number) {
+                line.push_str("  ");
+                line.push_str(beside);
             }
             writeln!(out, "{}", line.trim_end())?;
         }

@@ -21,7 +21,10 @@ enum Step {
 fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     let wrong = |at: usize, wanted: &str| {
         let found = char::from(bytes[at]).escape_default();
-        Err((at, format!("expected {wanted}, found '{found}'; a record is +klen,vlen:key->value and a newline")))
+        Err((
+            at,
+            format!("expected {wanted}, found '{found}'; a record is +klen,vlen:key->value and a newline"),
+        ))
     };
     match bytes.get(start) {
         None => return Ok(Step::More),
@@ -31,8 +34,9 @@ fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     }
     let mut at = start + 1;
     let mut lengths = [0usize; 2];
-    for (length, (separator, wanted)) in
-        lengths.iter_mut().zip([(b',', "a digit or ',' in the key's length"), (b':', "a digit or ':' in the value's length")])
+    for (length, (separator, wanted)) in lengths
+        .iter_mut()
+        .zip([(b',', "a digit or ',' in the key's length"), (b':', "a digit or ':' in the value's length")])
     {
         let first = at;
         loop {
@@ -56,7 +60,9 @@ fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     let [key, value] = lengths;
     let arrow = at + key;
     let end = arrow + 2 + value;
-    for (offset, byte, wanted) in [(arrow, b'-', "'->'"), (arrow + 1, b'>', "'->'"), (end, b'\n', "a newline")] {
+    for (offset, byte, wanted) in
+        [(arrow, b'-', "'->'"), (arrow + 1, b'>', "'->'"), (end, b'\n', "a newline")]
+    {
         match bytes.get(offset) {
             None => return Ok(Step::More),
             Some(&found) if found == byte => {}

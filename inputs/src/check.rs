@@ -36,7 +36,9 @@ impl Check {
     #[inline]
     pub fn key(self, key: &[u8]) -> Result<(), String> {
         if self.key_text && std::str::from_utf8(key).is_err() {
-            return Err("the key is not valid UTF-8; use --keys bytes --values bytes to keep any bytes".into());
+            return Err(
+                "the key is not valid UTF-8; use --keys bytes --values bytes to keep any bytes".into()
+            );
         }
         Ok(())
     }
@@ -49,10 +51,10 @@ impl Check {
                 shown(key)
             ));
         }
-        if self.value_json {
-            if let Err(error) = serde_json::from_slice::<IgnoredAny>(value) {
-                return Err(format!("the value of key {} is not valid JSON ({error})", shown(key)));
-            }
+        if self.value_json
+            && let Err(error) = serde_json::from_slice::<IgnoredAny>(value)
+        {
+            return Err(format!("the value of key {} is not valid JSON ({error})", shown(key)));
         }
         Ok(())
     }

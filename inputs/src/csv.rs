@@ -84,16 +84,26 @@ pub(crate) fn columns(bytes: &[u8], options: &Options) -> Result<Columns, (usize
         (0..records.len()).map(|i| String::from_utf8_lossy(records.field(i)).into_owned()).collect();
     let find = |column: &Column| -> Result<usize, (usize, String)> {
         let mut found = match column {
-            Column::Number(number) => Some(number.saturating_sub(1)).filter(|&i| i < names.len()).into_iter().collect(),
+            Column::Number(number) => {
+                Some(number.saturating_sub(1)).filter(|&i| i < names.len()).into_iter().collect()
+            }
             Column::Name(name) => (0..names.len()).filter(|&i| names[i] == *name).collect::<Vec<_>>(),
         };
         match (found.pop(), found.is_empty()) {
             (Some(index), true) => Ok(index),
-            (None, _) => Err((skip + at, format!("there is no column {column}; the columns are: {}", listed(&names)))),
-            (Some(_), false) => Err((skip + at, format!("two columns are called {column}; give the column's number"))),
+            (None, _) => {
+                Err((skip + at, format!("there is no column {column}; the columns are: {}", listed(&names))))
+            }
+            (Some(_), false) => {
+                Err((skip + at, format!("two columns are called {column}; give the column's number")))
+            }
         }
     };
-    Ok(Columns { key: find(&options.key_column)?, value: find(&options.value_column)?, preface: skip + records.at })
+    Ok(Columns {
+        key: find(&options.key_column)?,
+        value: find(&options.value_column)?,
+        preface: skip + records.at,
+    })
 }
 
 fn listed(names: &[String]) -> String {
@@ -193,4 +203,3 @@ impl<'a> Records<'a> {
         &self.scratch.value[start..self.scratch.ends[index]]
     }
 }
-

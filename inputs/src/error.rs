@@ -55,7 +55,9 @@ pub enum Error<E = Infallible> {
         what: String,
     },
     /// The file's format is not known from its extension.
-    #[error("{path}: cannot tell the format from the file name; say it with --format (pickle, tsv, csv, jsonl, cdbmake)")]
+    #[error(
+        "{path}: cannot tell the format from the file name; say it with --format (pickle, tsv, csv, jsonl, cdbmake)"
+    )]
     UnknownFormat {
         /// The file as it was named.
         path: String,
@@ -79,7 +81,9 @@ pub enum Error<E = Infallible> {
         path: String,
     },
     /// A directory holds no file whose extension tells a format.
-    #[error("{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension; name its files one by one, with --format")]
+    #[error(
+        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension; name its files one by one, with --format"
+    )]
     EmptyDirectory {
         /// The directory as it was named.
         path: String,
@@ -155,6 +159,21 @@ pub(crate) enum Halt<E> {
     Fault(Fault),
     /// The source could not be read, at this offset.
     Io(u64, io::Error),
+}
+
+/// A halt in which no sink had a part.
+pub(crate) type PlainHalt = Halt<Infallible>;
+
+impl PlainHalt {
+    /// The same halt, for a worker with a sink.
+    pub fn for_sink<E>(self) -> Halt<E> {
+        match self {
+            Halt::Sink(never) => match never {},
+            Halt::Stopped => Halt::Stopped,
+            Halt::Fault(fault) => Halt::Fault(fault),
+            Halt::Io(at, error) => Halt::Io(at, error),
+        }
+    }
 }
 
 impl<E> From<Fault> for Halt<E> {

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::sync::atomic::Ordering;
 
-use crate::error::{Fault, Halt};
+use crate::error::{Fault, Halt, PlainHalt};
 use crate::options::{Format, Options};
 use crate::read::Watch;
 use crate::source::{Source, newlines};
@@ -62,21 +62,6 @@ pub(crate) enum Work {
     Nothing,
 }
 
-/// A halt before any sink had a part in it.
-pub(crate) type FeedHalt = Halt<std::convert::Infallible>;
-
-impl FeedHalt {
-    /// The same halt, for a worker with a sink.
-    pub fn for_sink<E>(self) -> Halt<E> {
-        match self {
-            Halt::Sink(never) => match never {},
-            Halt::Stopped => Halt::Stopped,
-            Halt::Fault(fault) => Halt::Fault(fault),
-            Halt::Io(at, error) => Halt::Io(at, error),
-        }
-    }
-}
-
 /// Hands out the work of all sources.
 pub(crate) struct Feed<'a> {
     sources: &'a [Source],
@@ -88,17 +73,12 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub fn new(
-        sources: &'a [Source],
-        formats: &'a [Format],
-        options: &'a Options,
-        watch: &'a Watch,
-    ) -> Self {
+    pub fn new(sources: &'a [Source], formats: &'a [Format], options: &'a Options, watch: &'a Watch) -> Self {
         Feed { sources, formats, options, watch, next_source: 0, current: None }
     }
 
     /// The next piece of work; a block is put into `block`. After an error there is no more work.
-    pub fn next(&mut self, block: &mut Block) -> Result<Work, (u32, FeedHalt)> {
+    pub fn next(&mut self, block: &mut Block) -> Result<Work, (u32, PlainHalt)> {
         loop {
             if let Some(lines) = &mut self.current {
                 match lines.next(block, self.options, self.watch) {
@@ -169,7 +149,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Puts the next block into `block`; false at the end of the source.
-    fn next(&mut self, block: &mut Block, options: &Options, watch: &Watch) -> Result<bool, FeedHalt> {
+    fn next(&mut self, block: &mut Block, options: &Options, watch: &Watch) -> Result<bool, PlainHalt> {
         let size = options.block_bytes.max(1);
         let buffer = &mut block.buffer;
         if buffer.len() > 4 * size {
@@ -208,7 +188,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Reads until the buffer is full or the source ends.
-    fn fill(&mut self, buffer: &mut [u8], filled: &mut usize, watch: &Watch) -> Result<(), FeedHalt> {
+    fn fill(&mut self, buffer: &mut [u8], filled: &mut usize, watch: &Watch) -> Result<(), PlainHalt> {
         while *filled < buffer.len() && !self.at_end {
             if watch.cancel.load(Ordering::Relaxed) {
                 return Err(Halt::Stopped);
@@ -224,7 +204,7 @@ impl<'a> Lines<'a> {
     }
 
     /// How many of the bytes are whole records.
-    fn cut(&mut self, bytes: &[u8], options: &Options) -> Result<usize, FeedHalt> {
+    fn cut(&mut self, bytes: &[u8], options: &Options) -> Result<usize, PlainHalt> {
         let fault = |at: usize, what: String| {
             let line = self.format.has_lines().then(|| 1 + self.lines + newlines(&bytes[..at]));
             Halt::Fault(Fault { at: self.offset + at as u64, line, what })
@@ -251,8 +231,9 @@ impl<'a> Lines<'a> {
     }
 
     #[cold]
-    fn too_long(&self, options: &Options) -> FeedHalt {
-        let hint = if self.format == Format::Csv { "is a quote not closed?" } else { "is this the right format?" };
+    fn too_long(&self, options: &Options) -> PlainHalt {
+        let hint =
+            if self.format == Format::Csv { "is a quote not closed?" } else { "is this the right format?" };
         let line = self.format.has_lines().then_some(1 + self.lines);
         let what = format!("this record is longer than {} bytes; {hint}", options.max_record_bytes);
         Halt::Fault(Fault { at: self.offset, line, what })

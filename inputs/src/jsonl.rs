@@ -96,7 +96,9 @@ impl<'de> Visitor<'de> for Row<'_> {
         let Options { key_field, value_field, .. } = self.options;
         let (mut key, mut value) = (None, None);
         while let Some(name) = map.next_key_seed(Text { what: "name", json_hint: false })? {
-            let twice = |is: bool| if is { Err(A::Error::custom(format!("the field {name:?} is there twice"))) } else { Ok(()) };
+            let twice = |is: bool| {
+                if is { Err(A::Error::custom(format!("the field {name:?} is there twice"))) } else { Ok(()) }
+            };
             if *name == **key_field {
                 twice(key.is_some())?;
                 key = Some(map.next_value_seed(Text { what: "key", json_hint: false })?);

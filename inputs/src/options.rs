@@ -226,7 +226,7 @@ impl Default for Options {
             value_field: "value".to_owned(),
             on_error: OnError::Stop,
             temp_dir: None,
-            max_record_bytes: 4 << 30,
+            max_record_bytes: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
             block_bytes: 1 << 20,
         }
     }

@@ -86,10 +86,10 @@ impl<'a, E> Shared<'a, E> {
         if let Some((_, _, error)) = earliest {
             return (Some(error), first);
         }
-        if let OnError::Skip { max_errors: Some(limit) } = self.on_error {
-            if self.skipped.into_inner() > limit {
-                return (Some(Error::TooManyErrors { limit, first }), Vec::new());
-            }
+        if let OnError::Skip { max_errors: Some(limit) } = self.on_error
+            && self.skipped.into_inner() > limit
+        {
+            return (Some(Error::TooManyErrors { limit, first }), Vec::new());
         }
         (self.cancelled.into_inner().then_some(Error::Cancelled), first)
     }
@@ -114,7 +114,7 @@ impl<'a, S: Sink> Outlet<'a, S> {
     pub fn record(&mut self, position: u64, key: &[u8], value: &[u8]) -> Result<(), Halt<S::Error>> {
         self.sink.record(self.source, position, key, value).map_err(Halt::Sink)?;
         self.fresh += 1;
-        if self.fresh % 16 == 0 {
+        if self.fresh.is_multiple_of(16) {
             self.pause()?;
         }
         Ok(())

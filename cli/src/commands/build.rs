@@ -1,22 +1,26 @@
 //! `hashlith build`: from files of records to an index.
 
-use crate::failure::{Failure, code, tell};
+use crate::escaped::shown;
+use crate::failure::{Failure, code};
 use crate::input_args::{self, InputArgs};
 use crate::meter::{Meter, Snapshot, Unit};
+use crate::output::Output;
 use crate::signals::Signals;
-use crate::stdin_pump;
+use crate::stdin_pump::{self, StdinPump};
 use crate::{build_report, process, size};
 use clap::ValueEnum;
-use hashlith_builder::{Builder, Feeder, OnDuplicate, Phase, Progress};
+use hashlith_builder::{Builder, Feeder, OnDuplicate, Phase, Progress, Report};
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Format, KeyKind, Sink, Source, Summary, ValueKind, Watch};
+use hashlith_inputs::{Format, KeyKind, OnError, Sink, Source, Summary, ValueKind, Watch};
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hasher};
-use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// How long a build may take to clean up after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -27,11 +31,11 @@ const GRACE: Duration = Duration::from_secs(10);
 Examples:
   hashlith build my-pickles/ -o my.hlith
   hashlith build words.tsv.gz more.tsv -o words.hlith
-  zcat huge.jsonl.gz | hashlith build - --format jsonl --key-field id --value-field name -o names.hlith
-  hashlith build table.csv --key-column id --value-column name -o names.hlith --memory 2G --threads 4
+  hashlith build table.csv --key-column id --value-column name -o names.hlith
+  xzcat big.jsonl.xz | hashlith build - --format jsonl --key-field id -o big.hlith --memory 2G
 
-The output appears under its name only when it is complete; an old file of that name is replaced in one step,
-and stays as it is when the build fails.")]
+The output appears under its name only when it is complete. An old file of that name is replaced in
+one step then, and stays as it is when the build fails.")]
 pub struct Args {
     /// Files, folders (all files in them with a known extension, in the order of their names), or - for standard
     /// input
@@ -50,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
     /// What to do when a key comes twice: end with an error, or keep the first or the last in the order of the input
-    #[arg(long, value_enum, default_value = "error")]
+    #[arg(long, value_enum, value_name = "POLICY", default_value = "error")]
     on_duplicate: DuplicateWord,
     /// Seed of the hash: a number, or `random` for keys that strangers choose
     #[arg(long, value_name = "N|random", default_value = "0", value_parser = parse_seed)]
@@ -59,7 +63,7 @@ pub struct Args {
     #[arg(long, value_name = "BITS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=16))]
     fingerprint_bits: u32,
     /// A JSON object to store in the index, for your own notes; `info` shows it
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = parse_metadata)]
     metadata: Option<String>,
     /// Write the report as JSON to standard output
     #[arg(long)]
@@ -86,80 +90,336 @@ fn parse_seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "write a number from 0 to 18446744073709551615, or `random`".to_owned())
 }
 
+fn parse_metadata(text: &str) -> Result<String, String> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            Err(format!("not a JSON object ({error}): write, for example, '{{\"source\": \"wiki\"}}'"))
+        }
+    }
+}
+
 impl Args {
     /// Builds the index.
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
-        let options = self.input.options(KeyKind::Text, ValueKind::Text, self.temp_dir.as_deref())?;
+        // What the system does not tell ahead goes wrong late: folders and names are looked at before any work.
+        let dir = output_dir(&self.output)?;
+        let temp_dir = self.temp_dir.clone().unwrap_or_else(|| dir.to_owned());
+        let options = self.input.options(KeyKind::Text, ValueKind::Text, Some(&temp_dir))?;
         let (sources, formats) = input_args::sources(&self.inputs, &options)?;
         refuse_input_as_output(&self.output, &sources)?;
 
-        let signals = Signals::catch().map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
+        let signals =
+            Signals::catch().map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
+        let threads = self.threads.map_or_else(process::threads, usize::from);
+        let mut builder = self.builder(&options, threads, temp_dir);
+        if options.on_error == OnError::Stop && !options.escape {
+            builder = builder.expected_bytes(self.least_bytes(&sources, &formats));
+        }
+        builder.preflight(&self.output).map_err(|error| builder_failure(error, &sources, &formats))?;
         let pump = match sources.contains(&Source::Stdin) {
             true => stdin_pump::start(signals.clone())
                 .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?,
-            false => stdin_pump::StdinPump::default(),
+            false => StdinPump::default(),
         };
-        let threads = self.threads.map_or_else(available_threads, usize::from);
-        let builder = self.builder(&options, threads, expected_bytes(&sources));
+
         let progress = builder.progress();
         let watch = Arc::new(Watch::default());
-
         let meter = Meter::start(self.quiet, sampler(&sources, &watch, &progress));
-        let work = Work { builder, sources, formats, options, threads, watch, output: self.output.clone(), pump };
-        let done = supervise(work, &signals, &progress);
+        let output = self.output.clone();
+        let shared_watch = Arc::clone(&watch);
+        let work_signals = signals.clone();
+        let work = move || {
+            let intake = Intake { sources: &sources, formats: &formats, options: &options, threads };
+            intake.read(builder, &shared_watch, &pump, &work_signals, &output)
+        };
+        let done = supervise(work, &signals, &watch, &progress);
         drop(meter);
         let (report, summary) = done?;
 
-        let report = build_report::Report::new(&self.output, &report, &summary, &progress, began.elapsed());
-        if self.json {
-            report.write_json()?;
-        }
-        if !self.quiet && !(self.json && std::io::stderr().is_terminal() && std::io::stdout().is_terminal()) {
-            report.write_table();
+        let report = build_report::Report::new(&self.output, &report, &summary, began.elapsed());
+        match (self.json, self.quiet) {
+            (true, _) => Output::new().report(&report)?,
+            (false, false) => report.write_table(),
+            (false, true) => {}
         }
         Ok(())
     }
 
-    fn builder(&self, options: &hashlith_inputs::Options, threads: usize, expected: Option<u64>) -> Builder {
-        let mut builder = Builder::new()
-            .memory_limit(self.memory.unwrap_or_else(default_memory))
+    fn builder(&self, options: &hashlith_inputs::Options, threads: usize, temp_dir: PathBuf) -> Builder {
+        let on_duplicate = match self.on_duplicate {
+            DuplicateWord::Error => OnDuplicate::Error,
+            DuplicateWord::First => OnDuplicate::First,
+            DuplicateWord::Last => OnDuplicate::Last,
+        };
+        let key_type = match options.keys {
+            KeyKind::Text => KeyType::Text,
+            KeyKind::Bytes => KeyType::Bytes,
+        };
+        let value_type = match options.values {
+            ValueKind::Text => ValueType::Text,
+            ValueKind::Bytes => ValueType::Bytes,
+            ValueKind::Json => ValueType::Json,
+        };
+        Builder::new()
+            .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
             .threads(threads)
-            .on_duplicate(match self.on_duplicate {
-                DuplicateWord::Error => OnDuplicate::Error,
-                DuplicateWord::First => OnDuplicate::First,
-                DuplicateWord::Last => OnDuplicate::Last,
-            })
-            .key_type(match options.keys {
-                KeyKind::Text => KeyType::Text,
-                KeyKind::Bytes => KeyType::Bytes,
-            })
-            .value_type(match options.values {
-                ValueKind::Text => ValueType::Text,
-                ValueKind::Bytes => ValueType::Bytes,
-                ValueKind::Json => ValueType::Json,
-            })
+            .temp_dir(temp_dir)
+            .on_duplicate(on_duplicate)
+            .key_type(key_type)
+            .value_type(value_type)
             .fingerprint_bits(self.fingerprint_bits)
-            .seed(self.seed);
-        if let Some(dir) = &self.temp_dir {
-            builder = builder.temp_dir(dir.clone());
+            .seed(self.seed)
+            .metadata(self.metadata.clone().unwrap_or_default())
+    }
+
+    /// How many bytes of records there are at least, as far as file sizes tell: for the check of free space, which
+    /// must not refuse what would have fitted.
+    fn least_bytes(&self, sources: &[Source], formats: &[Format]) -> u64 {
+        let least = |source: &Source, format: &Format| {
+            let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
+            match (format, source.size().filter(|_| plain)) {
+                // A TAB and a newline become two lengths and the share of the hot section.
+                (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
+                // Old protocols and short records have more around the records than in them.
+                (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
+                _ => 0,
+            }
+        };
+        match self.on_duplicate {
+            DuplicateWord::Error => {
+                sources.iter().zip(formats).map(|(source, format)| least(source, format)).sum()
+            }
+            // Nobody knows how many will be dropped.
+            DuplicateWord::First | DuplicateWord::Last => 0,
         }
-        if let Some(metadata) = &self.metadata {
-            builder = builder.metadata(metadata.clone());
-        }
-        if let Some(bytes) = expected {
-            builder = builder.expected_bytes(bytes);
-        }
-        builder
     }
 }
 
-fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+fn is_packed(extension: &OsStr) -> bool {
+    ["gz", "zst", "zstd"].iter().any(|packed| extension.eq_ignore_ascii_case(packed))
 }
 
 /// Half of what is available, so that the page cache and the neighbours have the other half.
-fn default_memory() -> u64 {
-    const LEAST: u64 = 256 << 20;
-    process::available().map_or(1 << 30, |available| (available / 2).max(LEAST))
+fn default_memory(threads: usize) -> u64 {
+    let least = Builder::smallest_memory(threads).max(256 << 20);
+    process::available().map_or(1 << 30, |available| (available / 2).max(least))
+}
+
+/// The folder of the output, which must be there.
+fn output_dir(output: &Path) -> Result<&Path, Failure> {
+    if output.is_dir() {
+        let name = output.join("index.hlith");
+        let (output, name) = (output.display(), name.display());
+        return Err(Failure::new(format!("{output} is a directory: name a file, for example -o {name}")));
+    }
+    // A rename would put a file in the place of a device or pipe: /dev/null, /dev/stdout.
+    if output == Path::new("-") || fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+        let output = output.display();
+        return Err(Failure::new(format!(
+            "cannot write to {output}: an index has to be a file; name one with -o"
+        )));
+    }
+    let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Ok(dir),
+        Ok(_) => Err(Failure::new(format!(
+            "cannot write {}: {} is not a directory; choose another place",
+            output.display(),
+            dir.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "cannot write {}: the directory {} does not exist; make it first (mkdir -p) or choose another place",
+            output.display(),
+            dir.display()
+        ))),
+        Err(error) => Err(Failure::io("write to", dir, &error)),
+    }
+}
+
+/// An index written over its own input would destroy it.
+fn refuse_input_as_output(output: &Path, sources: &[Source]) -> Result<(), Failure> {
+    let Ok(output_is) = fs::metadata(output) else { return Ok(()) };
+    for source in sources {
+        let same = match source {
+            Source::Path(path) => fs::metadata(path)
+                .is_ok_and(|input| (input.dev(), input.ino()) == (output_is.dev(), output_is.ino())),
+            _ => rustix::fs::fstat(io::stdin())
+                .is_ok_and(|input| (input.st_dev, input.st_ino) == (output_is.dev(), output_is.ino())),
+        };
+        if same {
+            let (output, source) = (output.display(), source.name());
+            return Err(Failure::new(format!(
+                "the output {output} is the same file as the input {source}: choose another name for the output"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be read, and how.
+struct Intake<'a> {
+    sources: &'a [Source],
+    formats: &'a [Format],
+    options: &'a hashlith_inputs::Options,
+    threads: usize,
+}
+
+impl Intake<'_> {
+    /// Reads all records into the builder and lets it finish.
+    fn read(
+        &self,
+        builder: Builder,
+        watch: &Watch,
+        pump: &StdinPump,
+        signals: &Signals,
+        output: &Path,
+    ) -> Result<(Report, Summary), Failure> {
+        let builder = Mutex::new(builder);
+        let new_sink =
+            || FeederSink(builder.lock().unwrap_or_else(PoisonError::into_inner).feeder().map_err(Some));
+        let told = |error| builder_failure(error, self.sources, self.formats);
+        let read = hashlith_inputs::read(self.sources, self.options, self.threads, new_sink, watch);
+        // Input that a signal cut off looks like input that ends early.
+        if let Some(number) = signals.came() {
+            return Err(Failure::Signal(number));
+        }
+        if let Some(error) = pump.take_error() {
+            return Err(Failure::new(format!("cannot read standard input: {error}")));
+        }
+        let (summary, sinks) = read.map_err(|error| match error {
+            hashlith_inputs::Error::Sink(error) => told(error),
+            error => Failure::from_error(code::FAILED, "", &error),
+        })?;
+        for sink in sinks {
+            sink.finish().map_err(told)?;
+        }
+        let builder = builder.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let report = builder.finish(output).map_err(|error| match (error, signals.came()) {
+            (hashlith_builder::Error::Cancelled, Some(number)) => Failure::Signal(number),
+            (error, _) => told(error),
+        })?;
+        Ok((report, summary))
+    }
+}
+
+/// Hands records on to the builder. Without a feeder it refuses the first one, with the reason.
+struct FeederSink(Result<Feeder, Option<hashlith_builder::Error>>);
+
+impl FeederSink {
+    fn finish(self) -> Result<(), hashlith_builder::Error> {
+        match self.0 {
+            Ok(feeder) => feeder.finish(),
+            Err(error) => Err(error.unwrap_or(hashlith_builder::Error::Cancelled)),
+        }
+    }
+}
+
+impl Sink for FeederSink {
+    type Error = hashlith_builder::Error;
+
+    #[inline]
+    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Self::Error> {
+        match &mut self.0 {
+            Ok(feeder) => feeder.add_from(source, position, key, value),
+            Err(error) => Err(error.take().unwrap_or(hashlith_builder::Error::Cancelled)),
+        }
+    }
+}
+
+/// Does the work on a thread of its own, so that this one can hear signals while that one waits for input.
+fn supervise<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    signals: &Signals,
+    watch: &Watch,
+    progress: &Progress,
+) -> Result<T, Failure> {
+    let (sender, result) = mpsc::channel();
+    let worker = move || {
+        // Nobody listens any more only when the process is about to end.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new().name("build".to_owned()).spawn(worker).map_err(|error| {
+        Failure::new(format!("cannot start a thread: {error}; raise the limit (ulimit -u)"))
+    })?;
+    let mut give_up_at = None;
+    loop {
+        match result.recv_timeout(Duration::from_millis(50)) {
+            Ok(done) => return done,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::new(
+                    "the build broke off (see above); this is a bug in hashlith, please report it",
+                ));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let Some(number) = signals.came() else { continue };
+        watch.cancel.store(true, Ordering::Relaxed);
+        progress.cancel();
+        // A named pipe that nobody writes to holds up its reader for ever. By then no named file is open: those come
+        // after the last record.
+        if Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
+            return Err(Failure::Signal(number));
+        }
+    }
+}
+
+/// What the progress shows: bytes of input while reading, then records, then bytes of the index.
+fn sampler(
+    sources: &[Source],
+    watch: &Arc<Watch>,
+    progress: &Arc<Progress>,
+) -> impl Fn() -> Snapshot + Send + 'static {
+    let input_bytes: Option<u64> = sources.iter().map(Source::size).sum();
+    let (watch, progress) = (Arc::clone(watch), Arc::clone(progress));
+    move || {
+        let event = progress.event();
+        let (phase, unit) = match event.phase {
+            Phase::Feed => {
+                return Snapshot {
+                    phase: "reading",
+                    done: watch.bytes_done.load(Ordering::Relaxed),
+                    total: input_bytes,
+                    unit: Unit::Bytes,
+                    records: Some(watch.records.load(Ordering::Relaxed)),
+                };
+            }
+            Phase::Build => ("building", Unit::Records),
+            Phase::Seal | Phase::Done => ("sealing", Unit::Bytes),
+        };
+        Snapshot { phase, done: event.done, total: Some(event.total), unit, records: None }
+    }
+}
+
+/// What the builder could not do, in the words of this command.
+fn builder_failure(error: hashlith_builder::Error, sources: &[Source], formats: &[Format]) -> Failure {
+    use hashlith_builder::Error;
+    let place = |place: &hashlith_builder::Place| {
+        let number = place.source as usize;
+        match (sources.get(number), formats.get(number)) {
+            (Some(source), Some(&format)) => hashlith_inputs::describe(source, format, place.position),
+            _ => format!("source {number}, byte {}", place.position),
+        }
+    };
+    match &error {
+        Error::Duplicate { key, first, second } => Failure::new(format!(
+            "the key {} is there twice: {} and {}; remove one, or keep one with --on-duplicate first or last",
+            shown(key),
+            place(first),
+            place(second)
+        )),
+        Error::MemoryLimit { smallest, threads, .. } => Failure::usage(format!(
+            "--memory is too small: with {threads} threads {}M is the smallest that works; fewer --threads need less",
+            smallest.div_ceil(1 << 20)
+        )),
+        Error::Io { action, path, source } => Failure::io(action.trim_start_matches("cannot "), path, source),
+        Error::DiskSpace { path, free, needed } => Failure::new(format!(
+            "{} has {} free, the build needs about {}: free some, or choose another place",
+            path.display(),
+            size::Bytes(*free),
+            size::Bytes(*needed)
+        )),
+        _ => Failure::from_error(code::FAILED, "", &error),
+    }
 }

@@ -10,15 +10,6 @@ mod verify;
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  fine
-  1  failed: the message says what, where, and what to do
-  2  the command line makes no sense
-  3  get: a key is not in the index
-  4  the index is damaged, or no index
-  130, 143  stopped by SIGINT or SIGTERM, after cleaning up";
-
 const FIRST_STEPS: &str = "\
 From a folder of pickled dicts to answers:
   hashlith build my-pickles/ -o my.hlith

@@ -1,0 +1,156 @@
+//! What a build has made and what it took, as a table and as JSON.
+
+use crate::failure::eprintln_quietly;
+use crate::process;
+use crate::size::{Bytes, Count};
+use crate::table::Table;
+use hashlith_inputs::Summary;
+use serde::Serialize;
+use std::path::Path;
+use std::time::Duration;
+
+/// The report of `build`.
+#[derive(Serialize)]
+pub struct Report {
+    output: String,
+    /// Records that were read.
+    records: u64,
+    keys: u64,
+    /// Records dropped because their key was there already.
+    duplicates: u64,
+    /// Bad rows left out.
+    skipped: u64,
+    first_skipped: Vec<String>,
+    input_bytes: u64,
+    file_bytes: u64,
+    bytes_per_key: Option<f64>,
+    hot_bytes_per_key: Option<f64>,
+    seconds: f64,
+    phases: Vec<PhaseTime>,
+    core_seconds_user: Option<f64>,
+    core_seconds_system: Option<f64>,
+    peak_memory_bytes: Option<u64>,
+    spilled_bytes: u64,
+    #[serde(skip)]
+    next: String,
+}
+
+#[derive(Serialize)]
+struct PhaseTime {
+    phase: &'static str,
+    seconds: f64,
+}
+
+impl Report {
+    /// Gathers what there is to say.
+    pub fn new(output: &Path, built: &hashlith_builder::Report, read: &Summary, took: Duration) -> Self {
+        let sections = built.header.sections;
+        let per_key = |bytes: u64| (built.keys > 0).then(|| bytes as f64 / built.keys as f64);
+        let cores = process::core_seconds();
+        Report {
+            output: output.display().to_string(),
+            records: built.records,
+            keys: built.keys,
+            duplicates: built.duplicates,
+            skipped: read.skipped,
+            first_skipped: read.first_skipped.clone(),
+            input_bytes: read.bytes,
+            file_bytes: built.header.file_len(),
+            bytes_per_key: per_key(built.header.file_len()),
+            hot_bytes_per_key: per_key(sections.hot.len + sections.directory.len),
+            seconds: took.as_secs_f64(),
+            phases: built
+                .phases
+                .iter()
+                .map(|(phase, time)| PhaseTime { phase: phase_name(*phase), seconds: time.as_secs_f64() })
+                .collect(),
+            core_seconds_user: cores.map(|(user, _)| user),
+            core_seconds_system: cores.map(|(_, system)| system),
+            peak_memory_bytes: process::peak_resident(),
+            spilled_bytes: built.spilled_bytes,
+            next: crate::open::typeable_key(output).map_or_else(
+                || format!("hashlith info {}", quoted(&output.to_string_lossy())),
+                |key| format!("hashlith get {} {}", quoted(&output.to_string_lossy()), quoted(&key)),
+            ),
+        }
+    }
+
+    /// For people, on standard error.
+    pub fn write_table(&self) {
+        let mut table = Table::words();
+        table.row([&"index", &self.output]);
+        table.row([&"records in", &format!("{} from {}", Count(self.records), Bytes(self.input_bytes))]);
+        table.row([&"keys", &Count(self.keys)]);
+        if self.duplicates > 0 {
+            table.row([&"duplicates dropped", &Count(self.duplicates)]);
+        }
+        if self.skipped > 0 {
+            table.row([&"rows skipped", &Count(self.skipped)]);
+            for message in &self.first_skipped {
+                table.row([&"", &message]);
+            }
+            let unnamed = self.skipped.saturating_sub(self.first_skipped.len() as u64);
+            if unnamed > 0 {
+                table.row([&"", &format!("and {} more", Count(unnamed))]);
+            }
+        }
+        let per_key =
+            |bytes: Option<f64>| bytes.map_or(String::new(), |bytes| format!(", {bytes:.1} B a key"));
+        let hot =
+            self.hot_bytes_per_key.map_or(String::new(), |bytes| format!(" ({bytes:.2} B of them hot)"));
+        table.row([&"size", &format!("{}{}{hot}", Bytes(self.file_bytes), per_key(self.bytes_per_key))]);
+        let phases: Vec<String> =
+            self.phases.iter().map(|phase| format!("{} {:.2}", phase.phase, phase.seconds)).collect();
+        table.row([&"time", &format!("{:.2} s ({})", self.seconds, phases.join(", "))]);
+        if let (Some(user), Some(system)) = (self.core_seconds_user, self.core_seconds_system) {
+            let each = (user + system) * 1e9 / self.records.max(1) as f64;
+            let each =
+                if self.records >= 100_000 { format!(", {each:.0} ns a record") } else { String::new() };
+            table.row([
+                &"core-seconds",
+                &format!("{:.2} (user {user:.2}, system {system:.2}){each}", user + system),
+            ]);
+        }
+        if let Some(peak) = self.peak_memory_bytes {
+            let spilled = match self.spilled_bytes {
+                0 => String::new(),
+                bytes => format!(", {} through temporary files", Bytes(bytes)),
+            };
+            table.row([&"peak memory", &format!("{}{spilled}", Bytes(peak))]);
+        }
+        table.row([&"next", &self.next]);
+        let mut text = Vec::new();
+        if table.write(&mut text).is_ok() {
+            eprintln_quietly(String::from_utf8_lossy(&text).trim_end());
+        }
+    }
+}
+
+fn phase_name(phase: hashlith_builder::Phase) -> &'static str {
+    match phase {
+        hashlith_builder::Phase::Feed => "reading",
+        hashlith_builder::Phase::Build => "building",
+        hashlith_builder::Phase::Seal | hashlith_builder::Phase::Done => "sealing",
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
+    if !word.is_empty() && !word.starts_with(['-', '~']) && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn commands_can_be_pasted() {
+        assert_eq!(quoted("017/tomato"), "017/tomato");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!([quoted(""), quoted("a b"), quoted("~x")], ["''", "'a b'", "'~x'"]);
+    }
+}

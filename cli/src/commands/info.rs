@@ -1,0 +1,238 @@
+//! `hashlith info`: what an index holds and what it costs.
+
+use crate::failure::Failure;
+use crate::histogram::Histogram;
+use crate::open::{self, Access};
+use crate::output::Output;
+use crate::size::{Bytes, Count};
+use crate::table::Table;
+use hashlith_format::{Header, KeyType, ValueType};
+use hashlith_reader::{Index, Mapping};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::path::PathBuf;
+
+/// Records that are looked at for the histograms, about; an index of no more is looked at as a whole.
+const SAMPLE: u64 = 200_000;
+/// The sample is this many runs of neighbours, spread over the file.
+const RUNS: u64 = 64;
+
+/// Show what an index holds: counts, sizes, lengths, and what it costs in memory
+#[derive(clap::Args)]
+pub struct Args {
+    /// The index
+    #[arg(value_name = "INDEX")]
+    index: PathBuf,
+    /// Write it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Info<'a> {
+    file: String,
+    file_bytes: u64,
+    format_version: u32,
+    keys: u64,
+    key_type: &'static str,
+    value_type: &'static str,
+    blocks: u64,
+    hash: &'static str,
+    seed: u64,
+    fingerprint_bits: u32,
+    bytes_per_key: Option<f64>,
+    sections: Vec<Section>,
+    page_tables: PageTables,
+    lengths: Lengths,
+    metadata: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Section {
+    name: &'static str,
+    offset: u64,
+    bytes: u64,
+    bytes_per_key: Option<f64>,
+    resident_bytes: Option<u64>,
+}
+
+/// What each process that touches the whole file needs for its page tables.
+#[derive(Serialize)]
+struct PageTables {
+    with_4_kib_pages_bytes: u64,
+    with_2_mib_pages_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Lengths {
+    /// Of how many records.
+    sampled_records: u64,
+    /// True if those are all.
+    complete: bool,
+    keys: Histogram,
+    values: Histogram,
+}
+
+impl Args {
+    /// Looks at the index.
+    pub fn run(self) -> Result<(), Failure> {
+        let index = open::open(&self.index, Access::Random)?;
+        let header = *index.info();
+        let lengths = sample(&index).map_err(|error| open::corrupt(&self.index, &error))?;
+        let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
+        let info = Info {
+            file: self.index.display().to_string(),
+            file_bytes: header.file_len(),
+            format_version: hashlith_format::VERSION,
+            keys: header.keys,
+            key_type: match header.key_type {
+                KeyType::Bytes => "bytes",
+                KeyType::Text => "text",
+            },
+            value_type: match header.value_type {
+                ValueType::Bytes => "bytes",
+                ValueType::Text => "text",
+                ValueType::Json => "json",
+            },
+            blocks: header.blocks,
+            hash: "XXH3-128",
+            seed: header.seed,
+            fingerprint_bits: header.fingerprint_bits,
+            bytes_per_key: per_key(header.file_len(), &header),
+            sections: sections(&index, &header),
+            page_tables: page_tables(header.file_len()),
+            lengths,
+            metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+        };
+        let mut out = Output::new();
+        if self.json {
+            return out.report(&info);
+        }
+        info.write(&mut out).map_err(|error| Failure::output(&error))?;
+        out.flush()
+    }
+}
+
+fn per_key(bytes: u64, header: &Header) -> Option<f64> {
+    (header.keys > 0).then(|| bytes as f64 / header.keys as f64)
+}
+
+fn sections(index: &Index<Mapping>, header: &Header) -> Vec<Section> {
+    let section = |(name, span): (&'static str, hashlith_format::Span)| Section {
+        name,
+        offset: span.offset,
+        bytes: span.len,
+        bytes_per_key: per_key(span.len, header),
+        resident_bytes: index.data().resident_bytes(span.offset, span.len).ok(),
+    };
+    header.sections.all().into_iter().map(section).collect()
+}
+
+/// Lower page tables and the two levels above them: 8 bytes for each page that is mapped.
+fn page_tables(bytes: u64) -> PageTables {
+    let entries = |page: u64| bytes.div_ceil(page);
+    let tables = |entries: u64| entries.div_ceil(512) * 4096;
+    let upper = tables(entries(1 << 30));
+    let middle = tables(entries(2 << 20)) + upper;
+    PageTables { with_4_kib_pages_bytes: tables(entries(4096)) + middle, with_2_mib_pages_bytes: middle }
+}
+
+/// Lengths of the keys and values of all records, or of runs of them that are spread evenly.
+fn sample(index: &Index<Mapping>) -> Result<Lengths, hashlith_format::Error> {
+    let keys = index.len();
+    let complete = keys <= SAMPLE;
+    let (runs, length) = if complete { (1, keys) } else { (RUNS, SAMPLE / RUNS) };
+    let mut lengths =
+        Lengths { sampled_records: 0, complete, keys: Histogram::default(), values: Histogram::default() };
+    for run in 0..runs {
+        // 64 * 2^48 does not overflow.
+        let first = (keys - length) * run / (runs - 1).max(1);
+        for id in first..first + length {
+            let Some(record) = index.by_id(id)? else { break };
+            lengths.sampled_records += 1;
+            lengths.keys.add(record.key.len() as u64);
+            lengths.values.add(record.value.len() as u64);
+        }
+    }
+    Ok(lengths)
+}
+
+impl Info<'_> {
+    fn write(&self, out: &mut Output) -> std::io::Result<()> {
+        use std::io::Write;
+        let mut table = Table::words();
+        table.row([&"index", &self.file]);
+        table.row([&"size", &format!("{} ({} bytes)", Bytes(self.file_bytes), Count(self.file_bytes))]);
+        table.row([&"keys", &format!("{}, {}", Count(self.keys), self.key_type)]);
+        table.row([&"values", &self.value_type]);
+        if let Some(bytes) = self.bytes_per_key {
+            table.row([&"bytes a key", &format!("{bytes:.2}")]);
+        }
+        table.row([&"blocks", &Count(self.blocks)]);
+        table.row([&"format", &format!("version {}", self.format_version)]);
+        table.row([&"hash", &format!("{}, seed {}", self.hash, self.seed)]);
+        table.row([&"fingerprints", &format!("{} bits", self.fingerprint_bits)]);
+        if let Some(metadata) = self.metadata {
+            table.row([&"metadata", &metadata.get()]);
+        }
+        table.write(out)?;
+
+        let mut table = Table::numbers();
+        table.row([&"section", &"offset", &"bytes", &"of file", &"bytes a key", &"in page cache"]);
+        for section in &self.sections {
+            let resident = match section.resident_bytes {
+                Some(bytes) if section.bytes > 0 => percent(bytes, section.bytes),
+                _ => String::new(),
+            };
+            table.row([
+                &section.name,
+                &Count(section.offset),
+                &Count(section.bytes),
+                &percent(section.bytes, self.file_bytes),
+                &section.bytes_per_key.map_or(String::new(), |bytes| format!("{bytes:.2}")),
+                &resident,
+            ]);
+        }
+        writeln!(out)?;
+        table.write(out)?;
+
+        writeln!(out, "\npage tables of each process that has touched all of it")?;
+        let mut table = Table::words();
+        table.row([&"  4 KiB pages", &Bytes(self.page_tables.with_4_kib_pages_bytes)]);
+        table.row([&"  2 MiB pages", &Bytes(self.page_tables.with_2_mib_pages_bytes)]);
+        table.write(out)?;
+
+        let of_what = match self.lengths.complete {
+            true => format!("all {} records", Count(self.lengths.sampled_records)),
+            false => format!("a sample of {} records", Count(self.lengths.sampled_records)),
+        };
+        for (what, histogram) in [("keys", &self.lengths.keys), ("values", &self.lengths.values)] {
+            if let Some(mean) = histogram.mean() {
+                writeln!(
+                    out,
+                    "\nbytes of {what}, from {of_what}: {mean:.1} on average, longest {}",
+                    Count(histogram.longest())
+                )?;
+                histogram.write(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_tables;
+
+    /// 86 GB: 168 MB of page tables in 4 KiB pages, 0.3 MB in 2 MiB pages.
+    #[test]
+    fn page_tables_cost_what_was_measured() {
+        let tables = page_tables(86_000_000_000);
+        assert_eq!(tables.with_4_kib_pages_bytes / 1_000_000, 168);
+        assert_eq!(tables.with_2_mib_pages_bytes / 100_000, 3);
+    }
+}

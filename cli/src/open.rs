@@ -1,0 +1,65 @@
+//! Opens indexes: the one place of this program with unsafe code.
+#![allow(unsafe_code)]
+
+use crate::failure::{Failure, code};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use std::fs;
+use std::path::Path;
+
+/// What will be read of an index.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Records here and there.
+    Random,
+    /// All records from front to back.
+    Whole,
+}
+
+/// Fails if there is something else than a file at this path.
+pub fn check_file(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) => {
+            let is = if found.is_dir() { "a directory" } else { "not a file" };
+            Err(Failure::new(format!("{} is {is}: name an index file", path.display())))
+        }
+        Err(error) => Err(Failure::io("open", path, &error)),
+    }
+}
+
+/// Opens an index. Its pages are shared with every process that has it open.
+pub fn open(path: &Path, access: Access) -> Result<Index<Mapping>, Failure> {
+    check_file(path)?;
+    map(path, access).map_err(|error| match error {
+        OpenError::Io { path, source } => Failure::io("open", &path, &source),
+        OpenError::Invalid { path, source } => {
+            Failure::with_code(code::CORRUPT, format!("{}: {source}", path.display()))
+        }
+        error => Failure::from_error(code::FAILED, "", &error),
+    })
+}
+
+/// Damage that was met while reading an open index.
+pub fn corrupt(path: &Path, error: &hashlith_format::Error) -> Failure {
+    Failure::with_code(code::CORRUPT, format!("{}: {error}", path.display()))
+}
+
+/// Some key of an index that one can type, for the command to try next.
+pub fn typeable_key(path: &Path) -> Option<String> {
+    let index = map(path, Access::Random).ok()?;
+    (0..100).find_map(|id| {
+        let key = std::str::from_utf8(index.by_id(id).ok()??.key).ok()?;
+        let easy =
+            !key.is_empty() && key.len() <= 60 && !key.starts_with('-') && !key.contains(char::is_control);
+        easy.then(|| key.to_owned())
+    })
+}
+
+fn map(path: &Path, access: Access) -> Result<Index<Mapping>, OpenError> {
+    let options = MapOptions::default().random(access == Access::Random);
+    // SAFETY: `map` asks that nobody writes to the file or cuts it off while it is mapped. hashlith itself never does:
+    // a build writes to another file and renames it (spec.md section 10), and no command opens an index for writing.
+    // That other programs keep to this is what the documentation asks of whoever runs this one on a file (spec.md
+    // section 13); this process ends with the command, so the promise is needed only that long.
+    unsafe { Index::map(path, &options) }
+}

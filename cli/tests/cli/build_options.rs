@@ -1,0 +1,86 @@
+//! Options that change the index or the report, and those that must not.
+
+use crate::support::{Place, many_lines};
+
+#[test]
+fn threads_memory_and_order_do_not_change_a_byte() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(30_000));
+    place.shell("tac a.tsv > b.tsv; split -n l/5 --additional-suffix .tsv a.tsv part-").ok();
+    place.run("build a.tsv -o expected.hlith --threads 1").ok();
+    for args in ["a.tsv --threads 5", "b.tsv", "a.tsv --threads 1 --memory 32M", ". --threads 2"] {
+        if args.starts_with('.') {
+            std::fs::create_dir(place.path("parts")).unwrap();
+            place.shell("mv part-* parts").ok();
+        }
+        let args = args.replace('.', if args.starts_with('.') { "parts" } else { "." });
+        place.run(&format!("build {args} -o x.hlith")).ok();
+        assert_eq!(place.read("x.hlith"), place.read("expected.hlith"), "{args}");
+    }
+}
+
+#[test]
+fn seeds_fingerprints_and_metadata_are_stored() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(1000));
+    place
+        .run_args([
+            "build",
+            "a.tsv",
+            "-o",
+            "x.hlith",
+            "--seed",
+            "17",
+            "--fingerprint-bits",
+            "12",
+            "--metadata",
+            r#"{"source": "test"}"#,
+        ])
+        .ok();
+    let info = place.run("info x.hlith --json").ok();
+    let info: serde_json::Value = serde_json::from_slice(&info.out).unwrap();
+    assert_eq!((&info["seed"], &info["fingerprint_bits"]), (&17.into(), &12.into()));
+    assert_eq!(info["metadata"]["source"], "test");
+    place.run("verify x.hlith --against a.tsv").ok();
+    place.run("build a.tsv -o x.hlith --metadata [1]").fails(2, &["JSON object"]);
+}
+
+#[test]
+fn a_random_seed_is_another_one_each_time() {
+    let place = Place::new();
+    place.write("a.tsv", "a\tb\n");
+    let seed = || {
+        place.run("build a.tsv -o x.hlith --seed random").ok();
+        let info: serde_json::Value =
+            serde_json::from_slice(&place.run("info x.hlith --json").ok().out).unwrap();
+        info["seed"].as_u64().unwrap()
+    };
+    assert_ne!(seed(), seed());
+}
+
+#[test]
+fn quiet_says_nothing_and_json_goes_to_standard_output() {
+    let place = Place::new();
+    place.write("a.tsv", "a\t1\nb\t2\n");
+    let quiet = place.run("build a.tsv -o x.hlith --quiet").ok();
+    assert_eq!((quiet.text(), quiet.err.as_str()), ("", ""));
+
+    let json = place.run("build a.tsv -o x.hlith --json --quiet").ok();
+    assert_eq!(json.err, "");
+    let report: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+    assert_eq!((&report["records"], &report["keys"]), (&2.into(), &2.into()));
+    assert_eq!(report["file_bytes"].as_u64(), Some(place.read("x.hlith").len() as u64));
+    for field in ["seconds", "peak_memory_bytes", "core_seconds_user", "hot_bytes_per_key"] {
+        assert!(report[field].is_number(), "{field}: {report}");
+    }
+}
+
+#[test]
+fn the_report_ends_with_a_command_that_works() {
+    let place = Place::new();
+    place.write("a.tsv", "it's a key\tand its value\n");
+    let build = place.run("build a.tsv -o x.hlith").ok();
+    let last = build.err.lines().last().unwrap();
+    let command = last.strip_prefix("next").unwrap().trim().replacen("hashlith", "$HASHLITH", 1);
+    assert_eq!(place.shell(&command).ok().text(), "and its value\n", "{command}");
+}

@@ -1,0 +1,87 @@
+//! Disks that are full, limits that are reached: the message says so, the old index stays, nothing is left.
+
+use crate::support::{Place, many_lines, names_in};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::path::PathBuf;
+
+/// A small file system in memory.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where one may not mount; the limit on file sizes then stands in for a full disk.
+    fn mount(path: PathBuf, options: &std::ffi::CStr) -> Option<Self> {
+        std::fs::create_dir(&path).unwrap();
+        mount("none", &path, "tmpfs", MountFlags::empty(), options).ok()?;
+        Some(SmallDisk(path))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
+}
+
+/// 2 MB of lines that take ten times less when packed, so that no file size tells in time what is to come.
+fn packed_lines(place: &Place) {
+    place.write("big.tsv", many_lines(100_000));
+    place.shell("gzip big.tsv").ok();
+}
+
+#[test]
+fn a_full_disk_under_the_output() {
+    let place = Place::new();
+    packed_lines(&place);
+    place.write("small.tsv", "old\tindex\n");
+    let Some(_disk) = SmallDisk::mount(place.path("disk"), c"size=1m") else { return limited_file_size() };
+    place.run("build small.tsv -o disk/x.hlith").ok();
+    let old = place.read("disk/x.hlith");
+    for memory in ["", " --memory 64M --threads 1"] {
+        // The temporary files have room; the output has not.
+        let temp = place.tmp();
+        let args = format!("build big.tsv.gz -o disk/x.hlith --temp-dir {}{memory}", temp.display());
+        place.run(&args).fails(1, &["disk", "free"]);
+        assert_eq!(place.read("disk/x.hlith"), old);
+        assert_eq!(names_in(&place.path("disk")), ["x.hlith"]);
+        place.run("verify disk/x.hlith --against small.tsv").ok();
+    }
+    place.holds(&["big.tsv.gz", "disk", "small.tsv"]);
+}
+
+#[test]
+fn too_little_space_is_told_before_any_work_where_sizes_are_known() {
+    let place = Place::new();
+    place.write("big.tsv", many_lines(100_000));
+    let Some(_disk) = SmallDisk::mount(place.path("disk"), c"size=1m") else { return limited_file_size() };
+    place.run("build big.tsv -o disk/x.hlith").fails(1, &["disk", "free", "the build needs about"]);
+    assert_eq!(names_in(&place.path("disk")), [""; 0]);
+}
+
+#[test]
+fn a_full_disk_under_the_temporary_files() {
+    let place = Place::new();
+    // 60 MB of records do not fit the memory of the build, so they go to temporary files.
+    place.shell("yes 'some value that is repeated' | head -n 2000000 | nl -w1 | gzip -1 > big.tsv.gz").ok();
+    let Some(_disk) = SmallDisk::mount(place.path("disk"), c"size=1m") else { return limited_file_size() };
+    place
+        .run("build big.tsv.gz -o x.hlith --temp-dir disk --memory 32M --threads 1")
+        .fails(1, &["disk", "No space left", "free"]);
+    assert_eq!(names_in(&place.path("disk")), [""; 0]);
+    place.holds(&["big.tsv.gz", "disk"]);
+}
+
+/// A file above RLIMIT_FSIZE brings SIGXFSZ, which would end the process with its temporary file left behind.
+#[test]
+fn limited_file_size() {
+    let place = Place::new();
+    packed_lines(&place);
+    place.write("small.tsv", "old\tindex\n");
+    place.run("build small.tsv -o x.hlith").ok();
+    let old = place.read("x.hlith");
+    // In units of 512 bytes.
+    place
+        .shell("ulimit -f 1000; exec $HASHLITH build big.tsv.gz -o x.hlith")
+        .fails(1, &["x.hlith", "File too large"]);
+    assert_eq!(place.read("x.hlith"), old);
+    place.holds(&["big.tsv.gz", "small.tsv", "x.hlith"]);
+}

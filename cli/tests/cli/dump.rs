@@ -1,0 +1,58 @@
+//! What a dump cannot say it refuses to say, and names the key.
+
+use crate::support::Place;
+
+fn index_of(records: &[u8], options: &str) -> Place {
+    let place = Place::new();
+    place.write("a.cdbmake", records);
+    place.run(&format!("build a.cdbmake -o x.hlith {options}")).ok();
+    place
+}
+
+#[test]
+fn tsv_refuses_what_would_read_back_differently() {
+    for (records, words) in [
+        (&b"+3,1:a\tb->v\n\n"[..], r#"key "a\tb": the key has a TAB or a newline"#),
+        (b"+3,1:a\nb->v\n\n", r#"key "a\nb": the key has a TAB or a newline"#),
+        (b"+1,3:k->x\ny\n\n", r#"key "k": the value has a newline"#),
+    ] {
+        let place = index_of(records, "");
+        place.run("dump x.hlith").fails(1, &[words, "--escape"]);
+        place.run("dump x.hlith --escape").ok();
+        place.run("dump x.hlith --format jsonl").ok();
+    }
+}
+
+/// Only the first TAB of a line parts key and value, and a CR is a byte like any other.
+#[test]
+fn tabs_and_returns_in_values_are_fine() {
+    let records = b"+1,3:k->x\ty\n+2,2:k\r->v\r\n\n";
+    let place = index_of(records, "");
+    place.write("a.tsv", place.run("dump x.hlith").ok().out);
+    place.run("build a.tsv -o y.hlith").ok();
+    assert_eq!(place.read("x.hlith"), place.read("y.hlith"));
+}
+
+#[test]
+fn json_lines_refuse_bytes_that_are_no_text() {
+    let bytes = "--keys bytes --values bytes";
+    for records in [&b"+1,1:\xff->v\n\n"[..], b"+1,1:k->\xff\n\n"] {
+        let place = index_of(records, bytes);
+        place.run("dump x.hlith --format jsonl").fails(1, &["UTF-8", "--format cdbmake"]);
+        assert_eq!(place.run("dump x.hlith --format cdbmake").ok().out, records);
+    }
+    let place = index_of(b"+1,1:k->v\n\n", bytes);
+    assert_eq!(place.run("dump x.hlith --format jsonl").ok().text(), "{\"key\":\"k\",\"value\":\"v\"}\n");
+}
+
+#[test]
+fn json_values_that_do_not_fit_a_line_are_refused() {
+    let place = index_of(b"+1,8:k->{\n\"a\":1}\n\n", "--values json");
+    place.run("dump x.hlith --format jsonl").fails(1, &["key \"k\"", "newline", "--format cdbmake"]);
+}
+
+#[test]
+fn escapes_are_for_tsv() {
+    let place = index_of(b"\n", "");
+    place.run("dump x.hlith --escape --format jsonl").fails(2, &["--escape", "tsv"]);
+}

@@ -1,0 +1,22 @@
+//! The command as its users meet it: the real program, real files, real signals. One behaviour a file.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod build_options;
+mod closed_pipe;
+mod completions;
+mod disk;
+mod dump;
+mod duplicates;
+mod edge_records;
+mod get;
+mod info;
+mod memory;
+mod output_file;
+mod pickles;
+mod round_trips;
+mod signals;
+mod streams;
+mod support;
+mod usage;
+mod verify;

@@ -1,0 +1,41 @@
+//! The memory limit.
+
+use crate::support::{Place, many_lines};
+
+#[test]
+fn too_little_is_refused_with_the_smallest_that_works() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(1000));
+    let refused = place
+        .run("build a.tsv -o x.hlith --memory 1M --threads 2")
+        .fails(2, &["--memory", "M is the smallest"]);
+    place.holds(&["a.tsv"]);
+    let smallest = refused.err.split_whitespace().find(|word| word.ends_with('M') && word.len() > 1).unwrap();
+    place.run(&format!("build a.tsv -o x.hlith --threads 2 --memory {smallest}")).ok();
+    place.run("verify x.hlith --against a.tsv").ok();
+}
+
+#[test]
+fn sizes_are_written_in_the_usual_ways() {
+    let place = Place::new();
+    place.write("a.tsv", "a\tb\n");
+    for size in ["512M", "1G", "1GiB", "0.5g", "600000000", "600MB"] {
+        place.run(&format!("build a.tsv -o x.hlith --memory {size}")).ok();
+    }
+    for size in ["lots", "4X", "-1G"] {
+        place.run(&format!("build a.tsv -o x.hlith --memory={size}")).fails(2, &["512M"]);
+    }
+}
+
+/// Records beyond the limit go through temporary files, which vanish; the bytes of the index are the same.
+#[test]
+fn what_does_not_fit_goes_through_temporary_files() {
+    let place = Place::new();
+    place.shell("yes 'some value that is repeated' | head -n 1000000 | nl -w1 > a.tsv").ok();
+    place.run("build a.tsv -o roomy.hlith --memory 1G").ok();
+    let report = place.run("build a.tsv -o x.hlith --memory 32M --threads 1 --json --quiet").ok();
+    let report: serde_json::Value = serde_json::from_slice(&report.out).unwrap();
+    assert!(report["spilled_bytes"].as_u64() > Some(1 << 20), "{report}");
+    assert!(place.read("x.hlith") == place.read("roomy.hlith"));
+    place.holds(&["a.tsv", "roomy.hlith", "x.hlith"]);
+}

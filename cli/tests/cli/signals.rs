@@ -1,0 +1,120 @@
+//! SIGINT and SIGTERM in the middle of a build: it cleans up and says so, and the old index stays.
+
+use crate::support::{Place, many_lines};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// Waits until the process catches SIGTERM, as its status tells.
+fn wait_for_handlers(child: &Child) {
+    let path = format!("/proc/{}/status", child.id());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = std::fs::read_to_string(&path).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        if u64::from_str_radix(caught.trim(), 16).unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 1 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no handler for SIGTERM");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn end(mut child: Child) -> (ExitStatus, String) {
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    (child.wait().unwrap(), err)
+}
+
+/// Whoever feeds the pipe neither writes nor closes it: the build waits for records when the signal comes.
+#[test]
+fn a_build_that_waits_for_its_input() {
+    for (format, signal, code) in
+        [("tsv", Signal::INT, 130), ("tsv", Signal::TERM, 143), ("pickle", Signal::TERM, 143)]
+    {
+        let place = Place::with_index("old\tindex\n");
+        let old = place.read("x.hlith");
+        let mut command = place.command(["build", "-", "--format", format, "-o", "x.hlith"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut feed = child.stdin.take().unwrap();
+        wait_for_handlers(&child);
+        if format == "tsv" {
+            feed.write_all(many_lines(100_000).as_bytes()).unwrap();
+        }
+        kill_process(pid(&child), signal).unwrap();
+        let (status, err) = end(child);
+        assert_eq!(status.code(), Some(code), "{err}");
+        assert!(err.starts_with("hashlith: stopped by SIG"), "{err}");
+        assert_eq!(place.read("x.hlith"), old);
+        place.holds(&["x.hlith", "x.tsv"]);
+        drop(feed);
+    }
+}
+
+/// At any moment: either the build is complete and reported, or the old index is there and nothing else.
+#[test]
+fn a_build_at_work() {
+    let place = Place::with_index("old\tindex\n");
+    let old = place.read("x.hlith");
+    place.write("big.tsv", many_lines(200_000));
+    let mut stopped = 0;
+    for delay in (0..40).map(|n| Duration::from_millis(n * 8)) {
+        let mut command = place.command(["build", "big.tsv", "-o", "x.hlith", "--quiet"]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        wait_for_handlers(&child);
+        std::thread::sleep(delay);
+        kill_process(pid(&child), Signal::TERM).unwrap();
+        let (status, err) = end(child);
+        place.holds(&["big.tsv", "x.hlith", "x.tsv"]);
+        if status.code() == Some(0) {
+            place.run("verify x.hlith --against big.tsv").ok();
+            place.write("x.hlith", &old);
+        } else {
+            stopped += 1;
+            assert_eq!(status.code(), Some(143), "{err}");
+            assert!(place.read("x.hlith") == old);
+        }
+    }
+    assert!(stopped > 0, "no signal came in time; make the input larger");
+}
+
+/// Nobody ever opens the named pipe for writing: the build cannot end by itself.
+#[test]
+fn a_second_signal_kills() {
+    let place = Place::new();
+    place.shell("mkfifo p.tsv").ok();
+    let mut command = place.command(["build", "p.tsv", "-o", "x.hlith"]);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_handlers(&child);
+    // Two kinds, since two signals of one kind may become one.
+    kill_process(pid(&child), Signal::INT).unwrap();
+    kill_process(pid(&child), Signal::TERM).unwrap();
+    let (status, err) = end(child);
+    assert!(matches!(status.signal(), Some(2 | 15)), "{status:?} {err}");
+    place.holds(&["p.tsv"]);
+}
+
+/// nohup, and `&` in a script, have a signal ignored: then it is.
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let place = Place::new();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP INT; exec $HASHLITH build - --format tsv -o x.hlith --quiet"]);
+    command.current_dir(place.path(".")).env("HASHLITH", env!("CARGO_BIN_EXE_hashlith"));
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_handlers(&child);
+    for signal in [Signal::HUP, Signal::INT] {
+        kill_process(pid(&child), signal).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    child.stdin.take().unwrap().write_all(b"a\tb\n").unwrap();
+    let (status, err) = end(child);
+    assert_eq!((status.code(), err.as_str()), (Some(0), ""));
+    assert_eq!(place.run("get x.hlith a").ok().text(), "b\n");
+}

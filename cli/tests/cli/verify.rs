@@ -1,0 +1,61 @@
+//! Verification: a sound index, every kind of damage, and inputs that do not agree.
+
+use crate::support::{Place, many_lines};
+
+#[test]
+fn a_sound_index() {
+    let place = Place::with_index(&many_lines(5000));
+    let run = place.run("verify x.hlith").ok();
+    assert!(run.text().contains("sound: 5,000 keys"), "{}", run.text());
+    let run = place.run("verify x.hlith --against x.tsv --threads 3").ok();
+    assert!(run.text().contains("5,000 records"), "{}", run.text());
+    let json = place.run("verify x.hlith --against x.tsv --json").ok();
+    let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+    assert_eq!(
+        (&json["ok"], &json["keys"], &json["against"]["agrees"]),
+        (&true.into(), &5000.into(), &true.into())
+    );
+}
+
+#[test]
+fn damage_has_exit_code_4_and_an_offset() {
+    let place = Place::with_index(&many_lines(5000));
+    let whole = place.read("x.hlith");
+    for at in [8, 40, 3000, 4100, whole.len() / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        place.write("bad.hlith", bytes);
+        let run = place.run("verify bad.hlith").fails(4, &["bad.hlith"]);
+        assert_eq!(run.text(), "", "at {at}");
+        let json = place.run("verify bad.hlith --json").fails(4, &[]);
+        let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+        assert_eq!(json["ok"], false, "at {at}");
+        assert!(json["offset"].is_u64() && json["rule"].is_string(), "{json}");
+    }
+}
+
+#[test]
+fn inputs_that_do_not_agree_are_told_apart() {
+    let place = Place::with_index("same\t1\nchanged\told\ngone\t3\n");
+    place.write("new.tsv", "same\t1\nchanged\tnew\nadded\t4\n");
+    let run = place.run("verify x.hlith --against new.tsv").fails(
+        1,
+        &[
+            "new.tsv, line 2: key \"changed\" has another value",
+            "new.tsv, line 3: key \"added\" is not in the index",
+            "key \"gone\" of the index is not in the input",
+        ],
+    );
+    assert!(run.text().contains("sound"), "the index itself is sound: {}", run.text());
+    let json = place.run("verify x.hlith --against new.tsv --json --quiet");
+    let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+    let counts = ["absent", "mismatched", "unseen"].map(|name| json["against"][name].as_u64());
+    assert_eq!((counts, json["ok"].as_bool()), ([Some(1); 3], Some(false)));
+}
+
+#[test]
+fn a_missing_input_is_found_out_before_the_long_check() {
+    let place = Place::with_index("a\tb\n");
+    let run = place.run("verify x.hlith --against missing.tsv").fails(1, &["missing.tsv"]);
+    assert_eq!(run.text(), "");
+}

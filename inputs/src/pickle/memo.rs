@@ -1,0 +1,323 @@
+//! The memo: what a pickle has numbered in order to refer back to it.
+//!
+//! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects and refers
+//! back to few of them or to many. Keeping them is out of the question, so only *places* are kept, and few: one
+//! about every `stride` bytes. A reference is answered by reading the pickle again from the last place before the
+//! number, less than `stride` bytes, behind a cache. When the places become too many, every second one is
+//! dropped and the stride doubles, so memory is bounded for any file, and references in a file below half a
+//! gigabyte cost one read of 512 bytes.
+//!
+//! Numbers rise along the stream in everything CPython writes. A number that does not rise is kept on its own, a
+//! bounded number of times. Objects other than strings (lists, types, results of calls) are kept as they are, as
+//! long as they are few; when one is missing later, the reader goes over the pickle again and keeps the ones
+//! that are referred to.
+
+use std::collections::HashMap;
+
+use crate::error::{Fault, PlainHalt};
+use crate::pickle::input::Input;
+use crate::pickle::item::{Item, Kind, Span};
+use crate::pickle::opcode as op;
+use crate::pickle::references::{Answered, Wanted};
+use crate::pickle::texts::Texts;
+use crate::pickle::window::{Token, Window};
+
+/// Most places that are kept, 16 bytes each.
+const MOST_PLACES: usize = 1 << 20;
+/// Bytes between two places, to begin with.
+const FIRST_STRIDE: u64 = 512;
+/// Most numbers out of order.
+const MOST_STRAY: usize = 200_000;
+/// Most objects other than strings.
+const MOST_OBJECTS: usize = 100_000;
+/// Most items that containers may hold in all when one more is remembered.
+const MOST_HELD_BY_MEMO: usize = 50_000;
+
+/// Which opcodes number the objects; they may not be mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbering {
+    Memoize,
+    Put,
+}
+
+/// The answer to a reference.
+pub(crate) enum Fetched {
+    Item(Item),
+    /// An object other than a string that was not kept.
+    Gone,
+}
+
+pub(crate) struct Memo {
+    numbering: Option<Numbering>,
+    /// One more than the highest number so far.
+    next: u64,
+    /// (number, where its string begins), rising.
+    places: Vec<(u64, u64)>,
+    stride: u64,
+    next_place: u64,
+    stray: HashMap<u64, Span>,
+    objects: HashMap<u64, Item>,
+    /// A number was given twice, so an object may hide a string with the same number.
+    hiding: bool,
+    /// Numbers of objects to keep; without it the first ones are kept.
+    wanted: Option<Wanted>,
+    answered: Answered,
+    spare: Vec<u8>,
+}
+
+impl Memo {
+    pub fn new(wanted: Option<Wanted>) -> Self {
+        Memo {
+            numbering: None,
+            next: 0,
+            places: Vec::new(),
+            stride: FIRST_STRIDE,
+            next_place: 0,
+            stray: HashMap::new(),
+            objects: HashMap::new(),
+            hiding: false,
+            wanted,
+            answered: Answered::default(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Whether it is known which objects are referred to.
+    pub fn knows_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Lets go of all objects other than strings, because they hold too much; false if it must keep them.
+    pub fn let_go(&mut self) -> bool {
+        let may = self.wanted.is_none() && !self.hiding;
+        if may {
+            self.objects.clear();
+        }
+        may
+    }
+
+    /// Numbers, by `MEMOIZE`, the string that ends just before.
+    #[inline]
+    pub fn memoize_string(&mut self, span: Span) -> Result<(), &'static str> {
+        self.number_string(Numbering::Memoize, self.next, span)
+    }
+
+    /// Numbers, by `PUT`, the string that ends just before.
+    #[inline]
+    pub fn put_string(&mut self, number: u64, span: Span) -> Result<(), &'static str> {
+        self.number_string(Numbering::Put, number, span)
+    }
+
+    #[inline]
+    fn number_string(&mut self, by: Numbering, number: u64, span: Span) -> Result<(), &'static str> {
+        if number < self.next || self.numbering != Some(by) {
+            return self.number_unusual(by, number, &Item::Span(span), usize::MAX);
+        }
+        self.next = number + 1;
+        if span.op >= self.next_place {
+            self.keep_place(number, span.op);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn keep_place(&mut self, number: u64, at: u64) {
+        if self.places.len() == MOST_PLACES {
+            let mut odd = false;
+            self.places.retain(|_| {
+                odd = !odd;
+                odd
+            });
+            self.stride *= 2;
+        }
+        self.places.push((number, at));
+        self.next_place = at + self.stride;
+    }
+
+    /// Numbers an object that is no string standing just before.
+    pub fn memoize(&mut self, item: &Item, held: usize) -> Result<(), &'static str> {
+        self.number(Numbering::Memoize, self.next, item, held)
+    }
+
+    /// Numbers an object that is no string standing just before.
+    pub fn put(&mut self, number: u64, item: &Item, held: usize) -> Result<(), &'static str> {
+        self.number(Numbering::Put, number, item, held)
+    }
+
+    fn number(&mut self, by: Numbering, number: u64, item: &Item, held: usize) -> Result<(), &'static str> {
+        if number < self.next || self.numbering != Some(by) {
+            return self.number_unusual(by, number, item, held);
+        }
+        self.next = number + 1;
+        self.keep_object(number, item, held);
+        Ok(())
+    }
+
+    fn keep_object(&mut self, number: u64, item: &Item, held: usize) -> bool {
+        let keep = match &self.wanted {
+            Some(wanted) => wanted.holds(number),
+            None => held <= MOST_HELD_BY_MEMO,
+        };
+        let keep = keep && self.objects.len() < MOST_OBJECTS;
+        if keep {
+            self.objects.insert(number, item.clone());
+        }
+        keep
+    }
+
+    /// The first number, and numbers out of order. `held` is `usize::MAX` for a string standing just before.
+    #[cold]
+    fn number_unusual(
+        &mut self,
+        by: Numbering,
+        number: u64,
+        item: &Item,
+        held: usize,
+    ) -> Result<(), &'static str> {
+        let numbering = *self.numbering.get_or_insert(by);
+        if numbering != by {
+            return Err("MEMOIZE and PUT are mixed in one pickle, which no Python writes");
+        }
+        let plain = held == usize::MAX;
+        if number >= self.next {
+            return match item {
+                Item::Span(span) if plain => self.number_string(by, number, *span),
+                _ => self.number(by, number, item, held),
+            };
+        }
+        if self.stray.len() + self.objects.len() >= MOST_STRAY + MOST_OBJECTS
+            || self.stray.len() >= MOST_STRAY
+        {
+            return Err("too many memo numbers are out of order, which no Python writes");
+        }
+        self.answered.forget(number);
+        self.stray.remove(&number);
+        self.objects.remove(&number);
+        match item {
+            Item::Span(span) if plain => {
+                self.stray.insert(number, *span);
+            }
+            _ => {
+                self.hiding = true;
+                if !self.keep_object(number, item, held) && self.wanted.is_none() {
+                    return Err("too many memo numbers are out of order, which no Python writes");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a reference that stands at the offset `at`.
+    pub fn fetch(
+        &mut self,
+        number: u64,
+        at: u64,
+        input: &mut Input<'_>,
+        texts: &mut Texts,
+    ) -> Result<Fetched, PlainHalt> {
+        if let Some(item) = self.objects.get(&number) {
+            return Ok(Fetched::Item(item.clone()));
+        }
+        if let Some(&span) = self.stray.get(&number) {
+            return Ok(Fetched::Item(Item::Span(span)));
+        }
+        if number >= self.next {
+            return Err(never(number, at).into());
+        }
+        if let Some(span) = self.answered.get(number) {
+            return Ok(Fetched::Item(Item::Span(span)));
+        }
+        let after = self.places.partition_point(|&(first, _)| first <= number);
+        let Some(&(first, place)) = after.checked_sub(1).and_then(|before| self.places.get(before)) else {
+            // Strings have places, so this number was given to another object, or skipped.
+            return Ok(Fetched::Gone);
+        };
+        match self.search(number, first, place, input, texts)? {
+            Some(span) => {
+                self.answered.put(number, span, self.next);
+                Ok(Fetched::Item(Item::Span(span)))
+            }
+            None => Ok(Fetched::Gone),
+        }
+    }
+
+    /// Reads the pickle again from `place`, where the string with the number `first` begins, up to `number`.
+    fn search(
+        &mut self,
+        number: u64,
+        first: u64,
+        place: u64,
+        input: &mut Input<'_>,
+        texts: &mut Texts,
+    ) -> Result<Option<Span>, PlainHalt> {
+        let size = usize::try_from(self.stride).unwrap_or(usize::MAX).clamp(1 << 10, 1 << 16);
+        let mut window = Window::new(input.reader_at(place), std::mem::take(&mut self.spare), size, place);
+        let mut next = first;
+        let mut string = None;
+        let found = loop {
+            let token = window.token(u64::MAX)?;
+            let given = match token.op {
+                op::MEMOIZE => next,
+                op::BINPUT | op::LONG_BINPUT => token.number,
+                op::PUT => text_number(&token, &mut window),
+                // A large string stands outside the frames, so a frame may begin between it and its number.
+                op::FRAME => continue,
+                // Later pickles have a memo of their own.
+                op::STOP => break None,
+                _ => {
+                    string = string_span(&token);
+                    continue;
+                }
+            };
+            if given >= number {
+                break string.filter(|_| given == number);
+            }
+            next = given + 1;
+            string = None;
+        };
+        if let Some(span) = found
+            && let Some(bytes) = window.slice(span.payload(), span.length)
+        {
+            texts.keep(span, bytes);
+        }
+        self.spare = window.into_buffer();
+        Ok(found)
+    }
+}
+
+/// The number of a `PUT` or `GET` whose line the window has just gone over.
+pub(crate) fn text_number<R: std::io::Read>(token: &Token, window: &mut Window<R>) -> u64 {
+    let line = window.slice(token.payload, token.length.min(32));
+    line.and_then(decimal).unwrap_or(0)
+}
+
+/// A memo number in text.
+pub(crate) fn decimal(line: &[u8]) -> Option<u64> {
+    // The bound keeps sums in range; no memo holds as many objects.
+    std::str::from_utf8(line).ok()?.trim().parse().ok().filter(|&number: &u64| number < 1 << 62)
+}
+
+/// The string that a token is, if it is one.
+#[inline]
+pub(crate) fn string_span(token: &Token) -> Option<Span> {
+    let kind = match token.op {
+        op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 => Kind::Utf8,
+        op::UNICODE => Kind::Escaped,
+        op::SHORT_BINBYTES | op::BINBYTES | op::BINBYTES8 | op::BYTEARRAY8 => Kind::Bytes,
+        op::SHORT_BINSTRING | op::BINSTRING => Kind::Old,
+        op::STRING => Kind::OldQuoted,
+        _ => return None,
+    };
+    Some(Span { op: token.at, length: token.length, kind, header: (token.payload - token.at) as u8 })
+}
+
+#[cold]
+fn never(number: u64, at: u64) -> Fault {
+    Fault::new(
+        at,
+        format!(
+            "the pickle refers to object number {number}, which it never numbered (when one Pickler wrote \
+             several pickles, write each with a Pickler of its own)"
+        ),
+    )
+}

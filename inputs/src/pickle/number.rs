@@ -1,0 +1,150 @@
+//! Numbers as Python writes them in JSON.
+
+use std::fmt::Write;
+
+/// Most digits of an int, which is also where Python's own conversion to text stops by default.
+pub(crate) const MOST_DIGITS: usize = 4_300;
+
+/// Appends `repr(float)`; false for NaN and the infinities, which JSON does not have.
+pub(crate) fn write_float(number: f64, out: &mut Vec<u8>) -> bool {
+    if !number.is_finite() {
+        return false;
+    }
+    // Rust's and Python's shortest digits are the same; only the layout differs.
+    let mut text = String::new();
+    if write!(text, "{number:e}").is_err() {
+        return false;
+    }
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        text = format!("{number:?}");
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        text = format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    out.extend_from_slice(text.as_bytes());
+    true
+}
+
+/// Appends a little-endian two's complement number in decimal; false if it has too many digits.
+pub(crate) fn write_binary(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+    // 4,300 digits are a little less than 1,786 bytes.
+    if bytes.len() > 1_800 {
+        return false;
+    }
+    let negative = bytes.last().is_some_and(|&last| last >= 0x80);
+    let mut words: Vec<u32> = bytes
+        .chunks(4)
+        .map(|chunk| {
+            let mut word = [if negative { 0xff } else { 0 }; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u32::from_le_bytes(word)
+        })
+        .collect();
+    if negative {
+        let mut carry = true;
+        for word in &mut words {
+            (*word, carry) = (!*word).overflowing_add(u32::from(carry));
+        }
+    }
+    let mut groups = Vec::new();
+    while words.iter().any(|&word| word != 0) {
+        let mut remainder = 0;
+        for word in words.iter_mut().rev() {
+            let dividend = remainder << 32 | u64::from(*word);
+            *word = (dividend / 1_000_000_000) as u32;
+            remainder = dividend % 1_000_000_000;
+        }
+        groups.push(remainder);
+    }
+    let mut text = String::from(if negative { "-" } else { "" });
+    let first = groups.pop().unwrap_or(0);
+    let _ = write!(text, "{first}");
+    for group in groups.iter().rev() {
+        let _ = write!(text, "{group:09}");
+    }
+    out.extend_from_slice(text.as_bytes());
+    text.len() <= MOST_DIGITS + usize::from(negative)
+}
+
+/// Appends a decimal number, written with an optional sign and a Python 2 `L`, as JSON has it; false if it is no
+/// number or has too many digits.
+pub(crate) fn write_digits(line: &[u8], out: &mut Vec<u8>) -> bool {
+    let line = line.trim_ascii();
+    let line = line.strip_suffix(b"L").unwrap_or(line);
+    let (negative, digits) = match line {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    let digits = if zeros == digits.len() { &b"0"[..] } else { &digits[zeros..] };
+    if negative && digits != b"0" {
+        out.push(b'-');
+    }
+    out.extend_from_slice(digits);
+    digits.len() <= MOST_DIGITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_look_as_in_python() {
+        let table = [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-2.5e-7, "-2.5e-07"),
+            (5e-324, "5e-324"),
+            (123456789012345680.0, "1.2345678901234568e+17"),
+        ];
+        for (number, text) in table {
+            let mut out = Vec::new();
+            assert!(write_float(number, &mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        assert!(!write_float(f64::NAN, &mut Vec::new()));
+    }
+
+    #[test]
+    fn long_numbers() {
+        let table: [(&[u8], &str); 7] = [
+            (b"", "0"),
+            (b"\x00", "0"),
+            (b"\xff", "-1"),
+            (b"\x80", "-128"),
+            (b"\xff\x00", "255"),
+            (b"\x00\x00\x00\x00\x00\x00\x00\x00\x01", "18446744073709551616"),
+            (b"\x00\x00\x00\x00\x00\x00\x00\x80", "-9223372036854775808"),
+        ];
+        for (bytes, text) in table {
+            let mut out = Vec::new();
+            assert!(write_binary(bytes, &mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        assert!(!write_binary(&[1; 1_801], &mut Vec::new()));
+    }
+
+    #[test]
+    fn digits() {
+        for (line, text) in [("12L", "12"), ("-007", "-7"), ("-0", "0"), ("+5", "5")] {
+            let mut out = Vec::new();
+            assert!(write_digits(line.as_bytes(), &mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        assert!(!write_digits(b"1x", &mut Vec::new()));
+        assert!(!write_digits(b"", &mut Vec::new()));
+    }
+}

@@ -1,0 +1,82 @@
+//! The stack of a pickle: items, marks between them, and where each began.
+
+use crate::error::Fault;
+use crate::pickle::item::{Global, Item, MOST_DEEP};
+
+/// An item and the offset of the opcode that began it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub at: u64,
+    pub item: Item,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    pub entries: Vec<Entry>,
+    /// Which entries are marks.
+    pub marks: Vec<usize>,
+}
+
+impl Stack {
+    #[inline]
+    pub fn push(&mut self, at: u64, item: Item) {
+        self.entries.push(Entry { at, item });
+    }
+
+    pub fn mark(&mut self, at: u64) -> Result<(), Fault> {
+        if self.marks.len() > usize::from(MOST_DEEP) {
+            return Err(too_deep(at));
+        }
+        self.marks.push(self.entries.len());
+        self.push(at, Item::Mark);
+        Ok(())
+    }
+
+    /// Takes the top item, which is no mark.
+    pub fn pop(&mut self, at: u64) -> Result<Entry, Fault> {
+        match self.entries.last() {
+            Some(Entry { item: Item::Mark, .. }) | None => Err(empty(at)),
+            Some(_) => self.entries.pop().ok_or_else(|| empty(at)),
+        }
+    }
+
+    /// Takes the topmost mark off the list of marks; where its items begin.
+    pub fn unmark(&mut self, at: u64) -> Result<usize, Fault> {
+        let mark = self.marks.pop();
+        mark.map(|mark| mark + 1).ok_or_else(|| Fault::new(at, "the pickle is malformed: there is no mark"))
+    }
+
+    /// The top item, which is no mark.
+    pub fn top(&self, at: u64) -> Result<&Entry, Fault> {
+        self.entries.last().filter(|entry| !matches!(entry.item, Item::Mark)).ok_or_else(|| empty(at))
+    }
+
+    /// Whether a container that is pushed now is the outermost one: nothing lies below but, at most, the name of a
+    /// dict type that will be called with it.
+    pub fn is_outermost(&self) -> bool {
+        match &self.entries[..] {
+            [] => true,
+            [first, rest @ ..] => {
+                matches!(first.item, Item::Global(Global::OrderedDict | Global::Counter))
+                    && rest.len() <= 1
+                    && rest.iter().all(|entry| matches!(entry.item, Item::Mark))
+            }
+        }
+    }
+
+    /// Where the bytes begin that items on the stack may need.
+    pub fn needs_from(&self) -> Option<u64> {
+        let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream);
+        self.entries.iter().find(|entry| !outer(&entry.item)).map(|entry| entry.at)
+    }
+}
+
+#[cold]
+fn empty(at: u64) -> Fault {
+    Fault::new(at, "the pickle is malformed: an opcode finds nothing on the stack")
+}
+
+#[cold]
+pub(crate) fn too_deep(at: u64) -> Fault {
+    Fault::new(at, format!("containers lie more than {MOST_DEEP} deep in one another; flatten the value"))
+}

@@ -1,0 +1,142 @@
+//! Gets at the bytes of strings, in the window or further back in the pickle.
+
+use crate::error::PlainHalt;
+use crate::pickle::input::Input;
+use crate::pickle::item::{Kind, Span};
+use crate::pickle::rows::Snag;
+use crate::pickle::text;
+use crate::pickle::window::Window;
+
+/// Slots of the cache of strings that lie behind the window.
+const SLOTS: usize = 1 << 16;
+/// Longest string in the cache.
+const LONGEST: u64 = 4 << 10;
+/// Most bytes in the cache.
+const MOST: usize = 8 << 20;
+
+/// Appends the decoded form of a string.
+type Undo<'a> = &'a dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), text::Wrong>;
+
+/// Which of the two buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Key,
+    Value,
+}
+
+/// Buffers for decoded strings, and a cache of those that are referred to from far away.
+#[derive(Default)]
+pub(crate) struct Texts {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+    /// Strings before they are decoded, and strings within JSON.
+    pub raw: Vec<u8>,
+    pub part: Vec<u8>,
+    cache: Vec<Option<(u64, Box<[u8]>)>>,
+    cached: usize,
+}
+
+impl Texts {
+    pub fn buffer(&self, which: Which) -> &[u8] {
+        match which {
+            Which::Key => &self.key,
+            Which::Value => &self.value,
+        }
+    }
+
+    /// Puts a decoded string into one of the buffers.
+    pub fn load(&mut self, span: Span, window: &mut Window<Input<'_>>, which: Which) -> Result<(), Snag> {
+        let mut buffer = std::mem::take(match which {
+            Which::Key => &mut self.key,
+            Which::Value => &mut self.value,
+        });
+        buffer.clear();
+        let result = self.decode(span, window, &mut buffer);
+        match which {
+            Which::Key => self.key = buffer,
+            Which::Value => self.value = buffer,
+        }
+        result
+    }
+
+    /// Puts a decoded string, or the bytes of a number, into `part`.
+    pub fn load_part(&mut self, span: Span, window: &mut Window<Input<'_>>) -> Result<(), Snag> {
+        let mut part = std::mem::take(&mut self.part);
+        part.clear();
+        let result = self.decode(span, window, &mut part);
+        self.part = part;
+        result
+    }
+
+    fn decode(&mut self, span: Span, window: &mut Window<Input<'_>>, out: &mut Vec<u8>) -> Result<(), Snag> {
+        let undo: Undo<'_> = match span.kind {
+            Kind::Utf8 | Kind::Bytes | Kind::Old | Kind::LongBinary | Kind::LongDigits => {
+                return Ok(self.append(span, window, out)?);
+            }
+            Kind::Escaped => &text::unescape_unicode,
+            Kind::OldQuoted => &text::unquote,
+            Kind::Latin1OfUtf8 => &text::latin1,
+            Kind::Latin1OfEscaped => &|line, out| {
+                let mut utf8 = Vec::new();
+                text::unescape_unicode(line, &mut utf8)?;
+                text::latin1(&utf8, out)
+            },
+        };
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.clear();
+        let result = self.append(span, window, &mut raw);
+        let result = result.map_err(Snag::Halt).and_then(|()| {
+            out.reserve(raw.len());
+            undo(&raw, out).map_err(|wrong| Snag::Row(format!("is wrongly written ({wrong})")))
+        });
+        self.raw = raw;
+        result
+    }
+
+    /// Appends a string as it stands in the pickle.
+    fn append(
+        &mut self,
+        span: Span,
+        window: &mut Window<Input<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PlainHalt> {
+        if let Some(bytes) = window.slice(span.payload(), span.length) {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
+        if span.length > LONGEST {
+            return window.reader.append(span.payload(), span.length, out);
+        }
+        if let Some(Some((_, bytes))) = self.cache.get(slot(span.op)).filter(|s| holds(s, span.op)) {
+            out.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let start = out.len();
+        window.reader.append(span.payload(), span.length, out)?;
+        self.keep(span, &out[start..]);
+        Ok(())
+    }
+
+    /// Remembers a string that is likely to be asked for, as it stands in the pickle.
+    pub fn keep(&mut self, span: Span, bytes: &[u8]) {
+        if span.length > LONGEST {
+            return;
+        }
+        if self.cache.is_empty() || self.cached > MOST {
+            self.cache = vec![None; SLOTS];
+            self.cached = 0;
+        }
+        let slot = &mut self.cache[slot(span.op)];
+        let before = slot.replace((span.op, bytes.into()));
+        self.cached += bytes.len();
+        self.cached -= before.map_or(0, |(_, bytes)| bytes.len());
+    }
+}
+
+fn slot(op: u64) -> usize {
+    (op.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
+}
+
+fn holds(slot: &Option<(u64, Box<[u8]>)>, op: u64) -> bool {
+    slot.as_ref().is_some_and(|(same, _)| *same == op)
+}

@@ -1,0 +1,257 @@
+//! A sliding window over a pickle's bytes, and the cutting of those bytes into opcodes with their arguments.
+
+use std::io::{self, ErrorKind, Read};
+
+use crate::error::{Fault, Halt, PlainHalt};
+use crate::pickle::opcode::{self, Argument};
+
+/// Strings that wait for their batch to end are kept in the window up to this many bytes; what lies further back
+/// is read again when it is needed.
+pub(crate) const MOST_KEPT: u64 = 4 << 20;
+
+/// An opcode and its argument.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token {
+    pub op: u8,
+    /// Where the opcode stands.
+    pub at: u64,
+    /// The number after it, or the length of the bytes that follow.
+    pub number: u64,
+    /// Where the bytes or the line after it begin.
+    pub payload: u64,
+    /// How many bytes they are, without a line's newline.
+    pub length: u64,
+}
+
+/// What the bytes at hand say about the next token.
+enum Measure {
+    /// All of it is here, so many bytes.
+    Whole(Token, usize),
+    /// At least so many bytes must be here to say more.
+    Short(usize),
+    /// The bytes it announces are not all here; its header is so many bytes.
+    Long(Token, usize),
+    /// It is text whose last newline is not here.
+    Open { newlines: u32 },
+}
+
+fn measure(rest: &[u8], at: u64) -> Result<Measure, Fault> {
+    let Some(&op) = rest.first() else { return Ok(Measure::Short(1)) };
+    let Some(argument) = opcode::argument(op) else { return Err(no_opcode(op, at)) };
+    let width = argument.width();
+    let Some(digits) = rest.get(1..1 + width) else { return Ok(Measure::Short(1 + width)) };
+    let mut number = [0; 8];
+    number[..width].copy_from_slice(digits);
+    let number = u64::from_le_bytes(number);
+    let header = 1 + width;
+    let mut token = Token { op, at, number, payload: at + header as u64, length: 0 };
+    match argument {
+        Argument::Counted1 | Argument::Counted4 | Argument::Counted8 => {
+            token.length = number;
+            let signed = matches!(op, opcode::BINSTRING | opcode::LONG4) && number > i32::MAX as u64;
+            if signed || number > i64::MAX as u64 {
+                return Err(Fault::new(at, format!("{} has a negative length", named(op))));
+            }
+            let here = (rest.len() - header) as u64;
+            Ok(if number <= here {
+                Measure::Whole(token, header + number as usize)
+            } else {
+                Measure::Long(token, header)
+            })
+        }
+        Argument::Line | Argument::Lines2 => {
+            let newlines = if argument == Argument::Lines2 { 2 } else { 1 };
+            match memchr::memchr_iter(b'\n', &rest[1..]).nth(newlines - 1) {
+                Some(length) => {
+                    token.length = length as u64;
+                    Ok(Measure::Whole(token, length + 2))
+                }
+                None => Ok(Measure::Open { newlines: newlines as u32 }),
+            }
+        }
+        _ => Ok(Measure::Whole(token, header)),
+    }
+}
+
+/// The opcode's name, for messages.
+pub(crate) fn named(op: u8) -> &'static str {
+    opcode::name(op).unwrap_or("an unknown opcode")
+}
+
+#[cold]
+fn no_opcode(op: u8, at: u64) -> Fault {
+    let what =
+        if at == 0 { "the file is not a pickle" } else { "the pickle is damaged, or something follows it" };
+    Fault::new(at, format!("the byte 0x{op:02x} is not a pickle opcode: {what}"))
+}
+
+#[cold]
+fn ends_early(at: u64) -> PlainHalt {
+    Halt::Fault(Fault::new(
+        at,
+        format!("the pickle ends early at byte {at}: the file is cut off; copy or write it again"),
+    ))
+}
+
+/// Some bytes of a stream, sliding forward over it.
+pub(crate) struct Window<R> {
+    pub reader: R,
+    buffer: Vec<u8>,
+    /// Next byte to look at, in the buffer.
+    position: usize,
+    /// End of the bytes in the buffer.
+    filled: usize,
+    /// Offset in the stream of the buffer's first byte.
+    base: u64,
+}
+
+impl<R: Read> Window<R> {
+    /// A window over what `reader` gives from now on, which begins at the offset `base` of the stream.
+    pub fn new(reader: R, mut buffer: Vec<u8>, size: usize, base: u64) -> Self {
+        // The longest header is nine bytes.
+        buffer.resize(size.max(16), 0);
+        Window { reader, buffer, position: 0, filled: 0, base }
+    }
+
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+
+    /// Forgets the bytes at hand and goes on at another offset, where the caller has put the reader.
+    pub fn restart(&mut self, base: u64) {
+        (self.position, self.filled, self.base) = (0, 0, base);
+    }
+
+    /// The stream's offset of the next byte.
+    pub fn at(&self) -> u64 {
+        self.base + self.position as u64
+    }
+
+    /// The bytes at hand from the next one on.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.position..self.filled]
+    }
+
+    pub fn advance(&mut self, bytes: usize) {
+        self.position += bytes;
+        debug_assert!(self.position <= self.filled);
+    }
+
+    /// Bytes of the stream, if they are all at hand.
+    #[inline]
+    pub fn slice(&self, at: u64, length: u64) -> Option<&[u8]> {
+        let start = usize::try_from(at.checked_sub(self.base)?).ok()?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        if end <= self.filled { self.buffer.get(start..end) } else { None }
+    }
+
+    /// Reads until at least `need` bytes are at hand, or to the end of the stream; false if they are not there.
+    /// Bytes from the offset `keep` on stay in the window unless they are too many.
+    pub fn fill(&mut self, need: usize, keep: u64) -> Result<bool, PlainHalt> {
+        while self.filled - self.position < need {
+            let kept = if self.at() - keep.min(self.at()) > MOST_KEPT { self.at() } else { keep };
+            let start = usize::try_from(kept.saturating_sub(self.base)).unwrap_or(0).min(self.position);
+            let wanted = self.position + need;
+            if self.buffer.len() < wanted.max(self.filled + 1) || start > self.buffer.len() / 2 {
+                self.buffer.copy_within(start..self.filled, 0);
+                self.position -= start;
+                self.filled -= start;
+                self.base += start as u64;
+                if self.buffer.len() < self.filled + self.buffer.len() / 4
+                    || self.buffer.len() < self.position + need
+                {
+                    let size = (self.position + need).max(2 * self.buffer.len());
+                    self.buffer.resize(size, 0);
+                }
+            }
+            match self.reader.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return Ok(false),
+                Ok(got) => self.filled += got,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Halt::Io(self.base + self.filled as u64, error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next token, if all of it is at hand.
+    #[inline]
+    pub fn token_at_hand(&mut self) -> Result<Option<Token>, Fault> {
+        match measure(self.rest(), self.at())? {
+            Measure::Whole(token, size) => {
+                self.position += size;
+                Ok(Some(token))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The next token. Its bytes stay at hand, with those from `keep` on, unless they are too many.
+    pub fn token(&mut self, keep: u64) -> Result<Token, PlainHalt> {
+        loop {
+            let keep = keep.min(self.at());
+            match measure(self.rest(), self.at())? {
+                Measure::Whole(token, size) => {
+                    self.position += size;
+                    return Ok(token);
+                }
+                Measure::Short(need) => {
+                    if !self.fill(need, keep)? {
+                        return Err(ends_early(self.base + self.filled as u64));
+                    }
+                }
+                Measure::Long(token, header) => {
+                    self.position += header;
+                    self.pass(token.length, keep)?;
+                    return Ok(token);
+                }
+                Measure::Open { newlines } => return self.line(newlines, keep),
+            }
+        }
+    }
+
+    /// Goes over bytes which need not fit into the window.
+    fn pass(&mut self, mut length: u64, keep: u64) -> Result<(), PlainHalt> {
+        loop {
+            let here = ((self.filled - self.position) as u64).min(length);
+            self.position += here as usize;
+            length -= here;
+            if length == 0 {
+                return Ok(());
+            }
+            if !self.fill(1, keep)? {
+                return Err(ends_early(self.at()));
+            }
+        }
+    }
+
+    /// Goes over an opcode and its lines of text, which need not fit into the window.
+    fn line(&mut self, mut newlines: u32, keep: u64) -> Result<Token, PlainHalt> {
+        let at = self.at();
+        let op = self.rest().first().copied().unwrap_or(0);
+        self.position += 1;
+        loop {
+            match memchr::memchr(b'\n', self.rest()) {
+                Some(before) => {
+                    self.position += before + 1;
+                    newlines -= 1;
+                    if newlines == 0 {
+                        let length = self.at() - at - 2;
+                        return Ok(Token { op, at, number: 0, payload: at + 1, length });
+                    }
+                }
+                None => {
+                    self.position = self.filled;
+                    if !self.fill(1, keep)? {
+                        return Err(ends_early(self.at()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns the system's errors into ours when a stretch of a source is read again.
+pub(crate) fn vanished(at: u64) -> PlainHalt {
+    Halt::Io(at, io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter while it was read"))
+}

@@ -1,0 +1,123 @@
+//! Wherever blocks are cut and however many workers share them, the records are those of a plain parser.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, in their helper functions too")]
+
+mod support;
+
+use hashlith_inputs::{Column, Options};
+use support::{Pairs, memory, read_sources};
+
+fn naive_tsv(input: &str) -> Pairs {
+    input.lines().map(|line| line.split_once('\t').unwrap()).map(own).collect()
+}
+
+fn own((key, value): (&str, &str)) -> (Vec<u8>, Vec<u8>) {
+    (key.as_bytes().to_vec(), value.as_bytes().to_vec())
+}
+
+fn naive_jsonl(input: &str) -> Pairs {
+    let parse = |line: &str| serde_json::from_str::<(String, String)>(line).unwrap();
+    input.lines().filter(|line| !line.is_empty()).map(parse).map(|(k, v)| own((&k, &v))).collect()
+}
+
+/// One character at a time.
+fn naive_csv(input: &str) -> Pairs {
+    let (mut rows, mut row, mut field) = (vec![], vec![], String::new());
+    let (mut quoted, mut chars) = (false, input.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => field.extend(chars.next()),
+            '"' if quoted => quoted = false,
+            '"' if field.is_empty() => quoted = true,
+            ',' if !quoted => row.push(std::mem::take(&mut field)),
+            '\r' if !quoted && chars.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut field));
+                rows.push(std::mem::take(&mut row));
+            }
+            c => field.push(c),
+        }
+    }
+    rows.iter().filter(|row| row.len() > 1).map(|row| own((&row[0], &row[1]))).collect()
+}
+
+fn compare(name: &str, input: &str, wanted: &Pairs, options: &Options) {
+    // The shortest good file of the format.
+    let empty: &[u8] = if name == "x.cdb" {
+        b"\n"
+    } else if options.has_header() {
+        b"k,v"
+    } else {
+        b""
+    };
+    for threads in [1, 2, 5] {
+        for block_bytes in 1..=64 {
+            let options = Options { block_bytes, ..options.clone() };
+            let sources =
+                [memory(name, input.as_bytes()), memory(name, empty), memory(name, input.as_bytes())];
+            let (_, records) = read_sources(&sources, &options, threads).unwrap();
+            assert!(records.iter().all(|record| record.source != 1));
+            let found: Pairs = records.into_iter().map(|r| (r.key, r.value)).collect();
+            let twice: Pairs = [&wanted[..], wanted].concat();
+            assert!(found == twice, "{name} in blocks of {block_bytes} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn tsv() {
+    let lines: Vec<String> =
+        (0..40).map(|i| format!("k{i}{}\t{}", "ä".repeat(i % 7), "v\t".repeat(i % 11))).collect();
+    let input = lines.join("\n");
+    compare("x.tsv", &input, &naive_tsv(&input), &Options::default());
+    let escaped = Options { escape: true, ..Options::default() };
+    compare("x.tsv", &input, &naive_tsv(&input), &escaped);
+}
+
+#[test]
+fn jsonl() {
+    let line = |i: usize| serde_json::to_string(&(format!("k{i}\n\""), "ö\t".repeat(i % 9))).unwrap();
+    let input = (0..40).map(line).collect::<Vec<_>>().join("\n") + "\n\n";
+    compare("x.jsonl", &input, &naive_jsonl(&input), &Options::default());
+}
+
+#[test]
+fn csv() {
+    let pieces = [
+        "plain",
+        "\"a,b\"",
+        "\"two\nlines\"",
+        "\"say \"\"hi\"\"\"",
+        "",
+        "\"\"",
+        "\"\"\"\"",
+        "5\" wide",
+        "x\"\"y",
+    ];
+    let mut input = String::new();
+    for i in 0..60 {
+        let end = if i % 3 == 0 { "\r\n" } else { "\n" };
+        input += &format!("{},{},{}{end}", pieces[i % 9], pieces[(i / 2 + 1) % 9], pieces[(i * 5) % 9]);
+    }
+    let wanted = naive_csv(&input);
+    assert_eq!(wanted.len(), 60);
+    compare("x.csv", &input, &wanted, &Options::default());
+    let named = Options {
+        key_column: Column::Name("k".into()),
+        value_column: Column::Name("v".into()),
+        ..Options::default()
+    };
+    compare("x.csv", &format!("k,v,\"last\none\"\n{input}"), &wanted, &named);
+}
+
+#[test]
+fn cdbmake() {
+    let mut input = String::new();
+    let mut wanted = vec![];
+    for i in 0..40 {
+        let (key, value) = (format!("k\n{i}"), "->\n+".repeat(i % 6));
+        input += &format!("+{},{}:{key}->{value}\n", key.len(), value.len());
+        wanted.push(own((&key, &value)));
+    }
+    compare("x.cdb", &(input + "\n"), &wanted, &Options::default());
+}
