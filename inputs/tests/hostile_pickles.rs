@@ -170,13 +170,11 @@ fn every_truncation_is_found() {
 
 #[test]
 fn no_change_of_a_byte_makes_it_panic() {
-    for options in [json(), bytes()] {
-        for at in 0..ALL_SORTS.len() {
-            for byte in 0..=255 {
-                let mut changed = ALL_SORTS.to_vec();
-                changed[at] = byte;
-                let _ = pairs("x.pkl", &changed, &options);
-            }
+    for at in 0..ALL_SORTS.len() {
+        for byte in 0..=255 {
+            let mut changed = ALL_SORTS.to_vec();
+            changed[at] = byte;
+            let _ = pairs("x.pkl", &changed, &json());
         }
     }
 }

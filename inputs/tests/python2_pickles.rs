@@ -8,9 +8,12 @@ mod support;
 use hashlith_inputs::{KeyKind, Options, ValueKind};
 use support::{pairs, text};
 
+/// A pickle and what is in it.
+type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)]);
+
 #[test]
 fn as_text() {
-    let table: [(&[u8], &[(&str, &str)]); 11] = [
+    let table: [Case<'_>; 11] = [
         // pickle.dumps({'a': 'b'}), cPickle.dumps with numbers from 1
         (b"(dp0\nS'a'\np1\nS'b'\np2\ns.", &[("a", "b")]),
         (b"(dp1\nS'a'\np2\nS'b'\np3\nsS'c'\np4\nS\"it's\"\np5\ns.", &[("a", "b"), ("c", "it's")]),
