@@ -64,7 +64,7 @@ fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
 
 #[test]
 fn damage_is_named_with_its_offset() {
-    let table: [(&[u8], &str); 26] = [
+    let table: [(&[u8], &str); 28] = [
         (b"", "byte 0: the file is empty"),
         (b"hello", "is this file a pickle at all?"),
         (b"\xff\xfe", "byte 0: the byte 0xff is not a pickle opcode: the file is not a pickle"),
@@ -80,6 +80,11 @@ fn damage_is_named_with_its_offset() {
         (b"\x8f.", "the pickle is a set; it must be a dict"),
         (b"}(K\x01u.", "a key has no value"),
         (b"}u.", "there is no mark"),
+        (
+            b"}S'a'\nS'b'\ns0](S'c'\nS'd'\n\x86e.",
+            "byte 27: the pickle is malformed: it builds a container and then",
+        ),
+        (b"}S'a'\nS'b'\ns\x85.", "it builds a container and then does not use it"),
         (b"}s.", "finds too little on the stack"),
         (b"}(s.", "finds too little on the stack"),
         (b"0.", "finds nothing on the stack"),

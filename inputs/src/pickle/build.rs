@@ -249,6 +249,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             );
         };
         let (begin, item) = (top.at, top.item.clone());
+        // Items went to the sink as those of the outermost container, so that must be what the pickle is.
+        let sent = self.outermost.is_some() || self.sent_early.is_some();
+        if sent && !matches!(item, Item::Stream) {
+            let what = "the pickle is malformed: it builds a container and then does not use it";
+            return Err(Fault::new(at, what).into());
+        }
         // A record may begin with a reference to a string far back, but positions must rise.
         let mut last = begin.wrapping_sub(1);
         let mut rising = |item: &Item| {
@@ -270,9 +276,6 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 return Ok(());
             }
             _ => {}
-        }
-        if self.sent_early.is_some() {
-            return Err(Fault::new(at, "the pickle is malformed: it ends within a container").into());
         }
         let what = format!(
             "the pickle is {}; it must be a dict, or a list or tuple of (key, value) pairs",

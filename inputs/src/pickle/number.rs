@@ -10,15 +10,19 @@ pub(crate) fn write_float(number: f64, out: &mut Vec<u8>) -> bool {
     if !number.is_finite() {
         return false;
     }
-    // Rust's and Python's shortest digits are the same; only the layout differs.
-    let mut text = String::new();
-    if write!(text, "{number:e}").is_err() {
-        return false;
+    // The shortest digits that read back as the same number; where two are equally near, as for 2.50000762939453125,
+    // Python takes the even one, which is what rounding to as many digits gives.
+    let mut text = format!("{number:e}");
+    let digits = text.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
+    let rounded = format!("{number:.*e}", digits - 1);
+    if rounded.parse() == Ok(number) {
+        text = rounded;
     }
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        text = format!("{number:?}");
+        let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0).max(1);
+        text = format!("{number:.decimals$}");
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
         text = format!("{mantissa}e{sign}{:02}", exponent.abs());
@@ -108,6 +112,10 @@ mod tests {
             (0.00001, "1e-05"),
             (-2.5e-7, "-2.5e-07"),
             (5e-324, "5e-324"),
+            (f64::from_bits(0x4004_0004_0000_0000), "2.5000076293945312"),
+            (9007199254740993.0, "9007199254740992.0"),
+            (123456.0, "123456.0"),
+            (0.00012345678901234567, "0.00012345678901234567"),
             (123456789012345680.0, "1.2345678901234568e+17"),
         ];
         for (number, text) in table {
