@@ -2,7 +2,7 @@
 //!
 //! A lookup is a chain of far reads, and each waits for the one before. The keys of a window go through the chain
 //! together, a step at a time: every step asks for the cache lines that the next one needs, so that the memory works
-//! on all of them at once (`benches/README.md` has the sweep over the size of the window).
+//! on all of them at once (`benches/README.md` has the sweep over its size).
 
 use crate::{
     Index, Record,
@@ -11,7 +11,7 @@ use crate::{
 use hashlith_format::{Error, KeyHash};
 
 /// How many keys go through the steps together.
-pub const WINDOW: usize = 32;
+pub const WINDOW: usize = 64;
 
 impl<D: AsRef<[u8]>> Index<D> {
     /// The values of many keys, each `None` if it is absent, in the order of the keys.
@@ -72,10 +72,13 @@ fn find_window<K: AsRef<[u8]>>(
         lookup.find_slot(probe)?;
         lookup.prefetch(probe.entry_at());
     }
-    for (slot, &hash) in probes.iter_mut().take(keys.len()).zip(hashes.iter()) {
+    for ((slot, &hash), key) in probes.iter_mut().zip(hashes.iter()).zip(keys) {
         if let Some(probe) = slot {
             if lookup.find_record(probe, hash)? {
-                lookup.prefetch(probe.record_at());
+                // The two lengths and the key may lie across two cache lines.
+                let at = probe.record_at();
+                lookup.prefetch(at);
+                lookup.prefetch(at.saturating_add(1 + key.as_ref().len() as u64));
             } else {
                 *slot = None;
             }
