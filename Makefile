@@ -36,7 +36,7 @@ demo: build .venv/.demo
 	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
 
 bench:
-	$(CARGO) bench --workspace --locked
+	$(CARGO) bench --locked -p hashlith-benches
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

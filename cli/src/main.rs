@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod build_report;
+mod building;
 mod commands;
 mod escaped;
 mod failure;

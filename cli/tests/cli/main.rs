@@ -14,6 +14,7 @@ mod info;
 mod memory;
 mod output_file;
 mod pickles;
+mod progress;
 mod round_trips;
 mod signals;
 mod streams;
