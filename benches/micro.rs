@@ -42,9 +42,13 @@ fn lookups(criterion: &mut Criterion) {
         group.bench_function(format!("get, {name}"), |bench| {
             bench.iter(|| keys.iter().filter(|key| index.get(key).unwrap().is_some()).count());
         });
-        group.bench_function(format!("get_many, {name}"), |bench| bench.iter(|| index.get_many(keys).unwrap()));
+        group.bench_function(format!("get_many, {name}"), |bench| {
+            bench.iter(|| index.get_many(keys).unwrap())
+        });
     }
-    group.bench_function("iter", |bench| bench.iter(|| index.iter().map(|one| one.unwrap().value.len()).sum::<usize>()));
+    group.bench_function("iter", |bench| {
+        bench.iter(|| index.iter().map(|one| one.unwrap().value.len()).sum::<usize>())
+    });
     group.finish();
 }
 
@@ -57,7 +61,9 @@ fn pieces(criterion: &mut Criterion) {
     });
     group.bench_function("slot of a hash, block by block", |bench| {
         let geometry = Geometry::new(black_box(4000));
-        bench.iter(|| (0..KEYS).fold(0, |sum, number| sum ^ geometry.slot(mix(number), number as u8, SEEDS[0])));
+        bench.iter(|| {
+            (0..KEYS).fold(0, |sum, number| sum ^ geometry.slot(mix(number), number as u8, SEEDS[0]))
+        });
     });
     let head = [17u8, 25, 0, 0];
     group.bench_function("lengths of a record", |bench| {

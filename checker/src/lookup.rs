@@ -105,9 +105,9 @@ impl Record {
         delta: u64,
         len: usize,
     ) -> Result<Self, Error> {
-        let offset = view
-            .record_offset(slot, delta)
-            .ok_or_else(|| Error::reader(22, view.entry_at(slot), "a slot has its record outside of its block"))?;
+        let offset = view.record_offset(slot, delta).ok_or_else(|| {
+            Error::reader(22, view.entry_at(slot), "a slot has its record outside of its block")
+        })?;
         let at = view.pool + offset;
         let rest = view.pool_len - offset;
         let mut head = [0; HEAD];

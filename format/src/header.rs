@@ -296,8 +296,14 @@ impl Raw {
     /// R13 and R14: every section is where its length and those before put it.
     fn check_sections(&self, header: &Header) -> Result<(), Error> {
         let found = &header.sections;
-        if header.blocks.checked_add(1).and_then(|entries| entries.checked_mul(ENTRY_LEN)) != Some(found.directory.len) {
-            return Err(Error::reader(13, 112, "the directory does not have 32 bytes for each block and 32 more"));
+        if header.blocks.checked_add(1).and_then(|entries| entries.checked_mul(ENTRY_LEN))
+            != Some(found.directory.len)
+        {
+            return Err(Error::reader(
+                13,
+                112,
+                "the directory does not have 32 bytes for each block and 32 more",
+            ));
         }
         if found.metadata.len > MAX_METADATA {
             return Err(Error::reader(13, 128, "the metadata is above 1 MiB"));
@@ -313,7 +319,11 @@ impl Raw {
         }
         let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
         if sums_len != Some(found.sums.len) || end != Some(u64::from_le_bytes(self.file_len)) {
-            return Err(Error::reader(14, 144, "the sums are not as long as they must be, or not the end of the file"));
+            return Err(Error::reader(
+                14,
+                144,
+                "the sums are not as long as they must be, or not the end of the file",
+            ));
         }
         Ok(())
     }
