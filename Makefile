@@ -35,8 +35,12 @@ oracle: .venv/.test build
 demo: build .venv/.demo
 	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
 
-bench:
+# benches/README.md says what each prints; it takes some minutes and 10 GB of disk.
+bench: build
+	$(CARGO) build --release --locked -p hashlith-benches
 	$(CARGO) bench --locked -p hashlith-benches
+	benches/build.py
+	$(TARGET)/release/bench-lookup 40000000 --index benches/data/40m.hlith
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a build costs: `hashlith build` from files, with the kernel's own count of time and memory.
+"""What a build costs, and a check: `hashlith build` and `verify`, with the kernel's own count of time and memory.
 
     benches/build.py [--pairs 10000000 ...] [--formats tsv pickle] [--memory 1G] [--threads 2] [--rounds 3]
 
@@ -61,6 +61,7 @@ def main():
         for threads in args.threads
     ]
     results = {case: [] for case in cases}
+    verified = {case: [] for case in cases}
     sizes = {}
     for _ in range(args.rounds):
         for case in cases:
@@ -75,16 +76,18 @@ def main():
                 run([TARGET / "hashlith", "build", source, "-o", output, "--memory", memory, "--threads", threads, "--quiet"])
             )
             sizes[case] = output.stat().st_size
+            wall, _, _ = run([TARGET / "hashlith", "verify", output, "--threads", threads, "--quiet"])
+            verified[case].append(sizes[case] / wall / 1e6)
             output.unlink()
     print(f"{'pairs':>12} {'format':>8} {'memory':>7} {'threads':>7} {'core-ns/pair':>13} {'(range)':>13} "
-          f"{'wall s':>8} {'(range)':>13} {'peak MiB':>9} {'B/pair':>7}")
+          f"{'wall s':>8} {'(range)':>13} {'peak MiB':>9} {'B/pair':>7} {'verify MB/s':>12}")
     for case in cases:
         pairs, fmt, memory, threads = case
         wall, core, peak = zip(*results[case])
         core = [seconds * 1e9 / pairs for seconds in core]
         print(f"{pairs:>12,} {fmt:>8} {memory:>7} {threads:>7} {statistics.median(core):>13.0f} "
               f"{f'{min(core):.0f}-{max(core):.0f}':>13} {statistics.median(wall):>8.2f} "
-              f"{f'{min(wall):.2f}-{max(wall):.2f}':>13} {max(peak) / 2**20:>9.0f} {sizes[case] / pairs:>7.1f}")
+              f"{f'{min(wall):.2f}-{max(wall):.2f}':>13} {max(peak) / 2**20:>9.0f} {sizes[case] / pairs:>7.1f} {statistics.median(verified[case]):>12,.0f}")
 
 
 if __name__ == "__main__":
