@@ -18,8 +18,8 @@ pub(crate) struct Output {
     pub pool: Vec<u8>,
     pub hot: Vec<u8>,
     pub blocks: Vec<BlockSizes>,
-    /// Records that were dropped because their key was there already.
-    pub duplicates: u64,
+    /// Memory that the job took, in bytes.
+    pub cost: u64,
 }
 
 /// What the directory is made from.
@@ -51,12 +51,19 @@ pub(crate) struct BlockBuilder<'a> {
 }
 
 impl<'a> BlockBuilder<'a> {
-    pub fn new(options: BlockOptions, chunks: &'a [&'a [u8]], records: &'a [Record]) -> Self {
+    /// For a job with records of about `bytes` bytes, which takes `cost` bytes of memory.
+    pub fn new(
+        options: BlockOptions,
+        chunks: &'a [&'a [u8]],
+        records: &'a [Record],
+        bytes: usize,
+        cost: u64,
+    ) -> Self {
         BlockBuilder {
             options,
             chunks,
             records,
-            output: Output::default(),
+            output: Output { pool: Vec::with_capacity(bytes), cost, ..Output::default() },
             xs: Vec::new(),
             by_slot: Vec::new(),
             offsets: Vec::new(),
@@ -94,8 +101,7 @@ impl<'a> BlockBuilder<'a> {
         for (&member, &slot) in members.iter().zip(&found.slots) {
             self.by_slot[slot as usize] = member;
         }
-        self.emit(&found, salt);
-        Ok(())
+        self.emit(&found, salt)
     }
 
     fn hash(&mut self, members: &[u32], salt: u8) {
@@ -111,45 +117,17 @@ impl<'a> BlockBuilder<'a> {
         }));
     }
 
-    /// Leaves one record of each key, or reports the two earliest places of a key.
-    fn settle_duplicates(&mut self, members: &mut Vec<u32>) -> Result<(), Error> {
-        let (records, chunks) = (self.records, self.chunks);
-        let record = |member: u32| &records[member as usize];
-        members.sort_unstable_by(|&a, &b| {
-            let (a, b) = (record(a), record(b));
-            let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
-            a.hash.cmp(&b.hash).then_with(by_key).then_with(|| a.place.cmp(&b.place))
-        });
-        let same = |a: u32, b: u32| {
-            record(a).hash == record(b).hash && key_of(chunks, record(a)) == key_of(chunks, record(b))
-        };
-        let before = members.len();
-        match self.options.on_duplicate {
-            OnDuplicate::Error => {
-                let twice = members.windows(2).filter(|pair| same(pair[0], pair[1]));
-                if let Some(pair) = twice.min_by_key(|pair| record(pair[1]).place) {
-                    return Err(Error::Duplicate {
-                        key: key_of(chunks, record(pair[0])).to_vec(),
-                        first: record(pair[0]).place,
-                        second: record(pair[1]).place,
-                    });
-                }
-            }
-            OnDuplicate::First => members.dedup_by(|later, first| same(*later, *first)),
-            OnDuplicate::Last => members.dedup_by(|later, kept| {
-                let equal = same(*later, *kept);
-                if equal {
-                    *kept = *later;
-                }
-                equal
-            }),
-        }
-        self.output.duplicates += (before - members.len()) as u64;
+    fn settle_duplicates(&self, members: &mut Vec<u32>) -> Result<(), Error> {
+        let mut records: Vec<_> =
+            members.iter().map(|&member| (self.records[member as usize], member)).collect();
+        settle(&mut records, |one| &one.0, self.chunks, self.options.on_duplicate)?;
+        members.clear();
+        members.extend(records.iter().map(|one| one.1));
         Ok(())
     }
 
     /// Appends the records in slot order, and the hot data that finds them.
-    fn emit(&mut self, found: &pilots::PerfectHash, salt: u8) {
+    fn emit(&mut self, found: &pilots::PerfectHash, salt: u8) -> Result<(), Error> {
         let Output { pool, hot, blocks, .. } = &mut self.output;
         let (pool_start, hot_start) = (pool.len(), hot.len());
         self.offsets.clear();
@@ -158,7 +136,7 @@ impl<'a> BlockBuilder<'a> {
             let record = &self.records[member as usize];
             self.offsets.push((pool.len() - pool_start) as u64);
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
-            pool.extend_from_slice(bytes_of(self.chunks, record).0);
+            pool.extend_from_slice(bytes_of(self.chunks, record));
         }
         let pool_len = (pool.len() - pool_start) as u64;
         let data = HotData {
@@ -171,23 +149,86 @@ impl<'a> BlockBuilder<'a> {
             seed_number: found.seed_number,
             salt,
         };
-        // Records of 2^48 bytes do not fit in memory, which is the only way to fail here.
-        let layout = data.write(hot).unwrap_or_default();
+        let too_long = Error::TooLong { what: "block of records", len: pool_len, limit: MAX_BLOCK };
+        let layout = data.write(hot).ok_or(too_long)?;
         let hot_len = (hot.len() - hot_start) as u64;
         blocks.push(BlockSizes { keys: self.by_slot.len() as u64, pool_len, hot_len, layout });
+        Ok(())
     }
 }
 
-/// The bytes of a record as the pool holds it, and its lengths.
+/// A block of fewer bytes than this always has slot entries of at most 57 bits, with fingerprints of 16 too.
+const MAX_BLOCK: u64 = 1 << 40;
+
+/// Leaves one record of each key, or reports a key with two of its places.
+pub(crate) fn settle_duplicates(
+    records: &mut Vec<Record>,
+    chunks: &[&[u8]],
+    policy: OnDuplicate,
+) -> Result<(), Error> {
+    settle(records, |record| record, chunks, policy)
+}
+
+fn settle<T>(
+    items: &mut Vec<T>,
+    record: impl Fn(&T) -> &Record,
+    chunks: &[&[u8]],
+    policy: OnDuplicate,
+) -> Result<(), Error> {
+    items.sort_unstable_by(|a, b| {
+        let (a, b) = (record(a), record(b));
+        let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
+        // Whoever gives two records the same place gets the same bytes all the same.
+        let by_place = || a.place.cmp(&b.place).then_with(|| bytes_of(chunks, a).cmp(bytes_of(chunks, b)));
+        a.hash.cmp(&b.hash).then_with(by_key).then_with(by_place)
+    });
+    let same = |a: &T, b: &T| {
+        let (a, b) = (record(a), record(b));
+        a.hash == b.hash && key_of(chunks, a) == key_of(chunks, b)
+    };
+    match policy {
+        OnDuplicate::Error => {
+            let twice = items.windows(2).filter(|pair| same(&pair[0], &pair[1]));
+            if let Some(pair) = twice.min_by_key(|pair| record(&pair[1]).place) {
+                return Err(Error::Duplicate {
+                    key: key_of(chunks, record(&pair[0])).to_vec(),
+                    first: record(&pair[0]).place,
+                    second: record(&pair[1]).place,
+                });
+            }
+        }
+        OnDuplicate::First => items.dedup_by(|later, first| same(later, first)),
+        OnDuplicate::Last => items.dedup_by(|later, kept| {
+            let equal = same(later, kept);
+            if equal {
+                std::mem::swap(kept, later);
+            }
+            equal
+        }),
+    }
+    Ok(())
+}
+
+/// The bytes of a record as the pool holds it.
 #[inline]
-fn bytes_of<'a>(chunks: &[&'a [u8]], record: &Record) -> (&'a [u8], Lengths) {
+pub(crate) fn bytes_of<'a>(chunks: &[&'a [u8]], record: &Record) -> &'a [u8] {
     let bytes = &chunks[record.chunk as usize][record.offset as usize..];
-    // The job has parsed these very bytes before.
-    let lengths = Lengths::parse(bytes).unwrap_or(Lengths { head: 0, key: 0, value: 0 });
-    (&bytes[..lengths.total().unwrap_or(0) as usize], lengths)
+    &bytes[..lengths_of(bytes).total().unwrap_or(0) as usize]
 }
 
 fn key_of<'a>(chunks: &[&'a [u8]], record: &Record) -> &'a [u8] {
-    let (bytes, lengths) = bytes_of(chunks, record);
-    &bytes[lengths.head as usize..][..lengths.key as usize]
+    let chunk = chunks[record.chunk as usize];
+    key_at(chunk, record.offset as usize, lengths_of(&chunk[record.offset as usize..]))
+}
+
+/// The key of the record at an offset of a chunk.
+#[inline]
+pub(crate) fn key_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
+    &chunk[offset + lengths.head as usize..][..lengths.key as usize]
+}
+
+#[inline]
+fn lengths_of(record: &[u8]) -> Lengths {
+    // Records of a job have been parsed once when they were loaded.
+    Lengths::parse(record).unwrap_or(Lengths { head: 0, key: 0, value: 0 })
 }

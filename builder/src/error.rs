@@ -11,8 +11,8 @@ pub struct Place {
     pub position: u64,
 }
 
-/// Why a build ended without an index. Whatever it is, nothing is left behind, and a file that was at the final path
-/// is still there.
+/// Why a build failed. Whatever it is, nothing is left behind, and a file that was at the final path is still there;
+/// [`Error::NotDurable`] is the exception.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -94,6 +94,26 @@ pub enum Error {
         block: u64,
         /// How many keys it has.
         keys: usize,
+    },
+    /// More keys share a block than fit the memory: they were made to.
+    #[error(
+        "{keys} records share block {block} and take {needed} bytes: the keys look made to collide; try another seed, or more memory"
+    )]
+    Crowded {
+        /// Number of the block, or of the first of a few.
+        block: u64,
+        /// How many records.
+        keys: usize,
+        /// Bytes that they take.
+        needed: u64,
+    },
+    /// The index is complete and at its final path, but a power cut may undo that.
+    #[error("the index is complete, but may not survive a power cut: cannot make {} durable: {source}", .path.display())]
+    NotDurable {
+        /// The directory whose fsync failed.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
     },
     /// The build was cancelled.
     #[error("cancelled")]

@@ -4,7 +4,10 @@ use crate::{Error, Progress, error::Place, spill::ChunkWriter, spill::Spill};
 use hashlith_format::KeyHash;
 use std::sync::{
     Arc, RwLock,
-    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Relaxed, Release},
+    },
 };
 
 /// Longest key, in bytes (spec section 11).
@@ -20,7 +23,7 @@ pub(crate) struct Intake {
     pub seed: u64,
     pub partitions: usize,
     pub records: AtomicU64,
-    /// Bytes of all records as the pool will hold them, so without what the spill adds.
+    /// Bytes of all keys and values, and two more for each record.
     pub bytes: AtomicU64,
     pub sources: AtomicU32,
     /// Feeders that have been made and not yet finished.
@@ -84,19 +87,19 @@ impl Feeder {
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
         if self.writers[number].push(Place { source, position }, key, value) {
-            self.hand_over(number, false)?;
+            self.hand_over(number)?;
         }
         Ok(())
     }
 
     #[cold]
-    fn hand_over(&mut self, number: usize, last: bool) -> Result<(), Error> {
+    fn hand_over(&mut self, number: usize) -> Result<(), Error> {
         self.intake.progress.check()?;
         let intake = self.intake.clone();
         let spill = intake.spill.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let spill =
             spill.as_ref().ok_or(Error::Options { what: "a record was added to a build that has ended" })?;
-        spill.push(number, &mut self.writers[number], last)?;
+        spill.push(number, &mut self.writers[number])?;
         self.count();
         Ok(())
     }
@@ -115,11 +118,11 @@ impl Feeder {
     pub fn finish(mut self) -> Result<(), Error> {
         for number in 0..self.writers.len() {
             if !self.writers[number].is_empty() {
-                self.hand_over(number, true)?;
+                self.hand_over(number)?;
             }
         }
         self.count();
-        self.intake.open.fetch_sub(1, Relaxed);
+        self.intake.open.fetch_sub(1, Release);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The second half of a build: blocks, sections, header, final name.
 
 use crate::{
-    Builder, Error, Phase, Progress,
+    Builder, Error, OnDuplicate, Phase, Progress,
     block::{BlockOptions, Output},
     jobs::{self, Partitions, Work},
     publish::{self, NewFile},
@@ -11,7 +11,11 @@ use hashlith_format::{Entry, HashId, Header, Sections, checksum};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{PoisonError, atomic::Ordering::Relaxed, mpsc},
+    sync::{
+        PoisonError,
+        atomic::Ordering::{Acquire, Relaxed},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -20,7 +24,7 @@ use tempfile::SpooledTempFile;
 /// Keys in a block, on average, at most (spec section 10; `benches/README.md` has the sweep).
 pub(crate) const BLOCK_KEYS: u64 = 4096;
 /// Bytes of records in a block, on average, at most.
-const BLOCK_LEN: u64 = 16 << 20;
+const BLOCK_LEN: u64 = 1 << 20;
 
 /// Bytes that are copied at a time: two huge pages, see [`NewFile`].
 const COPY_LEN: u64 = 4 << 20;
@@ -57,18 +61,23 @@ pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<(), Error> {
     if free < needed { Err(Error::DiskSpace { path: dir.into(), free, needed }) } else { Ok(()) }
 }
 
+fn same_device(a: &Path, b: &Path) -> bool {
+    let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev);
+    device(a).is_ok_and(|a| device(b).is_ok_and(|b| a == b))
+}
+
 impl Builder {
     /// Builds the index and puts it at `path`, in place of what was there.
     ///
     /// # Errors
-    /// Any [`Error`]; then nothing has changed at `path`.
+    /// Any [`Error`]; then nothing has changed at `path`, except after [`Error::NotDurable`].
     pub fn finish(mut self, path: impl AsRef<Path>) -> Result<Report, Error> {
         let path = path.as_ref();
         if let Some(feeder) = self.own_feeder.take() {
             feeder.finish()?;
         }
         let intake = self.intake()?.clone();
-        if intake.open.load(Relaxed) > 0 {
+        if intake.open.load(Acquire) > 0 {
             return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
         }
         let spill = intake.spill.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -77,16 +86,20 @@ impl Builder {
         let bytes = intake.bytes.load(Relaxed);
         let mut file = Assembly::create(path, &self, &spill)?;
         let (dir, _) = publish::split(path)?;
-        // Spilled records are freed while the output grows.
-        check_space(&dir, bytes.saturating_sub(spill.written()))?;
+        if self.options.on_duplicate == OnDuplicate::Error {
+            // Spilled records are freed while the output grows; other policies may drop any number of them.
+            let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
+            check_space(&dir, bytes.saturating_sub(freed))?;
+        }
 
         let spilled_bytes = spill.written();
         self.progress.enter(Phase::Build, records);
         self.build_blocks(spill, block_count(records, bytes, self.options.block_keys), &mut file)?;
-        let (keys, duplicates) = (file.next.first_id, file.duplicates);
+        let keys = file.next.first_id;
         let header = file.seal(&self.options, &self.progress)?;
         self.progress.enter(Phase::Done, 0);
-        Ok(Report { records, keys, duplicates, header, spilled_bytes, phases: self.progress.phases() })
+        let phases = self.progress.phases();
+        Ok(Report { records, keys, duplicates: records - keys, header, spilled_bytes, phases })
     }
 
     fn build_blocks(&self, spill: Spill, blocks: u64, file: &mut Assembly) -> Result<(), Error> {
@@ -99,34 +112,44 @@ impl Builder {
         let partitions = spill.into_partitions();
         let sizes: Vec<_> = partitions.iter().map(|one| (one.records, one.bytes)).collect();
         let threads = self.options.threads;
+        // The other half may still hold records of later jobs, and the writer's buffers.
+        let memory = self.options.memory_limit / 2;
         // Every thread has a job in hand, one output waits, one is being written.
-        let budget = self.options.memory_limit / 2 / (threads as u64 + 2);
-        let jobs = jobs::plan(&sizes, blocks, budget);
-        let work =
-            Work::new(&jobs, Partitions::new(partitions, &jobs), blocks, options, &spill_dir, &self.progress);
+        let jobs = jobs::plan(&sizes, blocks, memory / (threads as u64 + 2));
+        let partitions = Partitions::new(partitions, &jobs);
+        let work = Work::new(&jobs, partitions, (blocks, memory), options, &spill_dir, &self.progress);
         thread::scope(|scope| {
             let (sender, outputs) = mpsc::sync_channel::<Output>(1);
-            let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (work, sender) = (&work, sender.clone());
-                    scope.spawn(move || work.run(&sender))
-                })
-                .collect();
+            let spawn = |_| {
+                let (work, sender) = (&work, sender.clone());
+                thread::Builder::new().spawn_scoped(scope, move || work.run(&sender))
+            };
+            // When the system gives no more threads, fewer do the work.
+            let workers: Vec<_> = (0..threads).map_while(|number| spawn(number).ok()).collect();
             drop(sender);
-            let written = outputs.iter().try_for_each(|output| file.append(&output));
+            if workers.is_empty() {
+                return Err(Error::Options { what: "no thread can be started: raise the limit (ulimit -u)" });
+            }
+            let written = outputs.iter().try_for_each(|output| {
+                file.append(&output)?;
+                work.written(output);
+                Ok(())
+            });
             drop(outputs);
+            if written.is_err() {
+                work.stop();
+            }
             let mut results = workers.into_iter().map(|worker| match worker.join() {
                 Ok(result) => result,
                 Err(panic) => std::panic::resume_unwind(panic),
             });
-            // The error of the earliest place, should several threads have one.
             let failed = results.by_ref().filter_map(Result::err).reduce(earlier);
             failed.map_or(written, Err)
         })
     }
 }
 
-/// Of two errors the one to report: the duplicate that comes first, before anything else.
+/// Of the errors of two threads the one to report: a duplicate before anything else, the one with the earlier place.
 fn earlier(a: Error, b: Error) -> Error {
     match (&a, &b) {
         (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,
@@ -144,7 +167,6 @@ struct Assembly {
     directory: Vec<u8>,
     /// The entry of the next block.
     next: Entry,
-    duplicates: u64,
     temp_dir: PathBuf,
 }
 
@@ -156,7 +178,6 @@ impl Assembly {
             hot: tempfile::spooled_tempfile_in(in_memory, spill.dir()),
             directory: Vec::new(),
             next: Entry::default(),
-            duplicates: 0,
             temp_dir: spill.dir().into(),
         })
     }
@@ -166,7 +187,6 @@ impl Assembly {
         self.hot
             .write_all(&output.hot)
             .map_err(Error::io("cannot write temporary data to", &self.temp_dir))?;
-        self.duplicates += output.duplicates;
         for block in &output.blocks {
             self.directory.extend_from_slice(&Entry { layout: block.layout, ..self.next }.to_bytes());
             self.next.first_id += block.keys;
@@ -184,7 +204,7 @@ impl Assembly {
         let sections =
             Sections::place(self.next.pool_start, self.next.hot_start, blocks, metadata.len() as u64);
         let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
-        progress.enter(Phase::Seal, sections.sums.end() - sections.pool.end());
+        progress.enter(Phase::Seal, self.next.hot_start);
 
         self.file.pad_to(sections.hot.offset)?;
         let failed = |source| Error::Io {
@@ -239,7 +259,7 @@ mod tests {
         assert_eq!(block_count(4096, 0, BLOCK_KEYS), 1);
         assert_eq!(block_count(4097, 0, BLOCK_KEYS), 2);
         assert_eq!(block_count(10_000_000, 0, BLOCK_KEYS), 3 * 1024);
-        assert_eq!(block_count(3, 100 << 20, BLOCK_KEYS), 8);
+        assert_eq!(block_count(3, 100 << 20, BLOCK_KEYS), 128);
         assert_eq!(block_count(1 << 40, 1 << 46, BLOCK_KEYS), 1 << 28);
     }
 }

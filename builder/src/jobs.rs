@@ -4,15 +4,15 @@
 use crate::{
     Error, Progress,
     block::{BlockBuilder, BlockOptions, Output, Record},
-    spill::{self, Partition},
+    load::Loader,
+    spill::Partition,
 };
-use hashlith_format::KeyHash;
 use std::{
     ops::Range,
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::SyncSender,
     },
 };
@@ -20,8 +20,8 @@ use std::{
 /// Bytes of records that a job takes when it may choose: enough to make its overhead small, little enough to stay
 /// near the processor.
 const JOB_LEN: u64 = 8 << 20;
-/// Memory that a record takes besides its bytes: its [`Record`], its place in a block's list, its share of the hot
-/// data.
+/// Memory that a record takes besides twice its bytes (in a chunk and in the pool): its [`Record`], its place in a
+/// block's list, its share of the hot data.
 const RECORD_COST: u64 = 56;
 
 /// Some neighbouring blocks, and the partitions that hold all their records.
@@ -29,6 +29,14 @@ const RECORD_COST: u64 = 56;
 pub(crate) struct Job {
     pub partitions: Range<usize>,
     pub blocks: Range<u64>,
+    /// Bytes of memory that it takes.
+    pub cost: u64,
+    /// Its partition is too large for one job; it keeps only the records of its own blocks.
+    pub is_piece: bool,
+}
+
+fn cost(records: u64, bytes: u64) -> u64 {
+    bytes.saturating_mul(2).saturating_add(records.saturating_mul(RECORD_COST))
 }
 
 /// Cuts `blocks` blocks, whose records lie in partitions of these (records, bytes), into jobs of at most `budget`
@@ -40,27 +48,27 @@ pub(crate) fn plan(sizes: &[(u64, u64)], blocks: u64, budget: u64) -> Vec<Job> {
     let count = sizes.len() as u64;
     let units = count.min(blocks);
     let (partitions_each, blocks_each) = ((count / units) as usize, blocks / units);
-    let target = budget.min(2 * JOB_LEN + RECORD_COST * JOB_LEN / 48);
+    let target = budget.min(cost(JOB_LEN / 48, JOB_LEN));
     let mut jobs: Vec<Job> = Vec::new();
-    let mut last_cost = u64::MAX;
     for unit in 0..units {
         let partitions = unit as usize * partitions_each..(unit as usize + 1) * partitions_each;
         let unit_blocks = unit * blocks_each..(unit + 1) * blocks_each;
-        let cost: u64 =
-            sizes[partitions.clone()].iter().map(|(records, bytes)| 2 * bytes + RECORD_COST * records).sum();
-        if let Some(last) = jobs.last_mut().filter(|_| last_cost.saturating_add(cost) <= target) {
+        let unit_cost =
+            sizes[partitions.clone()].iter().map(|&(records, bytes)| cost(records, bytes)).sum::<u64>();
+        if let Some(last) = jobs.last_mut().filter(|last| !last.is_piece && last.cost + unit_cost <= target) {
             last.partitions.end = partitions.end;
             last.blocks.end = unit_blocks.end;
-            last_cost += cost;
+            last.cost += unit_cost;
             continue;
         }
-        let pieces = cost.div_ceil(budget.max(1)).clamp(1, blocks_each);
+        let pieces = unit_cost.div_ceil(budget.max(1)).clamp(1, blocks_each);
         let cut = |piece: u64| unit_blocks.start + blocks_each * piece / pieces;
-        jobs.extend(
-            (0..pieces)
-                .map(|piece| Job { partitions: partitions.clone(), blocks: cut(piece)..cut(piece + 1) }),
-        );
-        last_cost = if pieces == 1 { cost } else { u64::MAX };
+        jobs.extend((0..pieces).map(|piece| Job {
+            partitions: partitions.clone(),
+            blocks: cut(piece)..cut(piece + 1),
+            cost: unit_cost / pieces,
+            is_piece: unit_cost > budget,
+        }));
     }
     jobs
 }
@@ -72,14 +80,18 @@ pub(crate) struct Work<'a> {
     pub options: BlockOptions,
     pub spill_dir: &'a Path,
     pub progress: &'a Progress,
-    pub partitions: Partitions,
-    next: AtomicUsize,
+    partitions: Partitions,
+    /// Number of the next job, and the memory that jobs may still take.
+    next: Mutex<(usize, u64)>,
+    freed: Condvar,
+    /// Bytes of memory that all jobs together may take.
+    pub memory: u64,
     turn: Mutex<usize>,
     turned: Condvar,
     stop: AtomicBool,
 }
 
-/// Partitions, each dropped (and its disk space freed) when the last job that needs it has loaded it.
+/// Partitions, each dropped (and its disk space freed) when the last job that needs it is done.
 pub(crate) struct Partitions(Vec<Mutex<(Option<Arc<Partition>>, usize)>>);
 
 impl Partitions {
@@ -96,17 +108,22 @@ impl Partitions {
     }
 
     fn take(&self, number: usize) -> Option<Arc<Partition>> {
-        let mut slot = self.0[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&self.0[number]);
         slot.1 = slot.1.saturating_sub(1);
         if slot.1 == 0 { slot.0.take() } else { slot.0.clone() }
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<'a> Work<'a> {
+    /// Jobs that may take `memory` bytes together, from their beginning until their output is written.
     pub fn new(
         jobs: &'a [Job],
         partitions: Partitions,
-        blocks: u64,
+        (blocks, memory): (u64, u64),
         options: BlockOptions,
         spill_dir: &'a Path,
         progress: &'a Progress,
@@ -118,7 +135,9 @@ impl<'a> Work<'a> {
             spill_dir,
             progress,
             partitions,
-            next: AtomicUsize::new(0),
+            next: Mutex::new((0, memory)),
+            freed: Condvar::new(),
+            memory,
             turn: Mutex::new(0),
             turned: Condvar::new(),
             stop: AtomicBool::new(false),
@@ -131,11 +150,9 @@ impl<'a> Work<'a> {
     /// The first thing that went wrong on this thread; the others stop too.
     pub fn run(&self, outputs: &SyncSender<Output>) -> Result<(), Error> {
         let stopper = StopOnDrop(self);
-        loop {
-            let number = self.next.fetch_add(1, Relaxed);
-            let Some(job) = self.jobs.get(number) else { break };
+        while let Some((number, job)) = self.next_job() {
             let output = self.run_job(job)?;
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turn = lock(&self.turn);
             while *turn != number && !self.stop.load(Relaxed) {
                 turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
@@ -150,51 +167,47 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// The next job, once there is memory for it. Jobs get theirs in order, so the one whose turn it is never waits
+    /// for a later one; a job that wants more than there is gets all of it, alone.
+    fn next_job(&self) -> Option<(usize, &'a Job)> {
+        let mut next = lock(&self.next);
+        loop {
+            let number = next.0;
+            let job = self.jobs.get(number).filter(|_| !self.stop.load(Relaxed))?;
+            let wanted = job.cost.min(self.memory);
+            if wanted <= next.1 {
+                *next = (number + 1, next.1 - wanted);
+                return Some((number, job));
+            }
+            next = self.freed.wait(next).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives back the memory of a job whose output has been written.
+    pub fn written(&self, output: Output) {
+        let cost = output.cost.min(self.memory);
+        drop(output);
+        lock(&self.next).1 += cost;
+        self.freed.notify_all();
+    }
+
+    /// Ends all workers: those that wait would wait for ever.
+    pub fn stop(&self) {
+        drop(StopOnDrop(self));
+    }
+
     fn run_job(&self, job: &Job) -> Result<Output, Error> {
         let partitions: Vec<_> =
             job.partitions.clone().filter_map(|number| self.partitions.take(number)).collect();
-        let mut from_disk = Vec::new();
-        let mut records = Vec::new();
-        let mut counts = vec![0u32; (job.blocks.end - job.blocks.start) as usize + 1];
-        let mut parse = |chunk: &[u8], number: usize| {
-            let before = records.len();
-            spill::read_chunk(chunk, |place, offset, lengths| {
-                let key = &chunk[offset + lengths.head as usize..][..lengths.key as usize];
-                let hash = KeyHash::new(key, self.options.seed);
-                let block = hash.block(self.blocks);
-                if job.blocks.contains(&block) {
-                    counts[(block - job.blocks.start) as usize] += 1;
-                    records.push(Record { hash, place, chunk: number as u32, offset: offset as u32 });
-                }
-            })
-            .map(|()| records.len() > before)
-        };
-        let damaged = || Error::Io {
-            action: "cannot read temporary records in",
-            path: self.spill_dir.into(),
-            source: std::io::Error::other("the temporary file was changed"),
-        };
-        let in_memory: Vec<&[u8]> =
-            partitions.iter().flat_map(|one| one.in_memory()).map(Vec::as_slice).collect();
-        for (number, chunk) in in_memory.iter().enumerate() {
-            self.progress.check()?;
-            parse(chunk, number).ok_or_else(damaged)?;
+        let mut loader = Loader::new(self, job, &partitions);
+        if job.is_piece {
+            loader.load_piece(&partitions)?;
+        } else {
+            loader.load_whole(&partitions)?;
         }
-        for partition in &partitions {
-            let mut broken = false;
-            partition.on_disk(self.spill_dir, |chunk| {
-                match parse(&chunk, in_memory.len() + from_disk.len()) {
-                    Some(true) => from_disk.push(chunk),
-                    Some(false) => {}
-                    None => broken = true,
-                }
-            })?;
-            self.progress.check()?;
-            if broken {
-                return Err(damaged());
-            }
-        }
-        let chunks: Vec<&[u8]> = in_memory.into_iter().chain(from_disk.iter().map(Vec::as_slice)).collect();
+        let Loader { own, records, counts, .. } = loader;
+        let in_memory = partitions.iter().filter(|_| !job.is_piece).flat_map(|one| one.in_memory());
+        let chunks: Vec<&[u8]> = in_memory.chain(&own).map(Vec::as_slice).collect();
         self.build_blocks(job, &chunks, &records, &counts)
     }
 
@@ -219,7 +232,8 @@ impl<'a> Work<'a> {
             grouped[*place as usize] = number;
             *place += 1;
         }
-        let mut builder = BlockBuilder::new(self.options, chunks, records);
+        let bytes = chunks.iter().map(|chunk| chunk.len()).sum();
+        let mut builder = BlockBuilder::new(self.options, chunks, records, bytes, job.cost);
         let mut members = Vec::new();
         let mut start = 0;
         for (block, &count) in job.blocks.clone().zip(counts) {
@@ -241,8 +255,10 @@ impl Drop for StopOnDrop<'_, '_> {
     fn drop(&mut self) {
         self.0.stop.store(true, Relaxed);
         // Whoever has seen the old value of `stop` waits by now, or holds the lock.
-        drop(self.0.turn.lock());
+        drop(lock(&self.0.turn));
         self.0.turned.notify_all();
+        drop(lock(&self.0.next));
+        self.0.freed.notify_all();
     }
 }
 
@@ -286,9 +302,9 @@ mod tests {
     #[test]
     fn a_partition_above_the_budget_is_shared_by_jobs() {
         let jobs = plan(&[(1000, 50_000), (10, 500)], 8, 52_000);
-        assert_eq!(jobs[0], Job { partitions: 0..1, blocks: 0..1 });
+        assert_eq!(jobs[0], Job { partitions: 0..1, blocks: 0..1, cost: 52_000, is_piece: true });
         // 2 * 50,000 + 56 * 1,000 bytes of memory: three jobs.
         assert_eq!(jobs.len(), 4);
-        assert_eq!(jobs[3], Job { partitions: 1..2, blocks: 4..8 });
+        assert_eq!(jobs[3], Job { partitions: 1..2, blocks: 4..8, cost: 1560, is_piece: false });
     }
 }

@@ -32,6 +32,7 @@ mod error;
 mod feeder;
 mod finish;
 mod jobs;
+mod load;
 mod pilots;
 mod progress;
 mod publish;
@@ -125,7 +126,8 @@ impl Builder {
         }
     }
 
-    /// How many bytes of memory the build may take, beyond the largest single record and the caller's own.
+    /// How many bytes of memory the build may take, besides a few times the largest single record and the caller's
+    /// own.
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.options.memory_limit = bytes;

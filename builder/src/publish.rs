@@ -3,9 +3,10 @@
 use crate::Error;
 use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -34,13 +35,18 @@ impl NewFile {
         let (dir, name) = split(final_path)?;
         remove_left_over(&dir, &name);
         for attempt in 0..1000u32 {
-            let temp_path = dir.join(format!("{name}.{}-{attempt}.tmp", std::process::id()));
+            let mut temp_name = name.clone();
+            temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
+            let temp_path = dir.join(temp_name);
             match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
                 Ok(file) => {
-                    // A file system without locks (some network ones) only loses the clearing of left-over files.
-                    let _ = file.try_lock();
+                    // Another build may have taken the file for left over before it was locked. A file system without
+                    // locks (some network ones) only loses the clearing of left-over files.
+                    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
+                        continue;
+                    }
                     return Ok(NewFile {
                         file,
                         temp_path,
@@ -127,10 +133,7 @@ impl NewFile {
         self.published = true;
         let (dir, _) = split(&self.final_path)?;
         let synced = File::open(&dir).and_then(|dir| dir.sync_all());
-        synced.map_err(Error::io(
-            "the index is complete, but may not survive a power cut: cannot make durable",
-            dir,
-        ))
+        synced.map_err(|source| Error::NotDurable { path: dir, source })
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -148,7 +151,7 @@ impl Drop for NewFile {
 }
 
 /// The directory and the name of a final path.
-pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Error> {
+pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
     let name = path.file_name().filter(|_| !path.is_dir());
     let name =
         name.ok_or(Error::Options { what: "the output must be the path of a file, not of a directory" })?;
@@ -156,18 +159,22 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Error> {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    Ok((dir, name.to_string_lossy().into_owned()))
+    Ok((dir, name.to_os_string()))
+}
+
+/// True if this open file is the one at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |a: &fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    file.metadata().is_ok_and(|open| fs::symlink_metadata(path).is_ok_and(|named| same(&open, named)))
 }
 
 /// Removes temporary files of this name that nobody holds a lock on.
-fn remove_left_over(dir: &Path, name: &str) {
+fn remove_left_over(dir: &Path, name: &OsStr) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    for path in entries
-        .filter(|entry| is_temp_name(&entry.file_name().to_string_lossy(), name))
-        .map(|entry| entry.path())
-    {
-        if let Ok(file) = OpenOptions::new().write(true).open(&path)
-            && !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    for path in entries.filter(|entry| is_temp_name(&entry.file_name(), name)).map(|entry| entry.path()) {
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
+            && let Ok(file) = OpenOptions::new().write(true).open(&path)
+            && file.try_lock().is_ok()
         {
             let _ = fs::remove_file(&path);
         }
@@ -175,10 +182,10 @@ fn remove_left_over(dir: &Path, name: &str) {
 }
 
 /// True for `NAME.PID-ATTEMPT.tmp`.
-fn is_temp_name(candidate: &str, name: &str) -> bool {
+fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    candidate
-        .strip_prefix(name)
+    let rest = candidate.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+    rest.and_then(|rest| str::from_utf8(rest).ok())
         .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp")?.split_once('-'))
         .is_some_and(|(pid, attempt)| digits(pid) && digits(attempt))
 }
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn only_our_own_names_are_left_overs() {
         for name in ["a.hlith.12-0.tmp", "a.hlith.1-99.tmp"] {
-            assert!(is_temp_name(name, "a.hlith"), "{name}");
+            assert!(is_temp_name(name.as_ref(), "a.hlith".as_ref()), "{name}");
         }
         for name in [
             "a.hlith.tmp",
@@ -200,7 +207,7 @@ mod tests {
             "a.hlith.1-.tmp",
             "a.hlith.1-0.tmp2",
         ] {
-            assert!(!is_temp_name(name, "a.hlith"), "{name}");
+            assert!(!is_temp_name(name.as_ref(), "a.hlith".as_ref()), "{name}");
         }
     }
 

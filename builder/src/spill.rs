@@ -103,11 +103,18 @@ impl Partition {
     }
 
     /// Reads the chunks that are on disk, one after the other.
-    pub fn on_disk(&self, dir: &Path, mut each: impl FnMut(Vec<u8>)) -> Result<(), Error> {
+    ///
+    /// The buffer is used again for the next chunk, unless `each` takes it.
+    pub fn on_disk(
+        &self,
+        dir: &Path,
+        mut each: impl FnMut(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
         let failed =
             |source| Error::Io { action: "cannot read temporary records in", path: dir.into(), source };
         let mut at = 0;
+        let mut chunk = Vec::new();
         while at < self.file_len {
             let mut head = [0; CHUNK_HEAD];
             file.read_exact_at(&mut head, at).map_err(failed)?;
@@ -115,9 +122,9 @@ impl Partition {
             if len < CHUNK_HEAD as u64 || len > self.file_len - at {
                 return Err(failed(std::io::Error::other("the temporary file was changed")));
             }
-            let mut chunk = vec![0; len as usize];
+            chunk.resize(len as usize, 0);
             file.read_exact_at(&mut chunk, at).map_err(failed)?;
-            each(chunk);
+            each(&mut chunk)?;
             at += len;
         }
         Ok(())
@@ -156,7 +163,7 @@ impl Spill {
     }
 
     /// Takes over a chunk, and leaves the writer empty.
-    pub fn push(&self, number: usize, writer: &mut ChunkWriter, shrink: bool) -> Result<(), Error> {
+    pub fn push(&self, number: usize, writer: &mut ChunkWriter) -> Result<(), Error> {
         let len = writer.data.len() as u64;
         writer.data[..CHUNK_HEAD].copy_from_slice(&len.to_le_bytes());
         let mut partition = self.partitions[number].lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +171,7 @@ impl Spill {
         partition.bytes += len;
         writer.last = None;
         if self.memory.fetch_add(len, Relaxed) + len <= self.memory_limit {
-            if shrink {
+            if writer.data.capacity() > writer.data.len() + writer.data.len() / 16 {
                 writer.data.shrink_to_fit();
             }
             partition.chunks.push(std::mem::take(&mut writer.data));

@@ -120,9 +120,11 @@ pub fn supervise<T: Send + 'static>(
         let Some(number) = signals.came() else { continue };
         watch.cancel.store(true, Ordering::Relaxed);
         progress.cancel();
-        // A named pipe that nobody writes to holds up its reader for ever. By then no named file is open: those come
-        // after the last record.
-        if Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
+        // A named pipe that nobody writes to holds up its reader for ever. While records are read no named file is
+        // open; later on there is nothing to give up for, only a disk that takes its time.
+        if progress.event().phase == Phase::Feed
+            && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE)
+        {
             return Err(Failure::Signal(number));
         }
     }

@@ -45,14 +45,16 @@ impl Check {
 
     #[inline]
     pub fn value(self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        if self.value_text && std::str::from_utf8(value).is_err() {
+        let text =
+            if self.value_text || self.value_json { std::str::from_utf8(value).ok() } else { Some("") };
+        let Some(text) = text else {
             return Err(format!(
                 "the value of key {} is not valid UTF-8; use --keys bytes --values bytes to keep any bytes",
                 shown(key)
             ));
-        }
+        };
         if self.value_json
-            && let Err(error) = serde_json::from_slice::<IgnoredAny>(value)
+            && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
         {
             return Err(format!("the value of key {} is not valid JSON ({error})", shown(key)));
         }

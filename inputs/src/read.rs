@@ -86,13 +86,17 @@ pub fn read<S: Sink>(
         let spawn = |_| {
             let sink = new_sink();
             let (shared, feed) = (&shared, &feed);
-            scope.spawn(move || work(feed, shared, sources, options, sink))
+            thread::Builder::new().spawn_scoped(scope, move || work(feed, shared, sources, options, sink))
         };
-        let handles: Vec<_> = (0..workers).map(spawn).collect();
+        // When the system gives no more threads, fewer do the work.
+        let handles: Vec<_> = (0..workers).map_while(|number| spawn(number).ok()).collect();
+        if handles.is_empty() {
+            return Err(Error::NoThreads);
+        }
         // All are joined before a panic goes on, which a scope would replace by one of its own.
         let ends: Vec<_> = handles.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        ends.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
+        Ok(ends.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))).collect())
+    })?;
     drop(feed);
 
     let mut summary = Summary {

@@ -70,3 +70,10 @@ fn json_values_are_checked_and_stored_as_they_stand() {
     let bad = error("x.tsv", b"a\t{\"x\"}\n", &options);
     assert!(bad.contains("line 1: the value of key \"a\" is not valid JSON"), "{bad}");
 }
+
+#[test]
+fn json_values_that_are_not_utf8_are_bad() {
+    let options = Options { values: ValueKind::Json, ..Options::default() };
+    let bad = error("x.tsv", b"a\t\"\xff\"\n", &options);
+    assert!(bad.contains("line 1: the value of key \"a\" is not valid UTF-8"), "{bad}");
+}

@@ -37,7 +37,13 @@ impl<D: AsRef<[u8]>> Index<D> {
         let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
         let mut probes = [const { None }; WINDOW];
         for window in keys.chunks(WINDOW) {
-            find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes)?;
+            if find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes).is_err() {
+                // Damage: key by key, for the answers of all keys before the one that meets it.
+                for key in window {
+                    each(self.find(key.as_ref())?);
+                }
+                continue;
+            }
             for (key, probe) in window.iter().zip(&probes) {
                 each(match probe {
                     Some(probe) => lookup.compare(probe, key.as_ref())?,

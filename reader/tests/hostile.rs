@@ -128,3 +128,24 @@ fn text_that_is_not_utf8_is_reported() {
     assert_eq!((error.rule().to_string(), error.offset()), ("R23".into(), 4096 + 3));
     assert_eq!(index.get(b"k").unwrap(), Some(&b"\xff"[..]));
 }
+
+#[test]
+fn a_batch_hands_over_what_comes_before_the_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = sample(50, &dir.path().join("x"));
+    let index = Index::new(&bytes[..]).unwrap();
+    let slots = index.info().sections.hot.offset as usize;
+    let mut order: Vec<Vec<u8>> = index.iter().map(|record| record.unwrap().key.to_vec()).collect();
+    order.rotate_left(20);
+    // Every entry but the first few leads outside; fingerprints stay.
+    for at in slots + 40..slots + 100 {
+        bytes[at] |= 0x80;
+    }
+    let index = Index::new(&bytes[..]).unwrap();
+    let one_by_one: Vec<_> = order.iter().map_while(|key| index.find(key).ok()).collect();
+    assert!(one_by_one.len() < order.len(), "nothing was damaged");
+    let mut batch = Vec::new();
+    let error = index.find_many(&order, |record| batch.push(record)).unwrap_err();
+    assert_eq!(batch, one_by_one);
+    assert_eq!(index.find(&order[batch.len()]).unwrap_err(), error);
+}

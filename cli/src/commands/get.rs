@@ -166,7 +166,9 @@ impl Answers<'_> {
         self.line.clear();
         if self.json {
             let (key, value) = (as_text(key, key)?, as_text(key, value)?);
-            let json = if self.json_values { serde_json::from_str(value).ok() } else { None };
+            // Outside of its strings, which cannot hold one, a newline of JSON is as good as a blank.
+            let flat = if self.json_values { value.replace('\n', " ") } else { String::new() };
+            let json = if self.json_values { serde_json::from_str(&flat).ok() } else { None };
             let value = Some(json.map_or(JsonValue::Text(value), JsonValue::Json));
             return self.out.json(&Answer { key, value });
         }

@@ -86,3 +86,11 @@ fn what_is_no_index_has_exit_code_4_and_what_is_not_there_1() {
     place.write("nothing", "");
     place.run("get nothing a").fails(4, &["nothing", "0 bytes"]);
 }
+
+#[test]
+fn json_values_with_newlines_stay_on_one_line() {
+    let place = Place::new();
+    place.write("x.cdb", "+1,8:a->{\n\"b\":1}\n\n");
+    place.run("build x.cdb -o x.hlith --values json").ok();
+    assert_eq!(place.run("get x.hlith a --json").ok().text(), "{\"key\":\"a\",\"value\":{ \"b\":1}}\n");
+}

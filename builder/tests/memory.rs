@@ -1,0 +1,121 @@
+//! Promise: memory stays within the limit, whatever the records are like. Each case builds in a process of its own,
+//! whose peak the kernel counts.
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+use hashlith_builder::{Builder, Error, OnDuplicate};
+
+use std::process::Command;
+
+const LIMIT: u64 = 48 << 20;
+/// What a process has beside the builder's own: code, stacks, what the allocator holds back.
+const BESIDES: u64 = 32 << 20;
+
+fn builder(limit: u64) -> Builder {
+    Builder::new().threads(2).memory_limit(limit)
+}
+
+/// Runs `case` in a child, which is this test program again, and returns its peak memory in bytes and its answer.
+fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
+    if std::env::var_os("HASHLITH_CHILD").is_some() {
+        let answer = case();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        println!("ANSWER {} {answer}", kib << 10);
+        return None;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", name, "--nocapture"]).env("HASHLITH_CHILD", "1").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find_map(|line| line.split_once("ANSWER ")).map(|(_, line)| line.to_owned());
+    let line = line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
+    let (peak, answer) = line.split_once(' ').unwrap();
+    Some((peak.parse().unwrap(), answer.to_owned()))
+}
+
+fn numbered(mut builder: Builder, count: u32, value: &[u8]) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    for i in 0..count {
+        builder.add(format!("key number {i}").as_bytes(), value).unwrap();
+    }
+    builder.finish(&path).unwrap();
+    let mut file = std::fs::File::open(path).unwrap();
+    let mut digest = hashlith_format::checksum::Digest::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer).unwrap() {
+            0 => return digest.finish(),
+            len => digest.update(&buffer[..len]),
+        }
+    }
+}
+
+/// Twelve times the limit, so that partitions are cut into pieces; and the bytes are those of a build with memory for
+/// all.
+#[test]
+fn many_records() {
+    let Some((peak, answer)) =
+        in_child("many_records", || numbered(builder(LIMIT), 7_000_000, &[b'v'; 60]).to_string())
+    else {
+        return;
+    };
+    assert!(peak < LIMIT + BESIDES, "{peak}");
+    assert_eq!(answer, numbered(builder(4 << 30), 7_000_000, &[b'v'; 60]).to_string());
+}
+
+#[test]
+fn values_of_some_kilobytes() {
+    let case = || numbered(builder(LIMIT), 100_000, &[b'v'; 4096]).to_string();
+    let Some((peak, _)) = in_child("values_of_some_kilobytes", case) else { return };
+    assert!(peak < LIMIT + BESIDES, "{peak}");
+}
+
+/// The largest record counts on top of the limit, a few times.
+#[test]
+fn long_values() {
+    const LEN: usize = 64 << 20;
+    let case = || numbered(builder(LIMIT), 12, &vec![b'v'; LEN]).to_string();
+    let Some((peak, _)) = in_child("long_values", case) else { return };
+    assert!(peak < LIMIT + BESIDES + 4 * LEN as u64, "{peak}");
+}
+
+#[test]
+fn one_key_many_times() {
+    let case = || {
+        let dir = tempfile::tempdir().unwrap();
+        let mut builder = builder(LIMIT).on_duplicate(OnDuplicate::Last);
+        for i in 0..4_000_000u32 {
+            builder.add(b"the same", format!("value {i:040}").as_bytes()).unwrap();
+        }
+        let report = builder.finish(dir.path().join("x")).unwrap();
+        let index = hashlith_reader::Index::load(dir.path().join("x")).unwrap();
+        let value = String::from_utf8(index.get(b"the same").unwrap().unwrap().to_vec()).unwrap();
+        format!("{} {} {value}", report.keys, report.duplicates)
+    };
+    let Some((peak, answer)) = in_child("one_key_many_times", case) else { return };
+    assert_eq!(answer, format!("1 3999999 value {:040}", 3_999_999));
+    assert!(peak < LIMIT + BESIDES, "{peak}");
+}
+
+/// Test 13: keys that were made to share a block. The seed is known, so they are found by trying.
+#[test]
+fn keys_that_share_a_block() {
+    let case = || {
+        let dir = tempfile::tempdir().unwrap();
+        let mut builder = builder(LIMIT);
+        let hashes = (0u64..).map(|i| (i, hashlith_format::KeyHash::new(&i.to_le_bytes(), 0)));
+        let value = [b'v'; 400];
+        for (i, _) in hashes.filter(|(_, hash)| hash.hi >> 56 == 0x5a).take(200_000) {
+            builder.add(&i.to_le_bytes(), &value).unwrap();
+        }
+        match builder.finish(dir.path().join("x")) {
+            Ok(_) => "built".into(),
+            Err(Error::Crowded { .. }) => "crowded".into(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let Some((peak, answer)) = in_child("keys_that_share_a_block", case) else { return };
+    assert!(["built", "crowded"].contains(&answer.as_str()), "{answer}");
+    assert!(peak < LIMIT + BESIDES, "{answer} {peak}");
+}
