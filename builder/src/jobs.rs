@@ -17,9 +17,9 @@ use std::{
     },
 };
 
-/// Bytes of records that a job takes when it may choose: enough to make its overhead small, little enough to stay
-/// near the processor.
-const JOB_LEN: u64 = 8 << 20;
+/// Bytes of records that a job takes when it may choose: enough to make its overhead small, little enough to stay in
+/// the L2 cache (`benches/README.md` has the sweep).
+const JOB_LEN: u64 = 1 << 20;
 /// Memory that a record takes besides twice its bytes (in a chunk and in the pool): its [`Record`], its place in a
 /// block's list, its share of the hot data.
 const RECORD_COST: u64 = 56;
