@@ -36,13 +36,10 @@ impl<D: AsRef<[u8]>> Index<D> {
         let lookup = self.lookup();
         let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
         let mut probes = [const { None }; WINDOW];
-        for window in keys.chunks(WINDOW) {
+        for (number, window) in keys.chunks(WINDOW).enumerate() {
             if find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes).is_err() {
-                // Damage: key by key, for the answers of all keys before the one that meets it.
-                for key in window {
-                    each(self.find(key.as_ref())?);
-                }
-                continue;
+                return self
+                    .find_each(keys.get(number.saturating_mul(WINDOW)..).unwrap_or_default(), &mut each);
             }
             for (key, probe) in window.iter().zip(&probes) {
                 each(match probe {
@@ -52,6 +49,16 @@ impl<D: AsRef<[u8]>> Index<D> {
             }
         }
         Ok(())
+    }
+
+    /// After damage: key by key, for the answers of all keys before the one that meets it.
+    #[cold]
+    fn find_each<'a, K: AsRef<[u8]>>(
+        &'a self,
+        keys: &[K],
+        each: &mut impl FnMut(Option<Record<'a>>),
+    ) -> Result<(), Error> {
+        keys.iter().try_for_each(|key| self.find(key.as_ref()).map(&mut *each))
     }
 }
 

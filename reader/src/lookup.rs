@@ -30,6 +30,7 @@ fn changed(offset: u64) -> Error {
     Error::Corrupt { rule: Rule::R(7), offset, what: "the bytes have changed since the index was opened" }
 }
 
+// The steps are inlined without exception: as calls of their own they made batches a third slower.
 impl<'a> Lookup<'a> {
     #[inline]
     pub fn new(bytes: &'a [u8], header: &'a Header) -> Self {
@@ -63,7 +64,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Steps 3 to 5: the block. `None` if it is empty.
-    #[inline]
+    #[inline(always)]
     pub fn start(&self, key: &[u8], hash: KeyHash) -> Result<Option<Probe>, Error> {
         let block = hash.block(self.header.blocks);
         let view = self.directory.block(block, self.header).ok_or_else(|| changed(0))?;
@@ -75,7 +76,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Steps 6 to 8: pilot and slot.
-    #[inline]
+    #[inline(always)]
     pub fn find_slot(&self, probe: &mut Probe) -> Result<(), Error> {
         let [pilot] = array(self.bytes, probe.pilot_at).ok_or_else(|| changed(probe.pilot_at))?;
         let view = &probe.view;
@@ -92,7 +93,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Step 9: the slot's entry. False if its fingerprint says that the key is absent.
-    #[inline]
+    #[inline(always)]
     pub fn find_record(&self, probe: &mut Probe, hash: KeyHash) -> Result<bool, Error> {
         let at = probe.view.entry_at(probe.slot);
         let entry = array(self.bytes, at).ok_or_else(|| changed(at))?;
@@ -105,7 +106,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Steps 10 and 11: the record.
-    #[inline]
+    #[inline(always)]
     pub fn compare(&self, probe: &Probe, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
         let record = self.record(probe)?;
         Ok((record.key == key).then_some(record))
