@@ -115,6 +115,12 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// The system does not give that many threads.
+    #[error("cannot start {threads} threads: ask for fewer, or raise the limit (ulimit -u)")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+    },
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,

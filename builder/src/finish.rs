@@ -12,11 +12,10 @@ use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
-        PoisonError,
+        Mutex, PoisonError,
         atomic::Ordering::{Acquire, Relaxed},
         mpsc,
     },
-    thread,
     time::Duration,
 };
 use tempfile::SpooledTempFile;
@@ -118,34 +117,37 @@ impl Builder {
         let jobs = jobs::plan(&sizes, blocks, memory / (threads as u64 + 2));
         let partitions = Partitions::new(partitions, &jobs);
         let work = Work::new(&jobs, partitions, (blocks, memory), options, &spill_dir, &self.progress);
-        thread::scope(|scope| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|number| format!("build-{number}"));
+        let pool = pool.build().map_err(|_| Error::Threads { threads })?;
+        let failures = Mutex::new(Vec::new());
+        // The pool's threads do the jobs, this one writes.
+        let written = pool.in_place_scope(|scope| {
             let (sender, outputs) = mpsc::sync_channel::<Output>(1);
-            let spawn = |_| {
-                let (work, sender) = (&work, sender.clone());
-                thread::Builder::new().spawn_scoped(scope, move || work.run(&sender))
-            };
-            // When the system gives no more threads, fewer do the work.
-            let workers: Vec<_> = (0..threads).map_while(|number| spawn(number).ok()).collect();
-            drop(sender);
-            if workers.is_empty() {
-                return Err(Error::Options { what: "no thread can be started: raise the limit (ulimit -u)" });
+            for _ in 0..threads {
+                let (work, failures, sender) = (&work, &failures, sender.clone());
+                scope.spawn(move |_| {
+                    if let Err(error) = work.run(&sender) {
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+                    }
+                });
             }
+            drop(sender);
             let written = outputs.iter().try_for_each(|output| {
                 file.append(&output)?;
                 work.written(output);
                 Ok(())
             });
+            // First of all whoever waits for the channel is let go: it holds what `stop` needs.
             drop(outputs);
             if written.is_err() {
                 work.stop();
             }
-            let mut results = workers.into_iter().map(|worker| match worker.join() {
-                Ok(result) => result,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            let failed = results.by_ref().filter_map(Result::err).reduce(earlier);
-            failed.map_or(written, Err)
-        })
+            written
+        });
+        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failures.into_iter().reduce(earlier).map_or(written, Err)
     }
 }
 
