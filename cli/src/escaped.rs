@@ -57,7 +57,7 @@ impl Lines {
 
 fn refuse(key: &[u8], why: &str) -> Failure {
     Failure::new(format!(
-        "key {}: {why}, so its line would read back as something else: use --escape, or another format",
+        "key {}: {why}, so its line would read back as something else: use --escape, or JSON or cdbmake output",
         shown(key)
     ))
 }

@@ -1,8 +1,8 @@
 //! The options that say how input is to be read, the same for `build` and `verify --against`.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, tell};
 use clap::ValueEnum;
-use hashlith_inputs::{Column, Format, KeyKind, OnError, Options, Source, ValueKind};
+use hashlith_inputs::{Column, Expanded, Format, KeyKind, OnError, Options, Source, ValueKind};
 use std::path::{Path, PathBuf};
 
 /// A format, or the one that the file name tells.
@@ -59,7 +59,7 @@ pub struct InputArgs {
     /// What keys are: UTF-8 text, or any bytes [default: text; for verify what the index says]
     #[arg(long, value_enum)]
     keys: Option<Keys>,
-    /// What values are: UTF-8 text, any bytes, or JSON [default: as for keys]
+    /// What values are: UTF-8 text, any bytes, or JSON [default: text; for verify what the index says]
     #[arg(long, value_enum)]
     values: Option<Values>,
     /// What to do with a row that cannot be a record [default: stop]
@@ -126,9 +126,22 @@ impl InputArgs {
 }
 
 /// The sources that the paths on the command line stand for, with their formats; all of them can be opened.
-pub fn sources(paths: &[PathBuf], options: &Options) -> Result<(Vec<Source>, Vec<Format>), Failure> {
+///
+/// Files of folders that are left out are told, unless `quiet`.
+pub fn sources(
+    paths: &[PathBuf],
+    options: &Options,
+    quiet: bool,
+) -> Result<(Vec<Source>, Vec<Format>), Failure> {
     let told = |error: hashlith_inputs::Error| Failure::from_error(crate::failure::code::FAILED, "", &error);
-    let sources = hashlith_inputs::expand(paths).map_err(told)?;
+    let Expanded { sources, left_out } = hashlith_inputs::expand(paths, options.format).map_err(told)?;
+    if let Some(first) = left_out.first().filter(|_| !quiet) {
+        tell(&format!(
+            "left out {} without a known extension, such as {}; --format takes all files of a folder",
+            if left_out.len() == 1 { "a file".to_owned() } else { format!("{} files", left_out.len()) },
+            first.display()
+        ));
+    }
     let formats = hashlith_inputs::check_sources(&sources, options).map_err(told)?;
     Ok((sources, formats))
 }

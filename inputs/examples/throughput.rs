@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use hashlith_inputs::{KeyKind, Options, Sink, Source, ValueKind, Watch, expand, read};
+use hashlith_inputs::{KeyKind, Options, Sink, ValueKind, Watch, expand, read};
 
 /// Looks at the ends of every key and value, and keeps nothing.
 #[derive(Default)]
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => files.push(argument),
         }
     }
-    let sources: Vec<Source> = expand(&files)?;
+    let sources = expand(&files, None)?.sources;
     let start = Instant::now();
     let (summary, sinks) = read(&sources, &options, threads, Touch::default, &Watch::default())?;
     let seconds = start.elapsed().as_secs_f64();

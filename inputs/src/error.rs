@@ -82,7 +82,7 @@ pub enum Error<E = Infallible> {
     },
     /// A directory holds no file whose extension tells a format.
     #[error(
-        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension; name its files one by one, with --format"
+        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension; say what its files are with --format"
     )]
     EmptyDirectory {
         /// The directory as it was named.

@@ -61,4 +61,4 @@ mod tsv;
 pub use error::{Error, Place};
 pub use options::{Column, Format, KeyKind, OnError, Options, UnknownName, ValueKind};
 pub use read::{Sink, Summary, Watch, read};
-pub use source::{Source, check_sources, describe, expand};
+pub use source::{Expanded, Source, check_sources, describe, expand};

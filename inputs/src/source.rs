@@ -126,37 +126,55 @@ fn is_pipe(_: fs::FileType) -> bool {
     false
 }
 
-/// The sources that paths from a command line stand for: `-` is standard input, and a directory stands for the
-/// files in it with extensions that tell a format, in the order of their names, without hidden files and without
-/// going into further directories.
+/// What the paths of a command line stand for.
+#[derive(Debug, Default)]
+pub struct Expanded {
+    /// Files and standard input, in order.
+    pub sources: Vec<Source>,
+    /// Files in directories whose extension tells no format.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// Puts files in the place of directories: all files in them and in the directories below, in the order of their
+/// paths, whose extension tells a format; with a `format` given, all files. Hidden files and directories are left
+/// out, and directories behind symbolic links are not gone into. `-` is standard input.
 ///
 /// # Errors
-/// A directory that cannot be read or holds no such file. Files are not looked at: see [`check_sources`].
-pub fn expand<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Source>, Error> {
-    let mut sources = Vec::new();
+/// [`Error::Io`] for a directory that cannot be read, [`Error::EmptyDirectory`] for one without such files.
+pub fn expand<P: AsRef<Path>>(paths: &[P], format: Option<Format>) -> Result<Expanded, Error> {
+    let mut expanded = Expanded::default();
     for path in paths {
         let path = path.as_ref();
         if path == Path::new("-") || !path.is_dir() {
-            sources.push(Source::from(path));
+            expanded.sources.push(Source::from(path));
             continue;
         }
-        let io = |source| Error::Io { path: path.display().to_string(), source };
         let mut files = Vec::new();
-        for entry in fs::read_dir(path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            let file = entry.path();
-            if !hidden && Format::from_path(&file).is_some() && !file.is_dir() {
-                files.push(file);
+        let mut directories = vec![path.to_path_buf()];
+        while let Some(directory) = directories.pop() {
+            let io = |source| Error::Io { path: directory.display().to_string(), source };
+            for entry in fs::read_dir(&directory).map_err(io)? {
+                let entry = entry.map_err(io)?;
+                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    continue;
+                }
+                if entry.file_type().map_err(io)?.is_dir() {
+                    directories.push(entry.path());
+                } else if !entry.path().is_dir() {
+                    files.push(entry.path());
+                }
             }
         }
-        if files.is_empty() {
+        files.sort();
+        let is_known = |file: &PathBuf| format.is_some() || Format::from_path(file).is_some();
+        let (known, unknown): (Vec<_>, Vec<_>) = files.into_iter().partition(is_known);
+        if known.is_empty() {
             return Err(Error::EmptyDirectory { path: path.display().to_string() });
         }
-        files.sort();
-        sources.extend(files.into_iter().map(Source::Path));
+        expanded.sources.extend(known.into_iter().map(Source::Path));
+        expanded.left_out.extend(unknown);
     }
-    Ok(sources)
+    Ok(expanded)
 }
 
 /// The place of a record that turned out bad later (a duplicate, say), for a message: `words.tsv, line 17` for

@@ -82,12 +82,26 @@ fn directories_stand_for_their_files() {
     for name in ["b.tsv", "a.pkl", "c.txt.gz", ".hidden.tsv", "readme.md"] {
         fs::write(directory.path().join(name), "").unwrap();
     }
-    fs::create_dir(directory.path().join("d.tsv")).unwrap();
-    let found = expand(&[directory.path(), Path::new("-"), Path::new("missing.csv")]).unwrap();
-    let names: Vec<String> =
-        found.iter().map(|source| source.name().rsplit('/').next().unwrap().to_owned()).collect();
-    assert_eq!(names, ["a.pkl", "b.tsv", "c.txt.gz", "standard input", "missing.csv"]);
-    let empty = expand(&[directory.path().join("d.tsv")]).unwrap_err().to_string();
+    for name in ["d.tsv", "sub/deeper", ".hidden"] {
+        fs::create_dir_all(directory.path().join(name)).unwrap();
+    }
+    for name in ["sub/deeper/e.csv", "sub/shard-0001", ".hidden/f.tsv"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    std::os::unix::fs::symlink(directory.path(), directory.path().join("sub/loop")).unwrap();
+    let paths = [directory.path(), Path::new("-"), Path::new("missing.csv")];
+    let last = |name: &str| name.rsplit('/').next().unwrap().to_owned();
+    let names = |format| -> Vec<String> {
+        expand(&paths, format).unwrap().sources.iter().map(|source| last(&source.name())).collect()
+    };
+    assert_eq!(names(None), ["a.pkl", "b.tsv", "c.txt.gz", "e.csv", "standard input", "missing.csv"]);
+    let all =
+        ["a.pkl", "b.tsv", "c.txt.gz", "readme.md", "e.csv", "shard-0001", "standard input", "missing.csv"];
+    assert_eq!(names(Some(Format::Pickle)), all);
+    let left_out: Vec<String> =
+        expand(&paths, None).unwrap().left_out.iter().map(|path| last(&path.display().to_string())).collect();
+    assert_eq!(left_out, ["readme.md", "shard-0001"]);
+    let empty = expand(&[directory.path().join("d.tsv")], None).unwrap_err().to_string();
     assert!(empty.contains("d.tsv holds no file that ends in"), "{empty}");
 }
 

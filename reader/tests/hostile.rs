@@ -138,9 +138,7 @@ fn a_batch_hands_over_what_comes_before_the_damage() {
     let mut order: Vec<Vec<u8>> = index.iter().map(|record| record.unwrap().key.to_vec()).collect();
     order.rotate_left(20);
     // Every entry but the first few leads outside; fingerprints stay.
-    for at in slots + 40..slots + 100 {
-        bytes[at] |= 0x80;
-    }
+    bytes[slots + 40..slots + 100].iter_mut().for_each(|byte| *byte |= 0x80);
     let index = Index::new(&bytes[..]).unwrap();
     let one_by_one: Vec<_> = order.iter().map_while(|key| index.find(key).ok()).collect();
     assert!(one_by_one.len() < order.len(), "nothing was damaged");

@@ -32,8 +32,8 @@ Examples:
 The output appears under its name only when it is complete. An old file of that name is replaced in
 one step then, and stays as it is when the build fails.")]
 pub struct Args {
-    /// Files, folders (all files in them with a known extension, in the order of their names), or - for standard
-    /// input
+    /// Files, folders (all files in and below them with a known extension, or with --format all, in the order of
+    /// their paths), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The index to write
@@ -102,7 +102,7 @@ impl Args {
         let dir = output_dir(&self.output)?;
         let temp_dir = self.temp_dir.clone().unwrap_or_else(|| dir.to_owned());
         let options = self.input.options(KeyKind::Text, ValueKind::Text, Some(&temp_dir))?;
-        let (sources, formats) = input_args::sources(&self.inputs, &options)?;
+        let (sources, formats) = input_args::sources(&self.inputs, &options, self.quiet)?;
         refuse_input_as_output(&self.output, &sources)?;
 
         let signals =

@@ -38,7 +38,8 @@ pub struct Args {
     /// Files, folders or - that the index was built from
     #[arg(long, num_args = 1.., value_name = "INPUT")]
     against: Vec<PathBuf>,
-    /// What the index was built with: `first` and `last` allow a key to come with other values too
+    /// What the index was built with: `first` and `last` allow a key to come with other values too (which of them
+    /// was kept is not checked)
     #[arg(long, value_enum, value_name = "POLICY", default_value = "error", requires = "against")]
     on_duplicate: DuplicateWord,
     /// Number of threads [default: one for each processor]
@@ -124,13 +125,20 @@ impl Args {
                 began.elapsed().as_secs_f64()
             );
             out.write(line.as_bytes())?;
-            if let Some(against) = against.as_ref().filter(|against| against.agrees) {
+            if let Some(against) = &against {
+                let holds = if against.agrees { "holds" } else { "does NOT hold" };
+                let skipped = match against.skipped {
+                    0 => String::new(),
+                    count => format!("; {} rows of the input were skipped", Count(count)),
+                };
                 let duplicates = match against.duplicates {
                     0 => String::new(),
                     count => format!(", {} of them duplicates", Count(count)),
                 };
-                let line =
-                    format!("holds what the input holds: {} records{duplicates}\n", Count(against.records));
+                let line = format!(
+                    "{holds} what the input holds: {} records{duplicates}{skipped}\n",
+                    Count(against.records)
+                );
                 out.write(line.as_bytes())?;
             }
             out.flush()?;
@@ -147,7 +155,7 @@ impl Args {
             return Ok(());
         }
         let options = self.input.options(KeyKind::Bytes, ValueKind::Bytes, None)?;
-        input_args::sources(&self.against, &options).map(drop)
+        input_args::sources(&self.against, &options, self.quiet).map(drop)
     }
 
     fn structure(&self, file: &File) -> Result<Report, Error> {
@@ -176,7 +184,7 @@ impl Args {
             ValueType::Json => ValueKind::Json,
         };
         let options = self.input.options(keys, values, None)?;
-        let (sources, formats) = input_args::sources(&self.against, &options)?;
+        let (sources, formats) = input_args::sources(&self.against, &options, true)?;
         let duplicates = match self.on_duplicate {
             DuplicateWord::Error => Duplicates::Unexpected,
             DuplicateWord::First | DuplicateWord::Last => Duplicates::Allowed,

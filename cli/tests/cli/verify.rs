@@ -59,3 +59,28 @@ fn a_missing_input_is_found_out_before_the_long_check() {
     let run = place.run("verify x.hlith --against missing.tsv").fails(1, &["missing.tsv"]);
     assert_eq!(run.text(), "");
 }
+
+/// Folders are read with all below them, and what is left out is told.
+#[test]
+fn folders_within_folders_are_read() {
+    let place = Place::new();
+    for folder in ["in/sub/deeper", "in/other"] {
+        std::fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    place.write("in/a.tsv", "a\t1\n");
+    place.write("in/sub/deeper/b.tsv", "b\t2\n");
+    place.write("in/other/c.data", "c\t3\n");
+    let run = place.run("build in -o x.hlith").ok();
+    assert!(
+        run.err.contains("left out a file without a known extension, such as in/other/c.data"),
+        "{}",
+        run.err
+    );
+    assert_eq!(place.run("get x.hlith a b").ok().text(), "1\n2\n");
+    place.run("build in -o all.hlith --format tsv").ok();
+    assert_eq!(place.run("get all.hlith c").ok().text(), "3\n");
+    place.run("verify all.hlith --against in --format tsv").ok();
+    let run =
+        place.run("verify all.hlith --against in").fails(1, &["1 keys of the index are not in the input"]);
+    assert!(run.text().ends_with("does NOT hold what the input holds: 2 records\n"), "{}", run.text());
+}
