@@ -48,6 +48,14 @@ enum OnErrorWord {
     Skip,
 }
 
+/// What happens, or happened, to a key that comes twice.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum DuplicateWord {
+    Error,
+    First,
+    Last,
+}
+
 /// How to read input.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Input options")]

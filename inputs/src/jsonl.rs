@@ -116,7 +116,11 @@ impl<'de> Visitor<'de> for Row<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        let missing = |name: &str| A::Error::custom(format!("the field {name:?} is missing"));
+        let missing = |name: &str| {
+            A::Error::custom(format!(
+                "the field {name:?} is missing (--key-field and --value-field name others)"
+            ))
+        };
         Ok((key.ok_or_else(|| missing(key_field))?, value.ok_or_else(|| missing(value_field))?))
     }
 

@@ -2,13 +2,12 @@
 
 use crate::building::{Intake, builder_failure, sampler, supervise};
 use crate::failure::Failure;
-use crate::input_args::{self, InputArgs};
+use crate::input_args::{self, DuplicateWord, InputArgs};
 use crate::meter::Meter;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::stdin_pump::{self, StdinPump};
 use crate::{build_report, process, size};
-use clap::ValueEnum;
 use hashlith_builder::{Builder, OnDuplicate};
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{Format, KeyKind, OnError, Source, ValueKind, Watch};
@@ -68,13 +67,6 @@ pub struct Args {
     quiet: bool,
     #[command(flatten)]
     input: InputArgs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DuplicateWord {
-    Error,
-    First,
-    Last,
 }
 
 fn parse_seed(text: &str) -> Result<u64, String> {

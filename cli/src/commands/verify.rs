@@ -1,13 +1,12 @@
 //! `hashlith verify`: every byte of an index, and every pair of its inputs.
 
 use crate::failure::{Failure, code, tell};
-use crate::input_args::{self, InputArgs};
+use crate::input_args::{self, DuplicateWord, InputArgs};
 use crate::meter::{Meter, Snapshot, Unit};
 use crate::open;
 use crate::output::Output;
 use crate::process;
 use crate::size::{Bytes, Count};
-use clap::ValueEnum;
 use hashlith_checker::{
     Against, AgainstOptions, AgainstReport, Duplicates, Error, Mismatch, Progress, Report,
 };
@@ -53,13 +52,6 @@ pub struct Args {
     quiet: bool,
     #[command(flatten)]
     input: InputArgs,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DuplicateWord {
-    Error,
-    First,
-    Last,
 }
 
 /// The result as JSON.
