@@ -1,70 +1,241 @@
-//! The work of a build: records go from the inputs to the builder, while somebody listens for signals.
+//! Builds from files, for the command and the Python package: what is looked at before any work, and the work.
 
 use crate::escaped::shown;
-use crate::failure::{Failure, code};
+use crate::failure::{Failure, Subject, code};
 use crate::meter::{Snapshot, Unit};
-use crate::signals::Signals;
-use crate::size;
-use crate::stdin_pump::StdinPump;
-use hashlith_builder::{Builder, Feeder, Phase, Progress, Report};
-use hashlith_inputs::{Format, Sink, Source, Summary, Watch};
-use std::path::Path;
+use crate::{input_args, process, size};
+use hashlith_builder::{Builder, Feeder, OnDuplicate, Phase, Place, Progress, Report};
+use hashlith_format::{KeyType, ValueType};
+use hashlith_inputs::{Expanded, Format, KeyKind, OnError, Options, Sink, Source, Summary, ValueKind, Watch};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{fs, io};
 
-/// How long a build may take to clean up after a signal.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// What is to be read, and how.
-pub struct Intake<'a> {
-    /// From where.
-    pub sources: &'a [Source],
-    /// The format of each source.
-    pub formats: &'a [Format],
-    /// How to read them.
-    pub options: &'a hashlith_inputs::Options,
-    /// With how many threads.
-    pub threads: usize,
+/// How an index is to be built.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bytes of memory to use; half of what is available, if not said.
+    pub memory: Option<u64>,
+    /// Number of threads; one for each processor, if not said.
+    pub threads: Option<usize>,
+    /// Folder for temporary files; that of the output, if not said.
+    pub temp_dir: Option<PathBuf>,
+    /// What happens when a key comes twice.
+    pub on_duplicate: OnDuplicate,
+    /// Bits of a fingerprint, 1 to 16.
+    pub fingerprint_bits: u32,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// A JSON object of the user's, or nothing.
+    pub metadata: String,
 }
 
-impl Intake<'_> {
-    /// Reads all records into the builder and lets it finish.
-    pub fn read(
-        &self,
-        builder: Builder,
-        watch: &Watch,
-        pump: &StdinPump,
-        signals: &Signals,
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            memory: None,
+            threads: None,
+            temp_dir: None,
+            on_duplicate: OnDuplicate::Error,
+            fingerprint_bits: 8,
+            seed: 0,
+            metadata: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// How many threads work.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(process::threads)
+    }
+
+    /// A builder with these settings. Temporary files go to `dir` if the settings name no folder.
+    pub fn builder(&self, keys: KeyKind, values: ValueKind, dir: &Path) -> Builder {
+        let key_type = match keys {
+            KeyKind::Text => KeyType::Text,
+            KeyKind::Bytes => KeyType::Bytes,
+        };
+        let value_type = match values {
+            ValueKind::Text => ValueType::Text,
+            ValueKind::Bytes => ValueType::Bytes,
+            ValueKind::Json => ValueType::Json,
+        };
+        let threads = self.threads();
+        Builder::new()
+            .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
+            .threads(threads)
+            .temp_dir(self.temp_dir.as_deref().unwrap_or(dir))
+            .on_duplicate(self.on_duplicate)
+            .key_type(key_type)
+            .value_type(value_type)
+            .fingerprint_bits(self.fingerprint_bits)
+            .seed(self.seed)
+            .metadata(self.metadata.clone())
+    }
+}
+
+/// Half of what is available, so that the page cache and the neighbours have the other half.
+fn default_memory(threads: usize) -> u64 {
+    let least = Builder::smallest_memory(threads).max(256 << 20);
+    process::available().map_or(1 << 30, |available| (available / 2).max(least))
+}
+
+/// A build from files that can begin: all inputs can be opened, and as far as can be told there is room for the output.
+pub struct FileBuild {
+    /// What is read, in order.
+    pub sources: Vec<Source>,
+    /// The format of each source.
+    pub formats: Vec<Format>,
+    /// Files of folders that are not read, because their names tell no format.
+    pub left_out: Vec<PathBuf>,
+    output: PathBuf,
+    input: Options,
+    threads: usize,
+    builder: Mutex<Option<Builder>>,
+    watch: Arc<BuildWatch>,
+}
+
+/// Why a build from files failed: [`hashlith_inputs::Error::Sink`] holds what the builder could not do.
+pub type BuildError = hashlith_inputs::Error<hashlith_builder::Error>;
+
+/// Why a build from files ended without an index.
+pub enum Ended {
+    /// Something went wrong.
+    Failed(BuildError),
+    /// Whoever was asked after the reading wanted no more.
+    Stopped(Failure),
+}
+
+impl FileBuild {
+    /// Looks at everything that can be looked at before any work: what the system does not tell ahead goes wrong late.
+    ///
+    /// # Errors
+    /// What is wrong with the output, the inputs or the settings.
+    pub fn new(
         output: &Path,
-    ) -> Result<(Report, Summary), Failure> {
-        let builder = Mutex::new(builder);
+        inputs: &[PathBuf],
+        mut input: Options,
+        settings: &Settings,
+    ) -> Result<Self, Failure> {
+        let dir = output_dir(output)?;
+        input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.to_owned()));
+        let (Expanded { sources, left_out }, formats) = input_args::sources(inputs, &input)?;
+        refuse_input_as_output(output, &sources)?;
+        let mut builder = settings.builder(input.keys, input.values, dir);
+        if settings.on_duplicate == OnDuplicate::Error && input.on_error == OnError::Stop && !input.escape {
+            builder = builder.expected_bytes(least_bytes(&sources, &formats));
+        }
+        builder
+            .preflight(output)
+            .map_err(|error| builder_failure(&error, &|place| format!("source {}", place.source)))?;
+        let watch = BuildWatch {
+            reading: Watch::default(),
+            progress: builder.progress(),
+            input_bytes: sources.iter().map(Source::size).sum(),
+        };
+        Ok(FileBuild {
+            sources,
+            formats,
+            left_out,
+            output: output.to_owned(),
+            input,
+            threads: settings.threads(),
+            builder: Mutex::new(Some(builder)),
+            watch: Arc::new(watch),
+        })
+    }
+
+    /// For whoever shows progress or cancels.
+    pub fn watch(&self) -> Arc<BuildWatch> {
+        Arc::clone(&self.watch)
+    }
+
+    /// Reads all records, asks `go_on`, and builds the index. To be called once.
+    ///
+    /// # Errors
+    /// What went wrong, or the answer of `go_on`. Then the output is as it was.
+    pub fn run(&self, go_on: impl FnOnce() -> Result<(), Failure>) -> Result<(Report, Summary), Ended> {
+        let builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let builder = Mutex::new(builder.unwrap_or_default());
         let new_sink =
             || FeederSink(builder.lock().unwrap_or_else(PoisonError::into_inner).feeder().map_err(Some));
-        let told = |error| match (error, signals.came()) {
-            (hashlith_builder::Error::Cancelled, Some(number)) => Failure::Signal(number),
-            (error, _) => builder_failure(error, self.sources, self.formats),
-        };
-        let read = hashlith_inputs::read(self.sources, self.options, self.threads, new_sink, watch);
-        // Input that a signal cut off looks like input that ends early.
-        if let Some(number) = signals.came() {
-            return Err(Failure::Signal(number));
-        }
-        if let Some(error) = pump.take_error() {
-            return Err(Failure::new(format!("cannot read standard input: {error}")));
-        }
-        let (summary, sinks) = read.map_err(|error| match error {
-            hashlith_inputs::Error::Sink(error) => told(error),
-            error => Failure::from_error(code::FAILED, "", &error),
-        })?;
+        let read =
+            hashlith_inputs::read(&self.sources, &self.input, self.threads, new_sink, &self.watch.reading);
+        // Input that somebody cut off looks like input that ends early.
+        go_on().map_err(Ended::Stopped)?;
+        let (summary, sinks) = read.map_err(Ended::Failed)?;
+        let failed = |error| Ended::Failed(BuildError::Sink(error));
         for sink in sinks {
-            sink.finish().map_err(told)?;
+            sink.finish().map_err(failed)?;
         }
         let builder = builder.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let report = builder.finish(output).map_err(told)?;
+        let report = builder.finish(&self.output).map_err(failed)?;
         Ok((report, summary))
     }
+
+    /// What went wrong, in words for people.
+    pub fn failure(&self, error: &BuildError) -> Failure {
+        match error {
+            BuildError::Sink(error) => builder_failure(error, &|place| self.place(place)),
+            error => input_failure(error),
+        }
+    }
+
+    /// Where a record came from: `words.tsv, line 17`.
+    fn place(&self, place: &Place) -> String {
+        let number = place.source as usize;
+        match (self.sources.get(number), self.formats.get(number)) {
+            (Some(source), Some(&format)) => hashlith_inputs::describe(source, format, place.position),
+            _ => format!("source {number}, byte {}", place.position),
+        }
+    }
+}
+
+/// How far a build from files is, and the switch that ends it.
+pub struct BuildWatch {
+    reading: Watch,
+    progress: Arc<Progress>,
+    input_bytes: Option<u64>,
+}
+
+impl BuildWatch {
+    /// Asks the build to end and to clean up. May be called from any thread.
+    pub fn cancel(&self) {
+        self.reading.cancel.store(true, Ordering::Relaxed);
+        self.progress.cancel();
+    }
+
+    /// True while records are read.
+    pub fn is_reading(&self) -> bool {
+        self.progress.event().phase == Phase::Feed
+    }
+
+    /// What the progress shows: bytes of input while reading, then records, then bytes of the index.
+    pub fn snapshot(&self) -> Snapshot {
+        after_feeding(&self.progress).unwrap_or_else(|| Snapshot {
+            phase: "reading",
+            done: self.reading.bytes_done.load(Ordering::Relaxed),
+            total: self.input_bytes,
+            unit: Unit::Bytes,
+            records: Some(self.reading.records.load(Ordering::Relaxed)),
+        })
+    }
+}
+
+/// Where a builder is once it has all records; nothing before.
+pub fn after_feeding(progress: &Progress) -> Option<Snapshot> {
+    let event = progress.event();
+    let (phase, unit) = match event.phase {
+        Phase::Feed => return None,
+        Phase::Build => ("building", Unit::Records),
+        Phase::Seal | Phase::Done => ("sealing", Unit::Bytes),
+    };
+    Some(Snapshot { phase, done: event.done, total: Some(event.total), unit, records: None })
 }
 
 /// Hands records on to the builder. Without a feeder it refuses the first one, with the reason.
@@ -91,89 +262,18 @@ impl Sink for FeederSink {
     }
 }
 
-/// Does the work on a thread of its own, so that this one can hear signals while that one waits for input.
-pub fn supervise<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-    signals: &Signals,
-    watch: &Watch,
-    progress: &Progress,
-) -> Result<T, Failure> {
-    let (sender, result) = mpsc::channel();
-    let worker = move || {
-        // Nobody listens any more only when the process is about to end.
-        let _ = sender.send(work());
-    };
-    std::thread::Builder::new().name("build".to_owned()).spawn(worker).map_err(|error| {
-        Failure::new(format!("cannot start a thread: {error}; raise the limit (ulimit -u)"))
-    })?;
-    let mut give_up_at = None;
-    loop {
-        match result.recv_timeout(Duration::from_millis(50)) {
-            Ok(done) => return done,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new(
-                    "the build broke off (see above); this is a bug in hashlith, please report it",
-                ));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        let Some(number) = signals.came() else { continue };
-        watch.cancel.store(true, Ordering::Relaxed);
-        progress.cancel();
-        // A named pipe that nobody writes to holds up its reader for ever. While records are read no named file is
-        // open; later on there is nothing to give up for, only a disk that takes its time.
-        if progress.event().phase == Phase::Feed
-            && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE)
-        {
-            return Err(Failure::Signal(number));
-        }
-    }
-}
-
-/// What the progress shows: bytes of input while reading, then records, then bytes of the index.
-pub fn sampler(
-    sources: &[Source],
-    watch: &Arc<Watch>,
-    progress: &Arc<Progress>,
-) -> impl Fn() -> Snapshot + Send + 'static {
-    let input_bytes: Option<u64> = sources.iter().map(Source::size).sum();
-    let (watch, progress) = (Arc::clone(watch), Arc::clone(progress));
-    move || {
-        let event = progress.event();
-        let (phase, unit) = match event.phase {
-            Phase::Feed => {
-                return Snapshot {
-                    phase: "reading",
-                    done: watch.bytes_done.load(Ordering::Relaxed),
-                    total: input_bytes,
-                    unit: Unit::Bytes,
-                    records: Some(watch.records.load(Ordering::Relaxed)),
-                };
-            }
-            Phase::Build => ("building", Unit::Records),
-            Phase::Seal | Phase::Done => ("sealing", Unit::Bytes),
-        };
-        Snapshot { phase, done: event.done, total: Some(event.total), unit, records: None }
-    }
-}
-
-/// What the builder could not do, in the words of this command.
-pub fn builder_failure(error: hashlith_builder::Error, sources: &[Source], formats: &[Format]) -> Failure {
+/// What the builder could not do, in the words of this command. `place` says where a record came from.
+pub fn builder_failure(error: &hashlith_builder::Error, place: &dyn Fn(&Place) -> String) -> Failure {
     use hashlith_builder::Error;
-    let place = |place: &hashlith_builder::Place| {
-        let number = place.source as usize;
-        match (sources.get(number), formats.get(number)) {
-            (Some(source), Some(&format)) => hashlith_inputs::describe(source, format, place.position),
-            _ => format!("source {number}, byte {}", place.position),
+    match error {
+        Error::Duplicate { key, first, second } => {
+            let (first, second) = (place(first), place(second));
+            let message = format!(
+                "the key {} is there twice: {first} and {second}; remove one, or keep one with --on-duplicate first or last",
+                shown(key)
+            );
+            Failure::new(message).about(Subject::Duplicate { key: key.clone(), first, second })
         }
-    };
-    match &error {
-        Error::Duplicate { key, first, second } => Failure::new(format!(
-            "the key {} is there twice: {} and {}; remove one, or keep one with --on-duplicate first or last",
-            shown(key),
-            place(first),
-            place(second)
-        )),
         Error::MemoryLimit { smallest, threads, .. } => Failure::usage(format!(
             "--memory is too small: with {threads} threads {}M is the smallest that works; fewer --threads need less",
             smallest.div_ceil(1 << 20)
@@ -184,7 +284,102 @@ pub fn builder_failure(error: hashlith_builder::Error, sources: &[Source], forma
             path.display(),
             size::Bytes(*free),
             size::Bytes(*needed)
-        )),
-        _ => Failure::from_error(code::FAILED, "", &error),
+        ))
+        .about(Subject::system(path, Some(Errno::NOSPC.raw_os_error()))),
+        _ => Failure::from_error(code::FAILED, "", error),
     }
+}
+
+/// What is wrong with the input, in the words of this command.
+pub fn input_failure(error: &BuildError) -> Failure {
+    let input =
+        |path: Option<&String>| Some(Subject::Input { path: path.cloned(), line: None, offset: None });
+    let subject = match error {
+        BuildError::Io { path, source } => Subject::system(Path::new(path), source.raw_os_error()),
+        BuildError::Bad { place, .. } => Some(Subject::Input {
+            path: Some(place.name.clone()),
+            line: place.line,
+            offset: Some(place.byte),
+        }),
+        BuildError::UnknownFormat { path }
+        | BuildError::Directory { path }
+        | BuildError::NotAFile { path }
+        | BuildError::EmptyDirectory { path }
+        | BuildError::Compression { path, .. } => input(Some(path)),
+        BuildError::Cancelled | BuildError::NoThreads => None,
+        _ => input(None),
+    };
+    Failure::from_error(code::FAILED, "", error).about(subject)
+}
+
+/// How many bytes of records there are at least, as far as file sizes tell: for the check of free space, which must
+/// not refuse what would have fitted.
+fn least_bytes(sources: &[Source], formats: &[Format]) -> u64 {
+    let least = |(source, format): (&Source, &Format)| {
+        let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
+        match (format, source.size().filter(|_| plain)) {
+            // A TAB and a newline become two lengths and the share of the hot section.
+            (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
+            // Old protocols and short records have more around the records than in them.
+            (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
+            _ => 0,
+        }
+    };
+    sources.iter().zip(formats).map(least).sum()
+}
+
+fn is_packed(extension: &OsStr) -> bool {
+    ["gz", "zst", "zstd"].iter().any(|packed| extension.eq_ignore_ascii_case(packed))
+}
+
+/// The folder of the output, which must be there.
+pub fn output_dir(output: &Path) -> Result<&Path, Failure> {
+    if output.is_dir() {
+        let name = output.join("index.hlith");
+        let (shown, name) = (output.display(), name.display());
+        let failure = Failure::new(format!("{shown} is a directory: name a file, for example -o {name}"));
+        return Err(failure.about(Subject::system(output, Some(Errno::ISDIR.raw_os_error()))));
+    }
+    // A rename would put a file in the place of a device or pipe: /dev/null, /dev/stdout.
+    if output == Path::new("-") || fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+        let output = output.display();
+        return Err(Failure::new(format!(
+            "cannot write to {output}: an index has to be a file; name one with -o"
+        )));
+    }
+    let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Ok(dir),
+        Ok(_) => Err(Failure::new(format!(
+            "cannot write {}: {} is not a directory; choose another place",
+            output.display(),
+            dir.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "cannot write {}: the directory {} does not exist; make it first (mkdir -p) or choose another place",
+            output.display(),
+            dir.display()
+        ))),
+        Err(error) => Err(Failure::io("write to", dir, &error)),
+    }
+}
+
+/// An index written over its own input would destroy it.
+fn refuse_input_as_output(output: &Path, sources: &[Source]) -> Result<(), Failure> {
+    let Ok(output_is) = fs::metadata(output) else { return Ok(()) };
+    for source in sources {
+        let same = match source {
+            Source::Path(path) => fs::metadata(path)
+                .is_ok_and(|input| (input.dev(), input.ino()) == (output_is.dev(), output_is.ino())),
+            _ => rustix::fs::fstat(io::stdin())
+                .is_ok_and(|input| (input.st_dev, input.st_ino) == (output_is.dev(), output_is.ino())),
+        };
+        if same {
+            let (output, source) = (output.display(), source.name());
+            return Err(Failure::new(format!(
+                "the output {output} is the same file as the input {source}: choose another name for the output"
+            )));
+        }
+    }
+    Ok(())
 }

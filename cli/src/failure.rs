@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 
 /// The exit codes, as `--help` documents them.
 pub mod code {
@@ -18,6 +17,52 @@ pub mod code {
     pub const CORRUPT: u8 = 4;
 }
 
+/// What a failure is about, as far as programs want to know.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// Something that the system refused to do with a file.
+    System {
+        /// The system's number of the error.
+        errno: i32,
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// Input that cannot be read as records.
+    Input {
+        /// The file as it was named, if it is about one.
+        path: Option<String>,
+        /// The line, from 1, in formats made of lines.
+        line: Option<u64>,
+        /// Byte offset in the decompressed file.
+        offset: Option<u64>,
+    },
+    /// A key that came twice.
+    Duplicate {
+        /// The key.
+        key: Vec<u8>,
+        /// Where it came first, in words.
+        first: String,
+        /// Where it came again, in words.
+        second: String,
+    },
+    /// A broken rule of `spec.md` section 9.
+    Corrupt {
+        /// The index.
+        path: PathBuf,
+        /// The rule.
+        rule: String,
+        /// Where it is broken, in bytes.
+        offset: u64,
+    },
+}
+
+impl Subject {
+    /// A refusal of the system, if that has a number.
+    pub fn system(path: &Path, errno: Option<i32>) -> Option<Self> {
+        errno.map(|errno| Subject::System { errno, path: path.to_owned() })
+    }
+}
+
 /// Why a command stopped.
 pub enum Failure {
     /// Something to tell the user.
@@ -28,6 +73,8 @@ pub enum Failure {
         message: String,
         /// What led to it, nearest first.
         causes: Vec<String>,
+        /// What it is about, if programs want to know.
+        subject: Option<Box<Subject>>,
     },
     /// The exit code is all there is to say; the rest has been said.
     Silent(u8),
@@ -50,7 +97,7 @@ impl Failure {
 
     /// A failure with another exit code.
     pub fn with_code(code: u8, message: impl Into<String>) -> Self {
-        Failure::Told { code, message: message.into(), causes: Vec::new() }
+        Failure::Told { code, message: message.into(), causes: Vec::new(), subject: None }
     }
 
     /// An error of a library, with its causes.
@@ -68,7 +115,7 @@ impl Failure {
             }
             next = cause.source();
         }
-        Failure::Told { code, message, causes }
+        Failure::Told { code, message, causes, subject: None }
     }
 
     /// Something that the system refused to do with a file.
@@ -83,7 +130,17 @@ impl Failure {
             _ => "",
         };
         let separator = if advice.is_empty() { "" } else { "; " };
-        Failure::new(format!("cannot {doing} {}: {error}{separator}{advice}", path.display()))
+        let message = format!("cannot {doing} {}: {error}{separator}{advice}", path.display());
+        Failure::new(message).about(Subject::system(path, error.raw_os_error()))
+    }
+
+    /// The same failure, with what it is about.
+    #[must_use]
+    pub fn about(mut self, about: impl Into<Option<Subject>>) -> Self {
+        if let Failure::Told { subject, .. } = &mut self {
+            *subject = about.into().map(Box::new);
+        }
+        self
     }
 
     /// Output could not be written. A closed pipe is no failure: the reader has seen enough.
@@ -95,21 +152,21 @@ impl Failure {
     }
 
     /// Tells the user, and gives the exit code.
-    pub fn report(&self) -> ExitCode {
+    pub fn report(&self) -> u8 {
         match self {
-            Failure::Told { code, message, causes } => {
+            Failure::Told { code, message, causes, .. } => {
                 tell(message);
                 for cause in causes {
                     eprintln_quietly(&format!("  because: {cause}"));
                 }
-                ExitCode::from(*code)
+                *code
             }
-            Failure::Silent(code) => ExitCode::from(*code),
-            Failure::PipeClosed => ExitCode::SUCCESS,
+            Failure::Silent(code) => *code,
+            Failure::PipeClosed => 0,
             Failure::Signal(number) => {
                 let name = signal_hook::low_level::signal_name(*number).unwrap_or("a signal");
                 tell(&format!("stopped by {name}; temporary files are removed, the output was not touched"));
-                ExitCode::from(u8::try_from(128 + number).unwrap_or(code::FAILED))
+                u8::try_from(128 + number).unwrap_or(code::FAILED)
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The options that say how input is to be read, the same for `build` and `verify --against`.
 
+use crate::building::input_failure;
 use crate::failure::{Failure, tell};
 use clap::ValueEnum;
-use hashlith_inputs::{Column, Expanded, Format, KeyKind, OnError, Options, Source, ValueKind};
-use std::path::{Path, PathBuf};
+use hashlith_inputs::{Column, Expanded, Format, KeyKind, OnError, Options, ValueKind};
+use std::path::PathBuf;
 
 /// A format, or the one that the file name tells.
 #[derive(Clone, Copy, ValueEnum)]
@@ -98,12 +99,7 @@ pub struct InputArgs {
 
 impl InputArgs {
     /// The options for the library. `keys` and `values` are what they are when the command line does not say.
-    pub fn options(
-        &self,
-        keys: KeyKind,
-        values: ValueKind,
-        temp_dir: Option<&Path>,
-    ) -> Result<Options, Failure> {
+    pub fn options(&self, keys: KeyKind, values: ValueKind) -> Result<Options, Failure> {
         if self.on_error == Some(OnErrorWord::Stop) && self.max_errors.is_some() {
             return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
         }
@@ -127,29 +123,26 @@ impl InputArgs {
             key_field: self.key_field.clone().unwrap_or(defaults.key_field),
             value_field: self.value_field.clone().unwrap_or(defaults.value_field),
             on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
-            temp_dir: temp_dir.map(Path::to_owned),
             ..Options::default()
         })
     }
 }
 
-/// The sources that the paths on the command line stand for, with their formats; all of them can be opened.
-///
-/// Files of folders that are left out are told, unless `quiet`.
-pub fn sources(
-    paths: &[PathBuf],
-    options: &Options,
-    quiet: bool,
-) -> Result<(Vec<Source>, Vec<Format>), Failure> {
-    let told = |error: hashlith_inputs::Error| Failure::from_error(crate::failure::code::FAILED, "", &error);
-    let Expanded { sources, left_out } = hashlith_inputs::expand(paths, options.format).map_err(told)?;
-    if let Some(first) = left_out.first().filter(|_| !quiet) {
+/// What the paths on the command line stand for, and the formats of the sources, all of which can be opened.
+pub fn sources(paths: &[PathBuf], options: &Options) -> Result<(Expanded, Vec<Format>), Failure> {
+    let told = |error: hashlith_inputs::Error| input_failure(&error.widen());
+    let expanded = hashlith_inputs::expand(paths, options.format).map_err(told)?;
+    let formats = hashlith_inputs::check_sources(&expanded.sources, options).map_err(told)?;
+    Ok((expanded, formats))
+}
+
+/// Tells which files of folders are not read.
+pub fn tell_left_out(files: &[PathBuf]) {
+    if let Some(first) = files.first() {
         tell(&format!(
             "left out {} without a known extension, such as {}; --format takes all files of a folder",
-            if left_out.len() == 1 { "a file".to_owned() } else { format!("{} files", left_out.len()) },
+            if files.len() == 1 { "a file".to_owned() } else { format!("{} files", files.len()) },
             first.display()
         ));
     }
-    let formats = hashlith_inputs::check_sources(&sources, options).map_err(told)?;
-    Ok((sources, formats))
 }

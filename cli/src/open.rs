@@ -1,8 +1,9 @@
 //! Opens indexes: the one place of this program with unsafe code.
 #![allow(unsafe_code)]
 
-use crate::failure::{Failure, code};
+use crate::failure::{Failure, Subject, code};
 use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
 
@@ -20,8 +21,12 @@ pub fn check_file(path: &Path) -> Result<(), Failure> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
         Ok(found) => {
-            let is = if found.is_dir() { "a directory" } else { "not a file" };
-            Err(Failure::new(format!("{} is {is}: name an index file", path.display())))
+            let (is, errno) = match found.is_dir() {
+                true => ("a directory", Errno::ISDIR),
+                false => ("not a file", Errno::INVAL),
+            };
+            let failure = Failure::new(format!("{} is {is}: name an index file", path.display()));
+            Err(failure.about(Subject::system(path, Some(errno.raw_os_error()))))
         }
         Err(error) => Err(Failure::io("open", path, &error)),
     }
@@ -30,18 +35,23 @@ pub fn check_file(path: &Path) -> Result<(), Failure> {
 /// Opens an index. Its pages are shared with every process that has it open.
 pub fn open(path: &Path, access: Access) -> Result<Index<Mapping>, Failure> {
     check_file(path)?;
-    map(path, access).map_err(|error| match error {
+    map(path, access).map_err(open_failure)
+}
+
+/// Why an index was not opened.
+pub fn open_failure(error: OpenError) -> Failure {
+    match error {
         OpenError::Io { path, source } => Failure::io("open", &path, &source),
-        OpenError::Invalid { path, source } => {
-            Failure::with_code(code::CORRUPT, format!("{}: {source}", path.display()))
-        }
+        OpenError::Invalid { path, source } => corrupt(&path, &source),
         error => Failure::from_error(code::FAILED, "", &error),
-    })
+    }
 }
 
 /// Damage that was met while reading an open index.
 pub fn corrupt(path: &Path, error: &hashlith_format::Error) -> Failure {
-    Failure::with_code(code::CORRUPT, format!("{}: {error}", path.display()))
+    let subject =
+        Subject::Corrupt { path: path.to_owned(), rule: error.rule().to_string(), offset: error.offset() };
+    Failure::with_code(code::CORRUPT, format!("{}: {error}", path.display())).about(subject)
 }
 
 /// Some key of an index that one can type, for the command to try next.

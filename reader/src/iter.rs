@@ -4,24 +4,44 @@ use crate::{
     Record,
     lookup::{outside, split_record},
 };
-use hashlith_format::{Error, Header, Rule};
+use hashlith_format::{Error, Header, Rule, Span};
 
 /// The records of an index in the order of their dense ids. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Iter<'a> {
     rest: &'a [u8],
-    pool_end: u64,
+    pool: Span,
     id: u64,
     keys: u64,
 }
 
+/// Where an iteration is, for going on without a borrow of the index: see [`Index::iter_at`](crate::Index::iter_at).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes of the pool that are behind it.
+    pool_offset: u64,
+    /// The dense id of the next record.
+    id: u64,
+}
+
 impl<'a> Iter<'a> {
-    pub(crate) fn new(pool: &'a [u8], header: &Header) -> Self {
-        Iter { rest: pool, pool_end: header.sections.pool.end(), id: 0, keys: header.keys }
+    pub(crate) fn new(pool: &'a [u8], header: &Header, position: Position) -> Self {
+        let rest = usize::try_from(position.pool_offset).ok().and_then(|from| pool.get(from..));
+        Iter {
+            rest: rest.unwrap_or_default(),
+            pool: header.sections.pool,
+            id: position.id.min(header.keys),
+            keys: header.keys,
+        }
+    }
+
+    /// Where the iteration is.
+    pub fn position(&self) -> Position {
+        Position { pool_offset: self.pool.len.saturating_sub(self.rest.len() as u64), id: self.id }
     }
 
     fn offset(&self) -> u64 {
-        self.pool_end.saturating_sub(self.rest.len() as u64)
+        self.pool.end().saturating_sub(self.rest.len() as u64)
     }
 }
 

@@ -31,7 +31,7 @@ mod map;
 
 pub use batch::WINDOW;
 pub use hashlith_format::{Error, Header, KeyType, Rule, ValueType};
-pub use iter::Iter;
+pub use iter::{Iter, Position};
 pub use map::{MapOptions, Mapping, OpenError};
 
 use hashlith_format::{Directory, KeyHash, PAGE};
@@ -135,7 +135,13 @@ impl<D: AsRef<[u8]>> Index<D> {
 
     /// All records in the order of their dense ids.
     pub fn iter(&self) -> Iter<'_> {
-        Iter::new(self.section(self.header.sections.pool), &self.header)
+        self.iter_at(Position::default())
+    }
+
+    /// The records from a position on that [`Iter::position`] gave, of this index or of another with the same bytes.
+    #[inline]
+    pub fn iter_at(&self, position: Position) -> Iter<'_> {
+        Iter::new(self.section(self.header.sections.pool), &self.header, position)
     }
 
     /// Number of keys.
@@ -178,7 +184,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         lookup::Lookup::new(self.data.as_ref(), &self.header)
     }
 
-    fn offset_of(&self, part: &[u8]) -> u64 {
+    /// Where a key or value that this index gave lies, in bytes from the beginning of the file.
+    pub fn offset_of(&self, part: &[u8]) -> u64 {
         (part.as_ptr() as usize).wrapping_sub(self.data.as_ref().as_ptr() as usize) as u64
     }
 }

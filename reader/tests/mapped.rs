@@ -52,6 +52,22 @@ fn an_open_index_keeps_its_version_when_the_file_is_replaced() {
 }
 
 #[test]
+fn an_iteration_goes_on_from_its_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.hlith");
+    build(&path, "value");
+    let index = map(&path, &MapOptions::default()).unwrap();
+    let all: Vec<_> = index.iter().map(Result::unwrap).collect();
+    assert_eq!(all.len(), 5000);
+    let mut iter = index.iter();
+    for from in 0..=5000 {
+        let rest: Vec<_> = index.iter_at(iter.position()).map(Result::unwrap).collect();
+        assert_eq!(rest, all[from..]);
+        iter.next();
+    }
+}
+
+#[test]
 fn errors_name_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("missing");

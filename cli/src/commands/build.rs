@@ -1,23 +1,19 @@
 //! `hashlith build`: from files of records to an index.
 
-use crate::building::{Intake, builder_failure, sampler, supervise};
+use crate::building::{BuildError, Ended, FileBuild, Settings};
 use crate::failure::Failure;
 use crate::input_args::{self, DuplicateWord, InputArgs};
 use crate::meter::Meter;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::stdin_pump::{self, StdinPump};
-use crate::{build_report, process, size};
-use hashlith_builder::{Builder, OnDuplicate};
-use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Format, KeyKind, OnError, Source, ValueKind, Watch};
-use std::ffi::OsStr;
+use crate::supervising::supervise;
+use crate::{build_report, size};
+use hashlith_builder::OnDuplicate;
+use hashlith_inputs::{KeyKind, Source, ValueKind};
 use std::hash::{BuildHasher, Hasher};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Instant;
-use std::{fs, io};
 
 /// Build an index from files of records
 #[derive(clap::Args)]
@@ -90,38 +86,34 @@ impl Args {
     /// Builds the index.
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
-        // What the system does not tell ahead goes wrong late: folders and names are looked at before any work.
-        let dir = output_dir(&self.output)?;
-        let temp_dir = self.temp_dir.clone().unwrap_or_else(|| dir.to_owned());
-        let options = self.input.options(KeyKind::Text, ValueKind::Text, Some(&temp_dir))?;
-        let (sources, formats) = input_args::sources(&self.inputs, &options, self.quiet)?;
-        refuse_input_as_output(&self.output, &sources)?;
-
-        let signals =
-            Signals::catch().map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
-        let threads = self.threads.map_or_else(process::threads, usize::from);
-        let mut builder = self.builder(&options, threads, temp_dir);
-        if options.on_error == OnError::Stop && !options.escape {
-            builder = builder.expected_bytes(self.least_bytes(&sources, &formats));
+        let options = self.input.options(KeyKind::Text, ValueKind::Text)?;
+        let build = FileBuild::new(&self.output, &self.inputs, options, &self.settings())?;
+        if !self.quiet {
+            input_args::tell_left_out(&build.left_out);
         }
-        builder.preflight(&self.output).map_err(|error| builder_failure(error, &sources, &formats))?;
-        let pump = match sources.contains(&Source::Stdin) {
-            true => stdin_pump::start(signals.clone())
-                .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?,
+        let cannot = |what: &'static str| move |error| Failure::new(format!("cannot {what}: {error}"));
+        let signals = Signals::catch().map_err(cannot("watch for signals"))?;
+        let pump = match build.sources.contains(&Source::Stdin) {
+            true => stdin_pump::start(signals.clone()).map_err(cannot("read standard input"))?,
             false => StdinPump::default(),
         };
-
-        let progress = builder.progress();
-        let watch = Arc::new(Watch::default());
-        let meter = Meter::start(self.quiet, sampler(&sources, &watch, &progress));
-        let output = self.output.clone();
-        let shared_watch = Arc::clone(&watch);
+        let watch = build.watch();
+        let shown = build.watch();
+        let meter = Meter::start(self.quiet, move || shown.snapshot());
         let work_signals = signals.clone();
         let work = move || {
-            let intake = Intake { sources: &sources, formats: &formats, options: &options, threads };
-            intake.read(builder, &shared_watch, &pump, &work_signals, &output)
+            let go_on = || match (work_signals.came(), pump.take_error()) {
+                (Some(number), _) => Err(Failure::Signal(number)),
+                (None, Some(error)) => Err(cannot("read standard input")(error)),
+                (None, None) => Ok(()),
+            };
+            build.run(go_on).map_err(|ended| match (ended, work_signals.came()) {
+                (Ended::Stopped(failure), _) => failure,
+                (Ended::Failed(error), Some(number)) if is_cancelled(&error) => Failure::Signal(number),
+                (Ended::Failed(error), _) => build.failure(&error),
+            })
         };
-        let done = supervise(work, &signals, &watch, &progress);
+        let done = supervise(work, &signals, &watch);
         drop(meter);
         let (report, summary) = done?;
 
@@ -134,113 +126,23 @@ impl Args {
         Ok(())
     }
 
-    fn builder(&self, options: &hashlith_inputs::Options, threads: usize, temp_dir: PathBuf) -> Builder {
-        let on_duplicate = match self.on_duplicate {
-            DuplicateWord::Error => OnDuplicate::Error,
-            DuplicateWord::First => OnDuplicate::First,
-            DuplicateWord::Last => OnDuplicate::Last,
-        };
-        let key_type = match options.keys {
-            KeyKind::Text => KeyType::Text,
-            KeyKind::Bytes => KeyType::Bytes,
-        };
-        let value_type = match options.values {
-            ValueKind::Text => ValueType::Text,
-            ValueKind::Bytes => ValueType::Bytes,
-            ValueKind::Json => ValueType::Json,
-        };
-        Builder::new()
-            .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
-            .threads(threads)
-            .temp_dir(temp_dir)
-            .on_duplicate(on_duplicate)
-            .key_type(key_type)
-            .value_type(value_type)
-            .fingerprint_bits(self.fingerprint_bits)
-            .seed(self.seed)
-            .metadata(self.metadata.clone().unwrap_or_default())
-    }
-
-    /// How many bytes of records there are at least, as far as file sizes tell: for the check of free space, which
-    /// must not refuse what would have fitted.
-    fn least_bytes(&self, sources: &[Source], formats: &[Format]) -> u64 {
-        let least = |source: &Source, format: &Format| {
-            let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
-            match (format, source.size().filter(|_| plain)) {
-                // A TAB and a newline become two lengths and the share of the hot section.
-                (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
-                // Old protocols and short records have more around the records than in them.
-                (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
-                _ => 0,
-            }
-        };
-        match self.on_duplicate {
-            DuplicateWord::Error => {
-                sources.iter().zip(formats).map(|(source, format)| least(source, format)).sum()
-            }
-            // Nobody knows how many will be dropped.
-            DuplicateWord::First | DuplicateWord::Last => 0,
+    fn settings(&self) -> Settings {
+        Settings {
+            memory: self.memory,
+            threads: self.threads.map(usize::from),
+            temp_dir: self.temp_dir.clone(),
+            on_duplicate: match self.on_duplicate {
+                DuplicateWord::Error => OnDuplicate::Error,
+                DuplicateWord::First => OnDuplicate::First,
+                DuplicateWord::Last => OnDuplicate::Last,
+            },
+            fingerprint_bits: self.fingerprint_bits,
+            seed: self.seed,
+            metadata: self.metadata.clone().unwrap_or_default(),
         }
     }
 }
 
-fn is_packed(extension: &OsStr) -> bool {
-    ["gz", "zst", "zstd"].iter().any(|packed| extension.eq_ignore_ascii_case(packed))
-}
-
-/// Half of what is available, so that the page cache and the neighbours have the other half.
-fn default_memory(threads: usize) -> u64 {
-    let least = Builder::smallest_memory(threads).max(256 << 20);
-    process::available().map_or(1 << 30, |available| (available / 2).max(least))
-}
-
-/// The folder of the output, which must be there.
-fn output_dir(output: &Path) -> Result<&Path, Failure> {
-    if output.is_dir() {
-        let name = output.join("index.hlith");
-        let (output, name) = (output.display(), name.display());
-        return Err(Failure::new(format!("{output} is a directory: name a file, for example -o {name}")));
-    }
-    // A rename would put a file in the place of a device or pipe: /dev/null, /dev/stdout.
-    if output == Path::new("-") || fs::metadata(output).is_ok_and(|found| !found.is_file()) {
-        let output = output.display();
-        return Err(Failure::new(format!(
-            "cannot write to {output}: an index has to be a file; name one with -o"
-        )));
-    }
-    let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => Ok(dir),
-        Ok(_) => Err(Failure::new(format!(
-            "cannot write {}: {} is not a directory; choose another place",
-            output.display(),
-            dir.display()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(format!(
-            "cannot write {}: the directory {} does not exist; make it first (mkdir -p) or choose another place",
-            output.display(),
-            dir.display()
-        ))),
-        Err(error) => Err(Failure::io("write to", dir, &error)),
-    }
-}
-
-/// An index written over its own input would destroy it.
-fn refuse_input_as_output(output: &Path, sources: &[Source]) -> Result<(), Failure> {
-    let Ok(output_is) = fs::metadata(output) else { return Ok(()) };
-    for source in sources {
-        let same = match source {
-            Source::Path(path) => fs::metadata(path)
-                .is_ok_and(|input| (input.dev(), input.ino()) == (output_is.dev(), output_is.ino())),
-            _ => rustix::fs::fstat(io::stdin())
-                .is_ok_and(|input| (input.st_dev, input.st_ino) == (output_is.dev(), output_is.ino())),
-        };
-        if same {
-            let (output, source) = (output.display(), source.name());
-            return Err(Failure::new(format!(
-                "the output {output} is the same file as the input {source}: choose another name for the output"
-            )));
-        }
-    }
-    Ok(())
+fn is_cancelled(error: &BuildError) -> bool {
+    matches!(error, BuildError::Cancelled | BuildError::Sink(hashlith_builder::Error::Cancelled))
 }

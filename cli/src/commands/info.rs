@@ -1,6 +1,6 @@
 //! `hashlith info`: what an index holds and what it costs.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, code};
 use crate::histogram::Histogram;
 use crate::open::{self, Access};
 use crate::output::Output;
@@ -10,7 +10,7 @@ use hashlith_format::{Header, KeyType, ValueType};
 use hashlith_reader::{Index, Mapping};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Records that are looked at for the histograms, about; an index of no more is looked at as a whole.
 const SAMPLE: u64 = 200_000;
@@ -77,11 +77,33 @@ impl Args {
     /// Looks at the index.
     pub fn run(self) -> Result<(), Failure> {
         let index = open::open(&self.index, Access::Random)?;
+        let info = Info::of(&self.index, &index)?;
+        let mut out = Output::new();
+        if self.json {
+            return out.report(&info);
+        }
+        info.write(&mut out).map_err(|error| Failure::output(&error))?;
+        out.flush()
+    }
+}
+
+/// What an index holds, as the JSON of `hashlith info --json`.
+///
+/// # Errors
+/// It cannot be opened, or is damaged where it was looked at.
+pub fn info_json(path: &Path) -> Result<String, Failure> {
+    let index = open::open(path, Access::Random)?;
+    let info = Info::of(path, &index)?;
+    serde_json::to_string(&info).map_err(|error| Failure::from_error(code::FAILED, "", &error))
+}
+
+impl<'a> Info<'a> {
+    fn of(path: &Path, index: &'a Index<Mapping>) -> Result<Self, Failure> {
         let header = *index.info();
-        let lengths = sample(&index).map_err(|error| open::corrupt(&self.index, &error))?;
+        let lengths = sample(index).map_err(|error| open::corrupt(path, &error))?;
         let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
-        let info = Info {
-            file: self.index.display().to_string(),
+        Ok(Info {
+            file: path.display().to_string(),
             file_bytes: header.file_len(),
             format_version: hashlith_format::VERSION,
             keys: header.keys,
@@ -99,17 +121,11 @@ impl Args {
             seed: header.seed,
             fingerprint_bits: header.fingerprint_bits,
             bytes_per_key: per_key(header.file_len(), &header),
-            sections: sections(&index, &header),
+            sections: sections(index, &header),
             page_tables: page_tables(header.file_len()),
             lengths,
             metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
-        };
-        let mut out = Output::new();
-        if self.json {
-            return out.report(&info);
-        }
-        info.write(&mut out).map_err(|error| Failure::output(&error))?;
-        out.flush()
+        })
     }
 }
 

@@ -7,6 +7,9 @@ mod get;
 mod info;
 mod verify;
 
+pub use info::info_json;
+pub use verify::failure as verify_failure;
+
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
 

@@ -11,7 +11,7 @@ use hashlith_checker::{
     Against, AgainstOptions, AgainstReport, Duplicates, Error, Mismatch, Progress, Report,
 };
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Format, KeyKind, Sink, Source, ValueKind, Watch};
+use hashlith_inputs::{Expanded, Format, KeyKind, Sink, Source, ValueKind, Watch};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -146,8 +146,12 @@ impl Args {
         if self.against.is_empty() {
             return Ok(());
         }
-        let options = self.input.options(KeyKind::Bytes, ValueKind::Bytes, None)?;
-        input_args::sources(&self.against, &options, self.quiet).map(drop)
+        let options = self.input.options(KeyKind::Bytes, ValueKind::Bytes)?;
+        let (expanded, _) = input_args::sources(&self.against, &options)?;
+        if !self.quiet {
+            input_args::tell_left_out(&expanded.left_out);
+        }
+        Ok(())
     }
 
     fn structure(&self, file: &File) -> Result<Report, Error> {
@@ -175,8 +179,8 @@ impl Args {
             ValueType::Text => ValueKind::Text,
             ValueType::Json => ValueKind::Json,
         };
-        let options = self.input.options(keys, values, None)?;
-        let (sources, formats) = input_args::sources(&self.against, &options, true)?;
+        let options = self.input.options(keys, values)?;
+        let (Expanded { sources, .. }, formats) = input_args::sources(&self.against, &options)?;
         let duplicates = match self.on_duplicate {
             DuplicateWord::Error => Duplicates::Unexpected,
             DuplicateWord::First | DuplicateWord::Last => Duplicates::Allowed,
@@ -308,7 +312,10 @@ fn tell_differences(
     tell("the index was built from other records, or with other options; build it again");
 }
 
-fn failure(index: &Path, error: &Error) -> Failure {
-    let code = if matches!(error, Error::Fault(_)) { code::CORRUPT } else { code::FAILED };
-    Failure::from_error(code, index.display(), error)
+/// Why an index was not found to be right.
+pub fn failure(index: &Path, error: &Error) -> Failure {
+    match error {
+        Error::Fault(fault) => open::corrupt(index, fault),
+        error => Failure::from_error(code::FAILED, index.display(), error),
+    }
 }
