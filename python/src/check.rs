@@ -1,0 +1,56 @@
+//! `verify`, `info`, and the command itself.
+
+use crate::errors;
+use crate::progress::{Listener, supervise};
+use hashlith_checker::{Options, Progress};
+use hashlith_cli::meter::{Snapshot, Unit};
+use hashlith_cli::open::check_file;
+use pyo3::prelude::*;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Checks every byte of an index, and that every key finds its value; gives the numbers of keys, blocks and bytes.
+#[pyfunction]
+#[pyo3(signature = (path, threads, progress))]
+pub fn verify(
+    py: Python<'_>,
+    path: PathBuf,
+    threads: Option<usize>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(u64, u64, u64)> {
+    check_file(&path).map_err(|failure| errors::from_failure(py, failure))?;
+    let file = File::open(&path).map_err(|error| errors::system_error(py, "open", &path, &error))?;
+    let options = threads.map_or_else(Options::default, |threads| Options { threads });
+    let state = Arc::new(Progress::default());
+    let shown = Arc::clone(&state);
+    let sampler = move || Snapshot {
+        phase: "checking",
+        done: shown.done.load(Relaxed),
+        total: Some(shown.total.load(Relaxed)),
+        unit: Unit::Bytes,
+        records: None,
+    };
+    let listener = Listener::new(progress, Arc::new(sampler))?;
+    let cancel = || state.cancel.store(true, Relaxed);
+    let done = supervise(py, &listener, cancel, || hashlith_checker::verify(&file, &options, &state))?;
+    let report =
+        done.map_err(|error| errors::from_failure(py, hashlith_cli::verify_failure(&path, &error)))?;
+    Ok((report.keys, report.blocks, report.bytes))
+}
+
+/// What `hashlith info --json` tells of an index, as JSON.
+#[pyfunction]
+#[pyo3(signature = (path))]
+pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    py.detach(|| hashlith_cli::info_json(&path)).map_err(|failure| errors::from_failure(py, failure))
+}
+
+/// The `hashlith` command; gives its exit code.
+#[pyfunction]
+#[pyo3(signature = (arguments))]
+pub fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| hashlith_cli::run(arguments))
+}

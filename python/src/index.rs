@@ -1,0 +1,361 @@
+//! An open index: `hashlith.Index` is this class and `collections.abc.Mapping`.
+
+use crate::kinds::{bytes_of, key_type_name, type_name, value_type_name};
+use crate::open::{Data, open};
+use crate::records::{Part, Records};
+use crate::{arrow, errors, many};
+use arc_swap::{ArcSwapOption, Guard};
+use hashlith_reader::{Error, KeyType, MapOptions, Rule, ValueType};
+use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+type Open = hashlith_reader::Index<Data>;
+
+/// An open index file. Threads may share it; pickled, it opens the same file again.
+#[pyclass(frozen, subclass, weakref, module = "hashlith._native")]
+pub struct Index {
+    /// Nothing once it is closed. Whoever looks something up holds the file open until it is done.
+    index: ArcSwapOption<Open>,
+    path: PathBuf,
+    in_memory: bool,
+    options: MapOptions,
+    pub keys: KeyType,
+    pub values: ValueType,
+    /// `json.loads`, for JSON values.
+    loads: Option<Py<PyAny>>,
+    digest: String,
+}
+
+/// An open index in use; it stays open until this is dropped.
+pub struct InUse(Guard<Option<Arc<Open>>>);
+
+impl std::ops::Deref for InUse {
+    type Target = Open;
+
+    #[inline]
+    fn deref(&self) -> &Open {
+        match &*self.0 {
+            Some(index) => index,
+            // `Index::open` has looked.
+            None => unreachable!("a closed index is not in use"),
+        }
+    }
+}
+
+impl Index {
+    /// The open index.
+    ///
+    /// # Errors
+    /// ValueError after `close`, as files have it.
+    #[inline]
+    pub fn open(&self) -> PyResult<InUse> {
+        let guard = self.index.load();
+        if guard.is_none() {
+            return Err(PyValueError::new_err("the index is closed"));
+        }
+        Ok(InUse(guard))
+    }
+
+    /// The bytes of a key that the user gave.
+    ///
+    /// # Errors
+    /// TypeError for another type than that of the keys, UnicodeEncodeError for a lone surrogate.
+    #[inline]
+    pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+        bytes_of(key, self.keys == KeyType::Text)?.ok_or_else(|| self.wrong_type(key))
+    }
+
+    #[cold]
+    fn wrong_type(&self, key: &Bound<'_, PyAny>) -> PyErr {
+        let (is, found) = (key_type_name(self.keys), type_name(key));
+        PyTypeError::new_err(format!("keys of this index are {is}, not {found}"))
+    }
+
+    /// A stored key as a Python object.
+    pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self.keys {
+            KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
+            KeyType::Text => self.text(py, index, key).map(Bound::into_any),
+        }
+    }
+
+    /// A stored value as a Python object.
+    #[inline]
+    pub fn to_value<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self.values {
+            ValueType::Bytes => Ok(PyBytes::new(py, value).into_any()),
+            ValueType::Text => self.text(py, index, value).map(Bound::into_any),
+            ValueType::Json => self.json(py, index, value),
+        }
+    }
+
+    #[inline]
+    fn text<'py>(&self, py: Python<'py>, index: &Open, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        PyString::from_bytes(py, text).map_err(|_| self.not_text(py, index, text))
+    }
+
+    fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let text = self.text(py, index, value)?;
+        let Some(loads) = &self.loads else { return Ok(text.into_any()) };
+        loads.bind(py).call1((text,)).map_err(|error| match error.is_instance_of::<PyValueError>(py) {
+            true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
+            false => error,
+        })
+    }
+
+    /// Text that turned out not to be UTF-8.
+    #[cold]
+    pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
+        self.damage(py, index, text, Rule::R(23), "a value is not UTF-8")
+    }
+
+    /// Damage that a reader need not look for, met on the way to a Python object.
+    #[cold]
+    fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
+        self.corrupt(py, &Error::Corrupt { rule, offset: index.offset_of(part), what })
+    }
+
+    /// Damage that a lookup met.
+    #[cold]
+    pub fn corrupt(&self, py: Python<'_>, error: &Error) -> PyErr {
+        errors::corrupt(py, &self.path, error)
+    }
+}
+
+#[pymethods]
+impl Index {
+    #[new]
+    #[pyo3(signature = (path, flag = "r", *, in_memory = false, huge_pages = false, preload = false, lock = false,
+                        random = true, decode_json = true))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of a Python class")]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        flag: &str,
+        in_memory: bool,
+        huge_pages: bool,
+        preload: bool,
+        lock: bool,
+        random: bool,
+        decode_json: bool,
+    ) -> PyResult<Self> {
+        if flag != "r" {
+            return Err(PyValueError::new_err(format!(
+                "flag must be \"r\", not {flag:?}: an index is read-only; hashlith.build makes a new one"
+            )));
+        }
+        let path = std::path::absolute(path)?;
+        let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock).random(random);
+        let index = open(py, &path, in_memory, &options)?;
+        let header = *index.info();
+        let loads = match header.value_type {
+            ValueType::Json if decode_json => Some(py.import("json")?.getattr("loads")?.unbind()),
+            _ => None,
+        };
+        Ok(Index {
+            digest: digest(&index),
+            index: ArcSwapOption::from_pointee(index),
+            path,
+            in_memory,
+            options,
+            keys: header.key_type,
+            values: header.value_type,
+            loads,
+        })
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
+        let index = self.open()?;
+        match index.get(self.key(key)?) {
+            Ok(Some(value)) => self.to_value(py, &index, value),
+            Ok(None) => Err(PyKeyError::new_err((key.clone().unbind(),))),
+            Err(error) => Err(self.corrupt(py, &error)),
+        }
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.open()?.contains(self.key(key)?).map_err(|error| self.corrupt(key.py(), &error))
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        Ok(usize::try_from(self.open()?.len())?)
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> PyResult<Records> {
+        Records::new(slf, Part::Keys)
+    }
+
+    /// Keys, values, and pairs, in the order of the file.
+    fn _values(slf: Bound<'_, Self>) -> PyResult<Records> {
+        Records::new(slf, Part::Values)
+    }
+
+    fn _items(slf: Bound<'_, Self>) -> PyResult<Records> {
+        Records::new(slf, Part::Items)
+    }
+
+    /// The value of key, or default if it is absent.
+    #[pyo3(signature = (key, default = None, /))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let index = self.open()?;
+        match index.get(self.key(key)?) {
+            Ok(Some(value)) => self.to_value(py, &index, value).map(Some),
+            Ok(None) => Ok(default),
+            Err(error) => Err(self.corrupt(py, &error)),
+        }
+    }
+
+    /// The values of many keys, as a list in the order of the keys; default for those that are absent.
+    ///
+    /// Several times quicker than one key after the other. Other threads run while it searches.
+    #[pyo3(signature = (keys, default = None))]
+    fn get_many<'py>(
+        &self,
+        keys: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        many::get_many(self, keys, default)
+    }
+
+    /// The values of an Arrow column of keys, as an Arrow array: null where a key is null or absent.
+    ///
+    /// Takes whatever has __arrow_c_array__ or __arrow_c_stream__, such as arrays of pyarrow and series of polars and
+    /// pandas. Strings, large strings, string views and dictionaries of them are keys of an index of str; the same
+    /// kinds of binary are keys of an index of bytes. The array has the type large_string, for JSON values too, or
+    /// large_binary.
+    #[pyo3(signature = (column, /))]
+    fn get_many_arrow(&self, column: &Bound<'_, PyAny>) -> PyResult<arrow::ArrowArray> {
+        many::get_many_arrow(self, column)
+    }
+
+    /// The dense ids of many keys as 8-byte numbers of this machine, -1 for an absent one.
+    #[pyo3(signature = (keys, /))]
+    fn _ids<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, pyo3::types::PyByteArray>> {
+        many::ids(self, keys)
+    }
+
+    /// The key and the value with a dense id, from 0 up to len(index) - 1.
+    #[pyo3(signature = (id, /))]
+    fn by_id<'py>(&self, py: Python<'py>, id: i64) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let index = self.open()?;
+        let record = u64::try_from(id).map_or(Ok(None), |id| index.by_id(id));
+        let record = record.map_err(|error| self.corrupt(py, &error))?;
+        let Some(record) = record else {
+            let message = format!("id {id} is not in 0..{}", index.len());
+            return Err(PyIndexError::new_err(message));
+        };
+        Ok((self.to_key(py, &index, record.key)?, self.to_value(py, &index, record.value)?))
+    }
+
+    /// Lets go of the file. Using the index afterwards is a ValueError; closing it again is fine.
+    fn close(&self) {
+        self.index.store(None);
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.get().open()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
+        self.close();
+    }
+
+    fn __repr__(&self) -> String {
+        let state = match &*self.index.load() {
+            Some(index) => format!(
+                "{} keys, {}",
+                hashlith_cli::size::Count(index.len()),
+                hashlith_cli::size::Bytes(index.as_bytes().len() as u64)
+            ),
+            None => "closed".to_owned(),
+        };
+        format!("<hashlith.Index {:?}: {state}>", self.path)
+    }
+
+    /// True after close().
+    #[getter]
+    fn closed(&self) -> bool {
+        self.index.load().is_none()
+    }
+
+    /// The absolute path of the file.
+    #[getter]
+    fn path(&self) -> &std::ffi::OsStr {
+        self.path.as_os_str()
+    }
+
+    /// What keys are: "str" or "bytes".
+    #[getter]
+    fn key_type(&self) -> &'static str {
+        key_type_name(self.keys)
+    }
+
+    /// What values are: "str", "bytes" or "json".
+    #[getter]
+    fn value_type(&self) -> &'static str {
+        value_type_name(self.values)
+    }
+
+    /// Length of the file in bytes.
+    #[getter]
+    fn nbytes(&self) -> PyResult<usize> {
+        Ok(self.open()?.as_bytes().len())
+    }
+
+    /// The JSON object that was stored with the index, or None.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let index = self.open()?;
+        let metadata = index.metadata();
+        if metadata.is_empty() {
+            return Ok(None);
+        }
+        let text = self.text(py, &index, metadata)?;
+        py.import("json")?.getattr("loads")?.call1((text,)).map(Some)
+    }
+
+    /// A short text that tells the content of the file, 32 hexadecimal digits: two files with the same digest hold the
+    /// same bytes, as far as 128 bits of checksums can tell.
+    #[getter]
+    fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The keywords that this index was opened with.
+    fn _options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let options = PyDict::new(py);
+        options.set_item("in_memory", self.in_memory)?;
+        options.set_item("huge_pages", self.options.huge_pages)?;
+        options.set_item("preload", self.options.preload)?;
+        options.set_item("lock", self.options.lock)?;
+        options.set_item("random", self.options.random)?;
+        options.set_item("decode_json", self.values != ValueType::Json || self.loads.is_some())?;
+        Ok(options)
+    }
+
+    /// Fails with a ReplacedError if the file has another digest.
+    fn _expect(&self, py: Python<'_>, digest: &str) -> PyResult<()> {
+        if digest == self.digest {
+            return Ok(());
+        }
+        Err(errors::replaced(py, Path::new(&self.path), digest, &self.digest))
+    }
+}
+
+/// The header's own digest and that of the sums (spec section 8): together they cover every byte.
+fn digest(index: &Open) -> String {
+    let own =
+        index.as_bytes().get(4088..4096).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    format!("{:016x}{:016x}", own.unwrap_or_default(), index.info().sums_digest)
+}

@@ -1,0 +1,69 @@
+//! Keys and values as Python objects: `str` where a file holds text, `bytes` where it holds bytes, any JSON value as
+//! the object that `json.loads` makes of it.
+
+use hashlith_inputs::{KeyKind, ValueKind};
+use hashlith_reader::{KeyType, ValueType};
+use pyo3::exceptions::PyUnicodeEncodeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// The name of the Python type of keys.
+pub fn key_type_name(kind: KeyType) -> &'static str {
+    match kind {
+        KeyType::Text => "str",
+        KeyType::Bytes => "bytes",
+    }
+}
+
+/// The name of the Python type of values.
+pub fn value_type_name(kind: ValueType) -> &'static str {
+    match kind {
+        ValueType::Text => "str",
+        ValueType::Bytes => "bytes",
+        ValueType::Json => "json",
+    }
+}
+
+/// Kinds as the inputs call them, of an object that stands for all keys.
+pub fn key_kind_of(key: &Bound<'_, PyAny>) -> KeyKind {
+    if key.is_instance_of::<PyBytes>() { KeyKind::Bytes } else { KeyKind::Text }
+}
+
+/// Kinds as the inputs call them, of an object that stands for all values.
+pub fn value_kind_of(value: &Bound<'_, PyAny>) -> ValueKind {
+    if value.is_instance_of::<PyBytes>() { ValueKind::Bytes } else { ValueKind::Text }
+}
+
+/// The bytes of a `str` (its UTF-8) or of a `bytes`; `None` for an object of another type than that.
+///
+/// # Errors
+/// UnicodeEncodeError for a lone surrogate, which UTF-8 cannot hold.
+#[inline]
+pub fn bytes_of<'a>(object: &'a Bound<'_, PyAny>, text: bool) -> PyResult<Option<&'a [u8]>> {
+    if text {
+        let Ok(string) = object.cast::<PyString>() else { return Ok(None) };
+        match string.to_str() {
+            Ok(text) => Ok(Some(text.as_bytes())),
+            Err(error) => Err(lone_surrogate(object.py(), error)),
+        }
+    } else {
+        Ok(object.cast::<PyBytes>().ok().map(|bytes| bytes.as_bytes()))
+    }
+}
+
+/// Says in CPython's own error what to do.
+#[cold]
+fn lone_surrogate(py: Python<'_>, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyUnicodeEncodeError>(py) {
+        let reason =
+            "a lone surrogate cannot be stored as text: use bytes, or encode with errors=\"surrogatepass\"";
+        // Without it the reason is CPython's: "surrogates not allowed".
+        let _ = error.value(py).setattr("reason", reason);
+    }
+    error
+}
+
+/// The name of an object's type, for messages.
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}

@@ -1,0 +1,48 @@
+//! Maps index files: the one file of the package with unsafe code.
+#![allow(unsafe_code)]
+
+use crate::errors;
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use pyo3::prelude::*;
+use std::path::Path;
+
+/// The bytes of an index: a file that all processes share, or a copy of this process's own.
+#[derive(Debug)]
+pub enum Data {
+    /// The file.
+    Mapped(Mapping),
+    /// The copy.
+    Memory(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Data {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Data::Mapped(mapping) => mapping.as_ref(),
+            Data::Memory(bytes) => bytes,
+        }
+    }
+}
+
+/// Opens an index.
+///
+/// # Errors
+/// OSError, CorruptError.
+pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) -> PyResult<Index<Data>> {
+    // A pipe would wait for its writer, a directory give a curious message.
+    hashlith_cli::open::check_file(path).map_err(|failure| errors::from_failure(py, failure))?;
+    let data = py.detach(|| {
+        if in_memory {
+            let source = std::fs::read(path);
+            return source.map(Data::Memory).map_err(|source| OpenError::Io { path: path.into(), source });
+        }
+        // SAFETY: `map` asks that nobody writes to the file or cuts it off while it is mapped. As Python's own `mmap`
+        // does, the package leaves this promise to whoever opens the file: the documentation of `hashlith.open` states
+        // it, along with `in_memory=True` for files that cannot be trusted to keep it. hashlith itself keeps it: a build
+        // writes to another file and renames it (spec.md section 10).
+        unsafe { Index::map(path, options) }.map(|index| Data::Mapped(index.data().clone()))
+    });
+    let invalid = |source| OpenError::Invalid { path: path.into(), source };
+    data.and_then(|data| Index::new(data).map_err(invalid)).map_err(|error| errors::not_opened(py, error))
+}

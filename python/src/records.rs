@@ -1,0 +1,68 @@
+//! Iterators over an index.
+
+use crate::index::Index;
+use hashlith_reader::Position;
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use std::sync::{Mutex, PoisonError};
+
+/// What an iterator gives of each record.
+#[derive(Clone, Copy)]
+pub enum Part {
+    Keys,
+    Values,
+    Items,
+}
+
+/// An iterator over the records of an index, in the order of the file. It ends with a ValueError when the index is
+/// closed.
+#[pyclass(frozen, module = "hashlith._native")]
+pub struct Records {
+    index: Py<Index>,
+    part: Part,
+    /// Where it is, and how many records are left.
+    state: Mutex<(Position, u64)>,
+}
+
+impl Records {
+    pub fn new(index: Bound<'_, Index>, part: Part) -> PyResult<Self> {
+        let left = index.get().open()?.len();
+        Ok(Records { index: index.unbind(), part, state: Mutex::new((Position::default(), left)) })
+    }
+}
+
+#[pymethods]
+impl Records {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let handle = self.index.get();
+        let index = handle.open()?;
+        let record = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let (position, left) = *state;
+            let mut records = index.iter_at(position);
+            match records.next() {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(handle.corrupt(py, &error)),
+                Some(Ok(record)) => {
+                    *state = (records.position(), left.saturating_sub(1));
+                    record
+                }
+            }
+        };
+        let key = || handle.to_key(py, &index, record.key);
+        let value = || handle.to_value(py, &index, record.value);
+        match self.part {
+            Part::Keys => key().map(Some),
+            Part::Values => value().map(Some),
+            Part::Items => (key()?, value()?).into_bound_py_any(py).map(Some),
+        }
+    }
+
+    fn __length_hint__(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}

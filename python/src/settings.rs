@@ -1,0 +1,176 @@
+//! The keywords of a build: those of the command's options, with underscores.
+
+use hashlith_builder::OnDuplicate;
+use hashlith_cli::building::Settings;
+use hashlith_cli::size;
+use hashlith_inputs::{Column, Format, KeyKind, OnError, Options, ValueKind};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Keywords that are taken one by one; what is left at the end is a mistake.
+pub struct Keywords<'py>(Bound<'py, PyDict>);
+
+impl<'py> Keywords<'py> {
+    pub fn new(py: Python<'py>, keywords: Option<&Bound<'py, PyDict>>) -> PyResult<Self> {
+        keywords.map_or_else(|| Ok(PyDict::new(py)), |keywords| keywords.copy()).map(Keywords)
+    }
+
+    /// The keyword, if it is there and not None.
+    pub fn object(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = self.0.get_item(name)?;
+        if value.is_some() {
+            self.0.del_item(name)?;
+        }
+        Ok(value.filter(|value| !value.is_none()))
+    }
+
+    fn take<T>(&self, name: &str) -> PyResult<Option<T>>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        let Some(value) = self.object(name)? else { return Ok(None) };
+        value.extract::<T>().map(Some).map_err(|error| {
+            let error: PyErr = error.into();
+            let message = format!("{name}: {}", error.value(self.0.py()));
+            match error.is_instance_of::<PyTypeError>(self.0.py()) {
+                true => PyTypeError::new_err(message),
+                false => PyValueError::new_err(message),
+            }
+        })
+    }
+
+    /// A word that stands for a choice.
+    fn word<T: FromStr<Err: Display>>(&self, name: &str) -> PyResult<Option<T>> {
+        let Some(word) = self.take::<String>(name)? else { return Ok(None) };
+        word.parse().map(Some).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
+    }
+
+    /// Fails if a keyword is left.
+    pub fn end(&self, of: &str) -> PyResult<()> {
+        match self.0.keys().iter().next() {
+            Some(name) => {
+                Err(PyTypeError::new_err(format!("{of}() got an unexpected keyword argument '{name}'")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What keys and values are, as far as the keywords say.
+    pub fn kinds(&self) -> PyResult<(Option<KeyKind>, Option<ValueKind>)> {
+        Ok((self.word("keys")?, self.word("values")?))
+    }
+
+    /// How an index is to be built.
+    pub fn settings(&self) -> PyResult<Settings> {
+        let defaults = Settings::default();
+        let on_duplicate = match self.take::<String>("on_duplicate")?.as_deref() {
+            None | Some("error") => OnDuplicate::Error,
+            Some("first") => OnDuplicate::First,
+            Some("last") => OnDuplicate::Last,
+            Some(other) => {
+                let message = format!("on_duplicate must be \"error\", \"first\" or \"last\", not {other:?}");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        let threads = self.take::<usize>("threads")?;
+        if threads == Some(0) {
+            return Err(PyValueError::new_err("threads must be at least 1"));
+        }
+        Ok(Settings {
+            memory: self.memory()?,
+            threads,
+            temp_dir: self.take::<PathBuf>("temp_dir")?,
+            on_duplicate,
+            fingerprint_bits: self.take("fingerprint_bits")?.unwrap_or(defaults.fingerprint_bits),
+            seed: self.seed()?,
+            metadata: self.metadata()?,
+        })
+    }
+
+    /// A number of bytes, or a size such as "4G".
+    fn memory(&self) -> PyResult<Option<u64>> {
+        let Some(value) = self.object("memory")? else { return Ok(None) };
+        match value.extract::<String>() {
+            Ok(text) => size::parse(&text)
+                .map(Some)
+                .map_err(|error| PyValueError::new_err(format!("memory: {error}"))),
+            Err(_) => value.extract().map(Some),
+        }
+    }
+
+    /// A number, or "random".
+    fn seed(&self) -> PyResult<u64> {
+        let Some(value) = self.object("seed")? else { return Ok(0) };
+        match value.extract::<String>() {
+            Ok(word) if word == "random" => {
+                self.0.py().import("secrets")?.getattr("randbits")?.call1((64,))?.extract()
+            }
+            Ok(word) => {
+                Err(PyValueError::new_err(format!("seed must be a number or \"random\", not {word:?}")))
+            }
+            Err(_) => value.extract(),
+        }
+    }
+
+    /// A dict, as JSON.
+    fn metadata(&self) -> PyResult<String> {
+        let Some(value) = self.object("metadata")? else { return Ok(String::new()) };
+        let value =
+            value.cast_into::<PyDict>().map_err(|_| PyTypeError::new_err("metadata must be a dict"))?;
+        self.0.py().import("json")?.getattr("dumps")?.call1((value,))?.extract()
+    }
+
+    /// How files are to be read.
+    pub fn input(&self) -> PyResult<Options> {
+        let defaults = Options::default();
+        let (keys, values) = self.kinds()?;
+        let max_errors = self.take("max_errors")?;
+        let on_error = match (self.take::<String>("on_error")?.as_deref(), max_errors) {
+            (None, None) | (Some("stop"), None) => OnError::Stop,
+            (None | Some("skip"), max_errors) => OnError::Skip { max_errors },
+            (Some("stop"), Some(_)) => {
+                return Err(PyValueError::new_err(
+                    "max_errors means on_error=\"skip\": leave out on_error=\"stop\"",
+                ));
+            }
+            (Some(other), _) => {
+                return Err(PyValueError::new_err(format!(
+                    "on_error must be \"stop\" or \"skip\", not {other:?}"
+                )));
+            }
+        };
+        Ok(Options {
+            format: self.word::<Format>("format")?,
+            keys: keys.unwrap_or(defaults.keys),
+            values: values.unwrap_or(defaults.values),
+            escape: self.take("escape")?.unwrap_or(defaults.escape),
+            key_column: self.column("key_column")?.unwrap_or(defaults.key_column),
+            value_column: self.column("value_column")?.unwrap_or(defaults.value_column),
+            header: self.take("header")?.unwrap_or(defaults.header),
+            key_field: self.take("key_field")?.unwrap_or(defaults.key_field),
+            value_field: self.take("value_field")?.unwrap_or(defaults.value_field),
+            on_error,
+            ..Options::default()
+        })
+    }
+
+    /// A column's number, from 1, or its name.
+    fn column(&self, name: &str) -> PyResult<Option<Column>> {
+        let Some(value) = self.object(name)? else { return Ok(None) };
+        if let Ok(title) = value.extract::<String>() {
+            return Ok(Some(Column::Name(title)));
+        }
+        let number =
+            value.extract::<usize>().ok().filter(|&number| number > 0 && !value.is_instance_of::<PyBool>());
+        let number = number.ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "{name} must be a column's number, from 1, or its name in the header"
+            ))
+        });
+        number.map(|number| Some(Column::Number(number)))
+    }
+}
