@@ -286,6 +286,7 @@ pub fn builder_failure(error: &hashlith_builder::Error, place: &dyn Fn(&Place) -
             size::Bytes(*needed)
         ))
         .about(Subject::system(path, Some(Errno::NOSPC.raw_os_error()))),
+        Error::Options { .. } | Error::Metadata { .. } => Failure::from_error(code::USAGE, "", error),
         _ => Failure::from_error(code::FAILED, "", error),
     }
 }
@@ -333,33 +334,38 @@ fn is_packed(extension: &OsStr) -> bool {
 }
 
 /// The folder of the output, which must be there.
+///
+/// # Errors
+/// There is none, or the output could not be a file.
 pub fn output_dir(output: &Path) -> Result<&Path, Failure> {
+    let shown = output.display();
     if output.is_dir() {
         let name = output.join("index.hlith");
-        let (shown, name) = (output.display(), name.display());
-        let failure = Failure::new(format!("{shown} is a directory: name a file, for example -o {name}"));
-        return Err(failure.about(Subject::system(output, Some(Errno::ISDIR.raw_os_error()))));
+        let message = format!("{shown} is a directory: name a file, for example {}", name.display());
+        return Err(Failure::new(message).about(Subject::system(output, Some(Errno::ISDIR.raw_os_error()))));
     }
     // A rename would put a file in the place of a device or pipe: /dev/null, /dev/stdout.
     if output == Path::new("-") || fs::metadata(output).is_ok_and(|found| !found.is_file()) {
-        let output = output.display();
-        return Err(Failure::new(format!(
-            "cannot write to {output}: an index has to be a file; name one with -o"
-        )));
+        let message = format!("cannot write to {shown}: an index has to be a file; name one");
+        return Err(Failure::new(message).about(Subject::system(output, Some(Errno::INVAL.raw_os_error()))));
     }
     let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = |why: &str, errno: Errno| {
+        let message = format!("cannot write {shown}: {why}");
+        Failure::new(message).about(Subject::system(dir, Some(errno.raw_os_error())))
+    };
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => Ok(dir),
-        Ok(_) => Err(Failure::new(format!(
-            "cannot write {}: {} is not a directory; choose another place",
-            output.display(),
-            dir.display()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::new(format!(
-            "cannot write {}: the directory {} does not exist; make it first (mkdir -p) or choose another place",
-            output.display(),
-            dir.display()
-        ))),
+        Ok(_) => {
+            Err(cannot(&format!("{} is not a directory; choose another place", dir.display()), Errno::NOTDIR))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let why = format!(
+                "the directory {} does not exist; make it first (mkdir -p) or choose another place",
+                dir.display()
+            );
+            Err(cannot(&why, Errno::NOENT))
+        }
         Err(error) => Err(Failure::io("write to", dir, &error)),
     }
 }

@@ -19,7 +19,7 @@ V = TypeVar("V", covariant=True)
 _BATCH = 1024
 
 
-class _Items(ItemsView[K, V]):
+class IndexItems(ItemsView[K, V]):
     """The pairs of an index, in the order of the file."""
 
     __slots__ = ()
@@ -29,7 +29,7 @@ class _Items(ItemsView[K, V]):
         return self._mapping._items()
 
 
-class _Values(ValuesView[V]):
+class IndexValues(ValuesView[V]):
     """The values of an index, in the order of the file."""
 
     __slots__ = ()
@@ -63,11 +63,11 @@ class Index(_native.Index, Mapping[K, V]):
 
     def values(self) -> ValuesView[V]:
         """All values, as a view."""
-        return _Values(self)
+        return IndexValues(self)
 
     def items(self) -> ItemsView[K, V]:
         """All pairs, as a set-like view."""
-        return _Items(self)
+        return IndexItems(self)
 
     def ids(self, keys: Iterable[K] | Any) -> numpy.typing.NDArray[numpy.int64]:
         """The dense ids of many keys (an iterable, or an Arrow column), as a numpy array; -1 for an absent one.

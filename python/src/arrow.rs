@@ -2,10 +2,9 @@
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
 use crate::kinds::type_name;
-use arrow_array::builder::{LargeBinaryBuilder, LargeStringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::iterator::ArrayIter;
-use arrow_array::{Array, ArrayRef, GenericBinaryArray, GenericStringArray};
+use arrow_array::{Array, ArrayRef, LargeBinaryArray, LargeStringArray};
+use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -15,12 +14,10 @@ use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
 use pyo3_arrow::input::AnyArray;
 use std::sync::Arc;
 
-/// A column of strings, or of binary, in chunks of one of four types: (large) string, (large) binary.
+/// A column of strings or of binary, as bytes.
 pub struct Column {
-    chunks: Vec<ArrayRef>,
+    chunks: Vec<LargeBinaryArray>,
     data_type: DataType,
-    /// The column has no type but that of nulls.
-    only_nulls: bool,
 }
 
 impl Column {
@@ -34,27 +31,27 @@ impl Column {
         }
         let column = object.extract::<AnyArray>()?;
         let (chunks, field) = column.into_chunked_array().map_err(PyErr::from)?.into_inner();
-        let Some(wanted) = plain_type(field.data_type()) else {
-            return Err(not_a_column_of("strings or binary", field.data_type()));
-        };
-        let plain = |chunk: ArrayRef| match *chunk.data_type() == wanted {
-            true => Ok(chunk),
-            false => arrow_cast::cast(&chunk, &wanted),
-        };
-        let chunks: Result<_, ArrowError> = object.py().detach(|| chunks.into_iter().map(plain).collect());
+        let data_type = field.data_type().clone();
+        if !is_text(&data_type) && !is_binary(&data_type) {
+            return Err(not_a_column_of("strings or binary", &data_type));
+        }
+        let chunks: Result<_, ArrowError> = chunks.iter().map(to_bytes).collect();
         let chunks = chunks.map_err(|error| PyErr::from(PyArrowError::from(error)))?;
-        Ok(Some(Column { chunks, data_type: wanted, only_nulls: *field.data_type() == DataType::Null }))
+        Ok(Some(Column { chunks, data_type }))
     }
 
     /// The same for a column of strings (`text`) or of binary.
+    ///
+    /// # Errors
+    /// TypeError for a column of anything else.
     pub fn of(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Option<Column>> {
         let column = Self::any(object)?;
-        match column {
-            Some(column) if column.is_text() != text && !column.only_nulls => {
-                Err(not_a_column_of(if text { "strings" } else { "binary" }, &column.data_type))
-            }
-            column => Ok(column),
+        if let Some(Column { data_type, .. }) = &column
+            && !(if text { is_text(data_type) } else { is_binary(data_type) })
+        {
+            return Err(not_a_column_of(if text { "strings" } else { "binary" }, data_type));
         }
+        Ok(column)
     }
 
     /// The column that an object is.
@@ -70,52 +67,76 @@ impl Column {
         })
     }
 
-    /// True for strings, false for binary.
+    /// True for strings, and for a column without a type.
     pub fn is_text(&self) -> bool {
-        matches!(self.data_type, DataType::Utf8 | DataType::LargeUtf8)
+        is_text(&self.data_type)
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.len()).sum()
+        self.chunks.iter().map(Array::len).sum()
     }
 
     /// The rows; `None` for a null.
     pub fn rows(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.chunks.iter().flat_map(|chunk| Rows::new(chunk))
+        self.chunks.iter().flat_map(LargeBinaryArray::iter)
+    }
+
+    /// Hands the rows over in runs of at most `most` keys, and each null apart, as no keys.
+    ///
+    /// # Errors
+    /// The first that `each` gives.
+    pub fn runs<'a, E>(
+        &'a self,
+        most: usize,
+        mut each: impl FnMut(Option<&[&'a [u8]]>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut run = Vec::with_capacity(most);
+        for chunk in &self.chunks {
+            for row in 0..chunk.len() {
+                if chunk.is_valid(row) {
+                    run.push(chunk.value(row));
+                    if run.len() < most {
+                        continue;
+                    }
+                }
+                each(Some(&run))?;
+                run.clear();
+                if chunk.is_null(row) {
+                    each(None)?;
+                }
+            }
+        }
+        each(Some(&run))
     }
 }
 
-/// The rows of a chunk.
-enum Rows<'a> {
-    Text(ArrayIter<&'a GenericStringArray<i32>>),
-    LargeText(ArrayIter<&'a GenericStringArray<i64>>),
-    Binary(ArrayIter<&'a GenericBinaryArray<i32>>),
-    LargeBinary(ArrayIter<&'a GenericBinaryArray<i64>>),
-}
-
-impl<'a> Rows<'a> {
-    fn new(chunk: &'a dyn Array) -> Self {
-        match chunk.data_type() {
-            DataType::Utf8 => Rows::Text(chunk.as_string().iter()),
-            DataType::LargeUtf8 => Rows::LargeText(chunk.as_string().iter()),
-            DataType::Binary => Rows::Binary(chunk.as_binary().iter()),
-            _ => Rows::LargeBinary(chunk.as_binary().iter()),
-        }
+/// A chunk as bytes. Strings are bytes already; other layouts (views, dictionaries, 4-byte offsets) are converted.
+fn to_bytes(chunk: &ArrayRef) -> Result<LargeBinaryArray, ArrowError> {
+    match is_text(chunk.data_type()) {
+        true => Ok(arrow_cast::cast(chunk, &DataType::LargeUtf8)?.as_string::<i64>().clone().into()),
+        false => Ok(arrow_cast::cast(chunk, &DataType::LargeBinary)?.as_binary::<i64>().clone()),
     }
 }
 
-impl<'a> Iterator for Rows<'a> {
-    type Item = Option<&'a [u8]>;
+/// True for strings in any layout, and for a column of nothing but nulls.
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
 
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Rows::Text(rows) => rows.next().map(|row| row.map(str::as_bytes)),
-            Rows::LargeText(rows) => rows.next().map(|row| row.map(str::as_bytes)),
-            Rows::Binary(rows) => rows.next(),
-            Rows::LargeBinary(rows) => rows.next(),
+/// True for binary in any layout, and for a column of nothing but nulls.
+fn is_binary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            true
         }
+        DataType::Null => true,
+        DataType::Dictionary(_, values) => is_binary(values),
+        _ => false,
     }
 }
 
@@ -124,62 +145,58 @@ fn not_a_column_of(wanted: &str, found: &DataType) -> PyErr {
     PyTypeError::new_err(format!("a column of {wanted} is needed, not of {found}: cast it first"))
 }
 
-/// The type, one of the four of [`Rows`], that a column of this type is brought to; `None` if it holds something else.
-fn plain_type(data_type: &DataType) -> Option<DataType> {
-    Some(match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => data_type.clone(),
-        DataType::Utf8View | DataType::Null => DataType::LargeUtf8,
-        DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::LargeBinary,
-        DataType::Dictionary(_, values) => plain_type(values)?,
-        _ => return None,
-    })
-}
-
 /// Values on their way into an Arrow array.
-pub enum Values<'a> {
-    /// As `large_string`, with the first that is not UTF-8.
-    Text(LargeStringBuilder, Option<&'a [u8]>),
-    /// As `large_binary`.
-    Binary(LargeBinaryBuilder),
+pub struct Values {
+    bytes: Vec<u8>,
+    /// Where each value begins and, in the end, where the last one ends.
+    offsets: Vec<i64>,
+    valid: NullBufferBuilder,
 }
 
-impl<'a> Values<'a> {
-    /// Room for `rows` values.
-    pub fn new(text: bool, rows: usize) -> Self {
-        let bytes = rows.saturating_mul(16);
-        match text {
-            true => Values::Text(LargeStringBuilder::with_capacity(rows, bytes), None),
-            false => Values::Binary(LargeBinaryBuilder::with_capacity(rows, bytes)),
+impl Values {
+    /// Room for `rows` values of middling length.
+    pub fn with_capacity(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Values {
+            bytes: Vec::with_capacity(rows.saturating_mul(24)),
+            offsets,
+            valid: NullBufferBuilder::new(rows),
         }
     }
 
     /// Appends a value, or a null.
     #[inline]
-    pub fn push(&mut self, value: Option<&'a [u8]>) {
-        match self {
-            Values::Binary(values) => values.append_option(value),
-            Values::Text(values, bad) => match value.map(|value| (value, std::str::from_utf8(value))) {
-                Some((_, Ok(text))) => values.append_value(text),
-                Some((value, Err(_))) => {
-                    bad.get_or_insert(value);
-                    values.append_null();
-                }
-                None => values.append_null(),
-            },
+    pub fn push(&mut self, value: Option<&[u8]>) {
+        match value {
+            Some(value) => {
+                self.bytes.extend_from_slice(value);
+                self.valid.append_non_null();
+            }
+            None => self.valid.append_null(),
         }
+        self.offsets.push(self.bytes.len().cast_signed() as i64);
     }
 
-    /// The array.
+    /// The array, as strings or as binary.
     ///
     /// # Errors
-    /// The first value that is not UTF-8 and should be.
-    pub fn finish(self) -> Result<ArrowArray, &'a [u8]> {
-        let array: ArrayRef = match self {
-            Values::Text(_, Some(bad)) => return Err(bad),
-            Values::Text(mut values, None) => Arc::new(values.finish()),
-            Values::Binary(mut values) => Arc::new(values.finish()),
-        };
-        Ok(ArrowArray { array })
+    /// The row of a value that should be a string and is not UTF-8.
+    pub fn finish(mut self, text: bool) -> Result<ArrowArray, usize> {
+        let nulls = self.valid.finish();
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        let bytes = Buffer::from_vec(self.bytes);
+        if !text {
+            return Ok(ArrowArray { array: Arc::new(LargeBinaryArray::new(offsets, bytes, nulls)) });
+        }
+        match LargeStringArray::try_new(offsets.clone(), bytes.clone(), nulls) {
+            Ok(array) => Ok(ArrowArray { array: Arc::new(array) }),
+            Err(_) => {
+                let values = LargeBinaryArray::new(offsets, bytes, None);
+                let is_bad = |row: &usize| std::str::from_utf8(values.value(*row)).is_err();
+                Err((0..values.len()).find(is_bad).unwrap_or_default())
+            }
+        }
     }
 }
 

@@ -14,6 +14,97 @@ use pyo3::types::{PyByteArray, PyBytes, PyList, PySequence, PyString, PyTuple};
 /// Keys of a run: enough that the change of hands costs nothing, few enough that all they touch stays in the L2 cache.
 const RUN: usize = 1024;
 
+/// `Index.get_many`.
+pub fn get_many<'py>(
+    handle: &Index,
+    keys: &Bound<'py, PyAny>,
+    default: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let py = keys.py();
+    let default = default.unwrap_or_else(|| py.None().into_bound(py));
+    let index = handle.open()?;
+    let mut values = Vec::with_capacity(keys.len().unwrap_or(0));
+    fn value_of<'a>(record: Record<'a>) -> &'a [u8] {
+        record.value
+    }
+    search_sequence(handle, &index, keys, value_of, |value| {
+        values.push(match value {
+            Some(value) => handle.to_value(py, &index, value)?,
+            None => default.clone(),
+        });
+        Ok(())
+    })?;
+    PyList::new(py, values)
+}
+
+/// `Index.get_many_arrow`.
+pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<ArrowArray> {
+    let py = column.py();
+    let column = Column::required(column, handle.keys == KeyType::Text)?;
+    let index = handle.open()?;
+    let mut values = Values::with_capacity(column.len());
+    search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
+    let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));
+    array.map_err(|row| match column.rows().nth(row).flatten().map(|key| index.get(key)) {
+        Some(Err(error)) => handle.corrupt(py, &error),
+        Some(Ok(Some(value))) => handle.not_text(py, &index, value),
+        // A row without a value has no bad one either.
+        _ => handle.not_text(py, &index, index.as_bytes()),
+    })
+}
+
+/// `Index._ids`.
+pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyByteArray>> {
+    let py = keys.py();
+    let index = handle.open()?;
+    let mut ids = Vec::new();
+    let mut push = |id: Option<u64>| ids.extend(id.map_or(-1, u64::cast_signed).to_le_bytes());
+    match Column::of(keys, handle.keys == KeyType::Text)? {
+        Some(column) => {
+            search_column(handle, &index, py, &column, |record| push(record.map(|record| record.id)))?;
+        }
+        None => {
+            let id_of = |record: Record<'_>| record.id;
+            search_sequence(handle, &index, keys, id_of, |id| {
+                push(id);
+                Ok(())
+            })?;
+        }
+    }
+    Ok(PyByteArray::new(py, &ids))
+}
+
+/// Looks up the keys of a Python sequence, run by run, and hands a part of each answer to `each` with the GIL held.
+fn search_sequence<'a, T: Send>(
+    handle: &Index,
+    index: &'a InUse,
+    keys: &Bound<'_, PyAny>,
+    part: impl Fn(Record<'a>) -> T + Sync,
+    mut each: impl FnMut(Option<T>) -> PyResult<()>,
+) -> PyResult<()> {
+    let py = keys.py();
+    let keys = sequence(keys)?;
+    let list = keys.cast::<PyList>().ok();
+    let count = keys.len()?;
+    let mut arena = Arena::default();
+    for start in (0..count).step_by(RUN) {
+        arena.truncate(0);
+        for at in start..count.min(start + RUN) {
+            match list {
+                Some(list) => arena.push(handle.key(&list.get_item(at)?)?),
+                None => arena.push(handle.key(&keys.get_item(at)?)?),
+            }
+        }
+        let found = py.detach(|| {
+            let run: Vec<&[u8]> = arena.iter().collect();
+            let mut found = Vec::with_capacity(run.len());
+            index.find_many(&run, |record| found.push(record.map(&part))).map(|()| found)
+        });
+        found.map_err(|error| handle.corrupt(py, &error))?.into_iter().try_for_each(&mut each)?;
+    }
+    Ok(())
+}
+
 /// A list or tuple of the keys: the object itself, or for other iterables a list of what they give.
 fn sequence<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySequence>> {
     if keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>() {
@@ -29,40 +120,6 @@ fn sequence<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySequence>> {
     Ok(list.into_sequence())
 }
 
-/// Looks up the keys of a Python sequence, run by run, and hands each answer to `each` with the GIL held.
-fn search_sequence(
-    handle: &Index,
-    keys: &Bound<'_, PyAny>,
-    mut each: impl FnMut(&InUse, Option<Record<'_>>) -> PyResult<()>,
-) -> PyResult<()> {
-    let py = keys.py();
-    let index = handle.open()?;
-    let keys = sequence(keys)?;
-    let list = keys.cast::<PyList>().ok();
-    let count = keys.len()?;
-    let mut arena = Arena::default();
-    for start in (0..count).step_by(RUN) {
-        arena.truncate(0);
-        for at in start..count.min(start + RUN) {
-            match list {
-                Some(list) => arena.push(handle.key(&list.get_item(at)?)?),
-                None => arena.push(handle.key(&keys.get_item(at)?)?),
-            }
-        }
-        let (found, end) = py.detach(|| {
-            let run: Vec<&[u8]> = arena.iter().collect();
-            let mut found = Vec::with_capacity(run.len());
-            let end = index.find_many(&run, |record| found.push(record));
-            (found, end)
-        });
-        end.map_err(|error| handle.corrupt(py, &error))?;
-        for record in found {
-            each(&index, record)?;
-        }
-    }
-    Ok(())
-}
-
 /// Looks up the keys of an Arrow column with the GIL let go, and hands each answer to `each`.
 fn search_column<'a>(
     handle: &Index,
@@ -72,73 +129,13 @@ fn search_column<'a>(
     mut each: impl FnMut(Option<Record<'a>>) + Send,
 ) -> PyResult<()> {
     let done = py.detach(|| {
-        let mut rows = column.rows().peekable();
-        let mut run = Vec::with_capacity(RUN);
-        loop {
-            // A null is an absent key, and ends a run.
-            run.clear();
-            while run.len() < RUN
-                && let Some(key) = rows.next_if(Option::is_some)
-            {
-                run.extend(key);
+        column.runs(RUN, |keys| match keys {
+            Some(keys) => index.find_many(keys, &mut each),
+            None => {
+                each(None);
+                Ok(())
             }
-            index.find_many(&run, &mut each)?;
-            match rows.peek() {
-                None => return Ok(()),
-                Some(Some(_)) => {}
-                Some(None) => {
-                    rows.next();
-                    each(None);
-                }
-            }
-        }
+        })
     });
     done.map_err(|error| handle.corrupt(py, &error))
-}
-
-/// `Index.get_many`.
-pub fn get_many<'py>(
-    handle: &Index,
-    keys: &Bound<'py, PyAny>,
-    default: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyList>> {
-    let py = keys.py();
-    let default = default.unwrap_or_else(|| py.None().into_bound(py));
-    let mut values = Vec::with_capacity(keys.len().unwrap_or(0));
-    search_sequence(handle, keys, |index, record| {
-        values.push(match record {
-            Some(record) => handle.to_value(py, index, record.value)?,
-            None => default.clone(),
-        });
-        Ok(())
-    })?;
-    PyList::new(py, values)
-}
-
-/// `Index.get_many_arrow`.
-pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<ArrowArray> {
-    let py = column.py();
-    let column = Column::required(column, handle.keys == KeyType::Text)?;
-    let mut values = Values::new(handle.values != ValueType::Bytes, column.len());
-    let index = handle.open()?;
-    search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
-    values.finish().map_err(|bad| handle.not_text(py, &index, bad))
-}
-
-/// `Index._ids`.
-pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyByteArray>> {
-    let py = keys.py();
-    let id_of =
-        |record: Option<Record<'_>>| record.map_or(-1, |record| record.id.cast_signed()).to_le_bytes();
-    let mut ids: Vec<u8> = Vec::new();
-    match Column::of(keys, handle.keys == KeyType::Text)? {
-        Some(column) => {
-            search_column(handle, &handle.open()?, py, &column, |record| ids.extend(id_of(record)))?
-        }
-        None => search_sequence(handle, keys, |_, record| {
-            ids.extend(id_of(record));
-            Ok(())
-        })?,
-    }
-    Ok(PyByteArray::new(py, &ids))
 }

@@ -9,6 +9,7 @@ use crate::{
     lookup::{Lookup, Probe},
 };
 use hashlith_format::{Error, KeyHash};
+use prefetch_index::prefetch_index;
 
 /// How many keys go through the steps together.
 pub const WINDOW: usize = 64;
@@ -41,12 +42,27 @@ impl<D: AsRef<[u8]>> Index<D> {
                 return self
                     .find_each(keys.get(number.saturating_mul(WINDOW)..).unwrap_or_default(), &mut each);
             }
-            for (key, probe) in window.iter().zip(&probes) {
-                each(match probe {
-                    Some(probe) => lookup.compare(probe, key.as_ref())?,
-                    None => None,
-                });
+            let mut found = [None; WINDOW];
+            let mut end = Ok(());
+            let mut done = 0;
+            for ((key, probe), found) in window.iter().zip(&probes).zip(&mut found) {
+                if let Some(probe) = probe {
+                    match lookup.compare(probe, key.as_ref()) {
+                        Ok(record) => *found = record,
+                        Err(error) => {
+                            end = Err(error);
+                            break;
+                        }
+                    }
+                    if let Some(record) = found {
+                        // The key's lines are there; the value may go on in the next one.
+                        prefetch_index(record.value, record.value.len().saturating_sub(1).min(64));
+                    }
+                }
+                done += 1;
             }
+            found.into_iter().take(done).for_each(&mut each);
+            end?;
         }
         Ok(())
     }
