@@ -18,7 +18,7 @@ fn a_folder_itself() {
     let place = Place::new();
     place.write("a.tsv", "a\tb\n");
     fs::create_dir(place.path("folder")).unwrap();
-    place.run("build a.tsv folder").fails(1, &["folder is a directory", "-o folder/"]);
+    place.run("build a.tsv -o folder").fails(1, &["folder is a directory", "for example folder/"]);
     place.holds(&["a.tsv", "folder"]);
 }
 
