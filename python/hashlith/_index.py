@@ -51,8 +51,9 @@ class Index(_native.Index, Mapping[K, V]):
     A lookup with a key of another type than the file's is a TypeError; use after `close` is a ValueError; damage that a
     lookup meets is a `CorruptError`.
 
-    Pickled, it is its absolute path, the keywords it was opened with, and the digest of the file: whoever loads it opens
-    the file again, and gets a `ReplacedError` if that is another one by then.
+    Pickled, it is its absolute path, the keywords it was opened with, and the digest of the file. Loading it opens the
+    file again. If another file is at the path by then, or none, whoever uses the loaded index gets a `ReplacedError` or
+    the OSError; loading itself does not fail, because worker pools lose or hang on such an exception.
     """
 
     __slots__ = ()
@@ -112,9 +113,7 @@ class Index(_native.Index, Mapping[K, V]):
 
 
 def _reopen(cls: type[Index[K, V]], path: str, options: dict[str, Any], digest: str) -> Index[K, V]:
-    index = cls(path, **options)
-    index._expect(digest)
-    return index
+    return cls(path, **options, _digest=digest)
 
 
 def open(

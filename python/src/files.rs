@@ -8,6 +8,7 @@ use hashlith_inputs::Summary;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,14 @@ pub fn build_from_files<'py>(
             "standard input is for the command: pass an iterable of pairs to build()",
         ));
     }
+    if let Some(pipe) = inputs.iter().find(|input| is_pipe(input)) {
+        let message = format!(
+            "{} is a pipe, and Ctrl-C could not end a wait for its writer: pass an iterable of pairs to build(), or use \
+             the command",
+            pipe.display()
+        );
+        return Err(errors::input_error(py, &message));
+    }
     let keys = input.keys;
     let output = std::path::absolute(path)?;
     let build = py.detach(|| FileBuild::new(&output, &inputs, input, &settings));
@@ -47,6 +56,10 @@ pub fn build_from_files<'py>(
     let done = supervise(py, &listener, || watch.cancel(), work)?;
     let (built, read) = done.map_err(|failure| errors::build_failure(py, failure, keys))?;
     report(py, &output, &built, Some(&read), began.elapsed())
+}
+
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// A `hashlith.BuildReport`.

@@ -6,10 +6,10 @@ use crate::records::{Part, Records};
 use crate::{arrow, errors, many};
 use arc_swap::{ArcSwapOption, Guard};
 use hashlith_reader::{Error, KeyType, MapOptions, Rule, ValueType};
-use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyIndexError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 type Open = hashlith_reader::Index<Data>;
@@ -27,6 +27,9 @@ pub struct Index {
     /// `json.loads`, for JSON values.
     loads: Option<Py<PyAny>>,
     digest: String,
+    /// Why an index that came by pickle was not opened: a worker pool would lose an exception of unpickling, or hang on
+    /// it, so whoever uses the handle gets it.
+    refused: Option<Py<PyBaseException>>,
 }
 
 /// An open index in use; it stays open until this is dropped.
@@ -54,9 +57,17 @@ impl Index {
     pub fn open(&self) -> PyResult<InUse> {
         let guard = self.index.load();
         if guard.is_none() {
-            return Err(PyValueError::new_err("the index is closed"));
+            return Err(self.not_open());
         }
         Ok(InUse(guard))
+    }
+
+    #[cold]
+    fn not_open(&self) -> PyErr {
+        match &self.refused {
+            Some(error) => Python::attach(|py| PyErr::from_value(error.bind(py).clone().into_any())),
+            None => PyValueError::new_err("the index is closed"),
+        }
     }
 
     /// The bytes of a key that the user gave.
@@ -129,7 +140,7 @@ impl Index {
 impl Index {
     #[new]
     #[pyo3(signature = (path, flag = "r", *, in_memory = false, huge_pages = false, preload = false, lock = false,
-                        random = true, decode_json = true))]
+                        random = true, decode_json = true, _digest = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python class")]
     fn new(
         py: Python<'_>,
@@ -141,6 +152,7 @@ impl Index {
         lock: bool,
         random: bool,
         decode_json: bool,
+        _digest: Option<String>,
     ) -> PyResult<Self> {
         if flag != "r" {
             return Err(PyValueError::new_err(format!(
@@ -149,14 +161,36 @@ impl Index {
         }
         let path = std::path::absolute(path)?;
         let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock).random(random);
-        let index = open(py, &path, in_memory, &options)?;
+        let opened =
+            open(py, &path, in_memory, &options).and_then(|index| match (&_digest, digest(&index)) {
+                (Some(expected), found) if *expected != found => {
+                    Err(errors::replaced(py, &path, expected, &found))
+                }
+                (_, found) => Ok((index, found)),
+            });
+        let (index, digest) = match (opened, _digest) {
+            (Ok((index, digest)), _) => (index, digest),
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(digest)) => {
+                return Ok(Index {
+                    index: ArcSwapOption::empty(),
+                    path,
+                    in_memory,
+                    options,
+                    keys: KeyType::Text,
+                    values: ValueType::Text,
+                    loads: None,
+                    digest,
+                    refused: Some(error.into_value(py)),
+                });
+            }
+        };
         let header = *index.info();
         let loads = match header.value_type {
             ValueType::Json if decode_json => Some(py.import("json")?.getattr("loads")?.unbind()),
             _ => None,
         };
         Ok(Index {
-            digest: digest(&index),
             index: ArcSwapOption::from_pointee(index),
             path,
             in_memory,
@@ -164,6 +198,8 @@ impl Index {
             keys: header.key_type,
             values: header.value_type,
             loads,
+            digest,
+            refused: None,
         })
     }
 
@@ -278,6 +314,7 @@ impl Index {
                 hashlith_cli::size::Count(index.len()),
                 hashlith_cli::size::Bytes(index.as_bytes().len() as u64)
             ),
+            None if self.refused.is_some() => "refused".to_owned(),
             None => "closed".to_owned(),
         };
         format!("<hashlith.Index {:?}: {state}>", self.path)
@@ -342,14 +379,6 @@ impl Index {
         options.set_item("random", self.options.random)?;
         options.set_item("decode_json", self.values != ValueType::Json || self.loads.is_some())?;
         Ok(options)
-    }
-
-    /// Fails with a ReplacedError if the file has another digest.
-    fn _expect(&self, py: Python<'_>, digest: &str) -> PyResult<()> {
-        if digest == self.digest {
-            return Ok(());
-        }
-        Err(errors::replaced(py, Path::new(&self.path), digest, &self.digest))
     }
 }
 
