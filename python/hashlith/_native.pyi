@@ -1,11 +1,15 @@
 """The compiled half of the package; use `hashlith` itself."""
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Self, Unpack, final
 
+from typing_extensions import disjoint_base
+
 from ._build import BuildOptions, BuildReport, FileOptions, Path
 
+__all__ = ["ArrowArray", "Builder", "Index", "Records", "build_from_files", "info", "run", "verify"]
+
+@disjoint_base
 class Index:
     """An open index file. Threads may share it; pickled, it opens the same file again."""
 
@@ -71,6 +75,7 @@ class ArrowArray:
     def null_count(self) -> int: ...
     def to_pyarrow(self) -> Any: ...
 
+@disjoint_base
 class Builder:
     """Builds an index out of records that come one by one or in batches."""
 

@@ -1,0 +1,65 @@
+"""What the tests share: indexes of some records, and where the files of the project are."""
+
+import itertools
+import os
+import pathlib
+import sys
+import tempfile
+
+import hypothesis
+import pytest
+
+import hashlith
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+# oracle.py, craft.py, faults.py, make_golden.py: what was written from spec.md alone.
+sys.path.insert(0, str(PROJECT / "tests"))
+
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "hashlith-hypothesis"))
+hypothesis.settings.register_profile("hashlith", deadline=None, max_examples=60, database=None)
+hypothesis.settings.load_profile("hashlith")
+
+
+@pytest.fixture
+def records():
+    """Some hundred records."""
+    return {f"key {n}": f"value {n * n}" for n in range(300)}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that builds an index of records in a folder of the test, and gives its path."""
+    numbers = itertools.count()
+
+    def make(records, **options):
+        path = tmp_path / f"index-{next(numbers)}.hlith"
+        hashlith.build(path, records, **options)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that makes a file of bytes in a folder of the test, and gives its path."""
+    numbers = itertools.count()
+
+    def write(data, name="file"):
+        path = tmp_path / f"{name}-{next(numbers)}.hlith"
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def path(make, records):
+    """The path of an index of `records`."""
+    return make(records)
+
+
+@pytest.fixture
+def index(path):
+    """An open index of `records`."""
+    with hashlith.open(path) as index:
+        yield index
