@@ -269,7 +269,7 @@ pub fn builder_failure(error: &hashlith_builder::Error, place: &dyn Fn(&Place) -
         Error::Duplicate { key, first, second } => {
             let (first, second) = (place(first), place(second));
             let message = format!(
-                "the key {} is there twice: {first} and {second}; remove one, or keep one with --on-duplicate first or last",
+                "the key {} is there twice: {first} and {second}; remove one, or keep one with --on-duplicate first or --on-duplicate last",
                 shown(key)
             );
             Failure::new(message).about(Subject::Duplicate { key: key.clone(), first, second })

@@ -42,6 +42,10 @@ pub fn open(path: &Path, access: Access) -> Result<Index<Mapping>, Failure> {
 pub fn open_failure(error: OpenError) -> Failure {
     match error {
         OpenError::Io { path, source } => Failure::io("open", &path, &source),
+        OpenError::Lock { ref path, ref source } => {
+            let subject = Subject::system(path, source.raw_os_error());
+            Failure::new(error.to_string()).about(subject)
+        }
         OpenError::Invalid { path, source } => corrupt(&path, &source),
         error => Failure::from_error(code::FAILED, "", &error),
     }

@@ -118,6 +118,7 @@ class Builder(_native.Builder):
 
     #: What was built, once it is.
     report: BuildReport
+    _given_up = False
 
     def __new__(cls, path: Path, **options: Unpack[BuildOptions]) -> Builder:
         return super().__new__(cls, path, **options)
@@ -127,6 +128,11 @@ class Builder(_native.Builder):
         self.report = super().finish()
         return self.report
 
+    def abort(self) -> None:
+        """Gives the build up. What was at the path is untouched, and no temporary file stays."""
+        super().abort()
+        self._given_up = True
+
     def __enter__(self) -> Builder:
         return self
 
@@ -135,7 +141,7 @@ class Builder(_native.Builder):
     ) -> None:
         if kind is not None:
             self.abort()
-        elif not hasattr(self, "report"):
+        elif not hasattr(self, "report") and not self._given_up:
             self.finish()
 
 

@@ -5,7 +5,7 @@
 
 use crate::arena::Arena;
 use crate::arrow::Column;
-use crate::kinds::{bytes_of, key_kind_of, type_name, value_kind_of};
+use crate::kinds::{bytes_of, is_text, type_name};
 use crate::progress::{Listener, Ticker, supervise};
 use crate::settings::Keywords;
 use crate::{errors, files};
@@ -75,42 +75,42 @@ impl Builder {
 
     /// Appends a record to a batch, or nothing at all.
     fn push(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, batch: &mut Arena) -> PyResult<()> {
-        let text = *self.keys.get_or_init(|| key_kind_of(key)) == KeyKind::Text;
-        let Some(key_bytes) = bytes_of(key, text)? else { return Err(self.wrong_key(key, text)) };
-        let encoded;
-        let value_bytes = match *self.values.get_or_init(|| value_kind_of(value)) {
-            ValueKind::Text => bytes_of(value, true),
-            ValueKind::Bytes => bytes_of(value, false),
-            ValueKind::Json => {
-                encoded = self.encode(key, value)?;
-                bytes_of(&encoded, true)
-            }
+        let wrong_key =
+            || wrong_type(&format!("key {}", shown(key)), key, self.keys.get().map(KeyKind::to_string));
+        let kind = self.keys.get().copied().or_else(|| {
+            is_text(key)
+                .map(|text| *self.keys.get_or_init(|| if text { KeyKind::Text } else { KeyKind::Bytes }))
+        });
+        let key_bytes = match kind {
+            Some(kind) => bytes_of(key, kind == KeyKind::Text)?,
+            None => None,
         };
-        let Some(value_bytes) = value_bytes? else { return Err(self.wrong_value(key, value)) };
+        let key_bytes = key_bytes.ok_or_else(wrong_key)?;
+
+        let kind = self.values.get().copied().or_else(|| {
+            is_text(value).map(|text| {
+                *self.values.get_or_init(|| if text { ValueKind::Text } else { ValueKind::Bytes })
+            })
+        });
+        let encoded;
+        let value_bytes = match kind {
+            Some(ValueKind::Json) => {
+                encoded = self.encode(key, value)?;
+                bytes_of(&encoded, true)?
+            }
+            Some(kind) => bytes_of(value, kind == ValueKind::Text)?,
+            None => None,
+        };
+        let value_bytes = value_bytes.ok_or_else(|| {
+            wrong_type(
+                &format!("value of key {}", shown(key)),
+                value,
+                self.values.get().map(ValueKind::to_string),
+            )
+        })?;
         batch.push(key_bytes);
         batch.push(value_bytes);
         Ok(())
-    }
-
-    #[cold]
-    fn wrong_key(&self, key: &Bound<'_, PyAny>, text: bool) -> PyErr {
-        let wanted = if text { "str" } else { "bytes" };
-        PyTypeError::new_err(format!(
-            "keys of this index are {wanted}, but {} is {}",
-            shown(key),
-            type_name(key)
-        ))
-    }
-
-    #[cold]
-    fn wrong_value(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyErr {
-        let wanted = if self.values.get() == Some(&ValueKind::Bytes) { "bytes" } else { "str" };
-        PyTypeError::new_err(format!(
-            "the value of key {} is {}, not {wanted}: make it {wanted}, or build with values=\"json\" to store any \
-             JSON value",
-            shown(key),
-            type_name(value)
-        ))
     }
 
     /// A value as JSON text.
@@ -267,6 +267,22 @@ fn ended(state: &State) -> PyErr {
     })
 }
 
+/// A key or a value of another type than that of the index, or of no type that an index can have.
+#[cold]
+fn wrong_type(what: &str, object: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
+    let wanted = match kind.as_deref() {
+        Some("text") => "str",
+        Some(_) => "bytes",
+        None => "str or bytes",
+    };
+    let advice = if what.starts_with("value") {
+        ", or build with values=\"json\" to store any JSON value"
+    } else {
+        ""
+    };
+    PyTypeError::new_err(format!("the {what} is {}, not {wanted}: convert it{advice}", type_name(object)))
+}
+
 /// A key in a message, cut off if it is long.
 fn shown(key: &Bound<'_, PyAny>) -> String {
     let text = key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
@@ -285,7 +301,7 @@ impl Builder {
         let settings = keywords.settings()?;
         let (keys, values) = keywords.kinds()?;
         let progress = keywords.object("progress")?;
-        keywords.end("Builder")?;
+        keywords.end()?;
         let output = std::path::absolute(path)?;
         let told = |failure| errors::from_failure(py, failure);
         let dir = output_dir(&output).map_err(told)?;

@@ -101,12 +101,23 @@ pub fn system_error(py: Python<'_>, doing: &str, path: &Path, error: &std::io::E
     from_failure(py, Failure::io(doing, path, error))
 }
 
-/// The command's options in a message, as the keywords of the package: `--on-duplicate` becomes `on_duplicate`.
+/// The command's options in a message, as the keywords of the package: `--on-duplicate first` becomes
+/// `on_duplicate="first"`, `--memory` becomes `memory`.
 fn without_flags(message: &str) -> String {
-    let mut words = message.split(' ').map(|word| match word.strip_prefix("--") {
-        Some(name) if name.starts_with(|first: char| first.is_ascii_lowercase()) => name.replace('-', "_"),
-        _ => word.to_owned(),
-    });
-    let first = words.next().unwrap_or_default();
-    words.fold(first, |text, word| text + " " + &word)
+    let mut text = String::with_capacity(message.len());
+    let mut words = message.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let name =
+            word.strip_prefix("--").filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()));
+        match name {
+            None => text += word,
+            Some(name @ ("on-duplicate" | "on-error")) if words.peek().is_some() => {
+                text += &format!("{}=\"{}\"", name.replace('-', "_"), words.next().unwrap_or_default());
+            }
+            Some(name) => text += &name.replace('-', "_"),
+        }
+        text.push(' ');
+    }
+    text.truncate(text.len().saturating_sub(1));
+    text
 }

@@ -27,7 +27,7 @@ pub fn build_from_files<'py>(
     let settings = keywords.settings()?;
     let input = keywords.input()?;
     let progress = keywords.object("progress")?;
-    keywords.end("build_from_files")?;
+    keywords.end()?;
     if inputs.iter().any(|input| input == Path::new("-")) {
         return Err(PyValueError::new_err(
             "standard input is for the command: pass an iterable of pairs to build()",

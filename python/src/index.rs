@@ -6,7 +6,9 @@ use crate::records::{Part, Records};
 use crate::{arrow, errors, many};
 use arc_swap::{ArcSwapOption, Guard};
 use hashlith_reader::{Error, KeyType, MapOptions, Rule, ValueType};
-use pyo3::exceptions::{PyBaseException, PyIndexError, PyKeyError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyBaseException, PyIndexError, PyKeyError, PyOverflowError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::path::PathBuf;
@@ -281,10 +283,14 @@ impl Index {
 
     /// The key and the value with a dense id, from 0 up to len(index) - 1.
     #[pyo3(signature = (id, /))]
-    fn by_id<'py>(&self, py: Python<'py>, id: i64) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    fn by_id<'py>(&self, id: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let py = id.py();
         let index = self.open()?;
-        let record = u64::try_from(id).map_or(Ok(None), |id| index.by_id(id));
-        let record = record.map_err(|error| self.corrupt(py, &error))?;
+        let record = match id.extract::<u64>() {
+            Ok(id) => index.by_id(id).map_err(|error| self.corrupt(py, &error))?,
+            Err(error) if error.is_instance_of::<PyOverflowError>(py) => None,
+            Err(error) => return Err(error),
+        };
         let Some(record) = record else {
             let message = format!("id {id} is not in 0..{}", index.len());
             return Err(PyIndexError::new_err(message));
@@ -334,14 +340,14 @@ impl Index {
 
     /// What keys are: "str" or "bytes".
     #[getter]
-    fn key_type(&self) -> &'static str {
-        key_type_name(self.keys)
+    fn key_type(&self) -> PyResult<&'static str> {
+        if self.refused.is_some() { Err(self.not_open()) } else { Ok(key_type_name(self.keys)) }
     }
 
     /// What values are: "str", "bytes" or "json".
     #[getter]
-    fn value_type(&self) -> &'static str {
-        value_type_name(self.values)
+    fn value_type(&self) -> PyResult<&'static str> {
+        if self.refused.is_some() { Err(self.not_open()) } else { Ok(value_type_name(self.values)) }
     }
 
     /// Length of the file in bytes.

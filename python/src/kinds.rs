@@ -1,7 +1,6 @@
 //! Keys and values as Python objects: `str` where a file holds text, `bytes` where it holds bytes, any JSON value as
 //! the object that `json.loads` makes of it.
 
-use hashlith_inputs::{KeyKind, ValueKind};
 use hashlith_reader::{KeyType, ValueType};
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
@@ -24,14 +23,10 @@ pub fn value_type_name(kind: ValueType) -> &'static str {
     }
 }
 
-/// Kinds as the inputs call them, of an object that stands for all keys.
-pub fn key_kind_of(key: &Bound<'_, PyAny>) -> KeyKind {
-    if key.is_instance_of::<PyBytes>() { KeyKind::Bytes } else { KeyKind::Text }
-}
-
-/// Kinds as the inputs call them, of an object that stands for all values.
-pub fn value_kind_of(value: &Bound<'_, PyAny>) -> ValueKind {
-    if value.is_instance_of::<PyBytes>() { ValueKind::Bytes } else { ValueKind::Text }
+/// True for a `str`, false for a `bytes`, nothing for what is neither.
+pub fn is_text(object: &Bound<'_, PyAny>) -> Option<bool> {
+    let text = object.is_instance_of::<PyString>();
+    (text || object.is_instance_of::<PyBytes>()).then_some(text)
 }
 
 /// The bytes of a `str` (its UTF-8) or of a `bytes`; `None` for an object of another type than that.

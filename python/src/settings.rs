@@ -50,10 +50,10 @@ impl<'py> Keywords<'py> {
     }
 
     /// Fails if a keyword is left.
-    pub fn end(&self, of: &str) -> PyResult<()> {
+    pub fn end(&self) -> PyResult<()> {
         match self.0.keys().iter().next() {
             Some(name) => {
-                Err(PyTypeError::new_err(format!("{of}() got an unexpected keyword argument '{name}'")))
+                Err(PyTypeError::new_err(format!("unexpected keyword argument '{name}' of a build")))
             }
             None => Ok(()),
         }
@@ -121,7 +121,16 @@ impl<'py> Keywords<'py> {
         let Some(value) = self.object("metadata")? else { return Ok(String::new()) };
         let value =
             value.cast_into::<PyDict>().map_err(|_| PyTypeError::new_err("metadata must be a dict"))?;
-        self.0.py().import("json")?.getattr("dumps")?.call1((value,))?.extract()
+        let keywords = PyDict::new(self.0.py());
+        keywords.set_item("allow_nan", false)?;
+        let text = self.0.py().import("json")?.getattr("dumps")?.call((value,), Some(&keywords));
+        text.and_then(|text| text.extract()).map_err(|error| {
+            let message = format!("metadata: {}", error.value(self.0.py()));
+            match error.is_instance_of::<PyTypeError>(self.0.py()) {
+                true => PyTypeError::new_err(message),
+                false => PyValueError::new_err(message),
+            }
+        })
     }
 
     /// How files are to be read.

@@ -1,8 +1,8 @@
-"""What the documentation shows is run: every Python block of docs/*.md and of README.md, and the examples of the modules.
+"""What the documentation shows is run: every Python block of docs/*.md and README.md, and the examples of the modules.
 
 The blocks of a page run in order, in one namespace, as `__main__` of a fresh process in an empty folder. Each lies in a
-file of its own, so that a block that starts processes by spawn or forkserver works only if it is a whole program. Blocks
-that begin with `>>>` are doctests.
+file of its own, so that a block that starts processes by spawn or forkserver works only if it is a whole program.
+Blocks that begin with `>>>` are doctests.
 """
 
 import importlib.util
@@ -59,6 +59,8 @@ import doctest, json, sys, types
 
 main = sys.modules["__main__"] = types.ModuleType("__main__")
 for block in json.load(open(sys.argv[1])):
+    if block["is_apart"]:
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__file__, source = block["file"], open(block["file"]).read()
     if block["is_doctest"]:
         test = doctest.DocTestParser().get_doctest(source, {}, block["name"], block["file"], 0)
@@ -78,10 +80,6 @@ DATA_LOADER = """
 import concurrent.futures
 import functools
 import multiprocessing
-
-
-class Dataset:
-    pass
 
 
 def _fetch(dataset, collate, places):
@@ -129,13 +127,22 @@ def run(arguments, folder):
     return done.stdout
 
 
-def run_page(text, name, folder):
-    """Runs the Python blocks of a page; the lines of a traceback are those of the page."""
+def run_page(text, name, folder, is_apart=False):
+    """Runs the Python blocks of a page, in one namespace or each in one of its own. The lines of a traceback are those
+    of the page.
+    """
     blocks = []
     for first, source in python_blocks(text):
         file = folder / f"{name}-line-{first}.py"
         file.write_text("\n" * (first - 1) + source)
-        blocks.append({"file": str(file), "name": f"{name}, line {first}", "is_doctest": source.startswith(">>>")})
+        blocks.append(
+            {
+                "file": str(file),
+                "name": f"{name}, line {first}",
+                "is_doctest": source.startswith(">>>"),
+                "is_apart": is_apart,
+            }
+        )
     (folder / "run_blocks.py").write_text(RUN_BLOCKS)
     (folder / "blocks.json").write_text(json.dumps(blocks))
     run([folder / "run_blocks.py", folder / "blocks.json", folder / "done"], folder)
@@ -149,6 +156,10 @@ def test_the_pages_are_there():
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page, tmp_path):
     run_page(page.read_text(), page.stem, tmp_path)
+
+
+def test_a_recipe_is_a_whole_program(tmp_path):
+    run_page((ROOT / "docs" / "recipes.md").read_text(), "recipes", tmp_path, is_apart=True)
 
 
 def test_the_blocks_of_the_readme_run(tmp_path):
@@ -205,7 +216,8 @@ def test_a_block_that_ends_the_process_is_noticed(tmp_path):
 
 
 def test_blocks_share_a_namespace_and_lines_are_those_of_the_page(tmp_path):
-    page = "text\n```python\nx = 1\n```\n\n```python\n>>> x\n1\n>>> y = 2\n```\n\n```python\nassert y == 2\n1 / 0\n```\n"
+    page = "text\n```python\nx = 1\n```\n\n```python\n>>> x\n1\n>>> y = 2\n```\n"
+    page += "\n```python\nassert y == 2\n1 / 0\n```\n"
     with pytest.raises(AssertionError, match="(?s)line 14, in .*ZeroDivisionError"):
         run_page(page, "page", tmp_path)
 

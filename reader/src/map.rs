@@ -75,6 +75,14 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The hot section cannot be kept in memory, as [`MapOptions::lock`] asks.
+    #[error("cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or do without lock", .path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The file is no index that can be read.
     #[error("{}: {source}", .path.display())]
     Invalid {
@@ -143,7 +151,7 @@ impl Index<Mapping> {
             let (offset, len) = (hot.offset, hot.len as usize);
             // SAFETY: as for the first mapping.
             let locked = unsafe { MmapOptions::new().offset(offset).len(len).map(&file) }.map_err(failed)?;
-            locked.lock().map_err(failed)?;
+            locked.lock().map_err(|source| OpenError::Lock { path: path.into(), source })?;
             index.data._locked = Some(Arc::new(locked));
         }
         Ok(index)
