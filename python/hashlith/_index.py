@@ -28,6 +28,9 @@ class IndexItems(ItemsView[K, V]):
     def __iter__(self) -> Iterator[tuple[K, V]]:
         return self._mapping._items()
 
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
+
 
 class IndexValues(ValuesView[V]):
     """The values of an index, in the order of the file."""

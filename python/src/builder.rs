@@ -75,22 +75,19 @@ impl Builder {
 
     /// Appends a record to a batch, or nothing at all.
     fn push(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, batch: &mut Arena) -> PyResult<()> {
-        let wrong_key =
-            || wrong_type(&format!("key {}", shown(key)), key, self.keys.get().map(KeyKind::to_string));
         let kind = self.keys.get().copied().or_else(|| {
-            is_text(key)
-                .map(|text| *self.keys.get_or_init(|| if text { KeyKind::Text } else { KeyKind::Bytes }))
+            let kind = if is_text(key)? { KeyKind::Text } else { KeyKind::Bytes };
+            Some(*self.keys.get_or_init(|| kind))
         });
         let key_bytes = match kind {
             Some(kind) => bytes_of(key, kind == KeyKind::Text)?,
             None => None,
         };
-        let key_bytes = key_bytes.ok_or_else(wrong_key)?;
+        let key_bytes = key_bytes.ok_or_else(|| wrong_key(key, kind.map(|kind| kind.to_string())))?;
 
         let kind = self.values.get().copied().or_else(|| {
-            is_text(value).map(|text| {
-                *self.values.get_or_init(|| if text { ValueKind::Text } else { ValueKind::Bytes })
-            })
+            let kind = if is_text(value)? { ValueKind::Text } else { ValueKind::Bytes };
+            Some(*self.values.get_or_init(|| kind))
         });
         let encoded;
         let value_bytes = match kind {
@@ -101,13 +98,8 @@ impl Builder {
             Some(kind) => bytes_of(value, kind == ValueKind::Text)?,
             None => None,
         };
-        let value_bytes = value_bytes.ok_or_else(|| {
-            wrong_type(
-                &format!("value of key {}", shown(key)),
-                value,
-                self.values.get().map(ValueKind::to_string),
-            )
-        })?;
+        let value_bytes =
+            value_bytes.ok_or_else(|| wrong_value(key, value, kind.map(|kind| kind.to_string())))?;
         batch.push(key_bytes);
         batch.push(value_bytes);
         Ok(())
@@ -156,9 +148,11 @@ impl Builder {
         let py = pairs.py();
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
         for pair in pairs.try_iter()? {
-            let pair = pair?;
-            self.push_pair(&pair, &mut batch)?;
-            drop(pair);
+            if let Err(error) = pair.and_then(|pair| self.push_pair(&pair, &mut batch)) {
+                // As with `dict.update`, what came before is in.
+                self.feed(py, &mut batch)?;
+                return Err(error);
+            }
             self.counts.records.fetch_add(1, Relaxed);
             if is_full(&batch) {
                 self.feed(py, &mut batch)?;
@@ -201,6 +195,9 @@ impl Builder {
             return Err(PyValueError::new_err(format!(
                 "{keys} keys and {values} values: as many of each are needed"
             )));
+        }
+        if keys.len() == 0 {
+            return Ok(());
         }
         let key_kind = if keys.is_text() { KeyKind::Text } else { KeyKind::Bytes };
         let value_kind = if values.is_text() { ValueKind::Text } else { ValueKind::Bytes };
@@ -267,20 +264,27 @@ fn ended(state: &State) -> PyErr {
     })
 }
 
-/// A key or a value of another type than that of the index, or of no type that an index can have.
-#[cold]
-fn wrong_type(what: &str, object: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
-    let wanted = match kind.as_deref() {
+/// The Python type of a kind; of both, if neither is settled yet.
+fn wanted(kind: Option<String>) -> &'static str {
+    match kind.as_deref() {
         Some("text") => "str",
         Some(_) => "bytes",
         None => "str or bytes",
-    };
-    let advice = if what.starts_with("value") {
-        ", or build with values=\"json\" to store any JSON value"
-    } else {
-        ""
-    };
-    PyTypeError::new_err(format!("the {what} is {}, not {wanted}: convert it{advice}", type_name(object)))
+    }
+}
+
+#[cold]
+fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
+    let (shown, found, wanted) = (shown(key), type_name(key), wanted(kind));
+    PyTypeError::new_err(format!("keys of this index are {wanted}, but {shown} is {found}"))
+}
+
+#[cold]
+fn wrong_value(key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
+    let (shown, found, wanted) = (shown(key), type_name(value), wanted(kind));
+    PyTypeError::new_err(format!(
+        "the value of key {shown} is {found}, not {wanted}: convert it, or build with values=\"json\" to store any JSON value"
+    ))
 }
 
 /// A key in a message, cut off if it is long.
@@ -302,7 +306,7 @@ impl Builder {
         let (keys, values) = keywords.kinds()?;
         let progress = keywords.object("progress")?;
         keywords.end()?;
-        let output = std::path::absolute(path)?;
+        let output = errors::absolute(&path)?;
         let told = |failure| errors::from_failure(py, failure);
         let dir = output_dir(&output).map_err(told)?;
         let mut builder = settings.builder(keys.unwrap_or_default(), values.unwrap_or_default(), dir);

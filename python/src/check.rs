@@ -21,7 +21,7 @@ pub fn verify(
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(u64, u64, u64)> {
-    let path = std::path::absolute(path)?;
+    let path = errors::absolute(&path)?;
     check_file(&path).map_err(|failure| errors::from_failure(py, failure))?;
     let file = File::open(&path).map_err(|error| errors::system_error(py, "open", &path, &error))?;
     let options = threads.map_or_else(Options::default, |threads| Options { threads });
@@ -46,7 +46,7 @@ pub fn verify(
 #[pyfunction]
 #[pyo3(signature = (path))]
 pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
-    let path = std::path::absolute(path)?;
+    let path = errors::absolute(&path)?;
     py.detach(|| hashlith_cli::info_json(&path)).map_err(|failure| errors::from_failure(py, failure))
 }
 

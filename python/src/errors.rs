@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 
@@ -70,7 +70,7 @@ pub fn build_failure(py: Python<'_>, failure: Failure, keys: KeyKind) -> PyErr {
         message += &format!(" (because: {})", without_flags(&cause));
     }
     match subject.map(|subject| *subject) {
-        Some(Subject::System { errno, path }) => PyOSError::new_err((errno, message, path.into_os_string())),
+        Some(Subject::System { errno, path }) => os_error(py, errno, &path, &message),
         Some(Subject::Input { path, line, offset }) => raise(py, "InputError", &message, |keywords| {
             keywords.set_item("path", path)?;
             keywords.set_item("line", line)?;
@@ -96,25 +96,50 @@ pub fn build_failure(py: Python<'_>, failure: Failure, keys: KeyKind) -> PyErr {
     }
 }
 
-/// An `OSError` of the class that belongs to the system's number: `FileNotFoundError`, `PermissionError`, ...
+/// An `OSError` of the class that belongs to the system's number (`FileNotFoundError`, ...), in CPython's own words, with
+/// ours as a note.
+fn os_error(py: Python<'_>, errno: i32, path: &Path, message: &str) -> PyErr {
+    let words = std::io::Error::from_raw_os_error(errno).to_string();
+    let words = words.split(" (os error").next().unwrap_or_default().to_owned();
+    let error = PyOSError::new_err((errno, words, path.as_os_str().to_owned()));
+    // Without the note the error is still the right one.
+    let _ = error.value(py).call_method1("add_note", (message,));
+    error
+}
+
+/// What the system said to `doing` something with a file.
 pub fn system_error(py: Python<'_>, doing: &str, path: &Path, error: &std::io::Error) -> PyErr {
     from_failure(py, Failure::io(doing, path, error))
 }
 
+/// A path that the user gave, made absolute.
+///
+/// # Errors
+/// ValueError for one with a zero byte, which no file can have.
+pub fn absolute(path: &Path) -> PyResult<PathBuf> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(PyValueError::new_err("embedded null byte in a path"));
+    }
+    Ok(std::path::absolute(path)?)
+}
+
 /// The command's options in a message, as the keywords of the package: `--on-duplicate first` becomes
 /// `on_duplicate="first"`, `--memory` becomes `memory`.
-fn without_flags(message: &str) -> String {
+pub fn without_flags(message: &str) -> String {
     let mut text = String::with_capacity(message.len());
     let mut words = message.split(' ').peekable();
     while let Some(word) = words.next() {
-        let name =
-            word.strip_prefix("--").filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()));
-        match name {
-            None => text += word,
-            Some(name @ ("on-duplicate" | "on-error")) if words.peek().is_some() => {
-                text += &format!("{}=\"{}\"", name.replace('-', "_"), words.next().unwrap_or_default());
+        let name = word.trim_start_matches('(');
+        text += word.get(..word.len() - name.len()).unwrap_or_default();
+        match name
+            .strip_prefix("--")
+            .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+        {
+            None => text += name,
+            Some(flag @ ("on-duplicate" | "on-error")) if words.peek().is_some() => {
+                text += &format!("{}=\"{}\"", flag.replace('-', "_"), words.next().unwrap_or_default());
             }
-            Some(name) => text += &name.replace('-', "_"),
+            Some(flag) => text += &flag.replace('-', "_"),
         }
         text.push(' ');
     }

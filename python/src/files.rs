@@ -7,7 +7,7 @@ use hashlith_cli::building::{Ended, FileBuild};
 use hashlith_inputs::Summary;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub fn build_from_files<'py>(
         return Err(errors::input_error(py, &message));
     }
     let keys = input.keys;
-    let output = std::path::absolute(path)?;
+    let output = errors::absolute(&path)?;
     let build = py.detach(|| FileBuild::new(&output, &inputs, input, &settings));
     let build = build.map_err(|failure| errors::from_failure(py, failure))?;
     let (watch, shown) = (build.watch(), build.watch());
@@ -76,8 +76,8 @@ pub fn report<'py>(
     values.set_item("keys", built.keys)?;
     values.set_item("duplicates", built.duplicates)?;
     values.set_item("skipped", read.map_or(0, |read| read.skipped))?;
-    let first = read.map(|read| read.first_skipped.clone()).unwrap_or_default();
-    values.set_item("first_skipped", pyo3::types::PyTuple::new(py, first)?)?;
+    let first = read.map(|read| read.first_skipped.iter().map(|text| errors::without_flags(text)).collect());
+    values.set_item("first_skipped", PyTuple::new(py, first.unwrap_or_default())?)?;
     values.set_item("nbytes", built.header.file_len())?;
     values.set_item("spilled_bytes", built.spilled_bytes)?;
     values.set_item("seconds", took.as_secs_f64())?;

@@ -91,7 +91,10 @@ impl Index {
     pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         match self.keys {
             KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
-            KeyType::Text => self.text(py, index, key).map(Bound::into_any),
+            KeyType::Text => match PyString::from_bytes(py, key) {
+                Ok(text) => Ok(text.into_any()),
+                Err(_) => Err(self.damage(py, index, key, Rule::R(23), "a key is not UTF-8")),
+            },
         }
     }
 
@@ -113,8 +116,9 @@ impl Index {
     fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let text = self.text(py, index, value)?;
         let Some(loads) = &self.loads else { return Ok(text.into_any()) };
-        loads.bind(py).call1((text,)).map_err(|error| match error.is_instance_of::<PyValueError>(py) {
+        loads.bind(py).call1((text,)).map_err(|error| match is_not_json(py, &error) {
             true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
+            // JSON, but more than Python can hold: numbers of thousands of digits, very deep nesting.
             false => error,
         })
     }
@@ -161,7 +165,7 @@ impl Index {
                 "flag must be \"r\", not {flag:?}: an index is read-only; hashlith.build makes a new one"
             )));
         }
-        let path = std::path::absolute(path)?;
+        let path = errors::absolute(&path)?;
         let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock).random(random);
         let opened =
             open(py, &path, in_memory, &options).and_then(|index| match (&_digest, digest(&index)) {
@@ -364,8 +368,13 @@ impl Index {
         if metadata.is_empty() {
             return Ok(None);
         }
-        let text = self.text(py, &index, metadata)?;
-        py.import("json")?.getattr("loads")?.call1((text,)).map(Some)
+        let damage = || self.damage(py, &index, metadata, Rule::V(9), "the metadata is not a JSON object");
+        let text = PyString::from_bytes(py, metadata).map_err(|_| damage())?;
+        match py.import("json")?.getattr("loads")?.call1((text,)) {
+            Ok(object) if object.is_instance_of::<PyDict>() => Ok(Some(object)),
+            Err(error) if !is_not_json(py, &error) => Err(error),
+            _ => Err(damage()),
+        }
     }
 
     /// A short text that tells the content of the file, 32 hexadecimal digits: two files with the same digest hold the
@@ -386,6 +395,11 @@ impl Index {
         options.set_item("decode_json", self.values != ValueType::Json || self.loads.is_some())?;
         Ok(options)
     }
+}
+
+/// True for the exception of `json.loads` that says that text is not JSON.
+fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
+    error.get_type(py).name().is_ok_and(|name| name == "JSONDecodeError")
 }
 
 /// The header's own digest and that of the sums (spec section 8): together they cover every byte.

@@ -32,14 +32,20 @@ impl<'py> Keywords<'py> {
     where
         T: for<'a> FromPyObject<'a, 'py>,
     {
-        let Some(value) = self.object(name)? else { return Ok(None) };
-        value.extract::<T>().map(Some).map_err(|error| {
+        self.object(name)?.map(|value| self.extract(name, &value)).transpose()
+    }
+
+    /// A value as what it has to be.
+    ///
+    /// # Errors
+    /// TypeError or ValueError, with the keyword's name.
+    fn extract<T>(&self, name: &str, value: &Bound<'py, PyAny>) -> PyResult<T>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        value.extract::<T>().map_err(|error| {
             let error: PyErr = error.into();
-            let message = format!("{name}: {}", error.value(self.0.py()));
-            match error.is_instance_of::<PyTypeError>(self.0.py()) {
-                true => PyTypeError::new_err(message),
-                false => PyValueError::new_err(message),
-            }
+            named(self.0.py(), name, &error)
         })
     }
 
@@ -80,12 +86,18 @@ impl<'py> Keywords<'py> {
         if threads == Some(0) {
             return Err(PyValueError::new_err("threads must be at least 1"));
         }
+        let fingerprint_bits = self.take("fingerprint_bits")?.unwrap_or(defaults.fingerprint_bits);
+        if !(1..=16).contains(&fingerprint_bits) {
+            return Err(PyValueError::new_err(format!(
+                "fingerprint_bits must be 1 to 16, not {fingerprint_bits}"
+            )));
+        }
         Ok(Settings {
             memory: self.memory()?,
             threads,
             temp_dir: self.take::<PathBuf>("temp_dir")?,
             on_duplicate,
-            fingerprint_bits: self.take("fingerprint_bits")?.unwrap_or(defaults.fingerprint_bits),
+            fingerprint_bits,
             seed: self.seed()?,
             metadata: self.metadata()?,
         })
@@ -98,7 +110,7 @@ impl<'py> Keywords<'py> {
             Ok(text) => size::parse(&text)
                 .map(Some)
                 .map_err(|error| PyValueError::new_err(format!("memory: {error}"))),
-            Err(_) => value.extract().map(Some),
+            Err(_) => self.extract("memory", &value).map(Some),
         }
     }
 
@@ -112,7 +124,7 @@ impl<'py> Keywords<'py> {
             Ok(word) => {
                 Err(PyValueError::new_err(format!("seed must be a number or \"random\", not {word:?}")))
             }
-            Err(_) => value.extract(),
+            Err(_) => self.extract("seed", &value),
         }
     }
 
@@ -124,13 +136,7 @@ impl<'py> Keywords<'py> {
         let keywords = PyDict::new(self.0.py());
         keywords.set_item("allow_nan", false)?;
         let text = self.0.py().import("json")?.getattr("dumps")?.call((value,), Some(&keywords));
-        text.and_then(|text| text.extract()).map_err(|error| {
-            let message = format!("metadata: {}", error.value(self.0.py()));
-            match error.is_instance_of::<PyTypeError>(self.0.py()) {
-                true => PyTypeError::new_err(message),
-                false => PyValueError::new_err(message),
-            }
-        })
+        text.and_then(|text| text.extract()).map_err(|error| named(self.0.py(), "metadata", &error))
     }
 
     /// How files are to be read.
@@ -181,5 +187,14 @@ impl<'py> Keywords<'py> {
             ))
         });
         number.map(|number| Some(Column::Number(number)))
+    }
+}
+
+/// The same error, with the name of the keyword.
+fn named(py: Python<'_>, name: &str, error: &PyErr) -> PyErr {
+    let message = format!("{name}: {}", error.value(py));
+    match error.is_instance_of::<PyTypeError>(py) {
+        true => PyTypeError::new_err(message),
+        false => PyValueError::new_err(message),
     }
 }
