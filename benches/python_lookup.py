@@ -15,11 +15,14 @@ import argparse
 import gc
 import json
 import pathlib
+import platform
 import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from importlib.metadata import version
 
 import hashlith
 
@@ -77,8 +80,8 @@ def plain_dict(source):
 
 def timed(function, *arguments):
     began = time.perf_counter_ns()
-    result = function(*arguments)
-    return time.perf_counter_ns() - began, result
+    function(*arguments)
+    return time.perf_counter_ns() - began
 
 
 def subscripts(mapping, keys):
@@ -111,11 +114,35 @@ def lists_of(keys, size):
 
 
 def reader_ns(index_path, pairs, lookups):
-    """A present key's `get` in Rust, in a process of its own: median ns."""
+    """The same file asked from Rust, in a process of its own: for each kind of lookup median, least and greatest ns."""
     bench = ROOT / "target" / "release" / "bench-lookup"
     command = [bench, str(pairs), "--index", index_path, "--lookups", str(lookups), "--rounds", "3", "--json"]
-    rows = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return rows
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def in_cache():
+    """What is left of d[k] when nothing waits for memory: a small index, the loop around it, and the reader alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "small.hlith"
+        bench = ROOT / "target" / "release" / "bench-lookup"
+        command = [bench, "1000", "--index", path, "--lookups", "1000", "--rounds", "2001", "--json"]
+        reader = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["get, hit"][0]
+        with hashlith.open(path) as index:
+            keys = [key.decode() if isinstance(key, bytes) else key for key in index]
+            pairs = dict(index.items())
+        hashlith.build(path, {key: pairs[key.encode()].decode() for key in keys})
+        with hashlith.open(path) as index:
+            own = statistics.median(timed(subscripts, index, keys) / len(keys) for _ in range(501))
+            plain = dict(index.items())
+        loop = statistics.median(timed(nothing, keys) / len(keys) for _ in range(501))
+        of_dict = statistics.median(timed(subscripts, plain, keys) / len(keys) for _ in range(501))
+    return {"hashlith, d[k]": own, "plain dict, d[k]": of_dict, "the loop": loop, "the reader, in Rust": reader,
+            "outside the reader, loop left out": own - loop - reader}
+
+
+def nothing(keys):
+    for _ in keys:
+        pass
 
 
 def main():
@@ -142,7 +169,7 @@ def main():
     own = random.Random(1)
     names = list(plain)
     rows = {}
-    for _ in range(args.rounds):
+    for number in range(args.rounds + 1):
         chosen = [name.encode() for name in own.choices(names, k=args.lookups)]
         absent = [name[:-1] + b"." for name in chosen]
 
@@ -167,11 +194,13 @@ def main():
             "keyvi, d.get(k).value": lambda: timed(keyvi_gets, keyvi, text()),
         }
         for name, run in runs.items():
-            nanoseconds, _ = run()
-            rows.setdefault(name, []).append(nanoseconds / args.lookups)
+            nanoseconds = run()
+            # The first round brings the files into the page cache and into the page tables.
+            if number > 0:
+                rows.setdefault(name, []).append(nanoseconds / args.lookups)
 
-    probe = plain_keys = own.sample(names, 2000)
-    assert index.get_many(probe) == [plain[key] for key in plain_keys]
+    probe = own.sample(names, 2000)
+    assert index.get_many(probe) == [plain[key] for key in probe]
     assert [transaction.get(key.encode()).decode() for key in probe] == [plain[key] for key in probe]
     assert [keyvi.get(key).value for key in probe] == [plain[key] for key in probe]
     reader = reader_ns(path, args.pairs, args.lookups)
@@ -188,14 +217,20 @@ def main():
         for name, times in rows.items()
     ]
     if args.json:
-        print(json.dumps({"pairs": args.pairs, "rows": table, "reader": reader}, indent=1))
+        print(json.dumps({"pairs": args.pairs, "rows": table, "reader": reader, "in cache": in_cache()}, indent=1))
         return
-    print(f"{args.pairs:,} pairs, {args.lookups:,} lookups a round, {args.rounds} rounds, ns a lookup\n")
+    print(f"{args.pairs:,} pairs, {args.lookups:,} lookups a round, {args.rounds} rounds, ns a lookup")
+    print(f"CPython {platform.python_version()}, lmdb {version('lmdb')}, keyvi {version('keyvi')}\n")
     print(f"{'':38} {'ns':>6}  {'range':>13}  {'speed, of d[k]':>14}")
     for row in table:
         span = f"{row['least']:.0f}-{row['greatest']:.0f}"
         print(f"{row['what']:38} {row['ns']:6.0f}  {span:>13}  {row['times d[k]']:13.2f}x")
-    print(f"\nthe reader alone, in Rust, same file: {json.dumps(reader)}")
+    print("\nthe same file from Rust, one thread (bench-lookup): median (range) ns")
+    for name, (median, least, greatest) in ((name, row) for name, row in reader.items() if isinstance(row, list)):
+        print(f"{name:38} {median:6.0f}  {f'{least:.0f}-{greatest:.0f}':>13}")
+    print("\nin cache, 1,000 pairs: d[k] and what of it is outside the reader")
+    for name, nanoseconds in in_cache().items():
+        print(f"{name:38} {nanoseconds:6.0f}")
 
 
 if __name__ == "__main__":
