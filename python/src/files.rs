@@ -76,8 +76,9 @@ pub fn report<'py>(
     values.set_item("keys", built.keys)?;
     values.set_item("duplicates", built.duplicates)?;
     values.set_item("skipped", read.map_or(0, |read| read.skipped))?;
-    let first = read.map(|read| read.first_skipped.iter().map(|text| errors::without_flags(text)).collect());
-    values.set_item("first_skipped", PyTuple::new(py, first.unwrap_or_default())?)?;
+    let first = read.map_or(&[][..], |read| &read.first_skipped);
+    let first: Vec<_> = first.iter().map(|text| errors::without_flags(text)).collect();
+    values.set_item("first_skipped", PyTuple::new(py, first)?)?;
     values.set_item("nbytes", built.header.file_len())?;
     values.set_item("spilled_bytes", built.spilled_bytes)?;
     values.set_item("seconds", took.as_secs_f64())?;

@@ -5,8 +5,11 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 import hypothesis
+import numpy
+import pyarrow
 import pytest
 
 import hashlith
@@ -63,3 +66,29 @@ def index(path):
     """An open index of `records`."""
     with hashlith.open(path) as index:
         yield index
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory):
+    """The path of an index that `verify` looks at for some tenths of a second, whatever the machine: there are several
+    looks for signals and calls of a callback in that time. In the end it finds that the last value is not UTF-8 (V8).
+    """
+    import faults
+    import oracle
+
+    path = tmp_path_factory.mktemp("large") / "large.hlith"
+
+    def build(count):
+        keys = pyarrow.array(numpy.arange(count)).cast(pyarrow.string())
+        with hashlith.Builder(path) as builder:
+            builder.add_many(keys, keys)
+
+    count = 4_000_000
+    build(count)
+    began = time.perf_counter()
+    hashlith.verify(path, threads=1)
+    build(int(count * max(1, 0.5 / (time.perf_counter() - began))))
+    data = path.read_bytes()
+    offset, length = oracle.HEADER.unpack_from(data, 8)[15:17]
+    path.write_bytes(faults.patch(data, offset + length - 1, b"\xff"))
+    return path
