@@ -1,6 +1,7 @@
 """What the tests share: indexes of some records, and where the files of the project are."""
 
 import itertools
+import mmap
 import os
 import pathlib
 import sys
@@ -73,7 +74,6 @@ def large(tmp_path_factory):
     """The path of an index that `verify` looks at for some tenths of a second, whatever the machine: there are several
     looks for signals and calls of a callback in that time. In the end it finds that the last value is not UTF-8 (V8).
     """
-    import faults
     import oracle
 
     path = tmp_path_factory.mktemp("large") / "large.hlith"
@@ -88,7 +88,15 @@ def large(tmp_path_factory):
     began = time.perf_counter()
     hashlith.verify(path, threads=1)
     build(int(count * max(1, 0.5 / (time.perf_counter() - began))))
-    data = path.read_bytes()
-    offset, length = oracle.HEADER.unpack_from(data, 8)[15:17]
-    path.write_bytes(faults.patch(data, offset + length - 1, b"\xff"))
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        sections = oracle.HEADER.unpack_from(data, 8)[15:25]
+        last, sums_at, sums_end = sections[0] + sections[1] - 1, sections[8], sections[8] + sections[9]
+        data[last] = 0xFF
+        chunk = (last - oracle.PAGE) // oracle.CHUNK
+        begin = oracle.PAGE + chunk * oracle.CHUNK
+        end = min(begin + oracle.CHUNK, sums_at)
+        sum_at = sums_at + 8 * chunk
+        data[sum_at : sum_at + 8] = oracle.xxh64(data[begin:end], chunk).to_bytes(8, "little")
+        data[168:176] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
+        data[4088:4096] = oracle.xxh64(data[:4088]).to_bytes(8, "little")
     return path

@@ -1,5 +1,5 @@
-"""A build takes records in bounded memory, one by one or in batches, tells how far it is, hears Ctrl-C, and puts its file
-in place in one step: a build that ends in another way than well leaves nothing behind.
+"""A build takes records in bounded memory, one by one or in batches, tells how far it is, hears Ctrl-C, and puts its
+file in place in one step: a build that ends in another way than well leaves nothing behind.
 """
 
 import collections
@@ -506,7 +506,7 @@ def test_a_bar_goes_to_standard_error_only(tmp_path):
 
 @pytest.fixture
 def bad_rows(tmp_path):
-    """A function that makes a small file of many MiB, 16 in each member, and no good row: much to read, nothing to keep."""
+    """A function that makes a small file of so many times 16 MiB, without a good row: much to read, nothing to keep."""
 
     def bad_rows(members):
         path, rows = tmp_path / "rows.tsv.gz", 256
@@ -698,8 +698,7 @@ def test_all_formats_of_files(tmp_path):
         "x.tsv": "".join(f"{key}\t{value}\n" for key, value in rows).encode(),
         "x.csv": "".join(f"{key},{value}\n" for key, value in rows).encode(),
         "x.jsonl": "".join(json.dumps({"key": key, "value": value}) + "\n" for key, value in rows).encode(),
-        "x.cdbmake": b"".join(b"+%d,%d:%s->%s\n" % (len(key), len(value), key.encode(), value.encode()) for key, value in rows)
-        + b"\n",
+        "x.cdbmake": "".join(f"+{len(key)},{len(value)}:{key}->{value}\n" for key, value in rows).encode() + b"\n",
     }
     reference = tmp_path / "reference.hlith"
     hashlith.build(reference, expected)
@@ -729,9 +728,10 @@ def test_options_of_formats(tmp_path):
         with hashlith.open(path) as index:
             return dict(index)
 
-    assert built("x.csv", "id,name,age\n1,a,2\n3,b,4\n", header=True, key_column="name", value_column=1) == {"a": "1", "b": "3"}
+    people, numbers = "id,name,age\n1,a,2\n3,b,4\n", '{"id":"a","n":{"x":1}}\n'
+    assert built("x.csv", people, header=True, key_column="name", value_column=1) == {"a": "1", "b": "3"}
     assert built("x.csv", "id,name\n1,a\n") == {"id": "name", "1": "a"}
-    assert built("x.jsonl", '{"id":"a","n":{"x":1}}\n', key_field="id", value_field="n", values="json") == {"a": {"x": 1}}
+    assert built("x.jsonl", numbers, key_field="id", value_field="n", values="json") == {"a": {"x": 1}}
     assert built("x.tsv", "a\\t\tb\\n\n", escape=True) == {"a\t": "b\n"}
     assert built("x.tsv", "a\\t\tb\\n\n", escape=False) == {"a\\t": "b\\n"}
     assert built("x.tsv", "a\tb\n", keys="bytes", values="bytes") == {b"a": b"b"}

@@ -1,4 +1,6 @@
-"""`verify` checks every byte of a file and each key; `info` tells what a file holds and what it costs. Both refuse damage."""
+"""`verify` checks every byte of a file and each key; `info` tells what a file holds and what it costs. Both refuse
+damage.
+"""
 
 import json
 import os

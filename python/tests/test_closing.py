@@ -1,5 +1,5 @@
-"""`close` lets go of the file, and use afterwards is a ValueError; what needs no file (path, closed, digest, types, repr)
-still answers. Nothing leaks.
+"""`close` lets go of the file, and use afterwards is a ValueError; what needs no file (path, closed,
+digest, types, repr) still answers. Nothing leaks.
 """
 
 import copy
@@ -76,7 +76,7 @@ def test_what_needs_no_file_still_answers(path):
     assert index.path == str(path)
     assert repr(index) == str(index) == f'<hashlith.Index "{path}": closed>'
     assert "closed" in repr(index.keys())
-    assert index == index and not index != index and index != None  # noqa: E711
+    assert index == index and not index != index and index != object()
 
 
 def test_closing_twice_is_fine(path):

@@ -1,5 +1,5 @@
-"""The package brings the `hashlith` command: as a script beside the interpreter, and as `python -m hashlith`. Its exit codes
-are those of the documentation, and what it builds is what the package builds.
+"""The package brings the `hashlith` command: as a script beside the interpreter, and as `python -m hashlith`. Its exit
+codes are those of the documentation, and what it builds is what the package builds.
 """
 
 import json
@@ -144,7 +144,7 @@ def test_a_signal_ends_a_build_and_clears_up(command, tmp_path):
     target = tmp_path / "x.hlith"
     hashlith.build(target, {"old": "record"})
     for number, code in (signal.SIGINT, 130), (signal.SIGTERM, 143):
-        call = [*command, "build", "-", "--format", "tsv", "-o", str(target), "--on-duplicate", "first", "--threads", "1"]
+        call = [*command, "build", "-", "--format", "tsv", "-o", str(target), "--on-duplicate", "first"]
         with subprocess.Popen(call, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             for _ in range(64):
                 process.stdin.write(b"key\tvalue\n" * 6554)

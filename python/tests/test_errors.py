@@ -1,5 +1,5 @@
-"""Whatever goes wrong is an exception of the documented class with its attributes filled in, and a build that fails leaves
-nothing behind: no file, no temporary file, and an old file at that path as it was.
+"""Whatever goes wrong is an exception of the documented class with its attributes filled in, and a build that fails
+leaves nothing behind: no file, no temporary file, and an old file at that path as it was.
 """
 
 import copy
@@ -36,7 +36,7 @@ def target(tmp_path):
 
 
 def run(script, **options):
-    """Runs Python code in a process of its own; a failed assertion there is one here, and so is waiting for too long."""
+    """Runs Python code in a process of its own; what fails there fails here, and so does waiting for too long."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, **options
     )
@@ -143,7 +143,7 @@ def test_what_may_not_be_read_or_written(tmp_path):
         import os, pathlib, shutil, tempfile
         import hashlith
 
-        folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))
+        folder = pathlib.Path(tempfile.mkdtemp())
         folder.chmod(0o755)
         hashlith.build(folder / "x.hlith", {OLD})
         (folder / "x.hlith").chmod(0)
@@ -154,7 +154,9 @@ def test_what_may_not_be_read_or_written(tmp_path):
         if user == 0:
             os.seteuid(65534)
         calls = {{
-            "x.hlith": [hashlith.open, lambda path: hashlith.open(path, in_memory=True), hashlith.verify, hashlith.info],
+            "x.hlith": [
+                hashlith.open, lambda path: hashlith.open(path, in_memory=True), hashlith.verify, hashlith.info
+            ],
             "new.hlith": [lambda path: hashlith.build(path, {OLD}), hashlith.Builder],
             "x.tsv": [lambda path: hashlith.build_from_files(folder.parent / f"hashlith-{{os.getpid()}}", path)],
         }}
@@ -246,7 +248,8 @@ def test_each_flipped_bit_of_header_and_directory_is_found(path):
     data = path.read_bytes()
     directory, length = oracle.Index(data).header.sections[oracle.DIRECTORY]
     rng = random.Random(1)
-    places = [*range(200), *range(4080, 4096), *rng.sample(range(200, 4080), 200), *range(directory, directory + length)]
+    places = [*range(200), *range(4080, 4096), *rng.sample(range(200, 4080), 200)]
+    places += range(directory, directory + length)
     found = set()
     with open(path, "r+b", buffering=0) as file:
         for at in places:
@@ -435,7 +438,8 @@ each_way = pytest.mark.parametrize("how", WAYS)
 def test_a_key_that_comes_twice(how, target):
     for as_key, key in (str, "7"), (lambda n: str(n).encode(), b"7"):
         parts = [[(as_key(n), str(n)) for n in range(10)], [(as_key(n), str(n)) for n in (20, 7, 21)]]
-        with pytest.raises(hashlith.DuplicateKeyError, match="there twice.*record 8 and record 12.*on_duplicate") as caught:
+        message = "there twice.*record 8 and record 12.*on_duplicate"
+        with pytest.raises(hashlith.DuplicateKeyError, match=message) as caught:
             feed(target, parts, how)
         error = caught.value
         assert error.key == key and type(error.key) is type(key)
@@ -641,7 +645,7 @@ def test_an_empty_column_without_a_type_says_nothing(tmp_path):
 
 
 def test_what_came_before_a_bad_record_is_in(tmp_path):
-    """A builder that goes on after a bad record has all that came before it, as `dict.update` does, and counts right."""
+    """A builder that goes on after a bad record has all that came before it, as `dict.update` does."""
     path = tmp_path / "x.hlith"
     expected = {}
     with hashlith.Builder(path) as builder:
@@ -731,7 +735,8 @@ def test_none_is_the_default_of_a_keyword(tmp_path):
 
 
 def test_too_little_memory_says_how_much_is_needed(target):
-    with pytest.raises(ValueError, match="memory is too small: with 4 threads 80M is the smallest that works") as caught:
+    message = "memory is too small: with 4 threads 80M is the smallest that works"
+    with pytest.raises(ValueError, match=message) as caught:
         hashlith.build(target, OLD, memory="79M", threads=4)
     assert not isinstance(caught.value, hashlith.Error)
 

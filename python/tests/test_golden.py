@@ -1,5 +1,5 @@
-"""Files that earlier versions wrote are read as they were, and damaged files are refused as the specification says: same
-rule, same offset as the oracle, which was written from spec.md alone. `open` refuses what breaks R1 to R20, and no more.
+"""Files that earlier versions wrote are read as they were, and damaged files are refused as the specification says:
+same rule, same offset as the oracle, which was written from spec.md alone. `open` refuses what breaks R1 to R20, and no more.
 """
 
 import json
@@ -24,6 +24,10 @@ def as_python(part, kind):
     if kind == "bytes":
         return part
     return json.loads(part) if kind == "json" else part.decode()
+
+
+def as_bytes(part):
+    return part.encode() if isinstance(part, str) else part
 
 
 def oracle_verdict(data):
@@ -84,7 +88,8 @@ def test_the_package_still_makes_the_golden_files(name, tmp_path):
     given = dict(zip(options[::2], options[1::2]))
     keywords = {"keys": given["--keys"], "values": given["--values"]}
     keywords["metadata"] = json.loads(given["--metadata"]) if "--metadata" in given else None
-    keywords["fingerprint_bits"], keywords["seed"] = int(given.get("--fingerprint-bits", 8)), int(given.get("--seed", 0))
+    keywords["fingerprint_bits"] = int(given.get("--fingerprint-bits", 8))
+    keywords["seed"] = int(given.get("--seed", 0))
     text = [given["--keys"] == "text", given["--values"] == "text"]
     pairs = [[part.decode() if is_text else part for part, is_text in zip(record, text)] for record in records]
     hashlith.build(tmp_path / "again.hlith", pairs, **keywords)
@@ -125,7 +130,6 @@ def test_odd_files_are_read(write):
     for label, data in faults.sound():
         path, expected = write(data), list(oracle.Index(data).items())
         with hashlith.open(path, decode_json=False) as index:
-            items = [tuple(part if isinstance(part, bytes) else part.encode() for part in item) for item in index.items()]
-            assert items == expected, label
+            assert [tuple(map(as_bytes, item)) for item in index.items()] == expected, label
             assert index.get_many(list(index)) == list(index.values()), label
         assert hashlith.verify(path).keys == len(expected), label
