@@ -33,8 +33,8 @@ def verify(
 
     Raises CorruptError, with the broken rule of the specification and the offset; OSError.
     """
-    if threads is not None and not 1 <= threads <= 65_535:
-        raise ValueError(f"threads must be 1 to 65,535, not {threads}")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= 65_535):
+        raise ValueError(f"threads must be a number from 1 to 65,535, not {threads!r}")
     return VerifyReport(*_native.verify(path, threads, progress))
 
 

@@ -1,5 +1,5 @@
 """Files that earlier versions wrote are read as they were, and damaged files are refused as the specification says:
-same rule, same offset as the oracle, which was written from spec.md alone. `open` refuses what breaks R1 to R20, and no more.
+same rule, same offset as the oracle, written from spec.md alone. `open` refuses what breaks R1 to R20, and no more.
 """
 
 import json
