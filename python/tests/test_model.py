@@ -243,6 +243,7 @@ def test_equal_to_the_same_records(kind, data):
 
 
 @each_kind
+@settings(max_examples=20)
 @given(data=DATA)
 def test_never_equal_to_other_records(kind, data):
     model = data.draw(dicts(kind))
@@ -269,7 +270,7 @@ def test_never_equal_to_other_records(kind, data):
 
 
 @each_kind
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(data=DATA)
 def test_all_ways_to_build_give_the_same_bytes(kind, data):
     model = data.draw(dicts(kind))
