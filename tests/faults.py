@@ -372,3 +372,12 @@ def sound():
     yield "metadata, 1 MiB", File([Parts()], metadata=b"{" + b" " * ((1 << 20) - 2) + b"}").seal()
     yield "one key, far delta", make([(b"", b"")]).seal()
     yield "a very long value among short ones", make([*pairs(200, rng), (b"long", bytes(300_000))]).seal()
+
+
+def oracle_verdict(data):
+    """Rule and offset of the fault that the oracle finds in the bytes `data`, or two Nones."""
+    try:
+        oracle.Index(data).verify()
+    except oracle.Corrupt as fault:
+        return fault.rule, fault.offset
+    return None, None

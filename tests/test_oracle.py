@@ -16,6 +16,7 @@ import craft
 import faults
 import oracle
 from binary import hashlith
+from faults import oracle_verdict
 from make_golden import GOLDEN, build, kinds, recorded
 
 KINDS = {name: (records, options) for name, records, options in kinds()}
@@ -38,14 +39,6 @@ def rust_verdict(data, folder):
     answer = json.loads(done.stdout)
     assert done.returncode == (0 if answer["ok"] else 4), done
     return answer["rule"], answer["offset"]
-
-
-def oracle_verdict(data):
-    try:
-        oracle.Index(data).verify()
-    except oracle.Corrupt as fault:
-        return fault.rule, fault.offset
-    return None, None
 
 
 def parse_cdbmake(data):

@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -190,7 +189,6 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors, f"{target}#{anchor}"
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_shell_blocks_are_well_formed(page):
     for language, first, source in fences(page.read_text()):

@@ -12,6 +12,7 @@ from failing import JSON, OLD, run, target, TEXT
 import oracle
 import pyarrow
 import pytest
+from faults import oracle_verdict
 
 import hashlith
 
@@ -231,14 +232,6 @@ def test_each_flipped_bit_of_header_and_directory_is_found(path):
             os.pwrite(file.fileno(), data[at : at + 1], at)
     assert found >= {"R2", "R3", "R4", "R15"}
     assert hashlith.verify(path).keys == 300
-
-
-def oracle_verdict(data):
-    try:
-        oracle.Index(data).verify()
-    except oracle.Corrupt as fault:
-        return fault.rule, fault.offset
-    return None, None
 
 
 def column(*keys):

@@ -8,6 +8,7 @@ import faults
 import make_golden
 import oracle
 import pytest
+from faults import oracle_verdict
 
 import hashlith
 
@@ -28,14 +29,6 @@ def as_python(part, kind):
 
 def as_bytes(part):
     return part.encode() if isinstance(part, str) else part
-
-
-def oracle_verdict(data):
-    try:
-        oracle.Index(data).verify()
-    except oracle.Corrupt as fault:
-        return fault.rule, fault.offset
-    return None, None
 
 
 def verdict(check, path):
