@@ -43,7 +43,7 @@ pub(crate) struct BlockBuilder<'a> {
     pub options: BlockOptions,
     pub chunks: &'a [&'a [u8]],
     pub records: &'a [Record],
-    pub output: Output,
+    pub output: &'a mut Output,
     xs: Vec<u64>,
     by_slot: Vec<u32>,
     offsets: Vec<u64>,
@@ -51,19 +51,18 @@ pub(crate) struct BlockBuilder<'a> {
 }
 
 impl<'a> BlockBuilder<'a> {
-    /// For a job with records of about `bytes` bytes, which takes `cost` bytes of memory.
+    /// For records that lie in these chunks; blocks are appended to `output`.
     pub fn new(
         options: BlockOptions,
         chunks: &'a [&'a [u8]],
         records: &'a [Record],
-        bytes: usize,
-        cost: u64,
+        output: &'a mut Output,
     ) -> Self {
         BlockBuilder {
             options,
             chunks,
             records,
-            output: Output { pool: Vec::with_capacity(bytes), cost, ..Output::default() },
+            output,
             xs: Vec::new(),
             by_slot: Vec::new(),
             offsets: Vec::new(),
@@ -128,7 +127,7 @@ impl<'a> BlockBuilder<'a> {
 
     /// Appends the records in slot order, and the hot data that finds them.
     fn emit(&mut self, found: &pilots::PerfectHash, salt: u8) -> Result<(), Error> {
-        let Output { pool, hot, blocks, .. } = &mut self.output;
+        let Output { pool, hot, blocks, .. } = &mut *self.output;
         let (pool_start, hot_start) = (pool.len(), hot.len());
         self.offsets.clear();
         self.fingerprints.clear();

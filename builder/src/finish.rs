@@ -84,6 +84,10 @@ impl Builder {
         let records = intake.records.load(Relaxed);
         let bytes = intake.bytes.load(Relaxed);
         let mut file = Assembly::create(path, &self, &spill)?;
+        if bytes > self.options.page_cache / 2 {
+            // The cache could not keep it.
+            file.file.write_directly();
+        }
         let (dir, _) = publish::split(path)?;
         if self.options.on_duplicate == OnDuplicate::Error {
             // Spilled records are freed while the output grows; other policies may drop any number of them.
@@ -116,7 +120,8 @@ impl Builder {
         // Every thread has a job in hand, one output waits, one is being written.
         let jobs = jobs::plan(&sizes, blocks, memory / (threads as u64 + 2));
         let partitions = Partitions::new(partitions, &jobs);
-        let work = Work::new(&jobs, partitions, (blocks, memory), options, &spill_dir, &self.progress);
+        let work =
+            Work::new(&jobs, (partitions, threads), (blocks, memory), options, &spill_dir, &self.progress);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|number| format!("build-{number}"));

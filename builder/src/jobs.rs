@@ -17,9 +17,12 @@ use std::{
     },
 };
 
-/// Bytes of records that a job takes when it may choose: enough to make its overhead small, little enough to stay in
-/// the L2 cache (`benches/README.md` has the sweep).
-const JOB_LEN: u64 = 1 << 20;
+/// Bytes of records that are worked on at a time: enough to make the overhead small, little enough to stay in the L2
+/// cache (`benches/README.md` has the sweep). Small partitions come together to a job of so many, a large one is a
+/// job of several groups.
+const GROUP_LEN: u64 = 1 << 20;
+/// As the shift of a job: all its blocks are one group.
+const ONE_GROUP: u32 = 48;
 /// Memory that a record takes besides twice its bytes (in a chunk and in the pool): its [`Record`], its place in a
 /// block's list, its share of the hot data.
 const RECORD_COST: u64 = 56;
@@ -33,6 +36,21 @@ pub(crate) struct Job {
     pub cost: u64,
     /// Its partition is too large for one job; it keeps only the records of its own blocks.
     pub is_piece: bool,
+    /// A group is 2^this blocks.
+    pub group_shift: u32,
+}
+
+impl Job {
+    /// The blocks of each group.
+    pub fn groups(&self) -> impl Iterator<Item = Range<u64>> + use<'_> {
+        let len = 1 << self.group_shift;
+        self.blocks.clone().step_by(len as usize).map(move |start| start..self.blocks.end.min(start + len))
+    }
+
+    /// One group, which takes all records of its partitions.
+    pub fn is_whole(&self) -> bool {
+        self.group_shift == ONE_GROUP && !self.is_piece
+    }
 }
 
 fn cost(records: u64, bytes: u64) -> u64 {
@@ -48,7 +66,7 @@ pub(crate) fn plan(sizes: &[(u64, u64)], blocks: u64, budget: u64) -> Vec<Job> {
     let count = sizes.len() as u64;
     let units = count.min(blocks);
     let (partitions_each, blocks_each) = ((count / units) as usize, blocks / units);
-    let target = budget.min(cost(JOB_LEN / 48, JOB_LEN));
+    let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN));
     let mut jobs: Vec<Job> = Vec::new();
     for unit in 0..units {
         let partitions = unit as usize * partitions_each..(unit as usize + 1) * partitions_each;
@@ -63,14 +81,23 @@ pub(crate) fn plan(sizes: &[(u64, u64)], blocks: u64, budget: u64) -> Vec<Job> {
         }
         let pieces = unit_cost.div_ceil(budget.max(1)).clamp(1, blocks_each);
         let cut = |piece: u64| unit_blocks.start + blocks_each * piece / pieces;
-        jobs.extend((0..pieces).map(|piece| Job {
-            partitions: partitions.clone(),
-            blocks: cut(piece)..cut(piece + 1),
-            cost: unit_cost / pieces,
-            is_piece: unit_cost > budget,
+        jobs.extend((0..pieces).map(|piece| {
+            let (blocks, cost) = (cut(piece)..cut(piece + 1), unit_cost / pieces);
+            Job {
+                partitions: partitions.clone(),
+                group_shift: group_shift(blocks.end - blocks.start, cost, target),
+                blocks,
+                cost,
+                is_piece: unit_cost > budget,
+            }
         }));
     }
     jobs
+}
+
+fn group_shift(blocks: u64, cost: u64, target: u64) -> u32 {
+    let groups = cost.div_ceil(target.max(1));
+    if groups <= 1 || blocks == 1 { ONE_GROUP } else { (blocks / groups).max(1).ilog2() }
 }
 
 /// What the workers share.
@@ -81,6 +108,8 @@ pub(crate) struct Work<'a> {
     pub spill_dir: &'a Path,
     pub progress: &'a Progress,
     partitions: Partitions,
+    /// Threads that do jobs.
+    threads: usize,
     /// Number of the next job, and the memory that jobs may still take.
     next: Mutex<(usize, u64)>,
     freed: Condvar,
@@ -107,6 +136,10 @@ impl Partitions {
         )
     }
 
+    fn prefetch(&self, numbers: Range<usize>) {
+        numbers.filter_map(|number| lock(&self.0[number]).0.clone()).for_each(|one| one.prefetch());
+    }
+
     fn take(&self, number: usize) -> Option<Arc<Partition>> {
         let mut slot = lock(&self.0[number]);
         slot.1 = slot.1.saturating_sub(1);
@@ -122,7 +155,7 @@ impl<'a> Work<'a> {
     /// Jobs that may take `memory` bytes together, from their beginning until their output is written.
     pub fn new(
         jobs: &'a [Job],
-        partitions: Partitions,
+        (partitions, threads): (Partitions, usize),
         (blocks, memory): (u64, u64),
         options: BlockOptions,
         spill_dir: &'a Path,
@@ -135,6 +168,7 @@ impl<'a> Work<'a> {
             spill_dir,
             progress,
             partitions,
+            threads,
             next: Mutex::new((0, memory)),
             freed: Condvar::new(),
             memory,
@@ -151,6 +185,10 @@ impl<'a> Work<'a> {
     pub fn run(&self, outputs: &SyncSender<Output>) -> Result<(), Error> {
         let stopper = StopOnDrop(self);
         while let Some((number, job)) = self.next_job() {
+            // Every other thread has a job too; this is the one after those.
+            if let Some(later) = self.jobs.get(number + self.threads) {
+                self.partitions.prefetch(later.partitions.clone());
+            }
             let output = self.run_job(job)?;
             let mut turn = lock(&self.turn);
             while *turn != number && !self.stop.load(Relaxed) {
@@ -199,52 +237,54 @@ impl<'a> Work<'a> {
     fn run_job(&self, job: &Job) -> Result<Output, Error> {
         let partitions: Vec<_> =
             job.partitions.clone().filter_map(|number| self.partitions.take(number)).collect();
-        let mut loader = Loader::new(self, job, &partitions);
-        if job.is_piece {
-            loader.load_piece(&partitions)?;
-        } else {
-            loader.load_whole(&partitions)?;
+        let in_place = job.is_whole() && partitions.iter().all(|one| one.is_in_memory());
+        let loader = Loader::new(self, job);
+        let groups = if in_place { loader.in_place(&partitions) } else { loader.copy(&partitions) }?;
+        let held = partitions.iter().filter(|_| in_place).flat_map(|one| one.in_memory());
+        let held: Vec<&[u8]> = held.map(Vec::as_slice).collect();
+        let bytes = held.iter().map(|chunk| chunk.len()).sum::<usize>()
+            + groups.iter().flat_map(|group| &group.own).map(Vec::len).sum::<usize>();
+        let mut output = Output { pool: Vec::with_capacity(bytes), cost: job.cost, ..Output::default() };
+        for (blocks, group) in job.groups().zip(groups) {
+            let own = group.own.iter().map(Vec::as_slice);
+            let chunks: Vec<&[u8]> = held.iter().copied().chain(own).collect();
+            self.build_blocks(blocks, &chunks, &group.records, &mut output)?;
         }
-        let Loader { own, records, counts, .. } = loader;
-        let in_memory = partitions.iter().filter(|_| !job.is_piece).flat_map(|one| one.in_memory());
-        let chunks: Vec<&[u8]> = in_memory.chain(&own).map(Vec::as_slice).collect();
-        self.build_blocks(job, &chunks, &records, &counts)
+        Ok(output)
     }
 
     fn build_blocks(
         &self,
-        job: &Job,
+        blocks: Range<u64>,
         chunks: &[&[u8]],
         records: &[Record],
-        counts: &[u32],
-    ) -> Result<Output, Error> {
-        let mut places: Vec<u32> = counts
-            .iter()
-            .scan(0, |sum, &count| {
-                let start = *sum;
-                *sum += count;
-                Some(start)
-            })
-            .collect();
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let block_of = |record: &Record| (record.hash.block(self.blocks) - blocks.start) as usize;
+        // Where each block begins in `grouped`; after that, where it ends.
+        let mut places = vec![0u32; (blocks.end - blocks.start) as usize + 1];
+        records.iter().for_each(|record| places[block_of(record) + 1] += 1);
+        for block in 1..places.len() {
+            places[block] += places[block - 1];
+        }
         let mut grouped = vec![0u32; records.len()];
         for (number, record) in (0u32..).zip(records) {
-            let place = &mut places[(record.hash.block(self.blocks) - job.blocks.start) as usize];
+            let place = &mut places[block_of(record)];
             grouped[*place as usize] = number;
             *place += 1;
         }
-        let bytes = chunks.iter().map(|chunk| chunk.len()).sum();
-        let mut builder = BlockBuilder::new(self.options, chunks, records, bytes, job.cost);
+        let mut builder = BlockBuilder::new(self.options, chunks, records, output);
         let mut members = Vec::new();
         let mut start = 0;
-        for (block, &count) in job.blocks.clone().zip(counts) {
+        for (block, &end) in blocks.zip(&places) {
             self.progress.check()?;
             members.clear();
-            members.extend_from_slice(&grouped[start as usize..(start + count) as usize]);
-            start += count;
+            members.extend_from_slice(&grouped[start as usize..end as usize]);
             builder.build(block, &mut members)?;
-            self.progress.add(u64::from(count));
+            self.progress.add(u64::from(end - start));
+            start = end;
         }
-        Ok(builder.output)
+        Ok(())
     }
 }
 
@@ -302,9 +342,15 @@ mod tests {
     #[test]
     fn a_partition_above_the_budget_is_shared_by_jobs() {
         let jobs = plan(&[(1000, 50_000), (10, 500)], 8, 52_000);
-        assert_eq!(jobs[0], Job { partitions: 0..1, blocks: 0..1, cost: 52_000, is_piece: true });
+        assert_eq!(
+            jobs[0],
+            Job { partitions: 0..1, blocks: 0..1, cost: 52_000, is_piece: true, group_shift: ONE_GROUP }
+        );
         // 2 * 50,000 + 56 * 1,000 bytes of memory: three jobs.
         assert_eq!(jobs.len(), 4);
-        assert_eq!(jobs[3], Job { partitions: 1..2, blocks: 4..8, cost: 1560, is_piece: false });
+        assert_eq!(
+            jobs[3],
+            Job { partitions: 1..2, blocks: 4..8, cost: 1560, is_piece: false, group_shift: ONE_GROUP }
+        );
     }
 }

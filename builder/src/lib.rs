@@ -28,6 +28,7 @@
 )]
 
 mod block;
+mod direct;
 mod error;
 mod feeder;
 mod finish;
@@ -95,6 +96,7 @@ struct Options {
     metadata: String,
     expected_bytes: u64,
     block_keys: u64,
+    page_cache: u64,
 }
 
 impl Default for Builder {
@@ -119,6 +121,7 @@ impl Builder {
                 metadata: String::new(),
                 expected_bytes: 0,
                 block_keys: finish::BLOCK_KEYS,
+                page_cache: direct::machine_memory(),
             },
             progress: Arc::new(Progress::new()),
             intake: None,
@@ -206,6 +209,15 @@ impl Builder {
         self
     }
 
+    /// Bytes of memory that the page cache may grow to, for tests; all of the machine's by default. What is large beside
+    /// it is written past it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn page_cache(mut self, bytes: u64) -> Self {
+        self.options.page_cache = bytes;
+        self
+    }
+
     /// Where the build is, and the switch that cancels it.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
@@ -259,7 +271,8 @@ impl Builder {
             self.options.check()?;
             let partitions = self.options.partitions()?;
             let temp_dir = self.options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-            let spill = Spill::new(partitions, self.options.memory_limit * 7 / 16, temp_dir);
+            let memory = self.options.memory_limit * 7 / 16;
+            let spill = Spill::new(partitions, memory, temp_dir, self.options.page_cache);
             self.intake = Some(Arc::new(Intake {
                 spill: RwLock::new(Some(spill)),
                 progress: self.progress.clone(),

@@ -1,6 +1,9 @@
 //! The new file, from its first byte to its final name (spec section 10).
 
-use crate::Error;
+use crate::{
+    Error,
+    direct::{self, Buffer},
+};
 use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
 use std::{
     ffi::{OsStr, OsString},
@@ -19,11 +22,13 @@ pub(crate) struct NewFile {
     temp_path: PathBuf,
     final_path: PathBuf,
     sums: ChunkSums,
-    /// Bytes that are not written yet: less than a huge page.
+    /// Bytes that are not written yet: less than a huge page, up to the next boundary of one.
     ///
     /// Linux makes the pages of its cache as large as the write that fills them, so a file that is written in whole,
     /// aligned huge pages can be mapped with huge pages at once.
-    pending: Vec<u8>,
+    pending: Buffer,
+    /// How many bytes of `pending` there are.
+    filled: usize,
     /// Where `pending` goes.
     written: u64,
     published: bool,
@@ -52,7 +57,8 @@ impl NewFile {
                         temp_path,
                         final_path: final_path.into(),
                         sums: ChunkSums::default(),
-                        pending: Vec::new(),
+                        pending: Buffer::new(HUGE_PAGE as usize),
+                        filled: 0,
                         written: PAGE,
                         published: false,
                     });
@@ -62,38 +68,37 @@ impl NewFile {
         Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
     }
 
+    /// Writes past the page cache from here to the last whole huge page.
+    pub fn write_directly(&mut self) {
+        direct::set_direct(&self.file, true);
+    }
+
     /// Appends bytes.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let filled = self.end();
-        let boundary = filled.next_multiple_of(HUGE_PAGE);
-        if bytes.len() as u64 <= boundary - filled {
-            self.pending.extend_from_slice(bytes);
-            return if self.end() == boundary { self.flush() } else { Ok(()) };
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let room = (HUGE_PAGE - self.written % HUGE_PAGE) as usize;
+            let (now, later) = bytes.split_at(bytes.len().min(room - self.filled));
+            self.pending[self.filled..][..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            bytes = later;
+            if self.filled == room {
+                self.flush()?;
+            }
         }
-        let (head, rest) = bytes.split_at((boundary - filled) as usize);
-        self.pending.extend_from_slice(head);
-        self.flush()?;
-        let (whole, tail) = rest.split_at(rest.len() - rest.len() % HUGE_PAGE as usize);
-        self.put(whole)?;
-        self.pending.extend_from_slice(tail);
         Ok(())
     }
 
     fn end(&self) -> u64 {
-        self.written + self.pending.len() as u64
+        self.written + self.filled as u64
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let pending = std::mem::take(&mut self.pending);
-        self.put(&pending)?;
-        self.pending = pending;
-        self.pending.clear();
-        Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.put_uncovered(bytes)?;
-        self.sums.update(bytes);
+        let pending = &self.pending[..self.filled];
+        let written = self.file.write_all_at(pending, self.written);
+        self.sums.update(pending);
+        written.map_err(|source| self.failed("cannot write", source))?;
+        self.written += self.filled as u64;
+        self.filled = 0;
         Ok(())
     }
 
@@ -107,17 +112,14 @@ impl NewFile {
         Ok(())
     }
 
-    fn put_uncovered(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all_at(bytes, self.written).map_err(|source| self.failed("cannot write", source))?;
-        self.written += bytes.len() as u64;
-        Ok(())
-    }
-
     /// Appends the sums, and returns their digest.
     pub fn write_sums(&mut self) -> Result<u64, Error> {
+        // What is left is no whole page.
+        direct::set_direct(&self.file, false);
         self.flush()?;
         let sums = std::mem::take(&mut self.sums).finish();
-        self.put_uncovered(&sums)?;
+        self.file.write_all_at(&sums, self.written).map_err(|source| self.failed("cannot write", source))?;
+        self.written += sums.len() as u64;
         Ok(hashlith_format::checksum::digest(&sums))
     }
 

@@ -5,8 +5,13 @@
 //! how far the position moved on since the last record of the chunk (varint, or 0 and the source and position as
 //! varints), then the record as the pool will hold it.
 
-use crate::{Error, error::Place};
+use crate::{
+    Error,
+    direct::{self, ALIGN, Buffer},
+    error::Place,
+};
 use hashlith_format::record::{self, Lengths};
+use rustix::fs::{Advice, fadvise};
 use std::{
     fs::File,
     os::unix::fs::FileExt,
@@ -17,8 +22,15 @@ use std::{
     },
 };
 
-/// A chunk is handed over when it has reached this many bytes.
+/// Bytes of a chunk, unless it holds a long record.
 pub(crate) const CHUNK_LEN: usize = 64 << 10;
+/// A chunk is handed over when it has reached this many bytes: the next record might go beyond [`CHUNK_LEN`].
+const FULL_AT: usize = CHUNK_LEN - 512;
+/// Bytes that are read from a temporary file at a time.
+const READ_LEN: usize = 1 << 20;
+/// Once this share of the memory for the page cache has gone through temporary files, they are written past the page cache,
+/// which by then is busy writing back: Linux makes writers wait at a fifth.
+const CACHED_SHARE: u64 = 8;
 /// Bytes in front of the records of a chunk.
 const CHUNK_HEAD: usize = 8;
 
@@ -35,7 +47,7 @@ impl ChunkWriter {
     #[inline]
     pub fn push(&mut self, place: Place, key: &[u8], value: &[u8]) -> bool {
         if self.data.is_empty() {
-            self.data.reserve(CHUNK_LEN + 512);
+            self.data.reserve(CHUNK_LEN);
             self.data.extend_from_slice(&[0; CHUNK_HEAD]);
         }
         match self.last {
@@ -51,7 +63,7 @@ impl ChunkWriter {
         self.last = Some(place);
         self.records += 1;
         record::write(key, value, &mut self.data);
-        self.data.len() >= CHUNK_LEN
+        self.data.len() >= FULL_AT
     }
 
     /// True if there is nothing to hand over.
@@ -89,7 +101,9 @@ pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Place, usize, Length
 pub(crate) struct Partition {
     chunks: Vec<Vec<u8>>,
     file: Option<File>,
+    /// Bytes of the file: each chunk, and zeros up to a multiple of [`ALIGN`].
     file_len: u64,
+    is_direct: bool,
     /// Number of records.
     pub records: u64,
     /// Bytes of all chunks.
@@ -102,30 +116,49 @@ impl Partition {
         &self.chunks
     }
 
+    /// True if none of its chunks is on disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Lets the kernel begin to read what is on disk, so that it is there when a job asks for it.
+    pub fn prefetch(&self) {
+        if let Some(file) = &self.file {
+            direct::set_direct(file, false);
+            // Only a hint.
+            let _ = fadvise(file, 0, None, Advice::WillNeed);
+        }
+    }
+
     /// Reads the chunks that are on disk, one after the other.
-    ///
-    /// The buffer is used again for the next chunk, unless `each` takes it.
-    pub fn on_disk(
-        &self,
-        dir: &Path,
-        mut each: impl FnMut(&mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn on_disk(&self, dir: &Path, mut each: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
         let failed =
             |source| Error::Io { action: "cannot read temporary records in", path: dir.into(), source };
+        let mut buffer = Buffer::new(self.file_len.min(READ_LEN as u64) as usize);
         let mut at = 0;
-        let mut chunk = Vec::new();
         while at < self.file_len {
-            let mut head = [0; CHUNK_HEAD];
-            file.read_exact_at(&mut head, at).map_err(failed)?;
-            let len = u64::from_le_bytes(head);
-            if len < CHUNK_HEAD as u64 || len > self.file_len - at {
-                return Err(failed(std::io::Error::other("the temporary file was changed")));
+            let len = (self.file_len - at).min(buffer.len() as u64) as usize;
+            file.read_exact_at(&mut buffer[..len], at).map_err(failed)?;
+            let mut used = 0;
+            while used < len {
+                let chunk = &buffer[used..len];
+                let chunk_len = u64::from_le_bytes(chunk.first_chunk().copied().unwrap_or_default());
+                if chunk_len < CHUNK_HEAD as u64 || chunk_len > self.file_len - at - used as u64 {
+                    return Err(failed(std::io::Error::other("the temporary file was changed")));
+                }
+                let padded = (chunk_len as usize).next_multiple_of(ALIGN);
+                if padded > chunk.len() {
+                    // The next read begins with this chunk.
+                    if used == 0 {
+                        buffer = Buffer::new(padded);
+                    }
+                    break;
+                }
+                each(&chunk[..chunk_len as usize])?;
+                used += padded;
             }
-            chunk.resize(len as usize, 0);
-            file.read_exact_at(&mut chunk, at).map_err(failed)?;
-            each(&mut chunk)?;
-            at += len;
+            at += used as u64;
         }
         Ok(())
     }
@@ -138,17 +171,21 @@ pub(crate) struct Spill {
     memory_limit: u64,
     memory: AtomicU64,
     written: AtomicU64,
+    /// Bytes of temporary files that go through the page cache.
+    cached: u64,
 }
 
 impl Spill {
-    /// `partitions` of them, which hold up to `memory_limit` bytes in memory and the rest in files in `dir`.
-    pub fn new(partitions: usize, memory_limit: u64, dir: PathBuf) -> Self {
+    /// `partitions` of them, which hold up to `memory_limit` bytes in memory and the rest in files in `dir`, beside a
+    /// page cache of so many bytes.
+    pub fn new(partitions: usize, memory_limit: u64, dir: PathBuf, page_cache: u64) -> Self {
         Spill {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
             dir,
             memory_limit,
             memory: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            cached: page_cache / CACHED_SHARE,
         }
     }
 
@@ -178,19 +215,25 @@ impl Spill {
             return Ok(());
         }
         self.memory.fetch_sub(len, Relaxed);
-        self.written.fetch_add(len, Relaxed);
+        let mut padded = Buffer::new(writer.data.len());
+        padded[..writer.data.len()].copy_from_slice(&writer.data);
+        let written = self.written.fetch_add(padded.len() as u64, Relaxed);
         let failed = |source| Error::Io {
             action: "cannot write temporary records to",
             path: self.dir.clone(),
             source,
         };
-        let Partition { file, file_len, .. } = &mut *partition;
+        let Partition { file, file_len, is_direct, .. } = &mut *partition;
         let file = match file {
             Some(file) => file,
             None => file.insert(tempfile::tempfile_in(&self.dir).map_err(failed)?),
         };
-        file.write_all_at(&writer.data, *file_len).map_err(failed)?;
-        *file_len += len;
+        if written >= self.cached && !*is_direct {
+            direct::set_direct(file, true);
+            *is_direct = true;
+        }
+        file.write_all_at(&padded, *file_len).map_err(failed)?;
+        *file_len += padded.len() as u64;
         if writer.data.capacity() > 4 * CHUNK_LEN {
             writer.data = Vec::new();
         }

@@ -122,6 +122,22 @@ fn bytes_do_not_depend_on_order_threads_or_memory() {
 /// Other bytes for the same records are a change of the format, or of the choices in `spec.md` section 10.
 const DIGEST: u64 = 13_074_329_059_586_889_867;
 
+/// Whether temporary files and index go through the page cache or past it.
+#[test]
+fn bytes_do_not_depend_on_the_page_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let pairs = numbered(700_000);
+    let mut seen = Vec::new();
+    for page_cache in [u64::MAX, 0, 40 << 20] {
+        let mut builder = small().page_cache(page_cache).temp_dir(dir.path());
+        pairs.iter().for_each(|(key, value)| builder.add(key, value).unwrap());
+        assert!(builder.finish(&path).unwrap().spilled_bytes > 2 << 20);
+        seen.push(hashlith_format::checksum::digest(&std::fs::read(&path).unwrap()));
+    }
+    assert!(seen.iter().all(|digest| *digest == seen[0]));
+}
+
 /// More than the memory limit: through temporary files, from four feeders, with `last` going by source and position.
 #[test]
 fn spilled_and_parallel_builds_answer_the_same() {

@@ -129,26 +129,27 @@ pub struct BlockView {
 }
 
 impl BlockView {
-    /// From two neighbouring entries; `None` if they are not in order or too far apart.
+    /// From two neighbouring entries, which [`crate::Directory::check`] has found in order and not too far apart.
+    /// Others give a view whose places may lie anywhere.
     #[inline]
-    pub fn new(entry: &Entry, next: &Entry, header: &Header) -> Option<Self> {
-        let keys = next.first_id.checked_sub(entry.first_id).filter(|&keys| keys <= MAX_BLOCK_KEYS)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a block has at most 2^31 keys (R18)")]
+    pub fn new(entry: &Entry, next: &Entry, header: &Header) -> Self {
         let sections = &header.sections;
-        Some(BlockView {
-            geometry: Geometry::new(u32::try_from(keys).ok()?),
+        BlockView {
+            geometry: Geometry::new(next.first_id.wrapping_sub(entry.first_id) as u32),
             first_id: entry.first_id,
-            hot: sections.hot.offset.checked_add(entry.hot_start)?,
-            pool: sections.pool.offset.checked_add(entry.pool_start)?,
-            pool_len: next.pool_start.checked_sub(entry.pool_start)?,
+            hot: sections.hot.offset.wrapping_add(entry.hot_start),
+            pool: sections.pool.offset.wrapping_add(entry.pool_start),
+            pool_len: next.pool_start.wrapping_sub(entry.pool_start),
             layout: entry.layout,
             fingerprint_bits: header.fingerprint_bits,
-        })
+        }
     }
 
     /// Bits of a slot entry, at most 57.
     #[inline]
     pub fn entry_bits(&self) -> u32 {
-        self.layout.width.saturating_add(self.fingerprint_bits).min(MAX_ENTRY_BITS)
+        self.layout.width.wrapping_add(self.fingerprint_bits)
     }
 
     /// Bytes of the hot data.
@@ -166,24 +167,24 @@ impl BlockView {
     #[inline]
     pub fn remap_at(&self, number: u32) -> u64 {
         let entries = self.geometry.entries_len(self.entry_bits());
-        self.hot.saturating_add(entries).saturating_add(u64::from(number).saturating_mul(4))
+        self.hot.wrapping_add(entries).wrapping_add(u64::from(number) << 2)
     }
 
     /// Where the pilot of `x` lies, from the beginning of the file (step 6). `x` is already XORed with the seed.
     #[inline]
     pub fn pilot_at(&self, x: u64) -> u64 {
-        self.remap_at(self.geometry.remaps()).saturating_add(self.geometry.bucket(x))
+        self.remap_at(self.geometry.remaps()).wrapping_add(self.geometry.bucket(x))
     }
 
     /// Where the 8 bytes that hold slot entry `slot` begin, from the beginning of the file (section 6).
     #[inline]
     pub fn entry_at(&self, slot: u32) -> u64 {
-        self.hot.saturating_add(self.entry_bit(slot) >> 3)
+        self.hot.wrapping_add(self.entry_bit(slot) >> 3)
     }
 
     #[inline]
     fn entry_bit(&self, slot: u32) -> u64 {
-        u64::from(slot).saturating_mul(u64::from(self.entry_bits()))
+        u64::from(slot).wrapping_mul(u64::from(self.entry_bits()))
     }
 
     /// Cuts entry `slot` out of the 8 bytes at [`Self::entry_at`]: its fingerprint and its delta.
@@ -203,9 +204,9 @@ impl BlockView {
     /// Where the record of `slot` begins, from the beginning of the block's records; `None` if that is not within them.
     #[inline]
     pub fn record_offset(&self, slot: u32, delta: u64) -> Option<u64> {
-        let offset = line(slot, self.pool_len, self.geometry.keys)
-            .checked_add(delta)?
-            .checked_sub(self.layout.bias)?;
+        // Below the beginning, it wraps to more than any length of records.
+        let line = line(slot, self.pool_len, self.geometry.keys);
+        let offset = line.wrapping_add(delta).wrapping_sub(self.layout.bias);
         (offset < self.pool_len).then_some(offset)
     }
 }

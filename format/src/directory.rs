@@ -119,18 +119,12 @@ impl<'a> Directory<'a> {
         Some(self.entries.get(usize::try_from(number).ok()?)?.decode())
     }
 
-    /// The bytes of entry `number`, for a prefetch.
-    #[inline]
-    pub fn entry_bytes(&self, number: u64) -> Option<&'a [u8]> {
-        self.entries.get(usize::try_from(number).ok()?).map(bytemuck::bytes_of)
-    }
-
     /// Block `number`, in the terms that a lookup needs.
     #[inline]
     pub fn block(&self, number: u64, header: &Header) -> Option<BlockView> {
         let at = usize::try_from(number).ok()?;
-        let [entry, next] = self.entries.get(at..)?.first_chunk()?;
-        BlockView::new(&entry.decode(), &next.decode(), header)
+        let pair: &[RawEntry; 2] = self.entries.get(at..)?.first_chunk()?;
+        Some(block_of(pair, header))
     }
 
     /// Number of the block that holds dense id `id`.
@@ -175,6 +169,17 @@ impl<'a> Directory<'a> {
         }
         Ok(directory)
     }
+}
+
+/// The block of the first of two neighbouring entries.
+#[inline]
+pub fn block_between(entries: &[u8; 2 * ENTRY_LEN as usize], header: &Header) -> BlockView {
+    block_of(bytemuck::cast_ref(entries), header)
+}
+
+#[inline]
+fn block_of([entry, next]: &[RawEntry; 2], header: &Header) -> BlockView {
+    BlockView::new(&entry.decode(), &next.decode(), header)
 }
 
 /// R17 to R20, for one block.

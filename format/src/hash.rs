@@ -35,8 +35,15 @@ impl KeyHash {
     /// The 64 bits that the block's perfect hash takes: `lo`, or with a salt the lower half of another hash.
     #[inline]
     pub fn salted(&self, key: &[u8], seed: u64, salt: u8) -> u64 {
-        if salt == 0 { self.lo } else { KeyHash::new(key, seed.wrapping_add(u64::from(salt))).lo }
+        if salt == 0 { self.lo } else { salted(key, seed.wrapping_add(u64::from(salt))) }
     }
+}
+
+/// Out of line: next to no block has a salt.
+#[cold]
+#[inline(never)]
+fn salted(key: &[u8], seed: u64) -> u64 {
+    KeyHash::new(key, seed).lo
 }
 
 /// Upper 64 bits of the 128-bit product.

@@ -133,7 +133,7 @@ fn hot_data_is_read_as_it_was_written() {
                 pool_start: 2 + pool_len,
                 layout,
             };
-            let view = BlockView::new(&entry, &end, &header).unwrap();
+            let view = BlockView::new(&entry, &end, &header);
             assert_eq!(view.hot_len() + 5, hot.len() as u64);
             hot.extend_from_slice(&[0xee; 8]);
             let hot_at = |at: u64| (at - header.sections.hot.offset) as usize;

@@ -1,7 +1,7 @@
 //! One lookup, in the steps of `spec.md` section 7. Single and batched lookups share the steps.
 
 use crate::Record;
-use hashlith_format::{BlockView, Directory, Error, Header, KeyHash, Rule, record::Lengths};
+use hashlith_format::{BlockView, Directory, Error, Header, KeyHash, Rule, directory, record::Lengths};
 use prefetch_index::prefetch_index;
 
 /// The bytes of an index, ready for lookups.
@@ -9,7 +9,6 @@ use prefetch_index::prefetch_index;
 pub(crate) struct Lookup<'a> {
     bytes: &'a [u8],
     header: &'a Header,
-    directory: Directory<'a>,
 }
 
 #[inline]
@@ -34,9 +33,7 @@ fn changed(offset: u64) -> Error {
 impl<'a> Lookup<'a> {
     #[inline]
     pub fn new(bytes: &'a [u8], header: &'a Header) -> Self {
-        let span = header.sections.directory;
-        let directory = Directory::new(slice(bytes, span.offset, span.len).unwrap_or_default());
-        Lookup { bytes, header, directory }
+        Lookup { bytes, header }
     }
 
     #[inline]
@@ -47,16 +44,27 @@ impl<'a> Lookup<'a> {
             return Ok(None);
         }
         // Two records of three go on in the next cache line: asked for now, it comes along with the first.
-        self.prefetch(probe.record_at().saturating_add(64));
+        self.prefetch(probe.record_at().wrapping_add(64));
         self.compare(&probe, key)
     }
 
     /// Asks for the directory entry of a key (before step 3).
     #[inline]
     pub fn prefetch_entry(&self, hash: KeyHash) {
-        if let Some(entry) = self.directory.entry_bytes(hash.block(self.header.blocks)) {
-            prefetch_index(entry, 0);
-        }
+        self.prefetch(self.directory_at(hash.block(self.header.blocks)));
+    }
+
+    #[inline]
+    fn directory_at(&self, block: u64) -> u64 {
+        self.header.sections.directory.offset.wrapping_add(block.wrapping_mul(directory::ENTRY_LEN))
+    }
+
+    #[inline]
+    fn view(&self, block: u64) -> Result<BlockView, Error> {
+        let at = self.directory_at(block);
+        // In place: a copy would put a store and its load into every lookup's chain.
+        let entries = self.bytes.get(at as usize..).and_then(<[u8]>::first_chunk);
+        Ok(directory::block_between(entries.ok_or_else(|| changed(at))?, self.header))
     }
 
     /// Asks for the cache line at an offset.
@@ -69,7 +77,7 @@ impl<'a> Lookup<'a> {
     #[inline(always)]
     pub fn start(&self, key: &[u8], hash: KeyHash) -> Result<Option<Probe>, Error> {
         let block = hash.block(self.header.blocks);
-        let view = self.directory.block(block, self.header).ok_or_else(|| changed(0))?;
+        let view = self.view(block)?;
         if view.geometry.keys == 0 {
             return Ok(None);
         }
@@ -111,22 +119,26 @@ impl<'a> Lookup<'a> {
     #[inline(always)]
     pub fn compare(&self, probe: &Probe, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
         let record = self.record(probe)?;
-        Ok((record.key == key).then_some(record))
+        // The comparison goes by the length of `key`, which is at hand, and not by the one that has just been read.
+        let same = record.key.len() == key.len() && record.key.get(..key.len()) == Some(key);
+        Ok(same.then_some(record))
     }
 
     #[inline]
     fn record(&self, probe: &Probe) -> Result<Record<'a>, Error> {
         let view = &probe.view;
-        let at = view.pool.saturating_add(probe.record);
-        let rest = view.pool_len.saturating_sub(probe.record);
+        let at = view.pool.wrapping_add(probe.record);
+        let rest = view.pool_len.wrapping_sub(probe.record);
         let rest = slice(self.bytes, at, rest).ok_or_else(|| changed(at))?;
         let (key, value) = split_record(rest).ok_or_else(|| outside(at))?;
-        Ok(Record { key, value, id: view.first_id.saturating_add(u64::from(probe.slot)) })
+        Ok(Record { key, value, id: view.first_id.wrapping_add(u64::from(probe.slot)) })
     }
 
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'a>>, Error> {
-        let Some(block) = self.directory.block_of_id(id) else { return Ok(None) };
-        let view = self.directory.block(block, self.header).ok_or_else(|| changed(0))?;
+        let span = self.header.sections.directory;
+        let directory = Directory::new(slice(self.bytes, span.offset, span.len).unwrap_or_default());
+        let Some(block) = directory.block_of_id(id) else { return Ok(None) };
+        let view = self.view(block)?;
         let slot = u32::try_from(id.saturating_sub(view.first_id)).map_err(|_| changed(0))?;
         let at = view.entry_at(slot);
         let (_, delta) = view.split_entry(slot, array(self.bytes, at).ok_or_else(|| changed(at))?);
@@ -157,7 +169,7 @@ impl Probe {
     /// Where the record lies, from the beginning of the file.
     #[inline]
     pub fn record_at(&self) -> u64 {
-        self.view.pool.saturating_add(self.record)
+        self.view.pool.wrapping_add(self.record)
     }
 }
 

@@ -1,0 +1,80 @@
+//! Transfers past the page cache (`O_DIRECT`), for what is larger than it can hold.
+//!
+//! The page cache helps a file that is read again soon. A file larger than memory is not: writing it through the
+//! cache costs a copy and the search for a free page each time, and drives out what others keep there
+//! (`benches/README.md` has the figures).
+
+use bytemuck::{Pod, Zeroable};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use std::{
+    fs::File,
+    ops::{Deref, DerefMut},
+};
+
+/// Direct transfers begin and end at multiples of this, in the file and in memory. Some devices would take 512.
+pub(crate) const ALIGN: usize = 4096;
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(4096))]
+struct Aligned([u8; ALIGN]);
+
+/// Zeroed bytes at an address that suits direct transfers.
+pub(crate) struct Buffer(Vec<Aligned>);
+
+impl Buffer {
+    /// Of at least `len` bytes, rounded up to a multiple of [`ALIGN`].
+    pub fn new(len: usize) -> Self {
+        Buffer(vec![Aligned::zeroed(); len.div_ceil(ALIGN)])
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}
+
+/// Turns direct transfers of a file on or off. A file system that has none goes on through the page cache.
+pub(crate) fn set_direct(file: &File, direct: bool) {
+    if let Ok(flags) = fcntl_getfl(file) {
+        let wanted = if direct { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT };
+        let _ = fcntl_setfl(file, wanted);
+    }
+}
+
+/// Bytes of memory that this machine has; `u64::MAX` if it does not say.
+pub(crate) fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.mem_unit).saturating_mul(info.totalram as u64).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn what_is_written_directly_is_read_either_way() {
+        let file = tempfile::tempfile().unwrap();
+        let mut buffer = Buffer::new(3 * ALIGN - 5);
+        assert_eq!(buffer.len(), 3 * ALIGN);
+        buffer.iter_mut().zip(0u64..).for_each(|(byte, number)| *byte = (number % 251) as u8);
+        for direct in [true, false, true] {
+            set_direct(&file, direct);
+            file.write_all_at(&buffer, 0).unwrap();
+            let mut back = Buffer::new(3 * ALIGN);
+            file.read_exact_at(&mut back, 0).unwrap();
+            assert_eq!(*back, *buffer);
+        }
+        set_direct(&file, false);
+        file.write_all_at(b"tail", buffer.len() as u64).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), buffer.len() as u64 + 4);
+    }
+}
