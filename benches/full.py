@@ -122,7 +122,8 @@ def run(pairs, args):
     record = build(pairs, shape, args.memory, index)
     _, record["verify_s"] = checked([TARGET / "hashlith", "verify", index, "--json"])
     lookups = ["--lookups", args.lookups, "--single", args.lookups // 10]
-    record["lookups"], _ = checked([TARGET / "bench-check", index, pairs, *shape, *lookups, "--json"])
+    cold = ["--cold"] if index.stat().st_size > machine()["memory"] else []
+    record["lookups"], _ = checked([TARGET / "bench-check", index, pairs, *shape, *lookups, *cold, "--json"])
     if args.keep:
         print(f"kept: {index}")
     else:

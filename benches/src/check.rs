@@ -22,6 +22,9 @@ struct Args {
     /// How many present and how many absent keys are looked up one by one.
     #[arg(long, default_value_t = 1_000_000)]
     single: u64,
+    /// The index is larger than memory: batches ask for pages ahead.
+    #[arg(long)]
+    cold: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     // SAFETY: a benchmark's own file, which nobody else writes.
-    let index = unsafe { Index::map(&args.index, &MapOptions::default().preload(true))? };
+    let index = unsafe { Index::map(&args.index, &MapOptions::default().preload(true).cold(args.cold))? };
     if index.len() != args.records {
         return Err(format!("the index has {} keys, not {}", index.len(), args.records).into());
     }

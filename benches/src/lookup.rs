@@ -21,12 +21,15 @@ struct Args {
     /// Rounds.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// Threads that look up at the same time, each on its own keys.
+    /// After the measurement with one thread, another with so many at a time, each on its own keys.
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// Keys in a block, when the index is made.
     #[arg(long, default_value_t = 4096)]
     block_keys: u64,
+    /// Bits of a fingerprint, when the index is made.
+    #[arg(long, default_value_t = 8)]
+    fingerprint_bits: u32,
     /// Ask for 2 MiB pages.
     #[arg(long)]
     huge_pages: bool,
@@ -102,7 +105,8 @@ fn batched(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
 }
 
 fn build(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let mut builder = Builder::new().memory_limit(4 << 30).block_keys(args.block_keys);
+    let builder = Builder::new().memory_limit(4 << 30).block_keys(args.block_keys);
+    let mut builder = builder.fingerprint_bits(args.fingerprint_bits);
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for number in 0..args.records {
         record(Shape::Strings, number, &mut key, &mut value);
@@ -170,53 +174,77 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Fault the pool in once, so that the first round measures memory and not page faults.
     black_box(index.as_bytes().iter().step_by(4096).fold(0u8, |sum, &byte| sum ^ byte));
 
-    let mut rows = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..args.threads as u64)
-            .map(|thread| {
-                let (index, args) = (index.clone(), &args);
-                scope.spawn(move || run(&index, args, thread))
-            })
-            .collect();
-        let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
-        for run in runs {
-            let rows = run.join().unwrap_or_default();
+    let alone = measure(&index, &args, 1);
+    let together = (args.threads > 1).then(|| measure(&index, &args, args.threads as u64));
+    let info = index.info();
+    let hot = info.file_len() - info.sections.pool.end();
+    if args.json {
+        let row = |(name, [median, least, greatest]): &(&str, [f64; 3])| {
+            format!("{name:?}: [{median:.1}, {least:.1}, {greatest:.1}]")
+        };
+        let list = |rows: &[(&str, [f64; 3])]| rows.iter().map(row).collect::<Vec<_>>().join(", ");
+        let together = together.iter().map(|rows| format!(", \"together\": {{{}}}", list(rows)));
+        println!(
+            "{{\"keys\": {}, \"open_ms\": {open:.3}, {}{}}}",
+            args.records,
+            list(&alone),
+            together.collect::<String>()
+        );
+        return Ok(());
+    }
+    println!(
+        "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms (first, with preload: {:.1} ms), \
+         {} lookups x {} rounds, {:.0} % of the file in 2 MiB pages",
+        args.records,
+        info.file_len() as f64 / args.records as f64,
+        hot as f64 / args.records as f64,
+        opened_warm.as_secs_f64() * 1e3,
+        args.lookups,
+        args.rounds,
+        huge_share(info.file_len()) * 100.0,
+    );
+    println!("{:<18} {:>9} {:>9} {:>9} {:>8} {:>9}", "", "ns", "least", "greatest", "reads", "goal, ns");
+    let (read, line) = (alone[0].1[0], alone[1].1[0]);
+    let goals =
+        [None, None, Some(1.3 * read + 80.0), Some(0.7 * read + 60.0), Some(3.5 * line), Some(1.5 * line)];
+    for ((name, [median, least, greatest]), goal) in alone.iter().zip(goals) {
+        let goal = goal.map_or(String::new(), |goal| format!("{goal:.1}"));
+        println!("{name:<18} {median:>9.1} {least:>9.1} {greatest:>9.1} {:>8.2} {goal:>9}", median / read);
+    }
+    if let Some(together) = together {
+        println!("{} threads at a time: ns each, and how many times the lookups of one", args.threads);
+        for ((name, [one, ..]), (_, [many, ..])) in alone.iter().zip(&together) {
+            println!("{name:<18} {many:>9.1} {:>9.2}", one / many * args.threads as f64);
+        }
+    }
+    Ok(())
+}
+
+/// Median, least and greatest of each row, with so many threads at a time.
+fn measure(index: &Index<Mapping>, args: &Args, threads: u64) -> Vec<(&'static str, [f64; 3])> {
+    let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(index, args, thread))).collect();
+        for rows in runs.into_iter().filter_map(|run| run.join().ok()) {
             if all.is_empty() {
                 all = rows;
             } else {
                 all.iter_mut().zip(rows).for_each(|(all, (_, more))| all.1.extend(more));
             }
         }
-        all
     });
-    let (read, ..) = spread(&mut rows[0].1);
-    let info = index.info();
-    let hot = info.file_len() - info.sections.pool.end();
-    if !args.json {
-        println!(
-            "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms (first, with preload: {:.1} ms), \
-             {} thread(s), {} lookups x {} rounds, huge pages {}",
-            args.records,
-            info.file_len() as f64 / args.records as f64,
-            hot as f64 / args.records as f64,
-            opened_warm.as_secs_f64() * 1e3,
-            args.threads,
-            args.lookups,
-            args.rounds,
-            if args.huge_pages { "asked for" } else { "not asked for" },
-        );
-        println!("{:<18} {:>9} {:>9} {:>9} {:>8}", "", "ns", "least", "greatest", "reads");
-    }
-    let mut json = Vec::new();
-    for (name, samples) in &mut rows {
-        let (median, least, greatest) = spread(samples);
-        if args.json {
-            json.push(format!("{name:?}: [{median:.1}, {least:.1}, {greatest:.1}]"));
-        } else {
-            println!("{name:<18} {median:>9.1} {least:>9.1} {greatest:>9.1} {:>8.2}", median / read);
-        }
-    }
-    if args.json {
-        println!("{{\"keys\": {}, \"open_ms\": {open:.3}, {}}}", args.records, json.join(", "));
-    }
-    Ok(())
+    all.iter_mut()
+        .map(|(name, samples)| {
+            let (median, least, greatest) = spread(samples);
+            (*name, [median, least, greatest])
+        })
+        .collect()
+}
+
+/// Which share of the mapped file the kernel really maps with 2 MiB pages (`FilePmdMapped` of /proc/self/smaps).
+fn huge_share(len: u64) -> f64 {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let kib = text.lines().filter_map(|line| line.strip_prefix("FilePmdMapped:"));
+    let kib = kib.filter_map(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.sum::<u64>() as f64 * 1024.0 / len.max(1) as f64
 }

@@ -128,6 +128,7 @@ def open(
     preload: bool = False,
     lock: bool = False,
     random: bool = True,
+    cold: bool = False,
     decode_json: bool = True,
 ) -> Index[Any, Any]:
     """Opens an index file. Time and memory do not grow with it: 100 million keys open in less than a millisecond.
@@ -143,6 +144,8 @@ def open(
     lock: keep that part in memory (mlock); counts against RLIMIT_MEMLOCK.
     random: tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
         Turn it off to read most of the file in order.
+    cold: the file does not fit into memory: batches (get_many, get_many_arrow) ask for the pages of many records before
+        they look at the first, so that the disk works on all of them at once.
     decode_json: give JSON values as objects (json.loads); False gives their text.
 
     Raises FileNotFoundError and other OSErrors; CorruptError for a file that is no index, or damaged where opening looks.
@@ -155,5 +158,6 @@ def open(
         preload=preload,
         lock=lock,
         random=random,
+        cold=cold,
         decode_json=decode_json,
     )

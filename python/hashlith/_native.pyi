@@ -23,6 +23,7 @@ class Index:
         preload: bool = False,
         lock: bool = False,
         random: bool = True,
+        cold: bool = False,
         decode_json: bool = True,
         _digest: str | None = None,
     ) -> Self: ...

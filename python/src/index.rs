@@ -146,7 +146,7 @@ impl Index {
 impl Index {
     #[new]
     #[pyo3(signature = (path, flag = "r", *, in_memory = false, huge_pages = false, preload = false, lock = false,
-                        random = true, decode_json = true, _digest = None))]
+                        random = true, cold = false, decode_json = true, _digest = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python class")]
     fn new(
         py: Python<'_>,
@@ -157,6 +157,7 @@ impl Index {
         preload: bool,
         lock: bool,
         random: bool,
+        cold: bool,
         decode_json: bool,
         _digest: Option<String>,
     ) -> PyResult<Self> {
@@ -166,7 +167,8 @@ impl Index {
             )));
         }
         let path = errors::absolute(&path)?;
-        let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock).random(random);
+        let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock);
+        let options = options.random(random).cold(cold);
         let opened =
             open(py, &path, in_memory, &options).and_then(|index| match (&_digest, digest(&index)) {
                 (Some(expected), found) if *expected != found => {
@@ -392,6 +394,7 @@ impl Index {
         options.set_item("preload", self.options.preload)?;
         options.set_item("lock", self.options.lock)?;
         options.set_item("random", self.options.random)?;
+        options.set_item("cold", self.options.cold)?;
         options.set_item("decode_json", self.values != ValueType::Json || self.loads.is_some())?;
         Ok(options)
     }

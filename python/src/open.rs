@@ -25,6 +25,14 @@ impl AsRef<[u8]> for Data {
     }
 }
 
+impl Data {
+    fn will_need(&self, offset: u64, len: u64) {
+        if let Data::Mapped(mapping) = self {
+            mapping.will_need(offset, len);
+        }
+    }
+}
+
 /// Opens an index.
 ///
 /// # Errors
@@ -44,5 +52,7 @@ pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) 
         unsafe { Index::map(path, options) }.map(|index| Data::Mapped(index.data().clone()))
     });
     let invalid = |source| OpenError::Invalid { path: path.into(), source };
-    data.and_then(|data| Index::new(data).map_err(invalid)).map_err(|error| errors::not_opened(py, error))
+    let index = data.and_then(|data| Index::new(data).map_err(invalid));
+    let index = index.map_err(|error| errors::not_opened(py, error))?;
+    Ok(if options.cold { index.read_ahead_with(Data::will_need) } else { index })
 }

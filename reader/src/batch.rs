@@ -14,6 +14,10 @@ use prefetch_index::prefetch_index;
 /// How many keys go through the steps together.
 pub const WINDOW: usize = 64;
 
+/// For how many keys the pages are asked for together, when they come from a disk: a disk answers some tens of reads at a
+/// time, and waits at the end of each such group.
+const AHEAD: usize = 16 * WINDOW;
+
 impl<D: AsRef<[u8]>> Index<D> {
     /// The values of many keys, each `None` if it is absent, in the order of the keys.
     ///
@@ -38,9 +42,15 @@ impl<D: AsRef<[u8]>> Index<D> {
         let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
         let mut probes = [const { None }; WINDOW];
         for (number, window) in keys.chunks(WINDOW).enumerate() {
+            let from = number.saturating_mul(WINDOW);
+            if from % AHEAD == 0
+                && let Some(ahead) = self.ahead
+            {
+                let group = keys.get(from..).unwrap_or_default();
+                self.ask(ahead, group.get(..AHEAD).unwrap_or(group), &mut hashes, &mut probes);
+            }
             if find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes).is_err() {
-                return self
-                    .find_each(keys.get(number.saturating_mul(WINDOW)..).unwrap_or_default(), &mut each);
+                return self.find_each(keys.get(from..).unwrap_or_default(), &mut each);
             }
             let mut found = [None; WINDOW];
             let mut end = Ok(());
@@ -65,6 +75,27 @@ impl<D: AsRef<[u8]>> Index<D> {
             end?;
         }
         Ok(())
+    }
+
+    /// Asks for the records of these keys.
+    fn ask<K: AsRef<[u8]>>(
+        &self,
+        ahead: fn(&D, u64, u64),
+        keys: &[K],
+        hashes: &mut [KeyHash; WINDOW],
+        probes: &mut [Option<Probe>; WINDOW],
+    ) {
+        for window in keys.chunks(WINDOW) {
+            // Damage is met again, and reported, by the lookup itself.
+            if find_window(&self.lookup(), self.header.seed, window, hashes, probes).is_ok() {
+                for (key, probe) in window.iter().zip(probes.iter()) {
+                    if let Some(probe) = probe {
+                        // Both lengths, the key, and a value that is not long.
+                        ahead(&self.data, probe.record_at(), 128 + key.as_ref().len() as u64);
+                    }
+                }
+            }
+        }
     }
 
     /// After damage: key by key, for the answers of all keys before the one that meets it.

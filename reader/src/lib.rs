@@ -43,6 +43,8 @@ use hashlith_format::{Directory, KeyHash, PAGE};
 pub struct Index<D> {
     data: D,
     header: Header,
+    /// See [`Self::read_ahead_with`].
+    ahead: Option<fn(&D, u64, u64)>,
 }
 
 /// A key with its value, and its dense id.
@@ -68,9 +70,17 @@ impl<D: AsRef<[u8]>> Index<D> {
         let bytes = data.as_ref();
         let head = bytes.get(..PAGE as usize).unwrap_or(bytes);
         let header = Header::parse(head, bytes.len() as u64)?;
-        let index = Index { data, header };
+        let index = Index { data, header, ahead: None };
         Directory::check(index.section(header.sections.directory), &header)?;
         Ok(index)
+    }
+
+    /// Has batches call `ahead` with the place of each record that they are going to read, as an offset from the
+    /// beginning of the bytes and a length, some hundred keys in advance: for bytes that are not in memory yet.
+    #[must_use]
+    pub fn read_ahead_with(mut self, ahead: fn(&D, u64, u64)) -> Self {
+        self.ahead = Some(ahead);
+        self
     }
 
     /// The value of `key`, or `None` if it is absent.

@@ -25,11 +25,15 @@ pub struct MapOptions {
     /// Tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
     /// On by default; better off when most of the file will be read front to back.
     pub random: bool,
+    /// The file does not fit into memory: batches ask for the pages of many records before they look at the first
+    /// ([`Index::read_ahead_with`]), so that the disk works on all of them at once. Off by default, because asking for
+    /// a page that is there already costs a system call too.
+    pub cold: bool,
 }
 
 impl Default for MapOptions {
     fn default() -> Self {
-        MapOptions { huge_pages: false, preload: false, lock: false, random: true }
+        MapOptions { huge_pages: false, preload: false, lock: false, random: true, cold: false }
     }
 }
 
@@ -59,6 +63,13 @@ impl MapOptions {
     #[must_use]
     pub fn random(mut self, on: bool) -> Self {
         self.random = on;
+        self
+    }
+
+    /// Sets [`Self::cold`].
+    #[must_use]
+    pub fn cold(mut self, on: bool) -> Self {
+        self.cold = on;
         self
     }
 }
@@ -154,7 +165,7 @@ impl Index<Mapping> {
             locked.lock().map_err(|source| OpenError::Lock { path: path.into(), source })?;
             index.data._locked = Some(Arc::new(locked));
         }
-        Ok(index)
+        Ok(if options.cold { index.read_ahead_with(Mapping::will_need) } else { index })
     }
 }
 
@@ -170,6 +181,12 @@ fn touch(map: &Mmap, span: Span) {
 }
 
 impl Mapping {
+    /// Asks the kernel to read these bytes of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
+    pub fn will_need(&self, offset: u64, len: u64) {
+        // Only a hint: what is not there when it is looked at is read then.
+        advise(&self.map, Advice::WillNeed, Span { offset, len });
+    }
+
     /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells
     /// this only to those who may write the file or own it; to others everything looks resident.
     ///

@@ -23,9 +23,10 @@ fn every_option_answers_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     build(&path, "v");
-    for bits in 0..16u8 {
+    for bits in 0..32u8 {
         let on = |bit: u8| bits & 1 << bit != 0;
-        let options = MapOptions::default().huge_pages(on(0)).preload(on(1)).lock(on(2)).random(on(3));
+        let options = MapOptions::default().huge_pages(on(0)).preload(on(1)).lock(on(2));
+        let options = options.random(on(3)).cold(on(4));
         let index = map(&path, &options).unwrap();
         assert_eq!(index.get(b"key 77").unwrap(), Some(&b"v"[..]));
         let info = index.info();
@@ -91,4 +92,39 @@ fn the_handle_is_send_sync_and_cheap_to_clone() {
     fn check<T: Send + Sync + Clone + 'static>() {}
     check::<Index<Mapping>>();
     check::<Index<std::sync::Arc<Vec<u8>>>>();
+}
+
+/// Every record of a batch is asked for before the first one is handed over, and answers stay the same.
+#[test]
+fn batches_ask_for_records_ahead() {
+    thread_local! {
+        static ASKED: std::cell::RefCell<Vec<(u64, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    build(&path, "v");
+    let index = Index::load(&path).unwrap();
+    let plain = index.clone();
+    let index = index.read_ahead_with(|_, at, len| ASKED.with_borrow_mut(|asked| asked.push((at, len))));
+    // More than are asked for at a time, present and absent ones in turn.
+    let keys: Vec<String> = (0..3000).map(|i| format!("key {}", i * 3)).collect();
+    let mut answers = Vec::new();
+    index
+        .find_many(&keys, |record| {
+            if let Some(record) = record {
+                let (at, end) = (index.offset_of(record.key), index.offset_of(record.value) + 1);
+                let covered = |&(from, len): &(u64, u64)| from < at && end <= from + len;
+                ASKED.with_borrow(|asked| assert!(asked.iter().any(covered)));
+            }
+            answers.push(record.map(|record| record.value));
+        })
+        .unwrap();
+    assert_eq!(answers, plain.get_many(&keys).unwrap());
+    let present = answers.iter().flatten().count();
+    assert!((1500..2000).contains(&present));
+    let asked = ASKED.with_borrow(Vec::len);
+    // One absent key of 256 has the fingerprint of a present one.
+    assert!((present..present + 50).contains(&asked), "{asked}");
+    let mapped = map(&path, &MapOptions::default().cold(true).preload(true)).unwrap();
+    assert_eq!(mapped.get_many(&keys).unwrap(), answers);
 }
