@@ -22,7 +22,8 @@ pub struct MapOptions {
     pub preload: bool,
     /// Keep the hot section and the directory in memory (mlock). Counts against RLIMIT_MEMLOCK.
     pub lock: bool,
-    /// Tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
+    /// Tell the kernel that hot section and records are read in random order, so that a cold lookup costs a page for each
+    /// line that it needs, and no read-ahead.
     /// On by default; better off when most of the file will be read front to back.
     pub random: bool,
     /// The file does not fit into memory: batches ask for the pages of many records before they look at the first
@@ -152,11 +153,13 @@ impl Index<Mapping> {
         if options.huge_pages {
             advise(map, Advice::HugePage, Span { offset: 0, len: map.len() as u64 });
         }
-        if options.random {
-            advise(map, Advice::Random, sections.pool);
-        }
         if options.preload && !advise(map, Advice::PopulateRead, hot) {
             touch(map, hot);
+        }
+        // After the preload, which goes page by page where this advice is given.
+        if options.random {
+            let start = sections.pool.offset;
+            advise(map, Advice::Random, Span { offset: start, len: sections.hot.end() - start });
         }
         if options.lock {
             let (offset, len) = (hot.offset, hot.len as usize);
