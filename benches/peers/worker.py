@@ -9,6 +9,7 @@
 
 import argparse
 import collections
+import ctypes
 import json
 import multiprocessing
 import os
@@ -26,6 +27,8 @@ from contenders.base import Contender, pairs_of_text
 
 CHUNK = 1000
 """Keys between two looks at the clock, and in a batch."""
+WARMING = 1.0
+"""Seconds after which the lookups of other keys that come first end."""
 
 
 def describe(contender: Contender) -> dict[str, Any]:
@@ -44,6 +47,12 @@ def memory(process: int | str = "self") -> tuple[int, int]:
     for name, number in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE):
         kib[name] += int(number)
     return (kib["Private_Clean"] + kib["Private_Dirty"]) * 1024, kib["Pss"] * 1024
+
+
+def trimmed() -> int:
+    """Private bytes of this process, without those that the C library keeps for later."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return memory()[0]
 
 
 def sample(args: argparse.Namespace, seed: int) -> tuple[list[list[bytes]], list[list[bytes]]]:
@@ -90,9 +99,10 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
     """What one worker does, with the others."""
     seed = args.seed * 1000 + barrier.parties * 16 + worker
     present, absent = sample(args, seed)
-    # Other keys first: they bring the pages into the page tables.
+    # Twice, and once for nothing: then what these leave in the heap is there before, and is not counted.
     warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
-    before, _ = memory()
+    del warming
+    before = trimmed()
     handle = contender.open(args.source, args.folder, shared)
 
     def single(keys: list[Any]) -> int:
@@ -101,8 +111,10 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
     def many(keys: list[Any]) -> int:
         return sum(value is not None for value in contender.get_many(handle, keys))
 
+    # Other keys first: they bring the pages into the page tables.
+    warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
     while warming:
-        timed(single, warming.pop(), args.seconds)
+        timed(single, warming.pop(), WARMING)
     phases = [("hits", single, present), ("misses", single, absent)]
     if contender.batches:
         phases.append(("batch", many, present))
@@ -117,7 +129,7 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
         del chunks
     # What is shared is divided among those who are there: nobody goes before all have looked.
     barrier.wait()
-    private, pss = memory()
+    private, (_, pss) = trimmed(), memory()
     lines.append({"phase": "memory", "private": max(private - before, 0), "pss": pss})
     if worker == 0 and contender.before_fork:
         servers = contender.servers(shared) or [os.getppid()]

@@ -20,7 +20,7 @@ pub struct About {
     /// Its name in the table.
     pub name: &'static str,
     /// Its version.
-    pub version: &'static str,
+    pub version: String,
     /// How it is used.
     pub settings: &'static str,
     /// `uncompressed`, `compressed`, `ids only`, `in memory` or `server`.
@@ -92,4 +92,12 @@ pub fn all() -> Vec<Box<dyn Contender>> {
         Box::new(cdb::Cdb),
         Box::new(ptr_hash::Bare),
     ]
+}
+
+/// The version of a crate, as it is locked.
+fn version_of(name: &str) -> String {
+    let lock = include_str!("../Cargo.lock");
+    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+    let version = entry.and_then(|entry| entry.lines().find_map(|line| line.strip_prefix("version = ")));
+    version.unwrap_or("?").trim_matches('"').to_owned()
 }

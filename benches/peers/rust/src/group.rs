@@ -15,6 +15,8 @@ use std::{
 
 /// Keys between two looks at the clock, and in a batch.
 const CHUNK: usize = 1000;
+/// Seconds after which the lookups of other keys that come first end.
+const WARMING: f64 = 1.0;
 
 /// What to ask, and how much of it.
 pub struct Plan {
@@ -133,21 +135,19 @@ impl Worker<'_> {
         let sample = |seed, present| plan.data.sample(plan.pairs, seed, plan.lookups, present);
         let (present, absent) = (sample(seed, true), sample(seed, false));
         let (keys, missing) = (present.keys.list(), absent.keys.list());
-        // Other keys first: they bring the pages into the page tables.
-        let warming = [sample(seed + 500, true), sample(seed + 500, false)];
-        let before = memory("self")?;
+        let before = trimmed()?;
 
         let own = if shared.is_none() { Some(self.contender.open(&plan.source, &plan.dir)?) } else { None };
         let reader = own.as_deref().or(shared).ok_or("nothing is open")?;
-        for sample in &warming {
-            self.timed(&sample.keys.list(), &|keys| reader.count(keys));
+        // Other keys first: they bring the pages into the page tables.
+        for present in [true, false] {
+            timed(&sample(seed + 500, present).keys.list(), WARMING, &|keys| reader.count(keys));
         }
-        drop(warming);
         let (mut lines, mut round) = (String::new(), 0);
         let mut phase = |name: &str, keys: &[&[u8]], count: &dyn Fn(&[&[u8]]) -> usize| -> Result<()> {
             round += 1;
             self.barrier.wait(round);
-            let (done, found, began, ended) = self.timed(keys, count);
+            let (done, found, began, ended) = timed(keys, plan.seconds, count);
             lines += &format!(
                 "{{\"phase\": \"{name}\", \"processes\": {}, \"worker\": {}, \"count\": {done}, \"found\": {found}, \
                  \"began\": {began:.9}, \"ended\": {ended:.9}}}\n",
@@ -169,7 +169,7 @@ impl Worker<'_> {
         }
         // What is shared is divided among those who are there: nobody goes before all have looked.
         self.barrier.wait(round + 1);
-        let after = memory("self")?;
+        let after = trimmed()?;
         lines += &format!(
             "{{\"phase\": \"memory\", \"processes\": {}, \"worker\": {}, \"private\": {}, \"pss\": {}}}\n",
             self.processes,
@@ -190,21 +190,21 @@ impl Worker<'_> {
         }
         Ok(lines)
     }
+}
 
-    /// How many were asked for, how many of them found, and from when to when.
-    fn timed(&self, keys: &[&[u8]], count: &dyn Fn(&[&[u8]]) -> usize) -> (usize, usize, f64, f64) {
-        let began = now();
-        let (mut done, mut found, mut ended) = (0, 0, began);
-        for chunk in keys.chunks(CHUNK) {
-            found += count(chunk);
-            done += chunk.len();
-            ended = now();
-            if ended - began > self.plan.seconds {
-                break;
-            }
+/// How many were asked for, how many of them found, and from when to when.
+fn timed(keys: &[&[u8]], seconds: f64, count: &dyn Fn(&[&[u8]]) -> usize) -> (usize, usize, f64, f64) {
+    let began = now();
+    let (mut done, mut found, mut ended) = (0, 0, began);
+    for chunk in keys.chunks(CHUNK) {
+        found += count(chunk);
+        done += chunk.len();
+        ended = now();
+        if ended - began > seconds {
+            break;
         }
-        (done, found, began, ended)
     }
+    (done, found, began, ended)
 }
 
 /// A thousand answers against the right ones.
@@ -233,6 +233,13 @@ fn now() -> f64 {
 struct Memory {
     private: u64,
     pss: u64,
+}
+
+/// This process's memory, without what the C library keeps for later.
+fn trimmed() -> Result<Memory> {
+    // SAFETY: always sound.
+    unsafe { libc::malloc_trim(0) };
+    memory("self")
 }
 
 /// A process's memory in bytes, as the kernel counts it.

@@ -1,6 +1,6 @@
 //! cdb, by a crate that maps its file.
 
-use super::{About, Answer, Contender, Reader, Result, read};
+use super::{About, Answer, Contender, Reader, Result, read, version_of};
 use crate::data::for_each_pair;
 use cdb2::{CDB, CDBWriter};
 use std::path::Path;
@@ -13,7 +13,7 @@ impl Contender for Cdb {
     fn about(&self) -> About {
         About {
             name: "cdb2 (cdb)",
-            version: "0.8.0",
+            version: version_of("cdb2"),
             settings: "CDBWriter; mapped, CDB::get",
             kind: "uncompressed",
             limit: Some(u32::MAX.into()),

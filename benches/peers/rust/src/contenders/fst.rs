@@ -3,7 +3,7 @@
 use super::{
     About, Answer, Contender, Reader, Result,
     pool::{PoolWriter, map, text_at},
-    read,
+    read, version_of,
 };
 use crate::data::for_each_sorted;
 use fst::{Map, MapBuilder};
@@ -21,7 +21,7 @@ impl Contender for Fst {
     fn about(&self) -> About {
         About {
             name: "fst, values in a pool",
-            version: "0.4.7",
+            version: version_of("fst"),
             settings: "sorted; MapBuilder into a file; both files mapped; each of up to 65,536 values stored once",
             kind: "compressed",
             limit: None,

@@ -1,6 +1,6 @@
 //! hashlith itself.
 
-use super::{About, Answer, Contender, Reader, Result, read};
+use super::{About, Answer, Contender, Reader, Result, read, version_of};
 use crate::data::for_each_pair;
 use hashlith_builder::Builder;
 use hashlith_reader::{Index, MapOptions, Mapping};
@@ -14,7 +14,7 @@ impl Contender for Hashlith {
     fn about(&self) -> About {
         About {
             name: "hashlith",
-            version: env!("CARGO_PKG_VERSION"),
+            version: version_of("hashlith-reader"),
             settings: "Builder::add of one thread; defaults (1 GiB, all cores); Index::map",
             kind: "uncompressed",
             limit: None,

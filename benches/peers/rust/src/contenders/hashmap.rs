@@ -21,7 +21,7 @@ impl Contender for StdHashMap {
     fn about(&self) -> About {
         About {
             name: "std HashMap",
-            version: env!("CARGO_PKG_RUST_VERSION"),
+            version: env!("RUST_VERSION").to_owned(),
             settings: "Box<[u8]> to Box<[u8]>, SipHash; loaded once, workers forked from it",
             kind: "in memory",
             limit: None,

@@ -1,6 +1,6 @@
 //! LMDB by way of heed.
 
-use super::{About, Answer, Contender, Reader, Result, read};
+use super::{About, Answer, Contender, Reader, Result, read, version_of};
 use crate::data::for_each_sorted;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, WithTls, types::Bytes};
 use std::path::Path;
@@ -25,7 +25,7 @@ impl Contender for Heed {
     fn about(&self) -> About {
         About {
             name: "heed (LMDB)",
-            version: "0.23.1",
+            version: version_of("heed"),
             settings: "sorted, APPEND, WRITE_MAP, one transaction, one sync; NO_LOCK, NO_READ_AHEAD, one read transaction",
             kind: "uncompressed",
             limit: None,

@@ -3,7 +3,7 @@
 use super::{
     About, Answer, Contender, Reader, Result,
     pool::{PoolWriter, map, text_at},
-    read,
+    read, version_of,
 };
 use crate::data::for_each_pair;
 use memmap2::Mmap;
@@ -57,7 +57,7 @@ impl Contender for Odht {
     fn about(&self) -> About {
         About {
             name: "odht, records in a pool",
-            version: "0.3.1",
+            version: version_of("odht"),
             settings: "64-bit hash (xxh3) to the place of the record, FxHashFn, load factor 87 %; both files mapped",
             kind: "uncompressed",
             limit: None,

@@ -1,6 +1,6 @@
 //! `ptr_hash` alone: from keys to numbers, without keys and values, so that absent keys get a number too.
 
-use super::{About, Answer, Contender, Reader, Result};
+use super::{About, Answer, Contender, Reader, Result, version_of};
 use crate::data::for_each_pair;
 use ptr_hash::{FastPtrHash, PtrHashParams, hash::FastIntHash};
 use std::{hint::black_box, path::Path};
@@ -23,7 +23,7 @@ impl Contender for Bare {
     fn about(&self) -> About {
         About {
             name: "ptr_hash alone",
-            version: "2.1.3",
+            version: version_of("ptr_hash"),
             settings: "no keys, no values, no file; xxh3 of the key, default_fast; index, index_stream; says yes to all",
             kind: "ids only",
             limit: None,

@@ -1,6 +1,6 @@
 //! redb.
 
-use super::{About, Answer, Contender, Reader, Result, read};
+use super::{About, Answer, Contender, Reader, Result, read, version_of};
 use crate::data::for_each_sorted;
 use redb::{AccessGuard, Builder, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use std::path::Path;
@@ -18,7 +18,7 @@ impl Contender for Redb {
     fn about(&self) -> About {
         About {
             name: "redb",
-            version: "4.6.0",
+            version: version_of("redb"),
             settings: "sorted, one transaction, then compact; read-only, one read transaction, cache of 1 GiB",
             kind: "uncompressed",
             limit: None,
