@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tables and plots of what run.py measured: into docs/performance.md, README.md and docs/plots.
 
-    benches/peers/report.py [--results FILE] [--root FOLDER]
+    benches/peers/report.py                          writes the pages
+    benches/peers/report.py --results FILE --print   shows what would be written
 
 Every figure and every verdict comes from results.json; text between the markers <!-- peers --> and <!-- /peers --> is
 written anew.
@@ -327,8 +328,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
     parser.add_argument("--root", type=Path, default=HERE.parent.parent, help="where README.md and docs are")
+    parser.add_argument("--print", action="store_true", help="to the terminal only")
     args = parser.parse_args()
     runs = json.loads(args.results.read_text())["runs"]
+    if args.print:
+        print(whole(runs))
+        return
     put(args.root / "docs" / "performance.md", whole(runs))
     put(args.root / "README.md", short(runs))
     for old in (args.root / "docs" / "plots").glob("*-*-*.*"):

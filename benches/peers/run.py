@@ -150,7 +150,8 @@ class Bench:
 
     def place(self, row: dict[str, Any]) -> Path:
         """Where a contender's files are."""
-        return self.folder / "".join(c if c.isalnum() else "-" for c in f"{row['language']} {row['name']}")
+        name = "".join(c if c.isalnum() else "-" for c in f"{row['language']} {row['name']}")
+        return Path(self.folder, name)
 
     def build(self, row: dict[str, Any]) -> None:
         """Builds one contender once, unless its builds have taken long enough."""

@@ -10,8 +10,8 @@ from .base import Contender, sorted_pairs
 
 class Rocks(Contender):
     name = "rocksdict (RocksDB)"
-    settings = ("sorted, SstFileWriter, one file ingested; raw mode, no compression, Bloom filter of 10 bits, hash in the "
-                "blocks; read-only, mapped reads, no block cache; get(k), get(list)")
+    settings = ("sorted, SstFileWriter, one file ingested; raw mode, no compression, Bloom filter of 10 bits, blocks of "
+                "1 KiB with a hash; read-only, mapped reads, no block cache; get(k), get(list)")
     kind = "uncompressed"
     text = False
     batches = True
@@ -29,6 +29,7 @@ class Rocks(Contender):
         blocks.set_data_block_index_type(DataBlockIndexType.binary_and_hash())
         blocks.set_data_block_hash_ratio(0.75)
         blocks.set_checksum_type(ChecksumType.no_checksum())
+        blocks.set_block_size(1024)
         blocks.disable_cache()
         options = Options(raw_mode=True)
         options.create_if_missing(True)
