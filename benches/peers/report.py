@@ -65,11 +65,12 @@ def file_bytes(row: Row, pairs: int) -> list[float]:
 
 def speeds(processes: list[int]) -> list[Column]:
     """Lookups a second; more is better."""
-    found = []
-    for key, title in (("hits", "hits"), ("misses", "misses"), ("batch", "batch hits")):
-        for count in processes:
-            found.append(Column(f"{title}, {count}", of_lookups(count, key), thousands, max))
-    return found
+    ends = sorted({min(processes), max(processes)})
+    return [
+        Column(f"{title}, {count}", of_lookups(count, key), thousands, max)
+        for key, title, counts in (("hits", "hits", processes), ("misses", "misses", processes), ("batch", "batch hits", ends))
+        for count in counts
+    ]
 
 
 def columns(processes: list[int]) -> list[Column]:
@@ -112,7 +113,7 @@ def cell(column: Column, row: Row, pairs: int, best: float | None, spread: bool)
 def table(run: Row, language: str, chosen: list[Column], spread: bool) -> str:
     """Contenders down, columns across."""
     rows, pairs = rows_of(run, language), run["pairs"]
-    lines = [["", "keeps", *(column.title for column in chosen)]]
+    lines = [[language, "keeps", *(column.title for column in chosen)]]
     best = {}
     for column in chosen:
         middles = [middle for row in rows if (middle := median(column, row, pairs)) is not None]
@@ -153,10 +154,15 @@ def peers_that_win(run: Row, language: str, chosen: list[Column]) -> list[str]:
         for row in rows:
             other = median(column, row, pairs)
             if not is_own(row) and other is not None and other != mine and column.best((mine, other)) == other:
-                better.append(f"{row['name']} {column.form(other)}")
+                better.append(f"{named(row)} {column.form(other)}")
         if better:
             found.append(f"* {column.title} (hashlith {column.form(mine)}): {', '.join(better)}")
     return found
+
+
+def named(row: Row) -> str:
+    """Its name, with what it leaves out."""
+    return f"{row['name']} [ids only]" if row["kind"] == "ids only" else str(row["name"])
 
 
 def is_own(row: Row) -> bool:
@@ -176,7 +182,7 @@ def verdicts(run: Row) -> list[str]:
         mine = median(core, own, pairs)
         assert mine is not None
         peers = [row for row in rows if not is_own(row)]
-        quicker = [row["name"] for row in peers
+        quicker = [named(row) for row in peers
                    if not row["limit"] and (other := median(core, row, pairs)) is not None and other <= mine]
         found.append(verdict(language, "fewer core-seconds to build than every peer whose file may pass 4 GiB", quicker))
         for row in peers:
@@ -188,7 +194,7 @@ def verdicts(run: Row) -> list[str]:
         for column in speeds(processes):
             if not column.title.startswith("misses"):
                 own_speed = median(column, own, pairs) or 0
-                ahead += [f"{row['name']} ({column.title})" for row in peers
+                ahead += [f"{named(row)} ({column.title})" for row in peers
                           if (other := median(column, row, pairs)) is not None and other >= own_speed]
         found.append(verdict(language, "more hits a second than every peer, in every column", ahead))
         smaller = [row["name"] for row in peers
@@ -308,8 +314,7 @@ def short(runs: list[Row]) -> str:
     chosen = [column for column in every if column.title in titles]
     parts = [f"{heading(run)}; lookups in thousands a second with {first} and {most} processes on "
              f"{run['machine']['cores']} cores; medians, the best in bold:"]
-    parts += [table(run, language, chosen, spread=False).replace("|     ", f"| {language}", 1)
-              for language in languages(run)]
+    parts += [table(run, language, chosen, spread=False) for language in languages(run)]
     parts.append(f"![hashlith and its peers](docs/plots/{slug(run, languages(run)[0])}.png)")
     return "\n\n".join(parts)
 
