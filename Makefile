@@ -3,6 +3,9 @@ PYTHON ?= python3
 CARGO ?= cargo
 DEMO_PREFIXES ?= 20
 PREFIX ?= $(HOME)/.cargo
+# Pairs that the peers are compared with, and the Python of that: Debian's has bindings that others lack.
+SIZES ?= 1000000 10000000
+PEERS_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HASHLITH := $(TARGET)/release/hashlith
@@ -13,7 +16,7 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python clippy fmt fmt-check \
+.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python bench-peers clippy fmt fmt-check \
 	install clean
 
 help:
@@ -23,6 +26,7 @@ help:
 	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
+	@echo "make bench-peers   hashlith beside its peers, and the pages that say so (SIZES='1000000 10000000')"
 	@echo "make clippy    the linter; make fmt: the formatter"
 	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
 	@echo "make clean     away with all that was made"
@@ -73,6 +77,13 @@ bench-python: .venv/.bench wheel
 	$(VENV) benches/python_build.py
 	$(VENV) benches/python_memory.py
 
+# Each peer beside hashlith, in Python and Rust: some hours; tables go into README.md and docs/performance.md, plots into docs/plots.
+bench-peers: .venv-peers/.installed wheel
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
+	.venv-peers/bin/python benches/peers/run.py --rust $(TARGET)/peers/release/hashlith-peers --sizes $(SIZES) $(PEERS_ARGS)
+	.venv-peers/bin/python benches/peers/report.py
+
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
@@ -87,7 +98,7 @@ install:
 
 clean:
 	$(CARGO) clean
-	rm -rf .venv demo/data
+	rm -rf .venv .venv-peers demo/data
 
 $(VENV):
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
@@ -118,4 +129,17 @@ endef
 
 .venv/.bench: $(VENV) benches/requirements.txt
 	@$(INSTALL) -r benches/requirements.txt || $(call failed,the benchmarks,-r benches/requirements.txt)
+	@touch $@
+
+# Debian's packages of Python modules are part of it.
+.venv-peers/.installed: benches/peers/requirements.txt
+	@$(PEERS_PYTHON) -m venv --system-site-packages .venv-peers || { rm -rf .venv-peers; \
+	  echo "make: $(PEERS_PYTHON) cannot make a virtual environment (.venv-peers)." >&2; \
+	  echo "make: install it with its venv module, or say which Python to use: make bench-peers PEERS_PYTHON=..." >&2; exit 1; }
+	@.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $< || { \
+	  echo "make: could not install Python packages for the peers: check the network," >&2; \
+	  echo "make: or install them by hand: .venv-peers/bin/pip install -r $< && touch $@" >&2; exit 1; }
+	@dpkg -s redis-server tinycdb python3-gdbm python3-tkrzw >/dev/null 2>&1 || \
+	  echo "make: peers from Debian's packages are missing and will not be run:" \
+	    "apt-get install redis-server tinycdb python3-gdbm python3-tkrzw" >&2
 	@touch $@

@@ -1,0 +1,103 @@
+//! What is compared: a file each.
+
+mod cdb;
+mod fst;
+mod hashlith;
+mod hashmap;
+mod heed;
+mod odht;
+mod pool;
+mod ptr_hash;
+mod redb;
+
+use std::{error::Error, path::Path};
+
+/// Whatever goes wrong ends the measurement.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What the table says of a contender.
+pub struct About {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// How it is used.
+    pub settings: &'static str,
+    /// `uncompressed`, `compressed`, `ids only`, `in memory` or `server`.
+    pub kind: &'static str,
+    /// Bytes that its file cannot pass.
+    pub limit: Option<u64>,
+    /// It is loaded before the workers are forked, which share it.
+    pub before_fork: bool,
+}
+
+/// One of those that are compared.
+pub trait Contender {
+    /// What the table says of it.
+    fn about(&self) -> About;
+
+    /// Makes its file or files in `dir` out of a TSV file.
+    fn build(&self, source: &Path, dir: &Path) -> Result<()>;
+
+    /// Opens what [`Self::build`] made; what lives in memory alone is made here, of the TSV file.
+    fn open(&self, source: &Path, dir: &Path) -> Result<Box<dyn Reader>>;
+}
+
+/// An open contender.
+pub trait Reader {
+    /// Looks all keys up, one after the other, and reads each value found; how many were found.
+    fn count(&self, keys: &[&[u8]]) -> usize;
+
+    /// The same by its call for many keys, if it has one.
+    fn count_many(&self, _keys: &[&[u8]]) -> Option<usize> {
+        None
+    }
+
+    /// The value of a key, to be checked. `Unknowable` if it has none.
+    fn value(&self, key: &[u8]) -> Answer;
+}
+
+/// An answer that can be compared with the right one.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The key's value.
+    Value(Vec<u8>),
+    /// There is no such key.
+    Absent,
+    /// This one does not know.
+    Unknowable,
+}
+
+impl From<Option<&[u8]>> for Answer {
+    fn from(value: Option<&[u8]>) -> Self {
+        value.map_or(Answer::Absent, |value| Answer::Value(value.to_vec()))
+    }
+}
+
+/// Reads the first and the last byte of a value, as one does who wants it.
+#[inline]
+pub fn read(value: &[u8]) {
+    std::hint::black_box(value.first().copied().unwrap_or(0) ^ value.last().copied().unwrap_or(0));
+}
+
+/// All contenders, in the order of the table.
+pub fn all() -> Vec<Box<dyn Contender>> {
+    vec![
+        Box::new(hashlith::Hashlith),
+        Box::new(hashmap::StdHashMap),
+        Box::new(heed::Heed),
+        Box::new(fst::Fst),
+        Box::new(odht::Odht),
+        Box::new(redb::Redb),
+        Box::new(cdb::Cdb),
+        Box::new(ptr_hash::Bare),
+    ]
+}
+
+/// The version of a crate, as it is locked.
+fn version_of(name: &str) -> String {
+    let lock = include_str!("../Cargo.lock");
+    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+    let version = entry.and_then(|entry| entry.lines().find_map(|line| line.strip_prefix("version = ")));
+    version.unwrap_or("?").trim_matches('"').to_owned()
+}

@@ -1,0 +1,89 @@
+//! The peers of hashlith in Rust: each is built and asked the way `benches/peers/run.py` asks those in Python.
+
+mod contenders;
+mod data;
+mod group;
+
+use clap::Parser;
+use contenders::{Contender, Result};
+use data::{Data, write_line};
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+#[derive(Parser)]
+enum Command {
+    /// Prints what there is, a line of JSON for each contender.
+    List,
+    /// Writes pairs as a TSV file.
+    Generate { data: Data, pairs: u64, output: PathBuf },
+    /// Prints pairs in random order, first those that are there, then as many that are not.
+    Sample { data: Data, pairs: u64, seed: u64, count: u64 },
+    /// Builds one contender's files.
+    Build { name: String, source: PathBuf, dir: PathBuf },
+    /// Looks keys up, in several processes at the same time.
+    Lookup(Lookup),
+}
+
+#[derive(clap::Args)]
+struct Lookup {
+    name: String,
+    source: PathBuf,
+    dir: PathBuf,
+    data: Data,
+    pairs: u64,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[arg(long, default_value_t = 200_000)]
+    lookups: u64,
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    #[arg(long, num_args = 1.., default_values_t = [1, 2, 8])]
+    processes: Vec<u32>,
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::List => list(),
+        Command::Generate { data, pairs, output } => Ok(data.write(pairs, &output)?),
+        Command::Sample { data, pairs, seed, count } => sample(data, pairs, seed, count),
+        Command::Build { name, source, dir } => contender(&name)?.build(&source, &dir),
+        Command::Lookup(args) => {
+            let Lookup { name, source, dir, data, pairs, seed, lookups, seconds, processes } = args;
+            let plan = group::Plan { source, dir, data, pairs, seed, lookups, seconds, processes };
+            group::run(&*contender(&name)?, &plan)
+        }
+    }
+}
+
+fn contender(name: &str) -> Result<Box<dyn Contender>> {
+    contenders::all()
+        .into_iter()
+        .find(|contender| contender.about().name == name)
+        .ok_or_else(|| format!("no contender {name}; `list` prints them").into())
+}
+
+fn list() -> Result<()> {
+    for contender in contenders::all() {
+        let about = contender.about();
+        let limit = about.limit.map_or("null".to_owned(), |limit| limit.to_string());
+        println!(
+            "{{\"name\": {:?}, \"version\": {:?}, \"settings\": {:?}, \"kind\": {:?}, \"limit\": {limit}, \
+             \"before_fork\": {}}}",
+            about.name, about.version, about.settings, about.kind, about.before_fork
+        );
+    }
+    Ok(())
+}
+
+fn sample(data: Data, pairs: u64, seed: u64, count: u64) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    for present in [true, false] {
+        let sample = data.sample(pairs, seed, count, present);
+        for (key, value) in sample.keys.list().into_iter().zip(sample.values.list()) {
+            write_line(&mut out, key, value)?;
+        }
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""One measurement of one contender in Python, in a process of its own; `run.py` calls it.
+
+    worker.py list                                      what there is, a line of JSON each
+    worker.py build NAME SOURCE FOLDER                  makes its files; the caller looks at the clocks
+    worker.py lookup NAME SOURCE FOLDER DATA PAIRS ...  asks, in several processes; a line of JSON a phase
+    worker.py read SOURCE                               goes through the pairs and does nothing with them
+"""
+
+import argparse
+import collections
+import ctypes
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from contenders import contenders
+from contenders.base import Contender, pairs_of_text
+
+CHUNK = 1000
+"""Keys between two looks at the clock, and in a batch."""
+WARMING = 1.0
+"""Seconds after which the lookups of other keys that come first end."""
+
+
+def describe(contender: Contender) -> dict[str, Any]:
+    """What the table says of a contender."""
+    found = {key: getattr(contender, key) for key in ("name", "settings", "kind", "limit", "looks_up", "before_fork")}
+    try:
+        return found | {"version": contender.version()}
+    except (ImportError, OSError, subprocess.CalledProcessError) as error:
+        return found | {"version": "?", "missing": f"{error}; {contender.needs}"}
+
+
+def memory(process: int | str = "self") -> tuple[int, int]:
+    """Private and proportional bytes of a process, as the kernel counts them."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    kib: dict[str, int] = collections.Counter()
+    for name, number in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE):
+        kib[name] += int(number)
+    return (kib["Private_Clean"] + kib["Private_Dirty"]) * 1024, kib["Pss"] * 1024
+
+
+def trimmed() -> int:
+    """Private bytes of this process, without those that the C library keeps for later."""
+    ctypes.CDLL(None).malloc_trim(0)
+    return memory()[0]
+
+
+def sample(args: argparse.Namespace, seed: int) -> tuple[list[list[bytes]], list[list[bytes]]]:
+    """Pairs that are there and pairs that are not, in random order."""
+    command = [args.rust, "sample", args.data, str(args.pairs), str(seed), str(args.lookups)]
+    lines = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
+    pairs = [line.split(b"\t") for line in lines]
+    return pairs[: args.lookups], pairs[args.lookups :]
+
+
+def fresh(contender: Contender, pairs: list[list[bytes]], distinct: bool = False) -> list[list[Any]]:
+    """Keys as a program has them that has just parsed them, with no hash cached, in lists of a thousand.
+
+    Distinct in each list, for calls that answer with a dict.
+    """
+    lists = [[pair[0] for pair in pairs[at : at + CHUNK]] for at in range(0, len(pairs), CHUNK)]
+    if distinct:
+        lists = [list(dict.fromkeys(keys)) for keys in lists]
+    return [[key.decode() if contender.text else bytes(bytearray(key)) for key in keys] for keys in lists]
+
+
+def timed(count: Callable[[list[Any]], int], chunks: list[list[Any]], seconds: float) -> dict[str, float]:
+    """How many keys were asked for and found, and from when to when."""
+    asked = found = 0
+    began = ended = time.monotonic()
+    for chunk in chunks:
+        found += count(chunk)
+        asked += len(chunk)
+        ended = time.monotonic()
+        if ended - began > seconds:
+            break
+    return {"count": asked, "found": found, "began": began, "ended": ended}
+
+
+def check(contender: Contender, handle: Any, present: list[list[bytes]], absent: list[list[bytes]]) -> None:
+    """A thousand answers of each sort against the right ones."""
+    for pairs, are_there in ((present[:CHUNK], True), (absent[:CHUNK], False)):
+        for key, value in ([text.decode() for text in pair] if contender.text else pair for pair in pairs):
+            if not contender.right(handle, key, value if are_there else None):
+                raise ValueError(f"wrong answer for {key!r}")
+
+
+def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: int, barrier: Any) -> None:
+    """What one worker does, with the others."""
+    seed = args.seed * 1000 + barrier.parties * 16 + worker
+    present, absent = sample(args, seed)
+    # Twice, and once for nothing: then what these leave in the heap is there before, and is not counted.
+    warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
+    del warming
+    before = trimmed()
+    handle = contender.open(args.source, args.folder, shared)
+
+    def single(keys: list[Any]) -> int:
+        return contender.count(handle, keys)
+
+    def many(keys: list[Any]) -> int:
+        return sum(value is not None for value in contender.get_many(handle, keys))
+
+    # Other keys first: they bring the pages into the page tables.
+    warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
+    while warming:
+        timed(single, warming.pop(), WARMING)
+    phases = [("hits", single, present), ("misses", single, absent)]
+    if contender.batches:
+        phases.append(("batch", many, present))
+    lines = []
+    for phase, count, pairs in phases:
+        chunks = fresh(contender, pairs, distinct=count is many)
+        barrier.wait()
+        times = timed(count, chunks, args.seconds)
+        if times["found"] != (0 if phase == "misses" else times["count"]):
+            raise ValueError(f"{phase}: {times['found']} found of {times['count']}")
+        lines.append({"phase": phase} | times)
+        del chunks
+    # What is shared is divided among those who are there: nobody goes before all have looked.
+    barrier.wait()
+    private, (_, pss) = trimmed(), memory()
+    lines.append({"phase": "memory", "private": max(private - before, 0), "pss": pss})
+    if worker == 0 and contender.before_fork:
+        servers = contender.servers(shared) or [os.getppid()]
+        lines.append({"phase": "server", "pss": sum(memory(process)[1] for process in servers)})
+    barrier.wait()
+    check(contender, handle, present, absent)
+    own = {"processes": barrier.parties, "worker": worker}
+    os.write(1, "".join(json.dumps(line | own) + "\n" for line in lines).encode())
+
+
+def guarded(*arguments: Any) -> None:
+    """`work`, which lets the others go if it fails."""
+    try:
+        work(*arguments)
+    except BaseException:
+        traceback.print_exc()
+        arguments[-1].abort()
+        sys.exit(1)
+
+
+def lookup(contender: Contender, args: argparse.Namespace) -> None:
+    """Groups of workers, one after the other."""
+    fork = multiprocessing.get_context("fork")
+    shared = contender.share(args.source, args.folder)
+    try:
+        for processes in args.processes:
+            barrier = fork.Barrier(processes)
+            workers = [
+                fork.Process(target=guarded, args=(contender, args, shared, number, barrier)) for number in range(processes)
+            ]
+            for process in workers:
+                process.start()
+            for process in workers:
+                process.join()
+            if any(process.exitcode for process in workers):
+                sys.exit(f"{contender.name}: a worker failed")
+    finally:
+        contender.stop(shared)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_subparsers(dest="what", required=True)
+    what.add_parser("list")
+    what.add_parser("read").add_argument("source", type=Path)
+    build, asking = what.add_parser("build"), what.add_parser("lookup")
+    for command in (build, asking):
+        command.add_argument("name")
+        command.add_argument("source", type=Path)
+        command.add_argument("folder", type=Path)
+    asking.add_argument("data")
+    asking.add_argument("pairs", type=int)
+    asking.add_argument("--rust", required=True, help="the program that makes the keys")
+    asking.add_argument("--seed", type=int, default=0)
+    asking.add_argument("--lookups", type=int, default=200_000)
+    asking.add_argument("--seconds", type=float, default=3.0)
+    asking.add_argument("--processes", type=int, nargs="+", default=[1, 2, 8])
+    args = parser.parse_args()
+    if args.what == "list":
+        for contender in contenders():
+            print(json.dumps(describe(contender)))
+        return
+    if args.what == "read":
+        collections.deque(pairs_of_text(args.source), maxlen=0)
+        return
+    contender = next(each for each in contenders() if each.name == args.name)
+    if args.what == "build":
+        contender.build(args.source, args.folder)
+    else:
+        lookup(contender, args)
+
+
+if __name__ == "__main__":
+    main()
