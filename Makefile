@@ -3,6 +3,8 @@ PYTHON ?= python3
 CARGO ?= cargo
 DEMO_PREFIXES ?= 20
 PREFIX ?= $(HOME)/.cargo
+# Pairs of the full count.
+PAIRS ?= 1750000000
 # Pairs that the peers are compared with, and the Python of that: Debian's has bindings that others lack.
 SIZES ?= 1000000 10000000
 PEERS_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
@@ -16,7 +18,7 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python bench-peers clippy fmt fmt-check \
+.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
 	install clean
 
 help:
@@ -26,6 +28,7 @@ help:
 	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
+	@echo "make bench-full   the whole job at full size, 60 GB of disk, and docs/performance.md (PAIRS=1750000000)"
 	@echo "make bench-peers   hashlith beside its peers, and the pages that say so (SIZES='1000000 10000000')"
 	@echo "make clippy    the linter; make fmt: the formatter"
 	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
@@ -78,6 +81,18 @@ bench-python: .venv/.bench wheel
 	$(VENV) benches/python_memory.py
 
 # Each peer beside hashlith, in Python and Rust: some hours; tables go into README.md and docs/performance.md, plots into docs/plots.
+# The smaller sizes are what the cost a pair is compared with; the index of the last one is asked again when cold.
+bench-full: .venv/.bench build
+	$(CARGO) build --release --locked -p hashlith-benches
+	benches/full.py 1000000 10000000 --rounds 5
+	benches/full.py 100000000 --rounds 2
+	benches/full.py 100000000 --strings
+	benches/full.py 1000000000 --lookups 1000000
+	benches/full.py $(PAIRS) --keep
+	benches/cold.py benches/data/full-$(PAIRS).hlith $(PAIRS) --short
+	rm benches/data/full-$(PAIRS).hlith
+	$(VENV) benches/report.py
+
 bench-peers: .venv-peers/.installed wheel
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
