@@ -80,7 +80,6 @@ bench-python: .venv/.bench wheel
 	$(VENV) benches/python_build.py
 	$(VENV) benches/python_memory.py
 
-# Each peer beside hashlith, in Python and Rust: some hours; tables go into README.md and docs/performance.md, plots into docs/plots.
 # The smaller sizes are what the cost a pair is compared with; the index of the last one is asked again when cold.
 bench-full: .venv/.bench build
 	$(CARGO) build --release --locked -p hashlith-benches
@@ -93,6 +92,7 @@ bench-full: .venv/.bench build
 	rm benches/data/full-$(PAIRS).hlith
 	$(VENV) benches/report.py
 
+# Each peer beside hashlith, in Python and Rust: some hours; tables go into README.md and docs/performance.md, plots into docs/plots.
 bench-peers: .venv-peers/.installed wheel
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
