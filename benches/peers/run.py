@@ -191,7 +191,7 @@ class Bench:
         """A step of one contender; what stops it goes into the table."""
         if row["status"] is not None:
             return
-        print(f"{self.data}, {self.pairs:,}: {what} {row['language']} {row['name']}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {self.data}, {self.pairs:,}: {what} {row['language']} {row['name']}", flush=True)
         try:
             getattr(self, what)(row, *arguments)
         except Stopped as stop:
