@@ -223,7 +223,7 @@ def conditions(run: Row) -> str:
         f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory'] / 2**30:.0f} GiB, Linux "
         f"{machine['kernel']}, {machine['python']}, Rust {machine['rust']}. The pairs are {run['source'] / run['pairs']:.1f} "
         f"bytes each as lines of TSV; Python goes through them in {number(run['reading']['core'])} core-seconds, which are "
-        f"part of every build that Python feeds. {settings['rounds']} rounds of at most {settings['lookups']:,} lookups a "
+        f"part of every build that Python feeds. {run['rounds']} rounds of at most {settings['lookups']:,} lookups a "
         f"worker or {settings['seconds']:g} s, {settings['build_rounds']} builds (no further one after "
         f"{settings['build_seconds']:g} s)."
     )
