@@ -183,7 +183,7 @@ def verdicts(run: Row) -> list[str]:
         assert mine is not None
         peers = [row for row in rows if not is_own(row)]
         quicker = [named(row) for row in peers
-                   if not row["limit"] and (other := median(core, row, pairs)) is not None and other <= mine]
+                   if row.get("bytes") and not row["limit"] and (other := median(core, row, pairs)) is not None and other <= mine]
         found.append(verdict(language, "fewer core-seconds to build than every peer whose file may pass 4 GiB", quicker))
         for row in peers:
             if row["limit"] and (other := median(core, row, pairs)):
@@ -191,11 +191,11 @@ def verdicts(run: Row) -> list[str]:
                 found.append(f"* {language}: at most three times the core-seconds of {row['name']}: {met} "
                              f"({mine / other:.1f} times)")
         ahead = []
-        for column in speeds(processes):
-            if not column.title.startswith("misses"):
-                own_speed = median(column, own, pairs) or 0
-                ahead += [f"{named(row)} ({column.title})" for row in peers
-                          if (other := median(column, row, pairs)) is not None and other >= own_speed]
+        for row in peers:
+            titles = [column.title for column in speeds(processes) if not column.title.startswith("misses")
+                      and (median(column, row, pairs) or 0) >= (median(column, own, pairs) or 0)]
+            if titles:
+                ahead.append(f"{named(row)} ({'; '.join(titles)})")
         found.append(verdict(language, "more hits a second than every peer, in every column", ahead))
         smaller = [row["name"] for row in peers
                    if row["kind"] == "uncompressed" and row.get("bytes", own["bytes"] + 1) <= own["bytes"]
@@ -223,7 +223,7 @@ def conditions(run: Row) -> str:
         f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory'] / 2**30:.0f} GiB, Linux "
         f"{machine['kernel']}, {machine['python']}, Rust {machine['rust']}. The pairs are {run['source'] / run['pairs']:.1f} "
         f"bytes each as lines of TSV; Python goes through them in {number(run['reading']['core'])} core-seconds, which are "
-        f"part of every build that Python feeds. {settings['rounds']} rounds of at most {settings['lookups']:,} lookups a "
+        f"part of every build that Python feeds. {run['rounds']} rounds of at most {settings['lookups']:,} lookups a "
         f"worker or {settings['seconds']:g} s, {settings['build_rounds']} builds (no further one after "
         f"{settings['build_seconds']:g} s)."
     )
@@ -261,7 +261,7 @@ def plot(run: Row, language: str, folder: Path) -> None:
         known = [value for value in figures if value]
         if known:
             axis.set_xlim(min(known) / 3, max(known) * 6)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axis.set_title(f"{title} ({'more' if best is max else 'less'} is better)", fontsize=9)
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def run(command: Iterable[Any], limit: float) -> Usage:
         def watch() -> None:
             while not over.wait(0.1):
                 if time.monotonic() - began > limit:
-                    reason.append(f"stopped after {limit:.0f} s")
+                    reason.append(f"stopped after {limit:g} s")
                 elif free_memory() < LEAST_FREE:
                     reason.append("stopped: less than 2 GiB of memory was left")
                 else:
@@ -191,29 +191,29 @@ class Bench:
         """A step of one contender; what stops it goes into the table."""
         if row["status"] is not None:
             return
-        print(f"{self.data}, {self.pairs:,}: {what} {row['language']} {row['name']}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {self.data}, {self.pairs:,}: {what} {row['language']} {row['name']}", flush=True)
         try:
             getattr(self, what)(row, *arguments)
         except Stopped as stop:
             row["status"] = f"{stop} ({what}, {self.pairs:,} pairs)"
             print(f"  {row['status']}", flush=True)
 
-    def all(self) -> dict[str, Any]:
-        """All rounds."""
+    def all(self) -> Iterator[dict[str, Any]]:
+        """All rounds; what is known after each of them, so that nothing is lost if it ends early."""
         try:
             touch(self.folder)
-            reading = self.reading()
+            source, reading = self.source.stat().st_size, self.reading()
+            found = {"data": self.data, "pairs": self.pairs, "source": source, "reading": reading, "rows": self.rows}
             for _ in range(self.args.build_rounds):
                 for row in self.rows:
                     self.guarded("build", row)
             for seed in range(self.args.rounds):
                 for row in self.rows:
                     self.guarded("ask", row, seed)
+                yield found | {"rounds": seed + 1}
         finally:
             for row in self.rows:
                 shutil.rmtree(self.place(row), ignore_errors=True)
-        source = self.source.stat().st_size
-        return {"data": self.data, "pairs": self.pairs, "source": source, "reading": reading, "rows": self.rows}
 
 
 def summed(lines: list[dict[str, Any]]) -> dict[str, float]:
@@ -237,11 +237,10 @@ def listed(command: list[Any], language: str) -> list[dict[str, Any]]:
     return [json.loads(line) | {"language": language} for line in lines]
 
 
-def machine() -> dict[str, Any]:
-    """Where this runs."""
+def machine(rust: str) -> dict[str, Any]:
+    """Where this runs, with that compiler."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
     memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
-    rust = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()
     return {
         "date": time.strftime("%Y-%m"),
         "processor": cpu.split(":")[-1].strip(),
@@ -249,7 +248,7 @@ def machine() -> dict[str, Any]:
         "memory": int(memory) * 1024,
         "kernel": platform.release().split("-")[0],
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "rust": rust[1] if len(rust) > 1 else "?",
+        "rust": rust,
     }
 
 
@@ -259,9 +258,9 @@ def keep(path: Path, args: argparse.Namespace, found: dict[str, Any]) -> None:
     runs = [run for run in results["runs"] if (run["data"], run["pairs"]) != (found["data"], found["pairs"])]
     settings = {
         name: getattr(args, name)
-        for name in ("rounds", "build_rounds", "build_seconds", "lookups", "seconds", "processes", "limit_seconds")
+        for name in ("build_rounds", "build_seconds", "lookups", "seconds", "processes", "limit_seconds")
     }
-    runs.append(found | {"machine": machine(), "settings": settings})
+    runs.append(found | {"machine": machine(args.compiler), "settings": settings})
     runs.sort(key=lambda run: (run["data"] != "random", run["pairs"]))
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
@@ -287,6 +286,7 @@ def main() -> None:
     args.folder = args.folder.resolve()
     args.rust = args.rust.resolve()
     contenders = listed([sys.executable, HERE / "worker.py"], "Python") + listed([args.rust], "Rust")
+    args.compiler = next(about["version"] for about in contenders if about["name"] == "std HashMap")
     if args.only:
         contenders = [about for about in contenders if about["name"] in args.only]
     for about in contenders:
@@ -294,7 +294,8 @@ def main() -> None:
             print(f"NOT RUN: {about['name']}: {about['missing']}", file=sys.stderr, flush=True)
     for pairs in args.sizes:
         for data in args.data:
-            keep(args.results, args, Bench(args, contenders, data, pairs).all())
+            for found in Bench(args, contenders, data, pairs).all():
+                keep(args.results, args, found)
 
 
 if __name__ == "__main__":

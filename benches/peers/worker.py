@@ -55,23 +55,22 @@ def trimmed() -> int:
     return memory()[0]
 
 
-def sample(args: argparse.Namespace, seed: int) -> tuple[list[list[bytes]], list[list[bytes]]]:
-    """Pairs that are there and pairs that are not, in random order."""
+def sample(args: argparse.Namespace, seed: int) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Keys that are there and keys that are not, in random order, and the values of the first thousand."""
     command = [args.rust, "sample", args.data, str(args.pairs), str(seed), str(args.lookups)]
     lines = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
-    pairs = [line.split(b"\t") for line in lines]
-    return pairs[: args.lookups], pairs[args.lookups :]
+    return lines[: args.lookups], lines[args.lookups : 2 * args.lookups], lines[2 * args.lookups :]
 
 
-def fresh(contender: Contender, pairs: list[list[bytes]], distinct: bool = False) -> list[list[Any]]:
+def fresh(contender: Contender, keys: list[bytes], distinct: bool = False) -> list[list[Any]]:
     """Keys as a program has them that has just parsed them, with no hash cached, in lists of a thousand.
 
     Distinct in each list, for calls that answer with a dict.
     """
-    lists = [[pair[0] for pair in pairs[at : at + CHUNK]] for at in range(0, len(pairs), CHUNK)]
+    lists = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)]
     if distinct:
-        lists = [list(dict.fromkeys(keys)) for keys in lists]
-    return [[key.decode() if contender.text else bytes(bytearray(key)) for key in keys] for keys in lists]
+        lists = [list(dict.fromkeys(some)) for some in lists]
+    return [[key.decode() if contender.text else bytes(bytearray(key)) for key in some] for some in lists]
 
 
 def timed(count: Callable[[list[Any]], int], chunks: list[list[Any]], seconds: float) -> dict[str, float]:
@@ -87,20 +86,22 @@ def timed(count: Callable[[list[Any]], int], chunks: list[list[Any]], seconds: f
     return {"count": asked, "found": found, "began": began, "ended": ended}
 
 
-def check(contender: Contender, handle: Any, present: list[list[bytes]], absent: list[list[bytes]]) -> None:
+def check(contender: Contender, handle: Any, present: list[bytes], absent: list[bytes], values: list[bytes]) -> None:
     """A thousand answers of each sort against the right ones."""
-    for pairs, are_there in ((present[:CHUNK], True), (absent[:CHUNK], False)):
-        for key, value in ([text.decode() for text in pair] if contender.text else pair for pair in pairs):
-            if not contender.right(handle, key, value if are_there else None):
-                raise ValueError(f"wrong answer for {key!r}")
+    absences: list[bytes | None] = [None] * len(values)
+    for key, value in [*zip(present, values, strict=False), *zip(absent, absences, strict=False)]:
+        as_asked: Any = key.decode() if contender.text else key
+        as_told: Any = value.decode() if contender.text and value is not None else value
+        if not contender.right(handle, as_asked, as_told):
+            raise ValueError(f"wrong answer for {key!r}")
 
 
 def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: int, barrier: Any) -> None:
     """What one worker does, with the others."""
     seed = args.seed * 1000 + barrier.parties * 16 + worker
-    present, absent = sample(args, seed)
+    present, absent, values = sample(args, seed)
     # Twice, and once for nothing: then what these leave in the heap is there before, and is not counted.
-    warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
+    warming = [fresh(contender, keys) for keys in sample(args, seed + 500)[:2]]
     del warming
     before = trimmed()
     handle = contender.open(args.source, args.folder, shared)
@@ -112,15 +113,15 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
         return sum(value is not None for value in contender.get_many(handle, keys))
 
     # Other keys first: they bring the pages into the page tables.
-    warming = [fresh(contender, pairs) for pairs in sample(args, seed + 500)]
+    warming = [fresh(contender, keys) for keys in sample(args, seed + 500)[:2]]
     while warming:
         timed(single, warming.pop(), WARMING)
     phases = [("hits", single, present), ("misses", single, absent)]
     if contender.batches:
         phases.append(("batch", many, present))
     lines = []
-    for phase, count, pairs in phases:
-        chunks = fresh(contender, pairs, distinct=count is many)
+    for phase, count, keys in phases:
+        chunks = fresh(contender, keys, distinct=count is many)
         barrier.wait()
         times = timed(count, chunks, args.seconds)
         if times["found"] != (0 if phase == "misses" else times["count"]):
@@ -135,7 +136,7 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
         servers = contender.servers(shared) or [os.getppid()]
         lines.append({"phase": "server", "pss": sum(memory(process)[1] for process in servers)})
     barrier.wait()
-    check(contender, handle, present, absent)
+    check(contender, handle, present, absent, values)
     own = {"processes": barrier.parties, "worker": worker}
     os.write(1, "".join(json.dumps(line | own) + "\n" for line in lines).encode())
 

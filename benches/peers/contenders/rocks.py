@@ -10,9 +10,9 @@ from .base import Contender, sorted_pairs
 
 class Rocks(Contender):
     name = "rocksdict (RocksDB)"
-    settings = ("sorted, SstFileWriter, one file ingested; raw mode, no compression, Bloom filter of 10 bits, blocks of "
-                "1 KiB with a hash; read-only, mapped reads, no block cache; get(k), get(list)")
-    kind = "uncompressed"
+    settings = ("sorted, SstFileWriter, one file ingested; raw mode, Bloom filter of 10 bits, blocks of 1 KiB with a hash, no "
+                "compression but that keys share prefixes; read-only, mapped reads, no block cache; get(k), get(list)")
+    kind = "compressed"
     text = False
     batches = True
 

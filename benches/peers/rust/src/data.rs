@@ -80,7 +80,9 @@ impl Data {
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for number in 0..pairs {
             self.pair(number, &mut key, &mut value);
-            write_line(&mut out, &key, &value)?;
+            for part in [&key[..], b"\t", &value, b"\n"] {
+                out.write_all(part)?;
+            }
         }
         out.flush()
     }
@@ -109,14 +111,6 @@ fn base36(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out[start..].reverse();
-}
-
-/// Writes one pair as a line of TSV.
-pub fn write_line(out: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    out.write_all(key)?;
-    out.write_all(b"\t")?;
-    out.write_all(value)?;
-    out.write_all(b"\n")
 }
 
 /// Texts one after the other in memory, so that fetching them costs next to nothing.

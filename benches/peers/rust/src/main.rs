@@ -6,11 +6,14 @@ mod group;
 
 use clap::Parser;
 use contenders::{Contender, Result};
-use data::{Data, write_line};
+use data::Data;
 use std::{
     io::{BufWriter, Write},
     path::PathBuf,
 };
+
+/// How many values a worker compares.
+const CHECKED: usize = 1000;
 
 #[derive(Parser)]
 enum Command {
@@ -18,7 +21,8 @@ enum Command {
     List,
     /// Writes pairs as a TSV file.
     Generate { data: Data, pairs: u64, output: PathBuf },
-    /// Prints pairs in random order, first those that are there, then as many that are not.
+    /// Prints keys in random order, first some that are there, then as many that are not, then a thousand values of the
+    /// first ones.
     Sample { data: Data, pairs: u64, seed: u64, count: u64 },
     /// Builds one contender's files.
     Build { name: String, source: PathBuf, dir: PathBuf },
@@ -79,11 +83,11 @@ fn list() -> Result<()> {
 
 fn sample(data: Data, pairs: u64, seed: u64, count: u64) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-    for present in [true, false] {
-        let sample = data.sample(pairs, seed, count, present);
-        for (key, value) in sample.keys.list().into_iter().zip(sample.values.list()) {
-            write_line(&mut out, key, value)?;
-        }
+    let (present, absent) = (data.sample(pairs, seed, count, true), data.sample(pairs, seed, count, false));
+    let values = present.values.list();
+    for text in present.keys.list().iter().chain(&absent.keys.list()).chain(values.iter().take(CHECKED)) {
+        out.write_all(text)?;
+        out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
 }
