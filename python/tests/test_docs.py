@@ -18,6 +18,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+# Rendered out of measurements; no other page is without Python.
+REPORTS = {"performance.md"}
 README = ROOT / "README.md"
 MODULES = ["hashlith", "hashlith._build", "hashlith._index", "hashlith._check"]
 LANGUAGES = {"", "text", "python", "sh", "bash", "rust", "toml", "json"}
@@ -152,9 +154,15 @@ def test_the_pages_are_there():
     assert {"choosing.md", "memory.md", "python.md", "recipes.md"} <= {page.name for page in DOCS}
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in DOCS if page.name not in REPORTS], ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page, tmp_path):
     run_page(page.read_text(), page.stem, tmp_path)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_has_no_blocks_to_run(name):
+    with pytest.raises(NoBlocks):
+        python_blocks((ROOT / "docs" / name).read_text())
 
 
 def test_a_recipe_is_a_whole_program(tmp_path):
