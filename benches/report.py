@@ -208,7 +208,7 @@ def full(results):
 
 {table(["phase", "s", "M pairs/s", "read, MB/s", "written, MB/s", "cores busy"], phase_rows(largest))}
 
-The generator takes the rest of the two cores while records are read: {largest['generator_core_s']:.0f} core-seconds, {largest['generator_core_s'] / largest['pairs'] * 1e9:.0f} ns a pair.
+While records are read the generator shares the two cores: {largest['generator_core_s']:.0f} core-seconds, {largest['generator_core_s'] / largest['pairs'] * 1e9:.0f} ns a pair.
 Lookups in that file, which is {largest['file_bytes'] / machine['memory']:.1f} times as large as the memory, in random order, one thread, right after `verify`:
 
 {table(["", "lookups", "ns each"], largest_lookups)}
