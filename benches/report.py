@@ -6,13 +6,16 @@
 Every figure comes out of `benches/results/*.json`; sections between `<!-- NAME -->` and `<!-- /NAME -->` are replaced.
 """
 import json
+import re
 import statistics
 from pathlib import Path
 
 import cold
+import full as full_run
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcParams["svg.hashsalt"] = "hashlith"
 import matplotlib.pyplot as plt  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,8 +61,10 @@ def median(rounds, value):
     return statistics.median(value(one) for one in rounds)
 
 
-def core_ns(run):
-    return run["core_s"] / run["pairs"] * 1e9
+def gib(size):
+    """A size as `--memory` takes it, in GiB."""
+    powers = {"K": -2, "M": -1, "G": 0, "T": 1}
+    return float(size.rstrip("iB")[:-1]) * 1024.0 ** powers[size.rstrip("iB")[-1].upper()]
 
 
 def size_rows(runs):
@@ -69,7 +74,7 @@ def size_rows(runs):
         yield [
             count(pairs),
             f"{median(rounds, lambda run: run['wall_s']):,.1f}",
-            f"{median(rounds, core_ns):.0f}",
+            f"{median(rounds, full_run.core_ns):.0f}",
             f"{median(rounds, lambda run: run['peak_memory']) / GIB:.2f}",
             f"{median(rounds, lambda run: run['file_bytes']) / GIB:.2f}",
             f"{median(rounds, lambda run: run['file_bytes']) / pairs:.2f}",
@@ -80,47 +85,89 @@ def size_rows(runs):
         ]
 
 
-def plot_sizes(runs):
+def plot_sizes(runs, cores):
     """Core time a pair over the number of pairs."""
     figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
     sizes = [rounds[0]["pairs"] for rounds in runs]
-    middle = [median(rounds, core_ns) for rounds in runs]
+    middle = [median(rounds, full_run.core_ns) for rounds in runs]
     axes.plot(sizes, middle, "o-", label="build")
     base = dict(zip(sizes, middle)).get(10_000_000)
     if base:
         axes.axhline(base * 1.5, linestyle=":", color="grey", label="1.5 times the cost at 10 M pairs")
-    axes.set(xscale="log", ylim=(0, None), xlabel="pairs", ylabel="core-ns a pair", title="Building, --memory 4G, 2 cores")
+    axes.set(xscale="log", ylim=(0, None), xlabel="pairs", ylabel="core-ns a pair", title=f"Building, --memory {runs[-1][-1]['memory']}, {cores} cores")
     axes.legend()
     save(figure, "sizes")
 
 
-def plot_run(run):
-    """Memory, disk, transfers and core use over time."""
-    time, memory, disk, read, written, core = zip(*run["samples"])
-    figure, axes = plt.subplots(4, 1, figsize=(8, 8.5), sharex=True, layout="constrained")
-    rate = lambda values: smooth(time, values)  # noqa: E731
-    axes[0].plot(time, [value / 1e6 for value in rate(read)], label="read (pipe, temporary files)")
-    axes[0].plot(time, [value / 1e6 for value in rate(written)], label="written (temporary files, index)")
+def column(run, name):
+    """One column of the samples; None if the record is older than it."""
+    names = run.get("columns", full_run.COLUMNS[:6])
+    return [one[names.index(name)] for one in run["samples"]] if name in names else None
+
+
+AMOUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+RECORDS = re.compile(r"hashlith: (\w+): .*?([\d.]+)(?: (\w))?(?: of [\d.]+(?: (\w))?)? records")
+
+
+def record_rates(run):
+    """Millions of records a second between two lines of progress within a phase: start, end, rate."""
+    last = {}
+    for time, line in run.get("progress", []):
+        found = RECORDS.match(line)
+        if not found:
+            continue
+        phase, number, unit, total_unit = found.groups()
+        done = float(number) * AMOUNTS[unit or total_unit or ""]
+        if phase in last and done >= last[phase][1]:
+            before, records = last[phase]
+            yield before, time, (done - records) / (time - before) / 1e6
+        last[phase] = time, done
+
+
+def plot_records(axes, run):
+    """Records a second: while reading from what the generator has written, then from the lines of progress."""
+    generated = column(run, "generated")
+    if generated:
+        points = [(time, done) for time, done in zip(column(run, "seconds"), generated) if done is not None]
+        share = run["pairs"] / run["input_bytes"] / 1e6
+        time, done = zip(*points)
+        axes.plot(time, [value * share for value in smooth(time, done)], label="generated")
+    for number, (start, end, rate) in enumerate(record_rates(run)):
+        axes.plot([start, end], [rate, rate], color="tab:orange", label=None if number else "as the tool says")
+    axes.set_ylabel("M records/s")
+
+
+def plot_run(run, cores):
+    """Records, transfers, core use, memory and disk over time."""
+    time = column(run, "seconds")
+    rate = lambda name: smooth(time, column(run, name))  # noqa: E731
+    with_records = column(run, "generated") is not None
+    figure, panels = plt.subplots(4 + with_records, 1, figsize=(8, 8.5 + 2 * with_records), sharex=True, layout="constrained")
+    if with_records:
+        plot_records(panels[0], run)
+    axes = panels[-4:]
+    axes[0].plot(time, [value / 1e6 for value in rate("read")], label="read (pipe, temporary files)")
+    axes[0].plot(time, [value / 1e6 for value in rate("written")], label="written (temporary files, index)")
     axes[0].set_ylabel("MB/s")
-    axes[1].plot(time, rate(core), label="of the build process")
+    axes[1].plot(time, rate("core"), label="of the build process")
     axes[1].set_ylabel("cores busy")
-    axes[1].set_ylim(0, 2.1)
-    axes[2].plot(time, [value / GIB for value in memory], label="memory")
-    axes[2].axhline(4, linestyle=":", color="grey", label="--memory")
+    axes[1].set_ylim(0, cores * 1.05)
+    axes[2].plot(time, [value / GIB for value in column(run, "memory")], label="memory")
+    axes[2].axhline(gib(run["memory"]), linestyle=":", color="grey", label="--memory")
     axes[2].set_ylabel("GiB")
-    axes[2].set_ylim(0, 5)
-    axes[3].plot(time, [value / GIB for value in disk], label="disk: index and temporary files")
+    axes[2].set_ylim(0, gib(run["memory"]) * 1.25)
+    axes[3].plot(time, [value / GIB for value in column(run, "disk")], label="disk: index and temporary files")
     axes[3].axhline(run["file_bytes"] / GIB, linestyle=":", color="grey", label="finished file")
     axes[3].set_ylabel("GiB")
     axes[3].set_xlabel("seconds")
     start = 0
     for number, phase in enumerate(run["phases"]):
         end = start + phase["seconds"]
-        for one in axes:
+        for one in panels:
             one.axvspan(start, end, alpha=0.06 if number % 2 else 0.14, color="tab:blue", linewidth=0)
-        axes[0].text((start + end) / 2, axes[0].get_ylim()[1], phase["phase"], ha="center", va="bottom", fontsize=8)
+        panels[0].text((start + end) / 2, panels[0].get_ylim()[1], phase["phase"], ha="center", va="bottom", fontsize=8)
         start = end
-    for one in axes:
+    for one in panels:
         one.legend(loc="lower right", fontsize=8)
         one.grid(alpha=0.3)
     save(figure, "full-run")
@@ -154,19 +201,6 @@ def phase_rows(run):
         start = end
 
 
-def bars(run):
-    """The goals of the full count, each beside what it came to."""
-    lookups = run["lookups"]
-    asked = sum(lookups[name]["lookups"] for name in lookups if name != "keys")
-    return [
-        ["wall time", f"{run['wall_s'] / 60:.1f} min", "15 min"],
-        ["peak memory", f"{run['peak_memory'] / GIB:.2f} GiB", "5 GiB"],
-        ["peak disk, of the finished file", f"{run['peak_disk'] / run['file_bytes']:.2f}x", "1.15x"],
-        ["`verify`: every byte, every key", f"{run['verify_s']:.0f} s", ""],
-        ["lookups, each answer compared with the generator", f"{asked:,}", "20,000,000"],
-    ]
-
-
 def extrapolate(run, strings, pairs=1_750_000_000, data=86e9):
     """The size of the file for `data` bytes of keys and values, from the bytes that were measured."""
     beside = strings["hot_bytes"] / strings["pairs"]
@@ -188,21 +222,21 @@ def full(results):
     short = sorted((runs[name] for name in runs if name.startswith("short-")), key=lambda rounds: rounds[0]["pairs"])
     strings = max((runs[name][-1] for name in runs if name.startswith("strings-")), key=lambda run: run["pairs"])
     largest = short[-1][-1]
-    plot_sizes(short)
-    plot_run(largest)
     machine = results["machine"]
-    middle = {rounds[0]["pairs"]: median(rounds, core_ns) for rounds in short}
+    plot_sizes(short, machine["cores"])
+    plot_run(largest, machine["cores"])
+    middle = {rounds[0]["pairs"]: median(rounds, full_run.core_ns) for rounds in short}
     flat = max(middle[size] for size in middle if size >= 10_000_000) / middle[10_000_000]
     largest_lookups = [
         [name, f"{figures['lookups']:,}", f"{figures['ns']:,.0f}"]
         for name, figures in largest["lookups"].items()
-        if name != "keys"
+        if isinstance(figures, dict)
     ]
     return f"""
 {largest['pairs']:,} pairs of 12-byte keys and 11-byte values through a pipe into `hashlith build --memory {largest['memory']}`; {machine['cores']} cores
 ({machine['cpu']}), {machine['memory'] / GIB:.0f} GiB, Linux {machine['kernel']}, {machine['date']}. `make bench-full` runs it.
 
-{table(["", "measured", "goal"], bars(largest))}
+{table(["", "measured", "goal"], full_run.bars(largest))}
 
 ![Memory, disk, transfers and core use of the run over time](plots/full-run.svg)
 
