@@ -105,6 +105,22 @@ def column(run, name):
     return [one[names.index(name)] for one in run["samples"]] if name in names else None
 
 
+def net_transfers(run):
+    """Bytes read and written so far, by sample, without the pipe inside the build.
+
+    The build passes standard input through a pipe of its own, so the kernel counts each byte of it twice as read and once
+    as written. Nothing else is read in the first phase.
+    """
+    read, written = column(run, "read"), column(run, "written")
+    first = run["phases"][0]["seconds"]
+    # Records older than `input_bytes` tell it by what was read at the end of the first phase.
+    twice = 2 * run["input_bytes"] if "input_bytes" in run else max(
+        (bytes_read for time, bytes_read in zip(column(run, "seconds"), read) if time <= first), default=0
+    )
+    inside = [min(now, twice) / 2 for now in read]
+    return [a - b for a, b in zip(read, inside)], [a - b for a, b in zip(written, inside)]
+
+
 AMOUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 RECORDS = re.compile(r"hashlith: (\w+): .*?([\d.]+)(?: (\w))?(?: of [\d.]+(?: (\w))?)? records")
 
@@ -146,8 +162,9 @@ def plot_run(run, cores):
     if with_records:
         plot_records(panels[0], run)
     axes = panels[-4:]
-    axes[0].plot(time, [value / 1e6 for value in rate("read")], label="read (pipe, temporary files)")
-    axes[0].plot(time, [value / 1e6 for value in rate("written")], label="written (temporary files, index)")
+    read, written = net_transfers(run)
+    axes[0].plot(time, [value / 1e6 for value in smooth(time, read)], label="read (pipe, temporary files)")
+    axes[0].plot(time, [value / 1e6 for value in smooth(time, written)], label="written (temporary files, index)")
     axes[0].set_ylabel("MB/s")
     axes[1].plot(time, rate("core"), label="of the build process")
     axes[1].set_ylabel("cores busy")
@@ -185,18 +202,19 @@ def smooth(time, values, window=15):
 def phase_rows(run):
     """A row for each phase of a run."""
     start = 0
+    samples = list(zip(column(run, "seconds"), *net_transfers(run), column(run, "core")))
     for phase in run["phases"]:
         end = start + phase["seconds"]
-        inside = [one for one in run["samples"] if start <= one[0] <= end] or [run["samples"][-1]]
+        inside = [one for one in samples if start <= one[0] <= end] or [samples[-1]]
         first, last = inside[0], inside[-1]
         seconds = max(1e-9, last[0] - first[0])
         yield [
             phase["phase"],
             f"{phase['seconds']:.0f}",
             f"{run['pairs'] / max(phase['seconds'], 1e-9) / 1e6:.1f}",
-            f"{(last[3] - first[3]) / seconds / 1e6:.0f}",
-            f"{(last[4] - first[4]) / seconds / 1e6:.0f}",
-            f"{(last[5] - first[5]) / seconds:.2f}",
+            f"{(last[1] - first[1]) / seconds / 1e6:.0f}",
+            f"{(last[2] - first[2]) / seconds / 1e6:.0f}",
+            f"{(last[3] - first[3]) / seconds:.2f}",
         ]
         start = end
 
