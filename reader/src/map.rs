@@ -184,10 +184,12 @@ fn touch(map: &Mmap, span: Span) {
 }
 
 impl Mapping {
-    /// Asks the kernel to read these bytes of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
-    pub fn will_need(&self, offset: u64, len: u64) {
-        // Only a hint: what is not there when it is looked at is read then.
-        advise(&self.map, Advice::WillNeed, Span { offset, len });
+    /// Asks the kernel to read these parts of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
+    pub fn will_need(&self, parts: &[Span]) {
+        for part in parts {
+            // Only a hint: what is not there when it is looked at is read then.
+            advise(&self.map, Advice::WillNeed, *part);
+        }
     }
 
     /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_builder::Builder;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Span};
 use std::path::Path;
 
 fn build(path: &Path, value: &str) {
@@ -98,14 +98,15 @@ fn the_handle_is_send_sync_and_cheap_to_clone() {
 #[test]
 fn batches_ask_for_records_ahead() {
     thread_local! {
-        static ASKED: std::cell::RefCell<Vec<(u64, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
+        static ASKED: std::cell::RefCell<Vec<Span>> = const { std::cell::RefCell::new(Vec::new()) };
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     build(&path, "v");
     let index = Index::load(&path).unwrap();
     let plain = index.clone();
-    let index = index.read_ahead_with(|_, at, len| ASKED.with_borrow_mut(|asked| asked.push((at, len))));
+    let index =
+        index.read_ahead_with(|_, parts| ASKED.with_borrow_mut(|asked| asked.extend_from_slice(parts)));
     // More than are asked for at a time, present and absent ones in turn.
     let keys: Vec<String> = (0..3000).map(|i| format!("key {}", i * 3)).collect();
     let mut answers = Vec::new();
@@ -113,7 +114,7 @@ fn batches_ask_for_records_ahead() {
         .find_many(&keys, |record| {
             if let Some(record) = record {
                 let (at, end) = (index.offset_of(record.key), index.offset_of(record.value) + 1);
-                let covered = |&(from, len): &(u64, u64)| from < at && end <= from + len;
+                let covered = |part: &Span| part.offset < at && end <= part.end();
                 ASKED.with_borrow(|asked| assert!(asked.iter().any(covered)));
             }
             answers.push(record.map(|record| record.value));
