@@ -287,7 +287,7 @@ random order. The disk's own figures are those of fio (libaio, direct).
 
 {table(["", "measured", "goal"], cold.rows(result))}
 
-* `cold` ([memory.md](memory.md)) asks for the pages of 1,024 keys at a time; that is why it can pass 32 reads at a time.
+* `cold` ([memory.md](memory.md)) asks for pages 1,024 keys ahead; that is why it can pass 32 reads at a time.
 * A page more than one comes from records that lie across two pages.
 * `preload` asks the kernel for the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup fetches a page each for pilot, entry
   and record: the kernel is told not to read around them, which would be 30 pages a lookup (measured) and no quicker.

@@ -1,10 +1,13 @@
 //! `bench-cold`: lookups in a file that is not in memory: pages read and time for each, one by one and in batches.
 //!
 //! Before each measurement the file is dropped from the page cache. Pages are counted by the kernel, as the bytes that
-//! this process caused to be fetched from the disk (`read_bytes` of /proc/self/io).
+//! this process caused to be fetched from the disk (`read_bytes` of /proc/self/io), and waits as its major page faults.
+//!
+//! A file that fits into memory becomes one that does not in a cgroup that is smaller:
+//! `systemd-run --scope -p MemoryMax=1G target/release/bench-cold FILE RECORDS`.
 
 use clap::Parser;
-use hashlith_benches::{Shape, mix, record};
+use hashlith_benches::{Shape, memory::read_at_random, mix, record};
 use hashlith_reader::{Index, MapOptions, Mapping};
 use rustix::fs::{Advice, fadvise};
 use std::{fs::File, io, path::PathBuf, time::Instant};
@@ -22,6 +25,9 @@ struct Args {
     /// Lookups in batches that ask ahead; a tenth of it otherwise.
     #[arg(long, default_value_t = 100_000)]
     lookups: u64,
+    /// Ask for 2 MiB pages too.
+    #[arg(long)]
+    huge_pages: bool,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
@@ -34,6 +40,8 @@ struct Row {
     lookups: u64,
     /// Pages that were read from the disk, for each lookup.
     pages: f64,
+    /// Page faults that waited for the disk, for each lookup.
+    waits: f64,
     per_second: f64,
 }
 
@@ -44,6 +52,14 @@ fn disk_bytes() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/self/io")?;
     let line = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
     Ok(line.ok_or("/proc/self/io has no read_bytes")?.parse()?)
+}
+
+/// Page faults of this process so far that waited for the disk (`majflt`, proc_pid_stat(5)).
+fn major_faults() -> Result<f64, Failure> {
+    let text = std::fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in brackets, may have blanks in it.
+    let fields = text.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(9));
+    Ok(fields.ok_or("/proc/self/stat has no majflt")?.parse()?)
 }
 
 /// Drops the file from the page cache, as far as nobody maps it, and maps it anew.
@@ -75,7 +91,7 @@ fn measure(
     present: bool,
     look: impl FnOnce(&[Vec<u8>]) -> Result<usize, Failure>,
 ) -> Result<Row, Failure> {
-    let before = disk_bytes()?;
+    let (bytes, faults) = (disk_bytes()?, major_faults()?);
     let start = Instant::now();
     let found = look(keys)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -83,8 +99,9 @@ fn measure(
         return Err(format!("{name}: {found} of {} keys were found", keys.len()).into());
     }
     let lookups = keys.len() as f64;
-    let pages = (disk_bytes()? - before) / PAGE / lookups;
-    Ok(Row { name, lookups: keys.len() as u64, pages, per_second: lookups / seconds })
+    let pages = (disk_bytes()? - bytes) / PAGE / lookups;
+    let waits = (major_faults()? - faults) / lookups;
+    Ok(Row { name, lookups: keys.len() as u64, pages, waits, per_second: lookups / seconds })
 }
 
 fn single(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<usize, Failure> {
@@ -97,13 +114,47 @@ fn batched(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<usize, Failure> {
     Ok(found)
 }
 
-fn run(args: &Args) -> Result<(Vec<Row>, f64), Failure> {
-    let plain = MapOptions::default();
+/// What a run has found.
+struct Found {
+    rows: Vec<Row>,
+    /// Loading the hot section, bytes a second.
+    preload: f64,
+    /// The kernel was told that the records are read at random.
+    at_random: bool,
+    /// Which share of the keys looked up lie across two pages, with the lengths before them: what a lookup reads.
+    keys_across: f64,
+    /// The same for the whole record.
+    records_across: f64,
+}
+
+/// Shares of keys, and of records, that lie across two pages or more.
+fn across(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<(f64, f64), Failure> {
+    let (mut crossing_keys, mut crossing_records) = (0, 0);
+    for key in keys {
+        let Some(record) = index.find(key)? else { continue };
+        // A byte each for the two lengths, as all records of the generator have.
+        let first = index.offset_of(record.key) - 2;
+        let key_end = first + 1 + record.key.len() as u64;
+        let page = |offset: u64| offset / PAGE as u64;
+        crossing_keys += u64::from(page(first) != page(key_end));
+        crossing_records += u64::from(page(first) != page(key_end + record.value.len() as u64));
+    }
+    Ok((crossing_keys as f64 / keys.len() as f64, crossing_records as f64 / keys.len() as f64))
+}
+
+fn run(args: &Args) -> Result<Found, Failure> {
+    let plain = MapOptions::default().huge_pages(args.huge_pages);
     let few = (args.lookups / 10).max(1);
     let mut rows = Vec::new();
 
     let index = open(args, &plain)?;
     rows.push(measure("get, hit, nothing loaded", &keys(args, few, true, 1), true, |keys| {
+        single(&index, keys)
+    })?);
+    drop(index);
+
+    let index = open(args, &plain)?;
+    rows.push(measure("get, absent, nothing loaded", &keys(args, few, false, 6), false, |keys| {
         single(&index, keys)
     })?);
     drop(index);
@@ -123,31 +174,51 @@ fn run(args: &Args) -> Result<(Vec<Row>, f64), Failure> {
     rows.push(measure("get_many, hit, cold", &hits, true, |keys| batched(&index, keys))?);
     // The same keys again: their pages are there, and asked for in vain.
     rows.push(measure("the same, now warm", &hits, true, |keys| batched(&index, keys))?);
-    Ok((rows, preload))
+    rows.push(measure("get, hit, cold", &keys(args, few, true, 7), true, |keys| single(&index, keys))?);
+    let pool = index.info().sections.pool;
+    let at_random = read_at_random(&index.as_bytes()[pool.offset as usize..pool.end() as usize]);
+    let (keys_across, records_across) = across(&index, &hits)?;
+    Ok(Found { rows, preload, at_random, keys_across, records_across })
 }
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
-    let (rows, preload) = run(&args)?;
+    let Found { rows, preload, at_random, keys_across, records_across } = run(&args)?;
     if args.json {
         let rows: Vec<_> = rows
             .iter()
             .map(|row| {
-                let Row { name, lookups, pages, per_second } = row;
-                format!("{name:?}: {{\"lookups\": {lookups}, \"pages\": {pages:.3}, \"per_second\": {per_second:.0}}}")
+                let Row { name, lookups, pages, waits, per_second } = row;
+                format!(
+                    "{name:?}: {{\"lookups\": {lookups}, \"pages\": {pages:.3}, \"waits\": {waits:.3}, \
+                     \"per_second\": {per_second:.0}}}"
+                )
             })
             .collect();
         println!(
-            "{{\"keys\": {}, \"preload_bytes_per_second\": {preload:.0}, {}}}",
+            "{{\"keys\": {}, \"preload_bytes_per_second\": {preload:.0}, \"at_random\": {at_random}, \
+             \"keys_across\": {keys_across:.4}, \"records_across\": {records_across:.4}, {}}}",
             args.records,
             rows.join(", ")
         );
         return Ok(());
     }
     println!("{} keys; the hot section was loaded at {:.0} MB/s", args.records, preload / 1e6);
-    println!("{:<28} {:>9} {:>14} {:>12}", "", "lookups", "pages/lookup", "lookups/s");
+    println!(
+        "read-ahead of records is {}; {:.2} % of keys lie across two pages, {:.2} % of records",
+        if at_random { "off" } else { "on" },
+        keys_across * 100.0,
+        records_across * 100.0
+    );
+    println!(
+        "{:<28} {:>9} {:>7} {:>7} {:>7} {:>11}",
+        "", "lookups", "pages", "at most", "waits", "lookups/s"
+    );
     for row in rows {
-        println!("{:<28} {:>9} {:>14.3} {:>12.0}", row.name, row.lookups, row.pages, row.per_second);
+        let loaded = if row.name.contains("nothing loaded") { 2.0 } else { 0.0 };
+        let most = loaded + if row.name.contains("absent") { 0.01 } else { 1.0 + keys_across };
+        print!("{:<28} {:>9} {:>7.3} {most:>7.3} {:>7.3}", row.name, row.lookups, row.pages, row.waits);
+        println!(" {:>11.0}", row.per_second);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the benchmarks share: deterministic records of the sizes that the figures are given for.
 
+pub mod memory;
+
 /// A bijection of the 64-bit numbers (SplitMix64's finaliser; Steele, Lea, Flood, OOPSLA 2014).
 #[inline]
 pub fn mix(number: u64) -> u64 {

@@ -1,12 +1,21 @@
 //! `bench-lookup`: what a lookup costs beside what the machine can do, in one run over the same mapping.
 //!
-//! Rounds are interleaved; each figure is the median over the rounds, with the least and the greatest.
+//! Rounds are interleaved; each figure is the median over the rounds, with the least and the greatest. Ratios are medians
+//! of the ratios within rounds.
 
-use clap::Parser;
-use hashlith_benches::{Shape, mix, record, spread};
+use clap::{Parser, ValueEnum};
+use hashlith_benches::{
+    Shape,
+    memory::{dependent_reads, huge_share, prefetched_reads, touch},
+    mix, record, spread,
+};
 use hashlith_builder::Builder;
-use hashlith_reader::{Index, MapOptions, Mapping};
-use std::{hint::black_box, path::PathBuf, time::Instant};
+use hashlith_reader::{Index, MapOptions, Mapping, WINDOW};
+use rustix::{
+    fs::{Advice, fadvise},
+    thread::disable_transparent_huge_pages,
+};
+use std::{fs::File, io, path::PathBuf, sync::Barrier, time::Instant};
 
 #[derive(Parser)]
 struct Args {
@@ -21,21 +30,44 @@ struct Args {
     /// Rounds.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// After the measurement with one thread, another with so many at a time, each on its own keys.
+    /// In each round, after one thread, so many at a time, each on its own keys.
     #[arg(long, default_value_t = 1)]
-    threads: usize,
+    threads: u64,
     /// Keys in a block, when the index is made.
     #[arg(long, default_value_t = 4096)]
     block_keys: u64,
     /// Bits of a fingerprint, when the index is made.
     #[arg(long, default_value_t = 8)]
     fingerprint_bits: u32,
-    /// Ask for 2 MiB pages.
-    #[arg(long)]
-    huge_pages: bool,
+    /// How the index is mapped.
+    #[arg(long, value_enum, default_value_t = Pages::AsIs)]
+    pages: Pages,
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pages {
+    /// As it comes, with the default options.
+    AsIs,
+    /// 4 KiB pages, whatever lies in the page cache.
+    Small,
+    /// 2 MiB pages, as far as the kernel grants them: the index is dropped from the page cache and read again.
+    Huge,
+    /// The same bytes mapped twice, in 2 MiB and in 4 KiB pages, in turn.
+    Both,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+const ROWS: [&str; 6] =
+    ["dependent read", "prefetched read", "get, hit", "get, absent", "get_many, hit", "get_many, absent"];
+
+/// What the rows are to cost at most, in ns, where a dependent and a prefetched read cost so much.
+fn aims(read: f64, line: f64) -> [Option<f64>; 6] {
+    let single = [Some(1.3 * read + 80.0), Some(0.7 * read + 60.0)];
+    [None, None, single[0], single[1], Some(3.5 * line), Some(1.5 * line)]
 }
 
 /// Keys one after the other in memory, so that fetching them costs next to nothing.
@@ -61,32 +93,6 @@ impl Keys {
     }
 }
 
-/// One far read after the other, each at a place that depends on the one before: ns a read.
-fn dependent_reads(bytes: &[u8], count: usize) -> f64 {
-    let lines = (bytes.len() / 64) as u64;
-    let start = Instant::now();
-    let mut at = 0u64;
-    for number in 0..count as u64 {
-        let line = ((u128::from(mix(at ^ number)) * u128::from(lines)) >> 64) as usize;
-        at = u64::from(bytes[line * 64]) + 1;
-    }
-    black_box(at);
-    start.elapsed().as_nanos() as f64 / count as f64
-}
-
-/// Far reads that do not depend on each other: ns a read.
-fn independent_reads(bytes: &[u8], count: usize) -> f64 {
-    let lines = (bytes.len() / 64) as u64;
-    let start = Instant::now();
-    let mut sum = 0u64;
-    for number in 0..count as u64 {
-        let line = ((u128::from(mix(number ^ 0xabcd_ef01)) * u128::from(lines)) >> 64) as usize;
-        sum = sum.wrapping_add(u64::from(bytes[line * 64]));
-    }
-    black_box(sum);
-    start.elapsed().as_nanos() as f64 / count as f64
-}
-
 fn single(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
     let start = Instant::now();
     let found = keys.iter().filter(|key| index.get(key).is_ok_and(|value| value.is_some())).count();
@@ -104,7 +110,7 @@ fn batched(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
     time.as_nanos() as f64 / keys.len() as f64
 }
 
-fn build(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+fn build(args: &Args) -> Result<(), Failure> {
     let builder = Builder::new().memory_limit(4 << 30).block_keys(args.block_keys);
     let mut builder = builder.fingerprint_bits(args.fingerprint_bits);
     let (mut key, mut value) = (Vec::new(), Vec::new());
@@ -116,135 +122,193 @@ fn build(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn run(index: &Index<Mapping>, args: &Args, thread: u64) -> Vec<(&'static str, Vec<f64>)> {
-    let records = args.records;
-    let mut rows = [
-        "dependent read",
-        "independent read",
-        "get, hit",
-        "get, absent",
-        "get_many, hit",
-        "get_many, absent",
-    ]
-    .map(|name| (name, Vec::new()));
+/// Every row once, on keys of this `salt`. All threads that share `together` are on the same row at the same time.
+fn round(index: &Index<Mapping>, args: &Args, salt: u64, together: &Barrier) -> [f64; 6] {
+    let (count, records) = (args.lookups, args.records);
+    let pick = |at: u64| ((u128::from(mix(at ^ salt)) * u128::from(records)) >> 64) as u64;
+    let hits = Keys::new(count, pick);
+    let absent = Keys::new(count, |at| records + pick(at));
+    let (hits, absent) = (hits.list(), absent.list());
     let pool = index.info().sections.pool;
     let pool = &index.as_bytes()[pool.offset as usize..pool.end() as usize];
-    for round in 0..args.rounds as u64 {
-        let salt = mix(round + 1000 * thread);
-        let pick = |at: u64| ((u128::from(mix(at ^ salt)) * u128::from(records)) >> 64) as u64;
-        let hits = Keys::new(args.lookups, pick);
-        let absent = Keys::new(args.lookups, |at| records + pick(at));
-        let (hits, absent) = (hits.list(), absent.list());
-        let figures = [
-            dependent_reads(pool, args.lookups),
-            independent_reads(pool, args.lookups),
-            single(index, &hits, hits.len()),
-            single(index, &absent, 0),
-            batched(index, &hits, hits.len()),
-            batched(index, &absent, 0),
-        ];
-        for ((_, samples), figure) in rows.iter_mut().zip(figures) {
-            samples.push(figure);
-        }
-    }
-    rows.to_vec()
+    let rows: [&dyn Fn() -> f64; 6] = [
+        &|| dependent_reads(pool, count, mix(!salt)),
+        &|| prefetched_reads(pool, count, WINDOW, salt),
+        &|| single(index, &hits, count),
+        &|| single(index, &absent, 0),
+        &|| batched(index, &hits, count),
+        &|| batched(index, &absent, 0),
+    ];
+    rows.map(|row| {
+        together.wait();
+        row()
+    })
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Every row once, on so many threads: ns from one lookup to the next, of all threads together.
+fn round_of(threads: u64, index: &Index<Mapping>, args: &Args, salt: u64) -> [f64; 6] {
+    let together = Barrier::new(threads as usize);
+    let mut per_ns = [0.0; 6];
+    std::thread::scope(|scope| {
+        let run = |thread| round(index, args, mix(salt + thread), &together);
+        let runs: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
+        for run in runs {
+            let figures = run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            per_ns.iter_mut().zip(figures).for_each(|(sum, ns)| *sum += 1.0 / ns);
+        }
+    });
+    per_ns.map(|rate| 1.0 / rate)
+}
+
+/// The index in one kind of pages, and what was measured over it.
+struct Mapped {
+    pages: Pages,
+    index: Index<Mapping>,
+    /// Opening with the hot section loaded, ms.
+    opened: f64,
+    huge_share: f64,
+    alone: Vec<[f64; 6]>,
+    together: Vec<[f64; 6]>,
+}
+
+fn map(args: &Args, pages: Pages) -> Result<Mapped, Failure> {
+    if pages == Pages::Huge {
+        let file = File::open(&args.index)?;
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
+    }
+    // Decides about the page faults of this process from here on, so until all pages are there (PR_SET_THP_DISABLE(2const)).
+    disable_transparent_huge_pages(pages == Pages::Small)?;
+    let options = MapOptions::default().huge_pages(pages == Pages::Huge).preload(true);
+    let start = Instant::now();
+    // SAFETY: a benchmark's own file, which nobody else writes.
+    let index = unsafe { Index::map(&args.index, &options)? };
+    let opened = start.elapsed().as_secs_f64() * 1e3;
+    touch(index.as_bytes());
+    disable_transparent_huge_pages(false)?;
+    let huge_share = huge_share(index.as_bytes());
+    assert_eq!(index.len(), args.records, "the index at that path has another number of records");
+    Ok(Mapped { pages, index, opened, huge_share, alone: Vec::new(), together: Vec::new() })
+}
+
+fn main() -> Result<(), Failure> {
     let args = Args::parse();
     if !args.index.exists() {
         build(&args)?;
     }
-    let options = MapOptions::default().huge_pages(args.huge_pages).preload(true);
-    let start = Instant::now();
-    // SAFETY: a benchmark's own file, which nobody else writes.
-    let index = unsafe { Index::map(&args.index, &options)? };
-    let opened_warm = start.elapsed();
-    assert_eq!(index.len(), args.records, "the index at that path has another number of records");
-    let mut opens: Vec<f64> = (0..5)
-        .map(|_| {
-            let start = Instant::now();
-            // SAFETY: as above.
-            let opened = unsafe { Index::map(&args.index, &MapOptions::default()) };
-            assert!(opened.is_ok());
-            start.elapsed().as_secs_f64() * 1e3
-        })
-        .collect();
+    let pages: &[Pages] =
+        if args.pages == Pages::Both { &[Pages::Huge, Pages::Small] } else { &[args.pages] };
+    let mut mapped = pages.iter().map(|&pages| map(&args, pages)).collect::<Result<Vec<_>, _>>()?;
+    let mut opens = [0.0; 5];
+    for ms in &mut opens {
+        let start = Instant::now();
+        // SAFETY: as above.
+        unsafe { Index::map(&args.index, &MapOptions::default())? };
+        *ms = start.elapsed().as_secs_f64() * 1e3;
+    }
     let (open, ..) = spread(&mut opens);
-    // Fault the pool in once, so that the first round measures memory and not page faults.
-    black_box(index.as_bytes().iter().step_by(4096).fold(0u8, |sum, &byte| sum ^ byte));
-
-    let alone = measure(&index, &args, 1);
-    let together = (args.threads > 1).then(|| measure(&index, &args, args.threads as u64));
-    let info = index.info();
-    let hot = info.file_len() - info.sections.pool.end();
-    if args.json {
-        let row = |(name, [median, least, greatest]): &(&str, [f64; 3])| {
-            format!("{name:?}: [{median:.1}, {least:.1}, {greatest:.1}]")
-        };
-        let list = |rows: &[(&str, [f64; 3])]| rows.iter().map(row).collect::<Vec<_>>().join(", ");
-        let together = together.iter().map(|rows| format!(", \"together\": {{{}}}", list(rows)));
-        println!(
-            "{{\"keys\": {}, \"open_ms\": {open:.3}, {}{}}}",
-            args.records,
-            list(&alone),
-            together.collect::<String>()
-        );
-        return Ok(());
-    }
-    println!(
-        "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms (first, with preload: {:.1} ms), \
-         {} lookups x {} rounds, {:.0} % of the file in 2 MiB pages",
-        args.records,
-        info.file_len() as f64 / args.records as f64,
-        hot as f64 / args.records as f64,
-        opened_warm.as_secs_f64() * 1e3,
-        args.lookups,
-        args.rounds,
-        huge_share(info.file_len()) * 100.0,
-    );
-    println!("{:<18} {:>9} {:>9} {:>9} {:>8} {:>9}", "", "ns", "least", "greatest", "reads", "goal, ns");
-    let (read, line) = (alone[0].1[0], alone[1].1[0]);
-    let goals =
-        [None, None, Some(1.3 * read + 80.0), Some(0.7 * read + 60.0), Some(3.5 * line), Some(1.5 * line)];
-    for ((name, [median, least, greatest]), goal) in alone.iter().zip(goals) {
-        let goal = goal.map_or(String::new(), |goal| format!("{goal:.1}"));
-        println!("{name:<18} {median:>9.1} {least:>9.1} {greatest:>9.1} {:>8.2} {goal:>9}", median / read);
-    }
-    if let Some(together) = together {
-        println!("{} threads at a time: ns each, and how many times the lookups of one", args.threads);
-        for ((name, [one, ..]), (_, [many, ..])) in alone.iter().zip(&together) {
-            println!("{name:<18} {many:>9.1} {:>9.2}", one / many * args.threads as f64);
+    for number in 0..args.rounds as u64 {
+        for Mapped { index, alone, together, .. } in &mut mapped {
+            let salt = mix(number);
+            alone.push(round_of(1, index, &args, salt));
+            if args.threads > 1 {
+                together.push(round_of(args.threads, index, &args, salt));
+            }
         }
+    }
+    if args.json {
+        print_json(&args, open, &mapped);
+    } else {
+        print(&args, open, &mapped);
     }
     Ok(())
 }
 
-/// Median, least and greatest of each row, with so many threads at a time.
-fn measure(index: &Index<Mapping>, args: &Args, threads: u64) -> Vec<(&'static str, [f64; 3])> {
-    let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(index, args, thread))).collect();
-        for rows in runs.into_iter().filter_map(|run| run.join().ok()) {
-            if all.is_empty() {
-                all = rows;
-            } else {
-                all.iter_mut().zip(rows).for_each(|(all, (_, more))| all.1.extend(more));
-            }
-        }
-    });
-    all.iter_mut()
-        .map(|(name, samples)| {
-            let (median, least, greatest) = spread(samples);
-            (*name, [median, least, greatest])
-        })
-        .collect()
+/// Median, least and greatest of a row.
+fn row(samples: &[[f64; 6]], row: usize) -> [f64; 3] {
+    let (median, least, greatest) = spread(&mut samples.iter().map(|round| round[row]).collect::<Vec<_>>());
+    [median, least, greatest]
 }
 
-/// Which share of the mapped file the kernel really maps with 2 MiB pages (`FilePmdMapped` of /proc/self/smaps).
-fn huge_share(len: u64) -> f64 {
-    let text = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
-    let kib = text.lines().filter_map(|line| line.strip_prefix("FilePmdMapped:"));
-    let kib = kib.filter_map(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.sum::<u64>() as f64 * 1024.0 / len.max(1) as f64
+/// How many times as quick `samples` are as `base`, round by round.
+fn times(base: &[[f64; 6]], samples: &[[f64; 6]], row: usize) -> f64 {
+    spread(&mut base.iter().zip(samples).map(|(base, ns)| base[row] / ns[row]).collect::<Vec<_>>()).0
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
+}
+
+fn print(args: &Args, open: f64, mapped: &[Mapped]) {
+    let info = mapped[0].index.info();
+    let (keys, len) = (args.records as f64, info.file_len());
+    println!(
+        "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms, {} lookups x {} rounds",
+        args.records,
+        len as f64 / keys,
+        (len - info.sections.pool.end()) as f64 / keys,
+        args.lookups,
+        args.rounds
+    );
+    for Mapped { opened, huge_share, alone, together, .. } in mapped {
+        println!(
+            "\n{:.0} % of it mapped in 2 MiB pages, first opened with preload in {opened:.1} ms",
+            huge_share * 100.0
+        );
+        println!(
+            "{:<18} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}",
+            "", "ns", "least", "greatest", "reads", "lines", "aim, ns"
+        );
+        let (read, line) = (row(alone, 0)[0], row(alone, 1)[0]);
+        for ((number, name), aim) in ROWS.iter().enumerate().zip(aims(read, line)) {
+            let [median, least, greatest] = row(alone, number);
+            print!("{name:<18} {median:>8.1} {least:>8.1} {greatest:>8.1} ");
+            print!("{:>7.2} {:>7.2}", median / read, median / line);
+            println!(
+                "{}",
+                aim.map_or(String::new(), |aim| format!(" {aim:>8.1} {}", verdict(median <= aim)))
+            );
+        }
+        if !together.is_empty() {
+            println!("{} threads at a time   millions/s   times one thread", args.threads);
+            let aim = 0.95 * args.threads as f64;
+            for (number, name) in ROWS.iter().enumerate() {
+                let times = times(alone, together, number);
+                let verdict =
+                    if number < 2 { String::new() } else { format!(" {aim:>8.2} {}", verdict(times >= aim)) };
+                println!("{name:<18} {:>14.2} {times:>18.2}{verdict}", 1e3 / row(together, number)[0]);
+            }
+        }
+    }
+    if let [huge, small] = mapped {
+        println!("\n2 MiB pages beside 4 KiB pages: times as quick");
+        for (number, name) in ROWS.iter().enumerate() {
+            let times = times(&small.alone, &huge.alone, number);
+            let verdict =
+                if number < 2 { String::new() } else { format!(" {:>8.2} {}", 1.2, verdict(times >= 1.2)) };
+            println!("{name:<18} {times:>14.2}{verdict}");
+        }
+    }
+}
+
+fn print_json(args: &Args, open: f64, mapped: &[Mapped]) {
+    let list = |samples: &[[f64; 6]]| {
+        let figures = ROWS.iter().enumerate().map(|(number, name)| {
+            let [median, least, greatest] = row(samples, number);
+            format!("{name:?}: [{median:.1}, {least:.1}, {greatest:.1}]")
+        });
+        figures.collect::<Vec<_>>().join(", ")
+    };
+    print!("{{\"keys\": {}, \"open_ms\": {open:.3}, {}", args.records, list(&mapped[0].alone));
+    print!(", \"huge_share\": {:.3}", mapped[0].huge_share);
+    for Mapped { pages, huge_share, alone, together, .. } in mapped {
+        if !together.is_empty() {
+            let name = if *pages == Pages::Small { "together, 4 KiB pages" } else { "together" };
+            print!(", {name:?}: {{{}}}", list(together));
+        }
+        if mapped.len() > 1 && *pages == Pages::Small {
+            print!(", \"4 KiB pages\": {{\"huge_share\": {huge_share:.3}, {}}}", list(alone));
+        }
+    }
+    println!("}}");
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::errors;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Span};
 use pyo3::prelude::*;
 use std::path::Path;
 
@@ -26,9 +26,9 @@ impl AsRef<[u8]> for Data {
 }
 
 impl Data {
-    fn will_need(&self, offset: u64, len: u64) {
+    fn will_need(&self, parts: &[Span]) {
         if let Data::Mapped(mapping) = self {
-            mapping.will_need(offset, len);
+            mapping.will_need(parts);
         }
     }
 }

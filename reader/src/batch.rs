@@ -8,14 +8,14 @@ use crate::{
     Index, Record,
     lookup::{Lookup, Probe},
 };
-use hashlith_format::{Error, KeyHash};
+use hashlith_format::{Error, KeyHash, Span};
 use prefetch_index::prefetch_index;
 
 /// How many keys go through the steps together.
 pub const WINDOW: usize = 64;
 
-/// For how many keys the pages are asked for together, when they come from a disk: a disk answers some tens of reads at a
-/// time, and waits at the end of each such group.
+/// How far ahead of the key that is looked at records are asked for, when they come from a disk: some hundred reads are
+/// then always under way (`benches/README.md` has the sweep over it).
 const AHEAD: usize = 16 * WINDOW;
 
 impl<D: AsRef<[u8]>> Index<D> {
@@ -43,11 +43,11 @@ impl<D: AsRef<[u8]>> Index<D> {
         let mut probes = [const { None }; WINDOW];
         for (number, window) in keys.chunks(WINDOW).enumerate() {
             let from = number.saturating_mul(WINDOW);
-            if from % AHEAD == 0
-                && let Some(ahead) = self.ahead
-            {
-                let group = keys.get(from..).unwrap_or_default();
-                self.ask(ahead, group.get(..AHEAD).unwrap_or(group), &mut hashes, &mut probes);
+            if let Some(ahead) = self.ahead {
+                let asked = if from == 0 { 0 } else { from.saturating_add(AHEAD) };
+                let next = keys.get(asked..).unwrap_or_default();
+                let count = if from == 0 { AHEAD + WINDOW } else { WINDOW };
+                self.ask(ahead, next.get(..count).unwrap_or(next), &mut hashes, &mut probes);
             }
             if find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes).is_err() {
                 return self.find_each(keys.get(from..).unwrap_or_default(), &mut each);
@@ -80,22 +80,33 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// Asks for the records of these keys.
     fn ask<K: AsRef<[u8]>>(
         &self,
-        ahead: fn(&D, u64, u64),
+        ahead: fn(&D, &[Span]),
         keys: &[K],
         hashes: &mut [KeyHash; WINDOW],
         probes: &mut [Option<Probe>; WINDOW],
     ) {
+        let (usual, end) = (self.usual_record(), self.header.sections.pool.end());
+        let mut spans = [Span::default(); WINDOW];
         for window in keys.chunks(WINDOW) {
             // Damage is met again, and reported, by the lookup itself.
             if find_window(&self.lookup(), self.header.seed, window, hashes, probes).is_ok() {
-                for (key, probe) in window.iter().zip(probes.iter()) {
-                    if let Some(probe) = probe {
-                        // Both lengths, the key, and a value that is not long.
-                        ahead(&self.data, probe.record_at(), 128 + key.as_ref().len() as u64);
-                    }
+                let present = probes.iter().take(window.len()).flatten();
+                let mut count = 0;
+                for (span, probe) in spans.iter_mut().zip(present) {
+                    let offset = probe.record_at();
+                    *span = Span { offset, len: usual.min(end.saturating_sub(offset)) };
+                    count += 1;
                 }
+                ahead(&self.data, spans.get(..count).unwrap_or_default());
             }
         }
+    }
+
+    /// How many bytes of a record are asked for before its length is known: half as many again as the mean, so that most
+    /// come whole; at most 64 KiB, so that what is under way fits into any memory.
+    fn usual_record(&self) -> u64 {
+        let mean = self.header.sections.pool.len.checked_div(self.header.keys).unwrap_or_default();
+        (mean + mean / 2).min(1 << 16)
     }
 
     /// After damage: key by key, for the answers of all keys before the one that meets it.

@@ -30,7 +30,7 @@ mod lookup;
 mod map;
 
 pub use batch::WINDOW;
-pub use hashlith_format::{Error, Header, KeyType, Rule, ValueType};
+pub use hashlith_format::{Error, Header, KeyType, Rule, Span, ValueType};
 pub use iter::{Iter, Position};
 pub use map::{MapOptions, Mapping, OpenError};
 
@@ -44,7 +44,7 @@ pub struct Index<D> {
     data: D,
     header: Header,
     /// See [`Self::read_ahead_with`].
-    ahead: Option<fn(&D, u64, u64)>,
+    ahead: Option<fn(&D, &[Span])>,
 }
 
 /// A key with its value, and its dense id.
@@ -75,10 +75,10 @@ impl<D: AsRef<[u8]>> Index<D> {
         Ok(index)
     }
 
-    /// Has batches call `ahead` with the place of each record that they are going to read, as an offset from the
-    /// beginning of the bytes and a length, some hundred keys in advance: for bytes that are not in memory yet.
+    /// Has batches call `ahead` with the places of the records that they are going to read, some hundred keys in advance:
+    /// for bytes that are not in memory yet.
     #[must_use]
-    pub fn read_ahead_with(mut self, ahead: fn(&D, u64, u64)) -> Self {
+    pub fn read_ahead_with(mut self, ahead: fn(&D, &[Span])) -> Self {
         self.ahead = Some(ahead);
         self
     }
@@ -185,7 +185,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 
     #[inline]
-    fn section(&self, span: hashlith_format::Span) -> &[u8] {
+    fn section(&self, span: Span) -> &[u8] {
         lookup::slice(self.data.as_ref(), span.offset, span.len).unwrap_or_default()
     }
 

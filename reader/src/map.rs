@@ -16,7 +16,9 @@ use std::{
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MapOptions {
-    /// Ask for 2 MiB pages: fewer misses in the processor's page tables, where the file system can do it.
+    /// Ask for 2 MiB pages: fewer misses in the processor's page tables, where the file system can do it. A page that is
+    /// not in memory is then read with its 511 neighbours; so with [`Self::cold`] this goes for the hot section and the
+    /// directory only.
     pub huge_pages: bool,
     /// Read the hot section and the directory into memory before the first lookup.
     pub preload: bool,
@@ -26,9 +28,9 @@ pub struct MapOptions {
     /// line that it needs, and no read-ahead.
     /// On by default; better off when most of the file will be read front to back.
     pub random: bool,
-    /// The file does not fit into memory: batches ask for the pages of many records before they look at the first
-    /// ([`Index::read_ahead_with`]), so that the disk works on all of them at once. Off by default, because asking for
-    /// a page that is there already costs a system call too.
+    /// The file does not fit into memory: batches ask for the pages of records some hundred keys ahead of the one that
+    /// they look at ([`Index::read_ahead_with`]), so that the disk works on many at once. Off by default, because asking
+    /// for a page that is there already costs a system call too.
     pub cold: bool,
 }
 
@@ -151,7 +153,9 @@ impl Index<Mapping> {
         let hot = Span { offset: sections.hot.offset, len: sections.directory.end() - sections.hot.offset };
         let map = &index.data.map;
         if options.huge_pages {
-            advise(map, Advice::HugePage, Span { offset: 0, len: map.len() as u64 });
+            // Where this is given a page fault reads 2 MiB, whatever else is advised: too much for one record.
+            let whole = Span { offset: 0, len: map.len() as u64 };
+            advise(map, Advice::HugePage, if options.cold { hot } else { whole });
         }
         if options.preload && !advise(map, Advice::PopulateRead, hot) {
             touch(map, hot);
@@ -184,10 +188,12 @@ fn touch(map: &Mmap, span: Span) {
 }
 
 impl Mapping {
-    /// Asks the kernel to read these bytes of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
-    pub fn will_need(&self, offset: u64, len: u64) {
-        // Only a hint: what is not there when it is looked at is read then.
-        advise(&self.map, Advice::WillNeed, Span { offset, len });
+    /// Asks the kernel to read these parts of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
+    pub fn will_need(&self, parts: &[Span]) {
+        for part in parts {
+            // Only a hint: what is not there when it is looked at is read then.
+            advise(&self.map, Advice::WillNeed, *part);
+        }
     }
 
     /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells

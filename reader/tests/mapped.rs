@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_builder::Builder;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Span};
 use std::path::Path;
 
 fn build(path: &Path, value: &str) {
@@ -94,26 +94,29 @@ fn the_handle_is_send_sync_and_cheap_to_clone() {
     check::<Index<std::sync::Arc<Vec<u8>>>>();
 }
 
-/// Every record of a batch is asked for before the first one is handed over, and answers stay the same.
+/// Every record of a batch is asked for before it is handed over, but not all before the first; answers stay the same.
 #[test]
 fn batches_ask_for_records_ahead() {
     thread_local! {
-        static ASKED: std::cell::RefCell<Vec<(u64, u64)>> = const { std::cell::RefCell::new(Vec::new()) };
+        static ASKED: std::cell::RefCell<Vec<Span>> = const { std::cell::RefCell::new(Vec::new()) };
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     build(&path, "v");
     let index = Index::load(&path).unwrap();
     let plain = index.clone();
-    let index = index.read_ahead_with(|_, at, len| ASKED.with_borrow_mut(|asked| asked.push((at, len))));
+    let index =
+        index.read_ahead_with(|_, parts| ASKED.with_borrow_mut(|asked| asked.extend_from_slice(parts)));
     // More than are asked for at a time, present and absent ones in turn.
     let keys: Vec<String> = (0..3000).map(|i| format!("key {}", i * 3)).collect();
     let mut answers = Vec::new();
+    let mut asked_before_first = None;
     index
         .find_many(&keys, |record| {
+            asked_before_first.get_or_insert_with(|| ASKED.with_borrow(Vec::len));
             if let Some(record) = record {
                 let (at, end) = (index.offset_of(record.key), index.offset_of(record.value) + 1);
-                let covered = |&(from, len): &(u64, u64)| from < at && end <= from + len;
+                let covered = |part: &Span| part.offset < at && end <= part.end();
                 ASKED.with_borrow(|asked| assert!(asked.iter().any(covered)));
             }
             answers.push(record.map(|record| record.value));
@@ -125,6 +128,9 @@ fn batches_ask_for_records_ahead() {
     let asked = ASKED.with_borrow(Vec::len);
     // One absent key of 256 has the fingerprint of a present one.
     assert!((present..present + 50).contains(&asked), "{asked}");
+    assert!(asked_before_first.unwrap() < asked);
+    let end = index.info().sections.pool.end();
+    ASKED.with_borrow(|asked| assert!(asked.iter().all(|part| part.end() <= end)));
     let mapped = map(&path, &MapOptions::default().cold(true).preload(true)).unwrap();
     assert_eq!(mapped.get_many(&keys).unwrap(), answers);
 }
