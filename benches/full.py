@@ -4,7 +4,7 @@
     benches/full.py 1750000000 [10000000 ...] [--memory 4G] [--rounds 1] [--strings] [--dir DIR] [--missing]
 
 `hashlith-gen` writes 12-byte keys and 11-byte values (`--strings`: 16-24 and 20-30 bytes) into a pipe, so the input
-never lies on the disk. While `hashlith build` runs, its memory, core time, transfers, page faults, progress and the disk
+never lies on the disk. While `hashlith build` runs, its memory, core time, transfers, progress and the disk
 space of all its files, nameless ones too, are noted. Each run is kept in `benches/results/full.json`; `benches/report.py`
 renders it.
 Needs `make build` and `cargo build --release -p hashlith-benches`; `make bench-full` does it all.
@@ -12,88 +12,70 @@ Needs `make build` and `cargo build --release -p hashlith-benches`; `make bench-
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import pages
+
 HERE = Path(__file__).resolve().parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")) / "release"
 RESULTS = HERE / "results" / "full.json"
 TICKS = os.sysconf("SC_CLK_TCK")
+# What a sample is made of; records from before the last one was added lack it.
+COLUMNS = ["seconds", "memory", "disk", "read", "written", "core", "generated"]
 
 
-# Columns of a sample. The first six are in every record, the others in those made since they were added.
-COLUMNS = ["seconds", "memory", "disk", "read", "written", "core"]
-COLUMNS += ["resident", "peak_resident", "disk_read", "disk_written", "major_faults", "generator_core", "generated", "filesystem"]
-
-
-def times(pid):
-    """Core seconds (user and system) and major page faults of a process so far."""
+def core_seconds(pid):
+    """User and system time of a process so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[9])
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def memory(pid):
-    """Resident memory of a process without mapped files, with them, and at its peak so far, in bytes."""
+    """Resident memory of a process without mapped files, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return [int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "VmRSS", "VmHWM")]
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
 def transfers(pid):
-    """Bytes that a process has read and written so far: first with pipes and page cache, then those of the disk alone."""
+    """Bytes that a process has read and written so far, pipes and page cache included."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     fields = dict(line.split(": ") for line in lines)
-    return [int(fields[name]) for name in ("rchar", "wchar", "read_bytes", "write_bytes")]
+    return int(fields["rchar"]), int(fields["wchar"])
 
 
-def generator_state(pid):
-    """Core seconds and written bytes of the generator; none once it has ended."""
+def generated(pid):
+    """Bytes that the generator has written; None once it has ended."""
     try:
-        return [times(pid)[0], transfers(pid)[1]]
-    except (OSError, IndexError, KeyError):
-        return [None, None]
+        return transfers(pid)[1]
+    except (OSError, KeyError):
+        return None
 
 
-def files(paths):
-    """Bytes on disk of the regular files among the paths, by device and inode."""
-    found = {}
-    for path in paths:
+def disk(pid):
+    """Bytes on disk of the regular files that a process has open: the growing index and all temporary files."""
+    files = {}
+    for entry in os.scandir(f"/proc/{pid}/fd"):
         try:
-            stat = os.stat(path)
+            stat = entry.stat()
         except OSError:
             continue
         if os.path.stat.S_ISREG(stat.st_mode):
-            found[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
-    return found
+            files[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(files.values())
 
 
-def disk(pid, directory, before):
-    """Bytes on disk of the run: what is new in its directory, and all files that the build has open, nameless ones too."""
-    opened = files(os.scandir(f"/proc/{pid}/fd"))
-    new = {file: size for file, size in files(os.scandir(directory)).items() if file not in before}
-    return sum((new | opened).values())
-
-
-def used(directory):
-    """Bytes in use of the file system, whoever uses them."""
-    stat = os.statvfs(directory)
-    return (stat.f_blocks - stat.f_bfree) * stat.f_frsize
-
-
-def sample(build_pid, generator_pid, directory, before, start):
+def sample(build_pid, generator_pid, start):
     """What the build takes now, by `COLUMNS`; None once it has ended."""
     try:
-        core, faults = times(build_pid)
-        private, resident, peak = memory(build_pid)
-        read, written, disk_read, disk_written = transfers(build_pid)
-        row = [round(time.monotonic() - start, 2), private, disk(build_pid, directory, before["files"]), read, written, core]
-        row += [resident, peak, disk_read, disk_written, faults, *generator_state(generator_pid)]
-        return [*row, used(directory) - before["used"]]
-    except (OSError, IndexError, KeyError):
+        seconds = round(time.monotonic() - start, 2)
+        read, written = transfers(build_pid)
+        row = [seconds, memory(build_pid), disk(build_pid), read, written, core_seconds(build_pid)]
+        return [*row, generated(generator_pid)]
+    except (OSError, IndexError, KeyError, StopIteration):
         return None
 
 
@@ -107,7 +89,6 @@ def follow(stream, start, progress):
 def build(pairs, args, index):
     """Generator and build, side by side; the record of the run."""
     shape = [] if args.strings else ["--short"]
-    before = {"files": files(os.scandir(args.dir)), "used": used(args.dir)}
     generate = [TARGET / "hashlith-gen", str(pairs), "--format", args.format, *shape]
     generator = subprocess.Popen(generate, stdout=subprocess.PIPE)
     command = [TARGET / "hashlith", "build", "-", "--format", args.format, "--memory", args.memory, "-o", index, "--json"]
@@ -119,7 +100,7 @@ def build(pairs, args, index):
     follower.start()
     # `poll` would take the exit status away from `wait4`, which tells the peak memory.
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        now = sample(process.pid, generator.pid, args.dir, before, start)
+        now = sample(process.pid, generator.pid, start)
         if now:
             samples.append(now)
         time.sleep(min(1.0, 0.05 + 0.01 * (time.monotonic() - start)))
@@ -144,8 +125,6 @@ def build(pairs, args, index):
         "generator_core_s": round(generated.ru_utime + generated.ru_stime, 2),
         "peak_memory": usage.ru_maxrss * 1024,
         "peak_disk": max([one[2] for one in samples] + [os.stat(index).st_blocks * 512]),
-        "peak_filesystem": max((one[-1] for one in samples), default=0),
-        "major_faults": usage.ru_majflt,
         "input_bytes": report["input_bytes"],
         "file_bytes": report["file_bytes"],
         "hot_bytes": report["hot_bytes_per_key"] * pairs,
@@ -173,26 +152,13 @@ def run(pairs, args):
     record = build(pairs, args, index)
     _, record["verify_s"] = checked([TARGET / "hashlith", "verify", index, "--json"])
     lookups = ["--lookups", args.lookups, "--single", args.lookups // 10]
-    cold = ["--cold"] if index.stat().st_size > machine()["memory"] else []
+    cold = ["--cold"] if index.stat().st_size > pages.machine()["memory"] else []
     record["lookups"], _ = checked([TARGET / "bench-check", index, pairs, *shape, *lookups, *cold, "--json"])
     if args.keep:
         print(f"kept: {index}")
     else:
         index.unlink()
     return record
-
-
-def machine():
-    """What the figures were measured on."""
-    model = [line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "cpu": model[0] if model else platform.machine(),
-        "cores": os.cpu_count(),
-        "memory": memory,
-        "kernel": platform.release().split("-")[0],
-        "date": time.strftime("%Y-%m"),
-    }
 
 
 def core_ns(record, generator=False):
@@ -262,7 +228,7 @@ def main():
         for _ in range(args.rounds):
             rounds.append(run(pairs, args))
             show(rounds[-1])
-        results["machine"] = machine()
+        results["machine"] = pages.machine()
         results["runs"][name] = rounds
         args.json.write_text(json.dumps(results) + "\n")
         show_bars(rounds[-1])

@@ -15,8 +15,8 @@ import full as full_run
 import matplotlib
 
 matplotlib.use("Agg")
-matplotlib.rcParams["svg.hashsalt"] = "hashlith"
 import matplotlib.pyplot as plt  # noqa: E402
+from pages import replace_section, save  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results"
@@ -24,28 +24,10 @@ PLOTS = ROOT / "docs" / "plots"
 GIB = 2**30
 
 
-def replace_section(path, name, text):
-    """Puts text between the two marks of a section."""
-    old = path.read_text()
-    mark, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if mark not in old or end not in old:
-        raise SystemExit(f"{path}: no {mark} ... {end}")
-    head, rest = old.split(mark)
-    path.write_text(f"{head}{mark}\n{text.strip()}\n{end}{rest.split(end)[1]}")
-
-
 def table(header, rows):
     """A Markdown table; the first column to the left, the others to the right."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def save(figure, name):
-    """As PNG and SVG, without a date, so that the same figures give the same files."""
-    PLOTS.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PLOTS / f"{name}.png", dpi=110)
-    figure.savefig(PLOTS / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 def count(number):
@@ -96,7 +78,7 @@ def plot_sizes(runs, cores):
         axes.axhline(base * 1.5, linestyle=":", color="grey", label="1.5 times the cost at 10 M pairs")
     axes.set(xscale="log", ylim=(0, None), xlabel="pairs", ylabel="core-ns a pair", title=f"Building, --memory {runs[-1][-1]['memory']}, {cores} cores")
     axes.legend()
-    save(figure, "sizes")
+    save(figure, PLOTS, "sizes")
 
 
 def column(run, name):
@@ -187,7 +169,7 @@ def plot_run(run, cores):
     for one in panels:
         one.legend(loc="lower right", fontsize=8)
         one.grid(alpha=0.3)
-    save(figure, "full-run")
+    save(figure, PLOTS, "full-run")
 
 
 def smooth(time, values, window=15):
@@ -252,7 +234,7 @@ def full(results):
     ]
     return f"""
 {largest['pairs']:,} pairs of 12-byte keys and 11-byte values through a pipe into `hashlith build --memory {largest['memory']}`; {machine['cores']} cores
-({machine['cpu']}), {machine['memory'] / GIB:.0f} GiB, Linux {machine['kernel']}, {machine['date']}. `make bench-full` runs it.
+({machine['processor']}), {machine['memory'] / GIB:.0f} GiB, Linux {machine['kernel']}, {machine['date']}. `make bench-full` runs it.
 
 {table(["", "measured", "goal"], full_run.bars(largest))}
 
@@ -290,7 +272,7 @@ random order. The disk's own figures are those of fio (libaio, direct).
 * `cold` ([memory.md](memory.md)) asks for pages 1,024 keys ahead; that is why it can pass 32 reads at a time.
 * A page more than one comes from records that lie across two pages.
 * `preload` asks the kernel for the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup fetches a page each for pilot, entry
-  and record: the kernel is told not to read around them, which would be 30 pages a lookup (measured) and no quicker.
+  and record: the kernel is told not to read around them.
 """
 
 

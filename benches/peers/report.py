@@ -10,14 +10,17 @@ written anew.
 
 import argparse
 import json
-import re
 import statistics
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from pages import replace_section, save  # noqa: E402
 Row = dict[str, Any]
 
 
@@ -238,7 +241,6 @@ def plot(run: Row, language: str, folder: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "hashlith"
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter
 
@@ -269,10 +271,7 @@ def plot(run: Row, language: str, folder: Path) -> None:
     axes[0].invert_yaxis()
     figure.suptitle(f"{language}, {heading(run)}", fontsize=10)
     figure.tight_layout()
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{slug(run, language)}.png", dpi=110, metadata={"Software": None})
-    figure.savefig(folder / f"{slug(run, language)}.svg", metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
+    save(figure, folder, slug(run, language))
 
 
 def settings_table(run: Row) -> str:
@@ -288,16 +287,16 @@ def whole(runs: list[Row]) -> str:
     parts = []
     for run in runs:
         chosen = columns(run["settings"]["processes"])
-        parts.append(f"## {heading(run)}\n\n{conditions(run)}")
+        parts.append(f"### {heading(run)}\n\n{conditions(run)}")
         for language in languages(run):
-            parts.append(f"### {language}: {heading(run)}\n\n![{language}](plots/{slug(run, language)}.png)")
+            parts.append(f"#### {language}: {heading(run)}\n\n![{language}](plots/{slug(run, language)}.png)")
             parts.append(table(run, language, chosen, spread=True))
             winners = peers_that_win(run, language, chosen)
             parts.append("Where a peer is better than hashlith:\n\n" + "\n".join(winners) if winners else
                          "No peer is better than hashlith in any column.")
         parts.append("The aims:\n\n" + "\n".join(verdicts(run)))
     if runs:
-        parts.append(f"## Versions and settings\n\n{settings_table(runs[-1])}")
+        parts.append(f"### Versions and settings\n\n{settings_table(runs[-1])}")
     return "\n\n".join(parts)
 
 
@@ -319,16 +318,6 @@ def short(runs: list[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def put(path: Path, text: str) -> None:
-    """Writes what is between the markers of a page anew."""
-    page = path.read_text()
-    new, count = re.subn(r"<!-- peers -->.*?<!-- /peers -->", lambda _: f"<!-- peers -->\n\n{text}\n\n<!-- /peers -->", page,
-                         flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"{path}: the markers <!-- peers --> and <!-- /peers --> are there {count} times, not once")
-    path.write_text(new)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
@@ -339,8 +328,8 @@ def main() -> None:
     if args.print:
         print(whole(runs))
         return
-    put(args.root / "docs" / "performance.md", whole(runs))
-    put(args.root / "README.md", short(runs))
+    replace_section(args.root / "docs" / "performance.md", "peers", whole(runs))
+    replace_section(args.root / "README.md", "peers", short(runs))
     for old in (args.root / "docs" / "plots").glob("*-*-*.*"):
         old.unlink()
     for run in runs:

@@ -26,6 +26,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import pages  # noqa: E402
+
 RESULTS = HERE / "results.json"
 LEAST_FREE = 2 << 30
 """A measurement that leaves less memory than this is stopped."""
@@ -239,17 +243,7 @@ def listed(command: list[Any], language: str) -> list[dict[str, Any]]:
 
 def machine(rust: str) -> dict[str, Any]:
     """Where this runs, with that compiler."""
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
-    memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
-    return {
-        "date": time.strftime("%Y-%m"),
-        "processor": cpu.split(":")[-1].strip(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory": int(memory) * 1024,
-        "kernel": platform.release().split("-")[0],
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "rust": rust,
-    }
+    return pages.machine() | {"python": f"{platform.python_implementation()} {platform.python_version()}", "rust": rust}
 
 
 def keep(path: Path, args: argparse.Namespace, found: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 //! every answer. The index may be larger than memory.
 
 use clap::Parser;
-use hashlith_benches::{Shape, mix, record};
+use hashlith_benches::{Shape, mix, pick};
 use hashlith_reader::{Index, MapOptions, Mapping};
 use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
 
@@ -80,18 +80,17 @@ fn check(
     present: bool,
     lookups: u64,
 ) -> Result<Duration, Box<dyn std::error::Error>> {
-    let shape = if args.short { Shape::Short } else { Shape::Strings };
+    let shape = Shape::of(args.short);
     let salt = mix(u64::from(batch) * 2 + u64::from(present));
     let mut time = Duration::ZERO;
     for chunk in (0..lookups).step_by(CHUNK as usize) {
         let numbers = (chunk..lookups.min(chunk + CHUNK)).map(|at| {
-            let number = ((u128::from(mix(at ^ salt)) * u128::from(args.records)) >> 64) as u64;
+            let number = pick(at, salt, args.records);
             if present { number } else { args.records + number }
         });
         let (keys, values): (Vec<_>, Vec<_>) = numbers
             .map(|number| {
-                let (mut key, mut value) = (Vec::new(), Vec::new());
-                record(shape, number, &mut key, &mut value);
+                let (key, value) = shape.pair(number);
                 (key, present.then_some(value))
             })
             .unzip();

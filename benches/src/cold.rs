@@ -7,7 +7,7 @@
 //! `systemd-run --scope -p MemoryMax=1G target/release/bench-cold FILE RECORDS`.
 
 use clap::Parser;
-use hashlith_benches::{Shape, memory::read_at_random, mix, record};
+use hashlith_benches::{Shape, memory::read_at_random, mix, pick};
 use hashlith_reader::{Index, MapOptions, Mapping};
 use rustix::fs::{Advice, fadvise};
 use std::{fs::File, io, path::PathBuf, time::Instant};
@@ -72,16 +72,9 @@ fn open(args: &Args, options: &MapOptions) -> Result<Index<Mapping>, Failure> {
 }
 
 fn keys(args: &Args, count: u64, present: bool, salt: u64) -> Vec<Vec<u8>> {
-    let shape = if args.short { Shape::Short } else { Shape::Strings };
     let from = if present { 0 } else { args.records };
-    (0..count)
-        .map(|at| {
-            let number = ((u128::from(mix(at ^ mix(salt))) * u128::from(args.records)) >> 64) as u64;
-            let (mut key, mut value) = (Vec::new(), Vec::new());
-            record(shape, from + number, &mut key, &mut value);
-            key
-        })
-        .collect()
+    let number = |at| from + pick(at, mix(salt), args.records);
+    (0..count).map(|at| Shape::of(args.short).pair(number(at)).0).collect()
 }
 
 /// Times `look`, which returns how many keys it found, and counts the pages that it has read.

@@ -38,7 +38,7 @@ struct Args {
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
-    let shape = if args.short { Shape::Short } else { Shape::Strings };
+    let shape = Shape::of(args.short);
     match (&args.output, args.parts) {
         (Some(dir), Some(parts)) => {
             std::fs::create_dir_all(dir)?;

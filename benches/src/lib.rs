@@ -33,6 +33,26 @@ pub enum Shape {
     Short,
 }
 
+impl Shape {
+    /// By the flag `--short` of the programs.
+    pub fn of(short: bool) -> Self {
+        if short { Shape::Short } else { Shape::Strings }
+    }
+
+    /// Key and value of record `number`.
+    pub fn pair(self, number: u64) -> (Vec<u8>, Vec<u8>) {
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        record(self, number, &mut key, &mut value);
+        (key, value)
+    }
+}
+
+/// A random number below `limit`, which `at` and `salt` decide.
+#[inline]
+pub fn pick(at: u64, salt: u64, limit: u64) -> u64 {
+    ((u128::from(mix(at ^ salt)) * u128::from(limit)) >> 64) as u64
+}
+
 /// Writes key and value of record `number`. Keys of different numbers differ: the first 11 bytes hold all 64 bits.
 pub fn record(shape: Shape, number: u64, key: &mut Vec<u8>, value: &mut Vec<u8>) {
     let hash = mix(number);

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use hashlith_benches::{
     Shape,
     memory::{dependent_reads, huge_share, prefetched_reads, touch},
-    mix, record, spread,
+    mix, pick, record, spread,
 };
 use hashlith_builder::Builder;
 use hashlith_reader::{Index, MapOptions, Mapping, WINDOW};
@@ -125,9 +125,9 @@ fn build(args: &Args) -> Result<(), Failure> {
 /// Every row once, on keys of this `salt`. All threads that share `together` are on the same row at the same time.
 fn round(index: &Index<Mapping>, args: &Args, salt: u64, together: &Barrier) -> [f64; 6] {
     let (count, records) = (args.lookups, args.records);
-    let pick = |at: u64| ((u128::from(mix(at ^ salt)) * u128::from(records)) >> 64) as u64;
-    let hits = Keys::new(count, pick);
-    let absent = Keys::new(count, |at| records + pick(at));
+    let number = |at| pick(at, salt, records);
+    let hits = Keys::new(count, number);
+    let absent = Keys::new(count, |at| records + number(at));
     let (hits, absent) = (hits.list(), absent.list());
     let pool = index.info().sections.pool;
     let pool = &index.as_bytes()[pool.offset as usize..pool.end() as usize];
@@ -150,7 +150,7 @@ fn round_of(threads: u64, index: &Index<Mapping>, args: &Args, salt: u64) -> [f6
     let together = Barrier::new(threads as usize);
     let mut per_ns = [0.0; 6];
     std::thread::scope(|scope| {
-        let run = |thread| round(index, args, mix(salt + thread), &together);
+        let run = |thread| round(index, args, mix(salt.wrapping_add(thread)), &together);
         let runs: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
         for run in runs {
             let figures = run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -208,11 +208,12 @@ fn main() -> Result<(), Failure> {
     }
     let (open, ..) = spread(&mut opens);
     for number in 0..args.rounds as u64 {
-        for Mapped { index, alone, together, .. } in &mut mapped {
-            let salt = mix(number);
+        for (which, Mapped { index, alone, together, .. }) in (0u64..).zip(&mut mapped) {
+            // Other keys each time: those of the last one may be in the processor's caches still.
+            let salt = mix(number << 8 | which);
             alone.push(round_of(1, index, &args, salt));
             if args.threads > 1 {
-                together.push(round_of(args.threads, index, &args, salt));
+                together.push(round_of(args.threads, index, &args, !salt));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the machine can do with a mapped file, for comparison with what lookups do.
 
-use crate::mix;
+use crate::pick;
 use prefetch_index::prefetch_index;
 use std::{fs, hint::black_box, ops::Range, time::Instant};
 
@@ -9,8 +9,7 @@ const LINE: usize = 64;
 /// Where the random line `number` of `bytes` begins.
 #[inline]
 fn line(bytes: &[u8], number: u64) -> usize {
-    let lines = (bytes.len() / LINE) as u64;
-    ((u128::from(mix(number)) * u128::from(lines)) >> 64) as usize * LINE
+    pick(number, 0, (bytes.len() / LINE) as u64) as usize * LINE
 }
 
 /// One random line after the other, each at a place that depends on the one before: ns a read.

@@ -94,7 +94,7 @@ impl NewFile {
 
     fn flush(&mut self) -> Result<(), Error> {
         let pending = &self.pending[..self.filled];
-        let written = self.file.write_all_at(pending, self.written);
+        let written = direct::write_all_at(&self.file, pending, self.written);
         self.sums.update(pending);
         written.map_err(|source| self.failed("cannot write", source))?;
         self.written += self.filled as u64;

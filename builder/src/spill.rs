@@ -14,7 +14,6 @@ use hashlith_format::record::{self, Lengths};
 use rustix::fs::{Advice, fadvise};
 use std::{
     fs::File,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -139,7 +138,7 @@ impl Partition {
         let mut at = 0;
         while at < self.file_len {
             let len = (self.file_len - at).min(buffer.len() as u64) as usize;
-            file.read_exact_at(&mut buffer[..len], at).map_err(failed)?;
+            direct::read_exact_at(file, &mut buffer[..len], at).map_err(failed)?;
             let mut used = 0;
             while used < len {
                 let chunk = &buffer[used..len];
@@ -232,7 +231,7 @@ impl Spill {
             direct::set_direct(file, true);
             *is_direct = true;
         }
-        file.write_all_at(&padded, *file_len).map_err(failed)?;
+        direct::write_all_at(file, &padded, *file_len).map_err(failed)?;
         *file_len += padded.len() as u64;
         if writer.data.capacity() > 4 * CHUNK_LEN {
             writer.data = Vec::new();

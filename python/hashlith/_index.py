@@ -144,8 +144,8 @@ def open(
     lock: keep that part in memory (mlock); counts against RLIMIT_MEMLOCK.
     random: tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
         Turn it off to read most of the file in order.
-    cold: the file does not fit into memory: batches (get_many, get_many_arrow) ask for the pages of many records before
-        they look at the first, so that the disk works on all of them at once.
+    cold: the file does not fit into memory: batches (get_many, get_many_arrow) ask for the pages of records a thousand
+        keys ahead, so that the disk works on many at once.
     decode_json: give JSON values as objects (json.loads); False gives their text.
 
     Raises FileNotFoundError and other OSErrors; CorruptError for a file that is no index, or damaged where opening looks.

@@ -328,17 +328,6 @@ class Blind(hashlith.Index):
     keys = values = items = _items = _values = _ids = no
 
 
-def test_every_way_of_opening_answers_the_same(path, records):
-    asked = list(records)[:200] + ["absent"]
-    expected = [records.get(key) for key in asked]
-    for name in "in_memory", "huge_pages", "preload", "cold":
-        with hashlith.open(path, **{name: True}) as index:
-            assert index.get_many(asked) == expected, name
-            assert pickle.loads(pickle.dumps(index)).get_many(asked) == expected, name
-    with hashlith.open(path, random=False) as index:
-        assert index.get_many(asked) == expected
-
-
 def test_indexes_are_compared_without_reading(make):
     records = {str(n): str(n) for n in range(50_000)}
     one, same, other = make(records), make(records), make({**records, "7": "8"})

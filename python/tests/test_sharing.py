@@ -307,3 +307,14 @@ def test_read_only_media(path, tmp_path):
     prepare = f"mount -t tmpfs none {mount} && cp {path} {mount}/x.hlith && mount -o remount,ro {mount}"
     subprocess.run(["unshare", "-m", "sh", "-c", f'{prepare} && exec "$@"', "sh", *command, mount / "x.hlith"], check=True)
     assert not any(pathlib.Path(mount).iterdir())
+
+
+def test_every_way_of_opening_answers_the_same(path, records):
+    asked = list(records)[:200] + ["absent"]
+    expected = [records.get(key) for key in asked]
+    for name in "in_memory", "huge_pages", "preload", "cold":
+        with hashlith.open(path, **{name: True}) as index:
+            assert index.get_many(asked) == expected, name
+            assert pickle.loads(pickle.dumps(index)).get_many(asked) == expected, name
+    with hashlith.open(path, random=False) as index:
+        assert index.get_many(asked) == expected

@@ -15,9 +15,9 @@ class NewDbm(Contender):
     needs = "a Python with dbm.ndbm, such as Debian's"
 
     def version(self) -> str:
-        import dbm.ndbm
+        from dbm.ndbm import library
 
-        return dbm.ndbm.library
+        return library
 
     def build(self, source: Path, folder: Path) -> None:
         import dbm.ndbm
