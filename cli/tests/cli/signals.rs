@@ -4,8 +4,18 @@ use crate::support::{Place, many_lines};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+/// A command whose signals are as from a terminal, whatever these tests were told to ignore (nohup, `&` in a script).
+fn interruptible<const N: usize>(place: &Place, args: [&str; N]) -> Command {
+    let command = place.command(args);
+    let mut with_defaults = Command::new("env");
+    with_defaults.arg("--default-signal=HUP,INT,TERM").arg(command.get_program()).args(command.get_args());
+    with_defaults.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    with_defaults.current_dir(place.path(".")).stdin(Stdio::null());
+    with_defaults
+}
 
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
@@ -40,7 +50,7 @@ fn a_build_that_waits_for_its_input() {
     {
         let place = Place::with_index("old\tindex\n");
         let old = place.read("x.hlith");
-        let mut command = place.command(["build", "-", "--format", format, "-o", "x.hlith"]);
+        let mut command = interruptible(&place, ["build", "-", "--format", format, "-o", "x.hlith"]);
         let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut feed = child.stdin.take().unwrap();
         wait_for_handlers(&child);
@@ -65,7 +75,7 @@ fn a_build_at_work() {
     place.write("big.tsv", many_lines(200_000));
     let mut stopped = 0;
     for delay in (0..40).map(|n| Duration::from_millis(n * 8)) {
-        let mut command = place.command(["build", "big.tsv", "-o", "x.hlith", "--quiet"]);
+        let mut command = interruptible(&place, ["build", "big.tsv", "-o", "x.hlith", "--quiet"]);
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_for_handlers(&child);
         std::thread::sleep(delay);
@@ -89,7 +99,7 @@ fn a_build_at_work() {
 fn a_second_signal_kills() {
     let place = Place::new();
     place.shell("mkfifo p.tsv").ok();
-    let mut command = place.command(["build", "p.tsv", "-o", "x.hlith"]);
+    let mut command = interruptible(&place, ["build", "p.tsv", "-o", "x.hlith"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     wait_for_handlers(&child);
     // Two kinds, since two signals of one kind may become one.
@@ -104,7 +114,7 @@ fn a_second_signal_kills() {
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let place = Place::new();
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP INT; exec $HASHLITH build - --format tsv -o x.hlith --quiet"]);
     command.current_dir(place.path(".")).env("HASHLITH", env!("CARGO_BIN_EXE_hashlith"));
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
