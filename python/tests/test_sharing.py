@@ -309,7 +309,9 @@ def test_read_only_media(path, tmp_path):
     assert not any(pathlib.Path(mount).iterdir())
 
 
-def test_every_way_of_opening_answers_the_same(path, records):
+def test_every_way_of_opening_answers_the_same(make):
+    records = {f"key {n}": f"value {n}" for n in range(300)}
+    path = make(records)
     asked = list(records)[:200] + ["absent"]
     expected = [records.get(key) for key in asked]
     for name in "in_memory", "huge_pages", "preload", "cold":
