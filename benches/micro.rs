@@ -4,7 +4,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hashlith_benches::{Shape, mix, record};
 use hashlith_builder::Builder;
-use hashlith_format::{Geometry, KeyHash, block::SEEDS, record::Lengths};
+use hashlith_format::{Geometry, KeyHasher, block::SEEDS, record::Lengths};
 use hashlith_reader::Index;
 use std::hint::black_box;
 
@@ -57,7 +57,7 @@ fn pieces(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pieces");
     group.throughput(Throughput::Elements(KEYS));
     group.bench_function("hash of a key", |bench| {
-        bench.iter(|| keys.iter().fold(0, |sum, key| sum ^ KeyHash::new(key, 0).lo));
+        bench.iter(|| keys.iter().fold(0, |sum, key| sum ^ KeyHasher::xxh3(0).hash(key).lo));
     });
     group.bench_function("slot of a hash, block by block", |bench| {
         let geometry = Geometry::new(black_box(4000));

@@ -67,7 +67,7 @@ class File:
     def __init__(self, blocks, **header):
         self.blocks = blocks
         self.header = dict(version=1, zero1=0, required=0, ignorable=0, seed=0, part=0, parts=1, hash_id=1, key_type=0,
-                           value_type=0, fp=8, zero2=0)
+                           value_type=0, fp=8, zero2=0, second_seed=0)
         self.metadata = header.pop("metadata", b"")
         self.header.update(header)
 
@@ -136,10 +136,10 @@ def reseal(data, directory=True, sums=True, sums_digest=True, header=True):
     return bytes(data)
 
 
-def search(keys, seed, salt, seed_number, rng):
+def search(keys, seed, second, salt, seed_number, rng):
     """Pilots and the slots before the remap of `keys`, or None: buckets by size, the first pilot that fits."""
     n = len(keys)
-    lows = {key: hash_key(key, seed + salt)[1] for key in keys}
+    lows = {key: hash_key(key, seed + salt, second)[1] for key in keys}
     buckets = [[] for _ in range(oracle.bucket_count(n))]
     for key in keys:
         buckets[oracle.bucket_of(lows[key], seed_number, n)].append(key)
@@ -157,13 +157,13 @@ def search(keys, seed, salt, seed_number, rng):
     return bytes(pilots), place
 
 
-def make_block(pairs, seed, fp, tries, rng):
+def make_block(pairs, seed, second, fp, tries, rng):
     """A block of key-value pairs. `tries`: (seed number, salt) in the order to be tried."""
     if not pairs:
         return Parts()
     pairs, n = dict(pairs), len(pairs)
     for seed_number, salt in tries:
-        found = search(list(pairs), seed, salt, seed_number, rng)
+        found = search(list(pairs), seed, second, salt, seed_number, rng)
         if found:
             break
     else:
@@ -175,7 +175,7 @@ def make_block(pairs, seed, fp, tries, rng):
         if slot >= n:
             place[key] = remap[slot - n] = free.pop()
     order = sorted(pairs, key=place.get)
-    prints = [hash_key(key, seed)[0] & (1 << fp) - 1 for key in order]
+    prints = [hash_key(key, seed, second)[0] & (1 << fp) - 1 for key in order]
     return Parts([record(key, pairs[key]) for key in order], prints, remap, pilots, seed_number, salt)
 
 
@@ -184,10 +184,11 @@ def make(pairs, blocks=1, seed=0, tries=None, rng=None, **header):
     rng = rng or random.Random(1)
     tries = tries or [(number, salt) for salt in range(64) for number in range(10)]
     parts, part = header.get("parts", 1), header.get("part", 0)
+    second = header.get("second_seed", 0) if header.get("hash_id") == oracle.SIPHASH else None
     routed = [[] for _ in range(blocks)]
     for key, value in pairs:
-        hi = hash_key(key, seed)[0]
+        hi = hash_key(key, seed, second)[0]
         if mulhi(hi, parts) == part:
             routed[mulhi(mullo(hi, parts), blocks)].append((key, value))
     fp = header.get("fp", 8)
-    return File([make_block(group, seed & MASK, fp, tries, rng) for group in routed], seed=seed, **header)
+    return File([make_block(group, seed & MASK, second, fp, tries, rng) for group in routed], seed=seed, **header)

@@ -39,7 +39,7 @@ def header_faults(data):
     yield "header byte", "R4", 4088, patch(data, 56, u64(h.seed + 1), header=False)
     for bit in 0, 31, 63:
         yield f"required feature {bit}", "R5", 16, patch(data, 16, u64(1 << bit))
-    for at in 12, 15, 76, 79, 176, 177, 2048, 4080, 4087:
+    for at in 12, 15, 76, 79, *(() if h.hash_id == oracle.SIPHASH else (176, 183)), 184, 2048, 4080, 4087:
         yield f"reserved {at}", "R6", at, patch(data, at, b"\x80")
     yield "two reserved", "R6", 15, patch(patch(data, 79, b"\1"), 15, b"\1")
     yield "one byte more", "R7", 32, data + b"\0"
@@ -53,10 +53,12 @@ def header_faults(data):
         yield f"{keys} keys", "R8", 40, patch(data, 40, u64(keys))
     for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0):
         yield f"part {part} of {parts}", "R9", 64, patch(data, 64, struct.pack("<II", part, parts))
-    for at, rule, numbers in (72, "R10", (0, 2, 255)), (73, "R11", (2, 255)), (74, "R11", (3, 255)), \
+    for at, rule, numbers in (72, "R10", (0, 3, 255)), (73, "R11", (2, 255)), (74, "R11", (3, 255)), \
             (75, "R12", (0, 17, 255)):
         for number in numbers:
-            yield f"byte {at} is {number}", rule, at, patch(data, at, bytes([number]))
+            # Another hash has no second seed.
+            base = patch(data, 176, u64(0)) if at == 72 else data
+            yield f"byte {at} is {number}", rule, at, patch(base, at, bytes([number]))
     seal = {"sums": False, "directory": False, "sums_digest": False}  # the table no longer leads to them
     for row, (offset, length) in enumerate(table):
         at, name = 80 + 16 * row, SECTION_NAMES[row]
@@ -270,11 +272,10 @@ def flip(data, base, bit):
 
 def spoiled_by_pilot(index, b):
     """The first slot whose key is lost when the pilot of its bucket is inverted, without another fault, and bucket."""
-    h = index.header
     lows = {}
     for slot in range(b.n):
         key = index._record(b, index._slot_entry(b, slot)[1])[0]
-        lo = oracle.hash_key(key, h.seed + b.salt)[1]
+        lo = index._hash(key, b.salt)[1]
         lows.setdefault(oracle.bucket_of(lo, b.seed_number, b.n), []).append((slot, lo))
     for bucket, members in lows.items():
         pilot = index.data[index._pilots_at(b) + bucket] ^ 255

@@ -53,6 +53,8 @@ def kinds():
     yield "metadata", [(b"%d" % i, b"m") for i in range(10)], [*text, "--metadata", '{"made": "by hand", "n": [1, 2]}']
     yield "fingerprint_16", [(b"f%d" % i, some(0, 9)) for i in range(100)], [*raw, "--fingerprint-bits", "16",
                                                                                 "--seed", str(2**64 - 1)]
+    yield "siphash", [(b"s%d" % i, some(0, 9)) for i in range(60)], [*raw, "--hash", "siphash", "--seed",
+                                                                        "0x0f0e0d0c0b0a09080706050403020100"]
 
 
 def shorten(data):

@@ -33,11 +33,12 @@ HUGE = 2 << 20
 POOL, HOT, DIRECTORY, METADATA, SUMS = range(5)
 SECTION_NAMES = ("pool", "hot section", "directory", "metadata", "sums")
 BYTES, TEXT, JSON = range(3)
+XXH3, SIPHASH = 1, 2
 
-# Section 3: the named fields of the header, bytes 8..176.
-HEADER = struct.Struct("<II QQ QQ QQ II BBBB I 10Q QQ")
+# Section 3: the named fields of the header, bytes 8..184.
+HEADER = struct.Struct("<II QQ QQ QQ II BBBB I 10Q QQ Q")
 Header = namedtuple("Header", "version zero1 required ignorable length keys blocks seed part parts hash_id key_type "
-                              "value_type fp zero2 sections directory_digest sums_digest")
+                              "value_type fp zero2 sections directory_digest sums_digest second_seed")
 # Section 5: a directory entry, and what follows from it and the next one. Offsets are in the file.
 ENTRY = struct.Struct("<4Q")
 Block = namedtuple("Block", "number at first n hot hot_length pool L bias width seed_number salt")
@@ -94,8 +95,40 @@ def hot_length(n, w):
     return entry_bytes(n, w) + 4 * (slots(n) - n) + bucket_count(n) if n else 0
 
 
-def hash_key(key, seed):
-    """`hi` and `lo` of section 7, step 1."""
+def rotl(x, bits):
+    return (x << bits | x >> 64 - bits) & MASK
+
+
+def siphash(key, k0, k1):
+    """SipHash-1-3-128: its two halves, the second one first."""
+    v0, v1, v2, v3 = k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D ^ 0xEE, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573
+
+    def rounds(count):
+        nonlocal v0, v1, v2, v3
+        for _ in range(count):
+            v0, v2 = v0 + v1 & MASK, v2 + v3 & MASK
+            v1, v3 = rotl(v1, 13) ^ v0, rotl(v3, 16) ^ v2
+            v0, v2 = rotl(v0, 32) + v3 & MASK, v2 + v1 & MASK
+            v3, v1 = rotl(v3, 21) ^ v0, rotl(v1, 17) ^ v2
+            v2 = rotl(v2, 32)
+
+    padded = key + bytes(7 - len(key) % 8) + bytes([len(key) & 255])
+    for (word,) in struct.iter_unpack("<Q", padded):
+        v3 ^= word
+        rounds(1)
+        v0 ^= word
+    v2 ^= 0xEE
+    rounds(3)
+    first = v0 ^ v1 ^ v2 ^ v3
+    v1 ^= 0xDD
+    rounds(3)
+    return v0 ^ v1 ^ v2 ^ v3, first
+
+
+def hash_key(key, seed, second_seed=None):
+    """`hi` and `lo` of section 7, step 1; with a second seed by SipHash-1-3-128."""
+    if second_seed is not None:
+        return siphash(key, seed & MASK, second_seed)
     h = xxhash.xxh3_128_intdigest(key, seed & MASK)
     return h >> 64, h & MASK
 
@@ -181,13 +214,13 @@ class Index:
         _refuse(h.version != 1, "R3", 8, f"version {h.version}")
         _refuse(xxh64(data[:4088]) != _u64(data, 4088), "R4", 4088, "wrong header digest")
         _refuse(h.required, "R5", 16, "unknown required feature")
-        for first, end in (12, 16), (76, 80), (176, 4088):
+        for first, end in (12, 16), (76, 80), (184 if h.hash_id == SIPHASH else 176, 4088):
             _refuse_nonzero(data, first, end, "R6", "reserved byte is not zero")
         _refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
         _refuse(h.blocks == 0, "R8", 48, "no blocks")
         _refuse(h.keys > 2**48, "R8", 40, "too many keys")
         _refuse(h.part >= h.parts or (h.parts != 1 and not sets), "R9", 64, f"part {h.part} of {h.parts}")
-        _refuse(h.hash_id != 1, "R10", 72, "unknown hash")
+        _refuse(h.hash_id not in (XXH3, SIPHASH), "R10", 72, "unknown hash")
         _refuse(h.key_type > TEXT, "R11", 73, "unknown key type")
         _refuse(h.value_type > JSON, "R11", 74, "unknown value type")
         _refuse(not 1 <= h.fp <= 16, "R12", 75, f"{h.fp} fingerprint bits")
@@ -286,17 +319,21 @@ class Index:
 
     # Lookup -----------------------------------------------------------------------------------------------------------
 
+    def _hash(self, key, salt=0):
+        h = self.header
+        return hash_key(key, h.seed + salt, h.second_seed if h.hash_id == SIPHASH else None)
+
     def _find(self, key):
         """Steps 1 to 8 of section 7: block, slot, slot before the remap, `hi`; or None."""
         h = self.header
-        hi, lo = hash_key(key, h.seed)
+        hi, lo = self._hash(key)
         if mulhi(hi, h.parts) != h.part:
             return None
         b = self.block(mulhi(mullo(hi, h.parts), h.blocks))
         if b.n == 0:
             return None
         if b.salt:
-            lo = hash_key(key, h.seed + b.salt)[1]
+            lo = self._hash(key, b.salt)[1]
         pilot = self.data[self._pilots_at(b) + bucket_of(lo, b.seed_number, b.n)]
         raw = slot = slot_of(lo, b.seed_number, pilot, b.n)
         if slot >= b.n:
@@ -335,11 +372,11 @@ class Index:
         return self._record(b, self._slot_entry(b, number - b.first)[1])[:2]
 
     def text(self, number):
-        """Key and value of a dense id as text (R23)."""
+        """Key and value of a dense id as text (R23); bytes that are no text in a key become surrogates."""
         b = self.block(bisect_right(self.first_ids, number) - 1)
-        pair = self.by_id(number)
-        _refuse(not all(map(is_utf8, pair)), "R23", self._slot_entry(b, number - b.first)[1], "not UTF-8")
-        return tuple(str(part, "utf-8") for part in pair)
+        key, value, end, _ = self._record(b, self._slot_entry(b, number - b.first)[1])
+        _refuse(not is_utf8(value), "R23", end - len(value), "not UTF-8")
+        return str(key, "utf-8", "surrogateescape"), str(value, "utf-8")
 
     def items(self):
         """All keys and values in the order of their ids: the pool from front to back."""
@@ -418,7 +455,7 @@ class Index:
         used, at = set(), b.pool
         for _ in range(b.n):
             key, _, at, _ = self._record(b, at)
-            lo = hash_key(key, self.header.seed + b.salt)[1]
+            lo = self._hash(key, b.salt)[1]
             pilot = self.data[self._pilots_at(b) + bucket_of(lo, b.seed_number, b.n)]
             used.add(slot_of(lo, b.seed_number, pilot, b.n))
         for j in range(slots(b.n) - b.n):

@@ -109,10 +109,20 @@ def test_vectors(row):
 def test_vectors_are_those_of_the_specification():
     spec = (Path(__file__).parent.parent / "spec.md").read_text()
     table = spec.split("### Test vectors")[1].split("\n## ")[0]
+    table = table.split("Hash id 2")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"][2:]
     shown = [[f"{cell:016x}" if column in (1, 2) else str(cell) for column, cell in enumerate(row)]
              for row in oracle.VECTORS]
     assert [row[1:] for row in rows] == [row[1:] for row in shown]
+
+
+def test_vectors_of_siphash_are_those_of_the_specification():
+    spec = (Path(__file__).parent.parent / "spec.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ([0-9a-f]{16}) \| ([0-9a-f]{16}) \|$", spec, re.M)
+    assert len(rows) == 6
+    for length, hi, lo in rows:
+        found = oracle.hash_key(bytes(range(int(length))), 0x0706050403020100, 0x0F0E0D0C0B0A0908)
+        assert found == (int(hi, 16), int(lo, 16))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,6 +142,7 @@ def test_builder_still_makes_the_golden_files(name, tmp_path):
 def test_golden_headers():
     header = {name: oracle.Index(golden(name)).header for name in NAMES}
     assert header["fingerprint_16"].fp == 16 and header["fingerprint_16"].seed == 2**64 - 1
+    assert (header["siphash"].hash_id, header["siphash"].second_seed) == (oracle.SIPHASH, 0x0F0E0D0C0B0A0908)
     assert header["one_key"].fp == 8 and header["one_key"].seed == 0
     assert header["blocks"].blocks == 4  # section 10, point 5
     assert [header[name][11:13] for name in ("json", "block", "binary")] == [(1, 2), (1, 1), (0, 0)]
@@ -149,7 +160,7 @@ def test_random_records(seed, tmp_path):
 
     records = {some(0): some(0) for _ in range(count)}
     options = ["--keys", "bytes", "--values", "bytes", "--fingerprint-bits", rng.randint(1, 16), "--seed",
-               rng.getrandbits(64), "--threads", rng.randint(1, 3)]
+               rng.getrandbits(64), "--threads", rng.randint(1, 3), "--hash", rng.choice(["xxh3", "siphash"])]
     path = tmp_path / "x.hlith"
     build(hashlith(), records.items(), path, *options)
     index = check_agreement(path, records, rng)
@@ -209,8 +220,8 @@ def test_each_fault_in_crafted_files(tmp_path):
     quoted = [(key, b'"%s"' % value) for key, value in pairs]
     made = craft.make(quoted, blocks=5, fp=3, key_type=oracle.TEXT, value_type=oracle.JSON).seal()
     assert check_faults(faults.broken(made), tmp_path) >= all_rules()
-    for blocks in 1, 150:
-        check_faults(faults.broken(craft.make(pairs, blocks=blocks, fp=16, seed=blocks).seal()), tmp_path)
+    for blocks, hashed in (1, {}), (150, {}), (5, {"hash_id": oracle.SIPHASH, "second_seed": 2**63}):
+        check_faults(faults.broken(craft.make(pairs, blocks=blocks, fp=16, seed=blocks, **hashed).seal()), tmp_path)
 
 
 def test_odd_files_are_sound(tmp_path):
@@ -270,7 +281,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
     text = craft.make([(b"k", b"\xff")], value_type=oracle.TEXT).seal()
     with pytest.raises(oracle.Corrupt) as caught:
         oracle.Index(text).text(0)
-    assert (caught.value.rule, caught.value.offset) == ("R23", 4096)
+    assert (caught.value.rule, caught.value.offset) == ("R23", 4099)
 
 
 def flipped(data, bit):

@@ -1,7 +1,7 @@
 //! One block: settle duplicates, perfect-hash the keys, pack records and hot data.
 
 use crate::{Error, OnDuplicate, error::Place, pilots};
-use hashlith_format::{KeyHash, Layout, block::HotData, directory::MAX_SALT, record::Lengths};
+use hashlith_format::{KeyHash, KeyHasher, Layout, block::HotData, directory::MAX_SALT, record::Lengths};
 
 /// A record of a job: where it lies in which chunk, and its key's hash.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub(crate) struct BlockSizes {
 /// What does not change from block to block.
 #[derive(Clone, Copy)]
 pub(crate) struct BlockOptions {
-    pub seed: u64,
+    pub hasher: KeyHasher,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
 }
@@ -111,7 +111,7 @@ impl<'a> BlockBuilder<'a> {
             if salt == 0 {
                 record.hash.lo
             } else {
-                record.hash.salted(key_of(chunks, record), options.seed, salt)
+                options.hasher.x(key_of(chunks, record), record.hash, salt)
             }
         }));
     }

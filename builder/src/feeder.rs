@@ -1,7 +1,7 @@
 //! Taking records in: hash, route, hand over.
 
 use crate::{Error, Progress, error::Place, spill::ChunkWriter, spill::Spill};
-use hashlith_format::KeyHash;
+use hashlith_format::KeyHasher;
 use std::sync::{
     Arc, RwLock,
     atomic::{
@@ -20,7 +20,7 @@ pub(crate) struct Intake {
     /// `None` once the build goes on to its next phase.
     pub spill: RwLock<Option<Spill>>,
     pub progress: Arc<Progress>,
-    pub seed: u64,
+    pub hasher: KeyHasher,
     pub partitions: usize,
     pub records: AtomicU64,
     /// Bytes of all keys and values, and two more for each record.
@@ -82,7 +82,7 @@ impl Feeder {
                 return Err(Error::TooLong { what, len, limit });
             }
         }
-        let hash = KeyHash::new(key, self.intake.seed);
+        let hash = self.intake.hasher.hash(key);
         let number = hash.hi.checked_shr(self.shift).unwrap_or(0) as usize;
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;

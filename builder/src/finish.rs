@@ -7,7 +7,7 @@ use crate::{
     publish::{self, NewFile},
     spill::Spill,
 };
-use hashlith_format::{Entry, HashId, Header, Sections, checksum};
+use hashlith_format::{Entry, Header, Sections, checksum};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -107,7 +107,7 @@ impl Builder {
 
     fn build_blocks(&self, spill: Spill, blocks: u64, file: &mut Assembly) -> Result<(), Error> {
         let options = BlockOptions {
-            seed: self.options.seed,
+            hasher: self.options.hasher,
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
         };
@@ -242,8 +242,7 @@ impl Assembly {
             ignorable_features: 0,
             keys: self.next.first_id,
             blocks,
-            seed: options.seed,
-            hash: HashId::Xxh3,
+            hasher: options.hasher,
             key_type: options.key_type,
             value_type: options.value_type,
             fingerprint_bits: options.fingerprint_bits,

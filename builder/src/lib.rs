@@ -42,7 +42,7 @@ mod spill;
 pub use error::{Error, Place};
 pub use feeder::Feeder;
 pub use finish::Report;
-pub use hashlith_format::{KeyType, ValueType};
+pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use progress::{Event, Phase, Progress};
 
 use feeder::Intake;
@@ -92,7 +92,7 @@ struct Options {
     key_type: KeyType,
     value_type: ValueType,
     fingerprint_bits: u32,
-    seed: u64,
+    hasher: KeyHasher,
     metadata: String,
     expected_bytes: u64,
     block_keys: u64,
@@ -117,7 +117,7 @@ impl Builder {
                 key_type: KeyType::Bytes,
                 value_type: ValueType::Bytes,
                 fingerprint_bits: 8,
-                seed: 0,
+                hasher: KeyHasher::xxh3(0),
                 metadata: String::new(),
                 expected_bytes: 0,
                 block_keys: finish::BLOCK_KEYS,
@@ -179,10 +179,11 @@ impl Builder {
         self
     }
 
-    /// Seed of the key hash, 0 by default. Another seed gives other bytes.
+    /// Hash of the keys, XXH3-128 with a seed of 0 by default. Another hash or seed gives other bytes. Where strangers
+    /// choose the keys, [`KeyHasher::siphash`] with random seeds keeps them from choosing many that share a block.
     #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.options.seed = seed;
+    pub fn hasher(mut self, hasher: KeyHasher) -> Self {
+        self.options.hasher = hasher;
         self
     }
 
@@ -276,7 +277,7 @@ impl Builder {
             self.intake = Some(Arc::new(Intake {
                 spill: RwLock::new(Some(spill)),
                 progress: self.progress.clone(),
-                seed: self.options.seed,
+                hasher: self.options.hasher,
                 partitions,
                 records: AtomicU64::new(0),
                 bytes: AtomicU64::new(0),

@@ -82,7 +82,7 @@ impl<'w> Loader<'w> {
         self.work.progress.check()?;
         let records = &mut self.groups[0].records;
         let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = KeyHash::new(block::key_at(chunk, offset, lengths), self.work.options.seed);
+            let hash = self.work.options.hasher.hash(block::key_at(chunk, offset, lengths));
             records.push(Record { hash, place, chunk: number, offset: offset as u32 });
         });
         parsed.ok_or_else(|| damaged(self.work))
@@ -94,7 +94,7 @@ impl<'w> Loader<'w> {
         let Self { work, job, groups, .. } = self;
         let blocks = job.blocks.end - job.blocks.start;
         let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = KeyHash::new(block::key_at(chunk, offset, lengths), work.options.seed);
+            let hash = work.options.hasher.hash(block::key_at(chunk, offset, lengths));
             // Blocks before the job's become large numbers.
             let block = hash.block(work.blocks).wrapping_sub(job.blocks.start);
             if block < blocks {

@@ -3,7 +3,7 @@
 
 use hashlith_builder::Builder;
 use hashlith_format::{
-    Entry, HashId, Header, KeyHash, KeyType, Sections, ValueType, block::HotData, checksum,
+    Entry, Header, KeyHash, KeyHasher, KeyType, Sections, ValueType, block::HotData, checksum,
 };
 use hashlith_reader::{Index, MapOptions};
 use std::{fs::File, os::unix::fs::FileExt};
@@ -39,7 +39,7 @@ fn a_pool_above_four_gib() {
 fn values_above_four_gib_and_wide_offsets() {
     const VALUE: u64 = (5 << 30) + 3;
     let keys: Vec<Vec<u8>> = (0..8u8).map(|i| vec![b'k', i]).collect();
-    let hashes: Vec<_> = keys.iter().map(|key| KeyHash::new(key, 0)).collect();
+    let hashes: Vec<_> = keys.iter().map(|key| KeyHasher::xxh3(0).hash(key)).collect();
     let geometry = hashlith_format::Geometry::new(8);
     let (seed_number, pilots) = first_pilots(&hashes, &geometry);
     let slot_of = |hash: &KeyHash| {
@@ -92,8 +92,7 @@ fn values_above_four_gib_and_wide_offsets() {
         ignorable_features: 0,
         keys: 8,
         blocks: 1,
-        seed: 0,
-        hash: HashId::Xxh3,
+        hasher: KeyHasher::xxh3(0),
         key_type: KeyType::Bytes,
         value_type: ValueType::Bytes,
         fingerprint_bits: 8,

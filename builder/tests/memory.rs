@@ -104,7 +104,7 @@ fn keys_that_share_a_block() {
     let case = || {
         let dir = tempfile::tempdir().unwrap();
         let mut builder = builder(LIMIT);
-        let hashes = (0u64..).map(|i| (i, hashlith_format::KeyHash::new(&i.to_le_bytes(), 0)));
+        let hashes = (0u64..).map(|i| (i, hashlith_format::KeyHasher::xxh3(0).hash(&i.to_le_bytes())));
         let value = [b'v'; 400];
         for (i, _) in hashes.filter(|(_, hash)| hash.hi >> 56 == 0x5a).take(200_000) {
             builder.add(&i.to_le_bytes(), &value).unwrap();

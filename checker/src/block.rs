@@ -6,12 +6,11 @@ use crate::{
     read::{WINDOW, Window, read_whole},
 };
 use hashlith_format::{
-    BlockView, Header, KeyHash, KeyType, ValueType,
+    BlockView, Header, KeyHash, KeyHasher, KeyType, ValueType,
     record::{Lengths, MAX_VARINT},
 };
 use serde::de::IgnoredAny;
 use std::io;
-use xxhash_rust::xxh3::Xxh3;
 
 /// Checks blocks, from one thread.
 pub(crate) struct BlockChecker<'a, R: ?Sized> {
@@ -67,13 +66,10 @@ impl<'a, R: ReadAt + ?Sized> BlockChecker<'a, R> {
             let (fingerprint, delta) = self.entry(view, slot)?;
             let lengths = self.records.lengths(at, view.record_offset(slot, delta), view.pool)?;
             let key_at = at + lengths.head;
-            let hash = self.records.hash(key_at, lengths.key, self.header.seed)?;
+            let hash = self.records.hash(key_at, lengths.key, &self.header.hasher)?;
             let salted = match view.layout.salt {
                 0 => hash.lo,
-                salt => {
-                    let seed = self.header.seed.wrapping_add(u64::from(salt));
-                    self.records.hash(key_at, lengths.key, seed)?.lo
-                }
+                salt => self.records.hash(key_at, lengths.key, &self.header.hasher.salted(salt))?.lo,
             };
             let fault = |what| Err(Error::verifier(5, at, what));
             if hash.block(self.header.blocks) != number {
@@ -204,20 +200,19 @@ impl<R: ReadAt + ?Sized> Records<'_, R> {
 
     /// Hash of a key of any length.
     #[inline]
-    fn hash(&mut self, at: u64, len: u64, seed: u64) -> Result<KeyHash, Error> {
+    fn hash(&mut self, at: u64, len: u64, hasher: &KeyHasher) -> Result<KeyHash, Error> {
         if len <= WINDOW as u64 {
-            return Ok(KeyHash::new(self.window.get(at, len as usize, self.end)?, seed));
+            return Ok(hasher.hash(self.window.get(at, len as usize, self.end)?));
         }
-        let mut hasher = Xxh3::with_seed(seed);
+        let mut stream = hasher.stream();
         let end = at + len;
         let mut at = at;
         while at < end {
             let piece = self.piece(at, end)?;
-            hasher.update(piece);
+            stream.update(piece);
             at += piece.len() as u64;
         }
-        let hash = hasher.digest128();
-        Ok(KeyHash { hi: (hash >> 64) as u64, lo: hash as u64 })
+        Ok(stream.finish())
     }
 
     /// The next bytes of what ends at `end`.

@@ -6,7 +6,7 @@ use crate::{
     structure::Structure,
 };
 use hashlith_format::{
-    BlockView, KeyHash,
+    BlockView,
     record::{Lengths, MAX_VARINT},
 };
 
@@ -52,13 +52,13 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
     /// a value of `value_len` bytes has.
     pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Record>, Error> {
         let header = &self.structure.header;
-        let hash = KeyHash::new(key, header.seed);
+        let hash = header.hasher.hash(key);
         let Some(view) = self.structure.block(hash.block(header.blocks)) else { return Ok(None) };
         let keys = view.geometry.keys;
         if keys == 0 {
             return Ok(None);
         }
-        let x = hash.salted(key, header.seed, view.layout.salt) ^ view.seed();
+        let x = header.hasher.x(key, hash, view.layout.salt) ^ view.seed();
         let [pilot] = self.hot(view.pilot_at(x))?;
         let mut slot = view.geometry.slot(x, pilot, view.seed());
         if let Some(number) = slot.checked_sub(keys) {

@@ -4,7 +4,7 @@
 mod model;
 
 use hashlith_checker::{Error, Options, Progress, ReadAt, verify};
-use hashlith_format::{KeyType, ValueType};
+use hashlith_format::{KeyHasher, KeyType, ValueType};
 use model::{Pair, Plan, check, pair, pairs};
 use std::{io, sync::atomic::Ordering};
 
@@ -24,9 +24,10 @@ fn files_of_any_number_of_keys_and_blocks() {
 fn all_fingerprints_seeds_and_salts() {
     for fingerprint_bits in 1..=16 {
         let seed = u64::MAX - u64::from(fingerprint_bits);
+        let hashers = [KeyHasher::xxh3(seed), KeyHasher::siphash(seed, 7)];
         let plan = Plan {
             fingerprint_bits,
-            seed,
+            hasher: hashers[fingerprint_bits as usize % 2],
             first_salt: fingerprint_bits as u8 * 3,
             blocks: 3,
             ..Plan::default()

@@ -4,7 +4,7 @@
 mod model;
 
 use hashlith_format::{
-    KeyType, PAGE, Rule,
+    KeyHasher, KeyType, PAGE, Rule,
     Rule::{R, V},
     ValueType,
     checksum::digest,
@@ -168,7 +168,7 @@ fn v7_a_remap_entry_that_no_key_needs() {
     }
     // A slot of the block, but not one that this entry must name.
     let mut model = (0..)
-        .map(|i| Plan { seed: i, ..plan(1) }.model(&pairs(32)))
+        .map(|i| Plan { hasher: KeyHasher::xxh3(i), ..plan(1) }.model(&pairs(32)))
         .find(|model| model.blocks[0].used == [false])
         .unwrap();
     let clean = model.file();
@@ -180,7 +180,7 @@ fn v7_a_remap_entry_that_no_key_needs() {
 /// That the block before needs its entry does not matter.
 #[test]
 fn v7_is_asked_of_each_block_alone() {
-    let models = (0..).map(|i| Plan { seed: i, ..plan(2) }.model(&pairs(2)));
+    let models = (0..).map(|i| Plan { hasher: KeyHasher::xxh3(i), ..plan(2) }.model(&pairs(2)));
     let is_case = |model: &Model| model.blocks[0].used == [true] && model.blocks[1].used == [false];
     let mut model = models.into_iter().find(is_case).unwrap();
     model.blocks[1].remap[0] = 1;
@@ -336,7 +336,7 @@ fn of_two_faults_the_one_with_the_lower_offset_is_named() {
 #[test]
 fn a_record_comes_before_the_remap() {
     let mut model = (0..)
-        .map(|i| Plan { seed: i, ..plan(1) }.model(&pairs(32)))
+        .map(|i| Plan { hasher: KeyHasher::xxh3(i), ..plan(1) }.model(&pairs(32)))
         .find(|model| model.blocks[0].used == [true] && model.blocks[0].remap[0] < 10)
         .unwrap();
     model.blocks[0].remap[0] = 32;

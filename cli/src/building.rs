@@ -5,7 +5,7 @@ use crate::failure::{Failure, Subject, code};
 use crate::meter::{Snapshot, Unit};
 use crate::{input_args, process, size};
 use hashlith_builder::{Builder, Feeder, OnDuplicate, Phase, Place, Progress, Report};
-use hashlith_format::{KeyType, ValueType};
+use hashlith_format::{KeyHasher, KeyType, ValueType};
 use hashlith_inputs::{Expanded, Format, KeyKind, OnError, Options, Sink, Source, Summary, ValueKind, Watch};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -28,8 +28,8 @@ pub struct Settings {
     pub on_duplicate: OnDuplicate,
     /// Bits of a fingerprint, 1 to 16.
     pub fingerprint_bits: u32,
-    /// Seed of the key hash.
-    pub seed: u64,
+    /// Hash of the keys.
+    pub hasher: KeyHasher,
     /// A JSON object of the user's, or nothing.
     pub metadata: String,
 }
@@ -42,7 +42,7 @@ impl Default for Settings {
             temp_dir: None,
             on_duplicate: OnDuplicate::Error,
             fingerprint_bits: 8,
-            seed: 0,
+            hasher: KeyHasher::xxh3(0),
             metadata: String::new(),
         }
     }
@@ -74,7 +74,7 @@ impl Settings {
             .key_type(key_type)
             .value_type(value_type)
             .fingerprint_bits(self.fingerprint_bits)
-            .seed(self.seed)
+            .hasher(self.hasher)
             .metadata(self.metadata.clone())
     }
 }

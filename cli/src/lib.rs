@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the whole command. What the Python package needs of its parts is public: [`building`] turns files into
 //! an index, [`open`] and [`failure`] say what went wrong, [`info_json`] tells what is in an index, [`meter`] draws
-//! progress, [`size`] reads and writes sizes.
+//! progress, [`size`] and [`hash_choice`] read what users write.
 #![deny(unsafe_code)]
 
 mod build_report;
@@ -10,6 +10,7 @@ pub mod building;
 mod commands;
 mod escaped;
 pub mod failure;
+pub mod hash_choice;
 mod histogram;
 mod input_args;
 pub mod meter;

@@ -4,7 +4,6 @@ use crate::{
     BlockView, Error, Geometry, Header, MAX_BLOCK_KEYS, MAX_BLOCK_POOL, MAX_ENTRY_BITS, Rule, checksum,
     hash::mask,
 };
-use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a directory entry.
 pub const ENTRY_LEN: u64 = 32;
@@ -63,36 +62,20 @@ pub struct Entry {
 impl Entry {
     /// The 32 bytes of the entry.
     pub fn to_bytes(&self) -> [u8; ENTRY_LEN as usize] {
-        bytemuck::cast(RawEntry {
-            first_id: self.first_id.to_le_bytes(),
-            hot_start: self.hot_start.to_le_bytes(),
-            pool_start: self.pool_start.to_le_bytes(),
-            layout: self.layout.pack().to_le_bytes(),
-        })
+        bytemuck::cast(
+            [self.first_id, self.hot_start, self.pool_start, self.layout.pack()].map(u64::to_le_bytes),
+        )
     }
-}
 
-/// Alignment 1, so that it can be laid over any bytes.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct RawEntry {
-    first_id: [u8; 8],
-    hot_start: [u8; 8],
-    pool_start: [u8; 8],
-    layout: [u8; 8],
-}
-
-impl RawEntry {
     #[inline]
-    fn decode(&self) -> Entry {
-        Entry {
-            first_id: u64::from_le_bytes(self.first_id),
-            hot_start: u64::from_le_bytes(self.hot_start),
-            pool_start: u64::from_le_bytes(self.pool_start),
-            layout: Layout::unpack(u64::from_le_bytes(self.layout)),
-        }
+    fn decode(raw: &RawEntry) -> Self {
+        let [first_id, hot_start, pool_start, layout] = raw.map(u64::from_le_bytes);
+        Entry { first_id, hot_start, pool_start, layout: Layout::unpack(layout) }
     }
 }
+
+/// The four fields of an entry: alignment 1, so that it can be laid over any bytes.
+type RawEntry = [[u8; 8]; 4];
 
 /// The directory, laid over its bytes.
 #[derive(Clone, Copy)]
@@ -116,7 +99,7 @@ impl<'a> Directory<'a> {
     /// Entry `number`; there is one more than blocks.
     #[inline]
     pub fn entry(&self, number: u64) -> Option<Entry> {
-        Some(self.entries.get(usize::try_from(number).ok()?)?.decode())
+        Some(Entry::decode(self.entries.get(usize::try_from(number).ok()?)?))
     }
 
     /// Block `number`, in the terms that a lookup needs.
@@ -129,7 +112,7 @@ impl<'a> Directory<'a> {
 
     /// Number of the block that holds dense id `id`.
     pub fn block_of_id(&self, id: u64) -> Option<u64> {
-        let above = self.entries.partition_point(|entry| u64::from_le_bytes(entry.first_id) <= id);
+        let above = self.entries.partition_point(|&[first_id, ..]| u64::from_le_bytes(first_id) <= id);
         (above as u64).checked_sub(1).filter(|&block| block < self.blocks())
     }
 
@@ -162,7 +145,7 @@ impl<'a> Directory<'a> {
         let pairs = directory.entries.windows(2);
         for (number, pair) in (0u64..).zip(pairs) {
             if let [entry, next] = pair
-                && let Err((rule, what)) = check_block(&entry.decode(), &next.decode(), header)
+                && let Err((rule, what)) = check_block(&Entry::decode(entry), &Entry::decode(next), header)
             {
                 return fault(rule, if rule == 17 { number.saturating_add(1) } else { number }, what);
             }
@@ -179,7 +162,7 @@ pub fn block_between(entries: &[u8; 2 * ENTRY_LEN as usize], header: &Header) ->
 
 #[inline]
 fn block_of([entry, next]: &[RawEntry; 2], header: &Header) -> BlockView {
-    BlockView::new(&entry.decode(), &next.decode(), header)
+    BlockView::new(&Entry::decode(entry), &Entry::decode(next), header)
 }
 
 /// R17 to R20, for one block.

@@ -21,38 +21,27 @@ impl fmt::Display for Rule {
 }
 
 /// Why bytes are not an index that can be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// R1: there is not even a header.
-    #[error(
-        "only {len} bytes long, an index has at least 4096: the file was cut off, or is no index; copy or build it again"
-    )]
     TooShort {
         /// Length of the file in bytes.
         len: u64,
     },
     /// R2: the first eight bytes are others.
-    #[error(
-        "no hashlith index: the first eight bytes are not its mark; a build that was broken off leaves such a file"
-    )]
     Magic,
     /// R3: written by a later (or no) version.
-    #[error("format version {found}, this program reads version 1: use a newer hashlith")]
     Version {
         /// The version that the header names.
         found: u32,
     },
     /// R5: the file uses something that this version does not know.
-    #[error("needs features {bits:#x} that this program does not know: use a newer hashlith")]
     Feature {
         /// The unknown bits of the required features.
         bits: u64,
     },
     /// R7: cut off or extended.
-    #[error(
-        "the header says {expected} bytes, the file has {found}: it was cut off or appended to; copy or build it again"
-    )]
     Length {
         /// The length that the header names, in bytes.
         expected: u64,
@@ -60,7 +49,6 @@ pub enum Error {
         found: u64,
     },
     /// R9: the file is one part of a set.
-    #[error("part {part} of a set of {parts} files: this program reads whole files only")]
     Part {
         /// Number of this part, from 0.
         part: u32,
@@ -68,7 +56,6 @@ pub enum Error {
         parts: u32,
     },
     /// R10, R11: an id that this version does not know.
-    #[error("unknown {what} {found} at byte {offset}: use a newer hashlith")]
     Unknown {
         /// What the id stands for.
         what: &'static str,
@@ -78,7 +65,6 @@ pub enum Error {
         found: u8,
     },
     /// Any other broken rule: the file is damaged.
-    #[error("corrupt at byte {offset}: {what} ({rule}); restore the file from a copy or build it again")]
     Corrupt {
         /// The rule that is broken.
         rule: Rule,
@@ -88,6 +74,46 @@ pub enum Error {
         what: &'static str,
     },
 }
+
+/// The display is for people: what, where, what to do.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::TooShort { len } => write!(
+                f,
+                "only {len} bytes long, an index has at least 4096: the file was cut off, or is no index; copy or \
+                 build it again"
+            ),
+            Error::Magic => f.write_str(
+                "no hashlith index: the first eight bytes are not its mark; a build that was broken off leaves such \
+                 a file",
+            ),
+            Error::Version { found } => {
+                write!(f, "format version {found}, this program reads version 1: use a newer hashlith")
+            }
+            Error::Feature { bits } => {
+                write!(f, "needs features {bits:#x} that this program does not know: use a newer hashlith")
+            }
+            Error::Length { expected, found } => write!(
+                f,
+                "the header says {expected} bytes, the file has {found}: it was cut off or appended to; copy or \
+                 build it again"
+            ),
+            Error::Part { part, parts } => {
+                write!(f, "part {part} of a set of {parts} files: this program reads whole files only")
+            }
+            Error::Unknown { what, offset, found } => {
+                write!(f, "unknown {what} {found} at byte {offset}: use a newer hashlith")
+            }
+            Error::Corrupt { rule, offset, what } => write!(
+                f,
+                "corrupt at byte {offset}: {what} ({rule}); restore the file from a copy or build it again"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
 
 impl Error {
     pub(crate) const fn reader(number: u8, offset: u64, what: &'static str) -> Self {

@@ -1,8 +1,121 @@
 //! From a key to the numbers that a lookup uses (section 7, steps 1 to 5).
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use core::hash::Hasher;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
-/// The two halves of a key's XXH3-128.
+/// Which hash the keys go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HashId {
+    /// XXH3-128 with a 64-bit seed: quick.
+    Xxh3 = 1,
+    /// SipHash-1-3-128 (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012) with a key of
+    /// 128 bits: for keys that strangers choose.
+    SipHash13 = 2,
+}
+
+/// The hash of a file's keys, with its seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHasher {
+    id: HashId,
+    seed: u64,
+    second_seed: u64,
+}
+
+impl KeyHasher {
+    /// XXH3-128 with this seed.
+    pub const fn xxh3(seed: u64) -> Self {
+        KeyHasher { id: HashId::Xxh3, seed, second_seed: 0 }
+    }
+
+    /// SipHash-1-3-128 whose key is these seeds, one after the other.
+    pub const fn siphash(seed: u64, second_seed: u64) -> Self {
+        KeyHasher { id: HashId::SipHash13, seed, second_seed }
+    }
+
+    /// Which hash it is.
+    pub const fn id(&self) -> HashId {
+        self.id
+    }
+
+    /// The hash seed, and the second one, which is 0 for XXH3-128.
+    pub const fn seeds(&self) -> [u64; 2] {
+        [self.seed, self.second_seed]
+    }
+
+    /// Hash of `key` (step 1).
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> KeyHash {
+        match self.id {
+            HashId::Xxh3 => KeyHash::of(xxh3_128_with_seed(key, self.seed)),
+            HashId::SipHash13 => self.siphash_of(key),
+        }
+    }
+
+    /// Out of line, so that it costs the other hash nothing.
+    #[inline(never)]
+    fn siphash_of(&self, key: &[u8]) -> KeyHash {
+        KeyHash::of(SipHasher13::new_with_keys(self.seed, self.second_seed).hash(key).as_u128())
+    }
+
+    /// The hash of a block with this salt (step 4).
+    #[must_use]
+    pub fn salted(self, salt: u8) -> Self {
+        KeyHasher { seed: self.seed.wrapping_add(u64::from(salt)), ..self }
+    }
+
+    /// The 64 bits that the perfect hash of a block with this salt takes (step 4): of `hash`, which is that of `key`,
+    /// or with a salt of another one.
+    #[inline]
+    pub fn x(&self, key: &[u8], hash: KeyHash, salt: u8) -> u64 {
+        if salt == 0 { hash.lo } else { self.salted_x(key, salt) }
+    }
+
+    /// Out of line: next to no block has a salt.
+    #[cold]
+    #[inline(never)]
+    fn salted_x(&self, key: &[u8], salt: u8) -> u64 {
+        self.salted(salt).hash(key).lo
+    }
+
+    /// For a key that comes in pieces.
+    pub fn stream(&self) -> KeyStream {
+        KeyStream(match self.id {
+            HashId::Xxh3 => State::Xxh3(Xxh3::with_seed(self.seed)),
+            HashId::SipHash13 => State::SipHash(SipHasher13::new_with_keys(self.seed, self.second_seed)),
+        })
+    }
+}
+
+/// The hash of a key under way.
+pub struct KeyStream(State);
+
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+enum State {
+    Xxh3(Xxh3),
+    SipHash(SipHasher13),
+}
+
+impl KeyStream {
+    /// Takes the next bytes in.
+    pub fn update(&mut self, piece: &[u8]) {
+        match &mut self.0 {
+            State::Xxh3(state) => state.update(piece),
+            State::SipHash(state) => state.write(piece),
+        }
+    }
+
+    /// The hash of all of them.
+    pub fn finish(&self) -> KeyHash {
+        KeyHash::of(match &self.0 {
+            State::Xxh3(state) => state.digest128(),
+            State::SipHash(state) => state.finish128().as_u128(),
+        })
+    }
+}
+
+/// The two halves of a key's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash {
     /// Upper 64 bits: they choose part and block, and the lowest of them are the fingerprint.
@@ -12,11 +125,9 @@ pub struct KeyHash {
 }
 
 impl KeyHash {
-    /// Hash of `key` under the file's seed.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the halves are meant")]
-    pub fn new(key: &[u8], seed: u64) -> Self {
-        let hash = xxh3_128_with_seed(key, seed);
+    fn of(hash: u128) -> Self {
         KeyHash { hi: (hash >> 64) as u64, lo: hash as u64 }
     }
 
@@ -31,19 +142,6 @@ impl KeyHash {
     pub fn fingerprint(&self, bits: u32) -> u64 {
         self.hi & mask(bits)
     }
-
-    /// The 64 bits that the block's perfect hash takes: `lo`, or with a salt the lower half of another hash.
-    #[inline]
-    pub fn salted(&self, key: &[u8], seed: u64, salt: u8) -> u64 {
-        if salt == 0 { self.lo } else { salted(key, seed.wrapping_add(u64::from(salt))) }
-    }
-}
-
-/// Out of line: next to no block has a salt.
-#[cold]
-#[inline(never)]
-fn salted(key: &[u8], seed: u64) -> u64 {
-    KeyHash::new(key, seed).lo
 }
 
 /// Upper 64 bits of the 128-bit product.

@@ -1,17 +1,10 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CHUNK, Error, HUGE_PAGE, MAGIC, MAX_KEYS, MAX_METADATA, PAGE, VERSION, checksum, directory::ENTRY_LEN,
+    CHUNK, Error, HUGE_PAGE, HashId, KeyHasher, MAGIC, MAX_KEYS, MAX_METADATA, PAGE, VERSION, checksum,
+    directory::ENTRY_LEN,
 };
-use bytemuck::{Pod, Zeroable};
-
-/// Which hash the keys go through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HashId {
-    /// XXH3-128 with a 64-bit seed.
-    Xxh3 = 1,
-}
+use core::ops::Range;
 
 /// What keys are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,10 +103,8 @@ pub struct Header {
     pub keys: u64,
     /// B, the number of blocks.
     pub blocks: u64,
-    /// Seed of the key hash.
-    pub seed: u64,
-    /// Hash of the keys.
-    pub hash: HashId,
+    /// Hash of the keys, with its seeds.
+    pub hasher: KeyHasher,
     /// What keys are.
     pub key_type: KeyType,
     /// What values are.
@@ -128,35 +119,6 @@ pub struct Header {
     pub sums_digest: u64,
 }
 
-/// The bytes of the header. All fields are byte arrays, so the struct has alignment 1 and no padding.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct Raw {
-    magic: [u8; 8],
-    version: [u8; 4],
-    reserved1: [u8; 4],
-    required: [u8; 8],
-    ignorable: [u8; 8],
-    file_len: [u8; 8],
-    keys: [u8; 8],
-    blocks: [u8; 8],
-    seed: [u8; 8],
-    part: [u8; 4],
-    parts: [u8; 4],
-    hash: u8,
-    key_type: u8,
-    value_type: u8,
-    fingerprint_bits: u8,
-    reserved2: [u8; 4],
-    sections: [[[u8; 8]; 2]; 5],
-    directory_digest: [u8; 8],
-    sums_digest: [u8; 8],
-    reserved3: [[u8; 8]; 489],
-    digest: [u8; 8],
-}
-
-const _: () = assert!(size_of::<Raw>() == PAGE as usize);
-
 impl Header {
     /// Length of the file in bytes.
     pub fn file_len(&self) -> u64 {
@@ -168,133 +130,165 @@ impl Header {
     /// # Errors
     /// The first rule that is broken.
     pub fn parse(bytes: &[u8], file_len: u64) -> Result<Self, Error> {
-        let page = bytes.get(..PAGE as usize).filter(|_| file_len >= PAGE);
-        let page = page.ok_or(Error::TooShort { len: file_len.min(bytes.len() as u64) })?;
-        let raw: &Raw = bytemuck::try_from_bytes(page).map_err(|_| Error::TooShort { len: file_len })?;
-        if raw.magic != MAGIC {
+        let page = bytes.first_chunk().filter(|_| file_len >= PAGE);
+        let page = Page(page.ok_or(Error::TooShort { len: file_len.min(bytes.len() as u64) })?);
+        if page.field(0) != MAGIC {
             return Err(Error::Magic);
         }
-        let version = u32::from_le_bytes(raw.version);
+        let version = page.half(8);
         if version != VERSION {
             return Err(Error::Version { found: version });
         }
-        let covered = page.get(..DIGEST_AT as usize).unwrap_or_default();
-        if u64::from_le_bytes(raw.digest) != checksum::digest(covered) {
-            return Err(Error::reader(4, DIGEST_AT, "the header does not match its digest"));
+        if page.word(DIGEST_AT) != checksum::digest(page.0.get(..DIGEST_AT).unwrap_or_default()) {
+            return Err(Error::reader(4, DIGEST_AT as u64, "the header does not match its digest"));
         }
-        raw.check_features()?;
-        let found = u64::from_le_bytes(raw.file_len);
+        page.check_features()?;
+        let found = page.word(32);
         if found != file_len {
             return Err(Error::Length { expected: found, found: file_len });
         }
-        let header = raw.decode()?;
-        raw.check_sections(&header)?;
+        let header = page.decode()?;
+        page.check_sections(&header)?;
         Ok(header)
     }
 
     /// The 4,096 bytes of the header.
     pub fn to_bytes(&self) -> [u8; PAGE as usize] {
-        let mut raw = Raw::zeroed();
-        raw.magic = MAGIC;
-        raw.version = VERSION.to_le_bytes();
-        raw.ignorable = self.ignorable_features.to_le_bytes();
-        raw.file_len = self.file_len().to_le_bytes();
-        raw.keys = self.keys.to_le_bytes();
-        raw.blocks = self.blocks.to_le_bytes();
-        raw.seed = self.seed.to_le_bytes();
-        raw.parts = 1u32.to_le_bytes();
-        raw.hash = self.hash as u8;
-        raw.key_type = self.key_type as u8;
-        raw.value_type = self.value_type as u8;
-        raw.fingerprint_bits = u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX);
-        for (row, (_, span)) in raw.sections.iter_mut().zip(self.sections.all()) {
-            *row = [span.offset.to_le_bytes(), span.len.to_le_bytes()];
+        let mut page = [0; PAGE as usize];
+        let mut put = |at: usize, field: &[u8]| {
+            page.iter_mut().skip(at).zip(field).for_each(|(byte, &new)| *byte = new);
+        };
+        let [seed, second_seed] = self.hasher.seeds();
+        put(0, &MAGIC);
+        put(8, &VERSION.to_le_bytes());
+        put(24, &self.ignorable_features.to_le_bytes());
+        put(32, &self.file_len().to_le_bytes());
+        put(40, &self.keys.to_le_bytes());
+        put(48, &self.blocks.to_le_bytes());
+        put(56, &seed.to_le_bytes());
+        put(68, &1u32.to_le_bytes());
+        put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
+        put(75, &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX)]);
+        for (row, (_, span)) in SECTION_ROWS.into_iter().zip(self.sections.all()) {
+            put(row, &span.offset.to_le_bytes());
+            put(row.saturating_add(8), &span.len.to_le_bytes());
         }
-        raw.directory_digest = self.directory_digest.to_le_bytes();
-        raw.sums_digest = self.sums_digest.to_le_bytes();
-        let mut page: [u8; PAGE as usize] = bytemuck::cast(raw);
+        put(160, &self.directory_digest.to_le_bytes());
+        put(168, &self.sums_digest.to_le_bytes());
+        put(176, &second_seed.to_le_bytes());
         seal(&mut page);
         page
     }
 }
 
 /// Where the header digest lies.
-const DIGEST_AT: u64 = 4088;
+const DIGEST_AT: usize = 4088;
 
 /// Writes the header digest into a header page.
 pub fn seal(page: &mut [u8; PAGE as usize]) {
-    let (covered, digest) = page.split_at_mut(DIGEST_AT as usize);
+    let (covered, digest) = page.split_at_mut(DIGEST_AT);
     digest.copy_from_slice(&checksum::digest(covered).to_le_bytes());
 }
 
-impl Raw {
+/// Where the rows of the section table lie.
+const SECTION_ROWS: [usize; 5] = [80, 96, 112, 128, 144];
+
+/// A header page, field by field. Places are those of the table in section 3.
+#[derive(Clone, Copy)]
+struct Page<'a>(&'a [u8; PAGE as usize]);
+
+impl Page<'_> {
+    /// The bytes of a field. None lies outside of the page.
+    fn field<const N: usize>(self, at: usize) -> [u8; N] {
+        self.0.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
+    }
+
+    fn byte(self, at: usize) -> u8 {
+        u8::from_le_bytes(self.field(at))
+    }
+
+    fn half(self, at: usize) -> u32 {
+        u32::from_le_bytes(self.field(at))
+    }
+
+    fn word(self, at: usize) -> u64 {
+        u64::from_le_bytes(self.field(at))
+    }
+
+    /// A row of the section table.
+    fn span(self, row: usize) -> Span {
+        Span { offset: self.word(row), len: self.word(row.saturating_add(8)) }
+    }
+
     /// R5 and R6.
-    fn check_features(&self) -> Result<(), Error> {
-        let required = u64::from_le_bytes(self.required);
+    fn check_features(self) -> Result<(), Error> {
+        let required = self.word(16);
         if required != 0 {
             return Err(Error::Feature { bits: required });
         }
-        let reserved3 = self.reserved3.as_flattened();
-        for (start, reserved) in [(12u64, &self.reserved1[..]), (76, &self.reserved2[..]), (176, reserved3)] {
-            if let Some(at) = reserved.iter().position(|&byte| byte != 0) {
-                let offset = start.saturating_add(at as u64);
-                return Err(Error::reader(6, offset, "a reserved byte of the header is not zero"));
-            }
+        // Only one hash has a second seed.
+        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 184 } else { 176 };
+        [12..16, 76..80, reserved_from..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
+    }
+
+    fn check_zero(self, reserved: Range<usize>) -> Result<(), Error> {
+        let bytes = self.0.get(reserved.clone()).unwrap_or_default();
+        match reserved.zip(bytes).find(|&(_, &byte)| byte != 0) {
+            Some((at, _)) => Err(Error::reader(6, at as u64, "a reserved byte of the header is not zero")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// R8 to R12.
-    fn decode(&self) -> Result<Header, Error> {
-        let keys = u64::from_le_bytes(self.keys);
-        let blocks = u64::from_le_bytes(self.blocks);
+    fn decode(self) -> Result<Header, Error> {
+        let (keys, blocks) = (self.word(40), self.word(48));
         if blocks == 0 {
             return Err(Error::reader(8, 48, "there are no blocks"));
         }
         if keys > MAX_KEYS {
             return Err(Error::reader(8, 40, "more keys than an index can hold"));
         }
-        let (part, parts) = (u32::from_le_bytes(self.part), u32::from_le_bytes(self.parts));
+        let (part, parts) = (self.half(64), self.half(68));
         if part >= parts || parts != 1 {
             return Err(Error::Part { part, parts });
         }
-        if self.hash != HashId::Xxh3 as u8 {
-            return Err(Error::Unknown { what: "hash id", offset: 72, found: self.hash });
-        }
-        let key_type = match self.key_type {
+        let hasher = match self.byte(72) {
+            1 => KeyHasher::xxh3(self.word(56)),
+            2 => KeyHasher::siphash(self.word(56), self.word(176)),
+            found => return Err(Error::Unknown { what: "hash id", offset: 72, found }),
+        };
+        let key_type = match self.byte(73) {
             0 => KeyType::Bytes,
             1 => KeyType::Text,
             found => return Err(Error::Unknown { what: "key type", offset: 73, found }),
         };
-        let value_type = match self.value_type {
+        let value_type = match self.byte(74) {
             0 => ValueType::Bytes,
             1 => ValueType::Text,
             2 => ValueType::Json,
             found => return Err(Error::Unknown { what: "value type", offset: 74, found }),
         };
-        if !(1..=16).contains(&self.fingerprint_bits) {
+        let fingerprint_bits = u32::from(self.byte(75));
+        if !(1..=16).contains(&fingerprint_bits) {
             return Err(Error::reader(12, 75, "fingerprints have 1 to 16 bits"));
         }
-        let [pool, hot, directory, metadata, sums] = self
-            .sections
-            .map(|[offset, len]| Span { offset: u64::from_le_bytes(offset), len: u64::from_le_bytes(len) });
+        let [pool, hot, directory, metadata, sums] = SECTION_ROWS.map(|row| self.span(row));
         Ok(Header {
-            ignorable_features: u64::from_le_bytes(self.ignorable),
+            ignorable_features: self.word(24),
             keys,
             blocks,
-            seed: u64::from_le_bytes(self.seed),
-            hash: HashId::Xxh3,
+            hasher,
             key_type,
             value_type,
-            fingerprint_bits: u32::from(self.fingerprint_bits),
+            fingerprint_bits,
             sections: Sections { pool, hot, directory, metadata, sums },
-            directory_digest: u64::from_le_bytes(self.directory_digest),
-            sums_digest: u64::from_le_bytes(self.sums_digest),
+            directory_digest: self.word(160),
+            sums_digest: self.word(168),
         })
     }
 
     /// R13 and R14: every section is where its length and those before put it.
-    fn check_sections(&self, header: &Header) -> Result<(), Error> {
+    fn check_sections(self, header: &Header) -> Result<(), Error> {
         let found = &header.sections;
         if header.blocks.checked_add(1).and_then(|entries| entries.checked_mul(ENTRY_LEN))
             != Some(found.directory.len)
@@ -308,9 +302,9 @@ impl Raw {
         if found.metadata.len > MAX_METADATA {
             return Err(Error::reader(13, 128, "the metadata is above 1 MiB"));
         }
-        let misplaced = |row| Error::reader(14, row, "a section is not where it must be");
+        let misplaced = |row: usize| Error::reader(14, row as u64, "a section is not where it must be");
         let mut end = Some(PAGE);
-        for (row, (name, span)) in (80u64..).step_by(16).zip(found.all()) {
+        for (row, (name, span)) in SECTION_ROWS.into_iter().zip(found.all()) {
             let align = if name == "hot" { Sections::hot_alignment(span.len) } else { PAGE };
             if end.and_then(|end| end.checked_next_multiple_of(align)) != Some(span.offset) {
                 return Err(misplaced(row));
@@ -318,7 +312,7 @@ impl Raw {
             end = span.offset.checked_add(span.len);
         }
         let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
-        if sums_len != Some(found.sums.len) || end != Some(u64::from_le_bytes(self.file_len)) {
+        if sums_len != Some(found.sums.len) || end != Some(self.word(32)) {
             return Err(Error::reader(
                 14,
                 144,

@@ -24,8 +24,8 @@ pub mod record;
 pub use block::{BlockView, Geometry};
 pub use directory::{Directory, Entry, Layout};
 pub use error::{Error, Rule};
-pub use hash::KeyHash;
-pub use header::{HashId, Header, KeyType, Sections, Span, ValueType};
+pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
+pub use header::{Header, KeyType, Sections, Span, ValueType};
 
 /// The first bytes of every index (section 3).
 pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";

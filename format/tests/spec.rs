@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_format::{
-    Error, Geometry, HashId, Header, KeyHash, KeyType, Layout, Rule, Sections, ValueType,
+    Error, Geometry, Header, KeyHasher, KeyType, Layout, Rule, Sections, ValueType,
     block::{BlockView, HotData, SEEDS},
     checksum::{self, ChunkSums},
     directory::Entry,
@@ -33,7 +33,7 @@ fn test_vectors_of_the_spec() {
             quoted => quoted.trim_matches('`').into(),
         };
         let number = |at: usize| row[at].parse::<u64>().unwrap();
-        let hash = KeyHash::new(key.as_bytes(), 0);
+        let hash = KeyHasher::xxh3(0).hash(key.as_bytes());
         assert_eq!(
             (format!("{:016x}", hash.hi), format!("{:016x}", hash.lo)),
             (row[1].into(), row[2].into())
@@ -43,6 +43,26 @@ fn test_vectors_of_the_spec() {
         let seed = SEEDS[number(4) as usize];
         assert_eq!(geometry.bucket(hash.lo ^ seed), number(5));
         assert_eq!(u64::from(geometry.slot(hash.lo ^ seed, number(6) as u8, seed)), number(7));
+    }
+}
+
+/// Section 7: the vectors of the second hash, read from the page itself, whole and in pieces.
+#[test]
+fn test_vectors_of_siphash() {
+    let hasher = KeyHasher::siphash(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+    let lines = SPEC.lines().skip_while(|line| !line.starts_with("| bytes | hi |")).skip(2);
+    let rows: Vec<_> = lines.take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let key: Vec<u8> = (0..cells[0].parse::<u32>().unwrap()).map(|byte| byte as u8).collect();
+        let hash = hasher.hash(&key);
+        assert_eq!([hash.hi, hash.lo].map(|half| format!("{half:016x}")), cells[1..], "{row}");
+        for hasher in [hasher, KeyHasher::xxh3(9)] {
+            let mut stream = hasher.stream();
+            key.chunks(7).for_each(|piece| stream.update(piece));
+            assert_eq!(stream.finish(), hasher.hash(&key));
+        }
     }
 }
 
@@ -179,8 +199,7 @@ fn header(pool: u64) -> Header {
         ignorable_features: 0,
         keys: 0,
         blocks: 1,
-        seed: 5,
-        hash: HashId::Xxh3,
+        hasher: KeyHasher::xxh3(5),
         key_type: KeyType::Text,
         value_type: ValueType::Json,
         fingerprint_bits: 8,
@@ -226,7 +245,10 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(46, 2)], len, 8, 40);
     check(&[(68, 2)], len, 9, 64);
     check(&[(68, 0)], len, 9, 64);
-    check(&[(72, 2)], len, 10, 72);
+    check(&[(72, 0)], len, 10, 72);
+    check(&[(72, 3)], len, 10, 72);
+    check(&[(183, 1)], len, 6, 183);
+    check(&[(72, 2), (184, 1)], len, 6, 184);
     check(&[(73, 2)], len, 11, 73);
     check(&[(74, 3)], len, 11, 74);
     check(&[(75, 0)], len, 12, 75);

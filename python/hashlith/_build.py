@@ -68,8 +68,11 @@ class BuildOptions(TypedDict, total=False):
     values: Literal["text", "bytes", "json"] | None
     #: Bits of a key's fingerprint, 1 to 16: one absent key in 2**bits costs a read of a record. Default: 8.
     fingerprint_bits: int
-    #: Seed of the hash, or "random" for keys that strangers choose. Default: 0, so that the same records and options give
-    #: the same bytes.
+    #: Hash of the keys: "xxh3", the quick one and the default, or "siphash", with a random key of 128 bits, for keys that
+    #: strangers choose.
+    hash: Literal["xxh3", "siphash"]
+    #: Seed of the hash, or "random". Default: 0 for xxh3, so that the same records and options give the same bytes, and
+    #: "random" for siphash.
     seed: int | Literal["random"]
     #: A dict to store with the index, as JSON, for your own notes: `Index.metadata`.
     metadata: dict[str, Any] | None

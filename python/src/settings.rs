@@ -1,7 +1,8 @@
 //! The keywords of a build: those of the command's options, with underscores.
 
-use hashlith_builder::OnDuplicate;
+use hashlith_builder::{KeyHasher, OnDuplicate};
 use hashlith_cli::building::Settings;
+use hashlith_cli::hash_choice::{HashName, Seed};
 use hashlith_cli::size;
 use hashlith_inputs::{Column, Format, KeyKind, OnError, Options, ValueKind};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -98,7 +99,7 @@ impl<'py> Keywords<'py> {
             temp_dir: self.take::<PathBuf>("temp_dir")?,
             on_duplicate,
             fingerprint_bits,
-            seed: self.seed()?,
+            hasher: self.hasher()?,
             metadata: self.metadata()?,
         })
     }
@@ -114,18 +115,28 @@ impl<'py> Keywords<'py> {
         }
     }
 
-    /// A number, or "random".
-    fn seed(&self) -> PyResult<u64> {
-        let Some(value) = self.object("seed")? else { return Ok(0) };
-        match value.extract::<String>() {
-            Ok(word) if word == "random" => {
-                self.0.py().import("secrets")?.getattr("randbits")?.call1((64,))?.extract()
+    /// The hash, by its name and its seed: a number, or "random".
+    fn hasher(&self) -> PyResult<KeyHasher> {
+        let hash = match self.take::<String>("hash")?.as_deref() {
+            None | Some("xxh3") => HashName::Xxh3,
+            Some("siphash") => HashName::Siphash,
+            Some(other) => {
+                let message = format!("hash must be \"xxh3\" or \"siphash\", not {other:?}");
+                return Err(PyValueError::new_err(message));
             }
-            Ok(word) => {
-                Err(PyValueError::new_err(format!("seed must be a number or \"random\", not {word:?}")))
-            }
-            Err(_) => self.extract("seed", &value),
-        }
+        };
+        let seed = match self.object("seed")? {
+            None => None,
+            Some(value) => Some(match value.extract::<String>() {
+                Ok(word) if word == "random" => Seed::Random,
+                Ok(word) => {
+                    let message = format!("seed must be a number or \"random\", not {word:?}");
+                    return Err(PyValueError::new_err(message));
+                }
+                Err(_) => Seed::Number(self.extract("seed", &value)?),
+            }),
+        };
+        hash.hasher(seed).map_err(|error| PyValueError::new_err(format!("seed: {error}")))
     }
 
     /// A dict, as JSON.

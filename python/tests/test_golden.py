@@ -82,7 +82,8 @@ def test_the_package_still_makes_the_golden_files(name, tmp_path):
     keywords = {"keys": given["--keys"], "values": given["--values"]}
     keywords["metadata"] = json.loads(given["--metadata"]) if "--metadata" in given else None
     keywords["fingerprint_bits"] = int(given.get("--fingerprint-bits", 8))
-    keywords["seed"] = int(given.get("--seed", 0))
+    keywords["seed"] = int(given.get("--seed", "0"), 0)
+    keywords["hash"] = given.get("--hash", "xxh3")
     text = [given["--keys"] == "text", given["--values"] == "text"]
     pairs = [[part.decode() if is_text else part for part, is_text in zip(record, text)] for record in records]
     hashlith.build(tmp_path / "again.hlith", pairs, **keywords)

@@ -8,7 +8,7 @@ use crate::{
     Index, Record,
     lookup::{Lookup, Probe},
 };
-use hashlith_format::{Error, KeyHash, Span};
+use hashlith_format::{Error, KeyHash, KeyHasher, Span};
 use prefetch_index::prefetch_index;
 
 /// How many keys go through the steps together.
@@ -49,7 +49,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                 let count = if from == 0 { AHEAD + WINDOW } else { WINDOW };
                 self.ask(ahead, next.get(..count).unwrap_or(next), &mut hashes, &mut probes);
             }
-            if find_window(&lookup, self.header.seed, window, &mut hashes, &mut probes).is_err() {
+            if find_window(&lookup, &self.header.hasher, window, &mut hashes, &mut probes).is_err() {
                 return self.find_each(keys.get(from..).unwrap_or_default(), &mut each);
             }
             let mut found = [None; WINDOW];
@@ -89,7 +89,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         let mut spans = [Span::default(); WINDOW];
         for window in keys.chunks(WINDOW) {
             // Damage is met again, and reported, by the lookup itself.
-            if find_window(&self.lookup(), self.header.seed, window, hashes, probes).is_ok() {
+            if find_window(&self.lookup(), &self.header.hasher, window, hashes, probes).is_ok() {
                 let present = probes.iter().take(window.len()).flatten();
                 let mut count = 0;
                 for (span, probe) in spans.iter_mut().zip(present) {
@@ -124,13 +124,13 @@ impl<D: AsRef<[u8]>> Index<D> {
 #[inline]
 fn find_window<K: AsRef<[u8]>>(
     lookup: &Lookup<'_>,
-    seed: u64,
+    hasher: &KeyHasher,
     keys: &[K],
     hashes: &mut [KeyHash; WINDOW],
     probes: &mut [Option<Probe>; WINDOW],
 ) -> Result<(), Error> {
     for (key, hash) in keys.iter().zip(hashes.iter_mut()) {
-        *hash = KeyHash::new(key.as_ref(), seed);
+        *hash = hasher.hash(key.as_ref());
         lookup.prefetch_entry(*hash);
     }
     for ((key, &hash), probe) in keys.iter().zip(hashes.iter()).zip(probes.iter_mut()) {

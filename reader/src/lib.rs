@@ -34,7 +34,7 @@ pub use hashlith_format::{Error, Header, KeyType, Rule, Span, ValueType};
 pub use iter::{Iter, Position};
 pub use map::{MapOptions, Mapping, OpenError};
 
-use hashlith_format::{Directory, KeyHash, PAGE};
+use hashlith_format::{Directory, PAGE};
 
 /// A read-only dict over the bytes `D`.
 ///
@@ -131,7 +131,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// As [`Self::get`].
     #[inline]
     pub fn find(&self, key: &[u8]) -> Result<Option<Record<'_>>, Error> {
-        let hash = KeyHash::new(key, self.header.seed);
+        let hash = self.header.hasher.hash(key);
         self.lookup().find(key, hash)
     }
 

@@ -81,7 +81,7 @@ impl<'a> Lookup<'a> {
         if view.geometry.keys == 0 {
             return Ok(None);
         }
-        let x = hash.salted(key, self.header.seed, view.layout.salt) ^ view.seed();
+        let x = self.header.hasher.x(key, hash, view.layout.salt) ^ view.seed();
         Ok(Some(Probe { pilot_at: view.pilot_at(x), view, x, slot: 0, record: 0 }))
     }
 

@@ -5,6 +5,7 @@ use crate::Index;
 use hashlith_format::{Error, Span};
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::{
+    fmt,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -78,11 +79,10 @@ impl MapOptions {
 }
 
 /// Why a file was not opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The file cannot be opened, mapped or locked.
-    #[error("{}: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -90,7 +90,6 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The hot section cannot be kept in memory, as [`MapOptions::lock`] asks.
-    #[error("cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or do without lock", .path.display())]
     Lock {
         /// The file.
         path: PathBuf,
@@ -98,13 +97,36 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The file is no index that can be read.
-    #[error("{}: {source}", .path.display())]
     Invalid {
         /// The file.
         path: PathBuf,
         /// The rule that it breaks.
         source: Error,
     },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            OpenError::Lock { path, source } => write!(
+                f,
+                "cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or do without \
+                 lock",
+                path.display()
+            ),
+            OpenError::Invalid { path, source } => write!(f, "{}: {source}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            OpenError::Io { source, .. } | OpenError::Lock { source, .. } => Some(source),
+            OpenError::Invalid { source, .. } => Some(source),
+        }
+    }
 }
 
 /// A read-only shared mapping of a whole file. Clones share it.

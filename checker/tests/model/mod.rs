@@ -3,7 +3,7 @@
 
 use hashlith_checker::{Error, Options, Progress, Report, verify};
 use hashlith_format::{
-    Entry, Geometry, HashId, Header, KeyHash, KeyType, PAGE, Rule, Sections, ValueType,
+    Entry, Geometry, Header, KeyHasher, KeyType, PAGE, Rule, Sections, ValueType,
     block::{HotData, SEEDS},
     checksum::{ChunkSums, digest},
     header::seal,
@@ -13,7 +13,7 @@ use hashlith_format::{
 /// An index before it is written. All fields may be spoiled.
 #[derive(Clone)]
 pub struct Model {
-    pub seed: u64,
+    pub hasher: KeyHasher,
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
@@ -45,7 +45,7 @@ pub struct Block {
 #[derive(Clone)]
 pub struct Plan {
     pub blocks: u64,
-    pub seed: u64,
+    pub hasher: KeyHasher,
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
@@ -56,7 +56,7 @@ impl Default for Plan {
     fn default() -> Self {
         Plan {
             blocks: 1,
-            seed: 0,
+            hasher: KeyHasher::xxh3(0),
             key_type: KeyType::Bytes,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
@@ -80,10 +80,10 @@ impl Plan {
     pub fn model(&self, pairs: &[Pair]) -> Model {
         let mut parts = vec![Vec::new(); self.blocks as usize];
         for pair in pairs {
-            parts[KeyHash::new(&pair.0, self.seed).block(self.blocks) as usize].push(pair);
+            parts[self.hasher.hash(&pair.0).block(self.blocks) as usize].push(pair);
         }
         Model {
-            seed: self.seed,
+            hasher: self.hasher,
             key_type: self.key_type,
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,
@@ -104,10 +104,8 @@ impl Plan {
         let tries = (self.first_salt..64).flat_map(|salt| (0..10u8).map(move |number| (salt, number)));
         for (salt, seed_number) in tries {
             let s = SEEDS[seed_number as usize];
-            let xs: Vec<u64> = pairs
-                .iter()
-                .map(|(key, _)| KeyHash::new(key, self.seed).salted(key, self.seed, salt) ^ s)
-                .collect();
+            let xs: Vec<u64> =
+                pairs.iter().map(|(key, _)| self.hasher.x(key, self.hasher.hash(key), salt) ^ s).collect();
             let Some((pilots, slots)) = find_pilots(&geometry, &xs, s) else { continue };
             let mut block = Block { pilots, seed_number, salt, ..Block::default() };
             self.fill(&mut block, &geometry, pairs, &slots);
@@ -134,7 +132,7 @@ impl Plan {
             let slot = slot as usize;
             block.keys[slot] = key.clone();
             record::write(key, value, &mut block.records[slot]);
-            let hash = KeyHash::new(key, self.seed);
+            let hash = self.hasher.hash(key);
             block.fingerprints[slot] = hash.fingerprint(self.fingerprint_bits) as u16;
         }
     }
@@ -201,8 +199,7 @@ impl Model {
             ignorable_features: 0,
             keys,
             blocks,
-            seed: self.seed,
-            hash: HashId::Xxh3,
+            hasher: self.hasher,
             key_type: self.key_type,
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,

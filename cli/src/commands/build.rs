@@ -2,6 +2,7 @@
 
 use crate::building::{BuildError, Ended, FileBuild, Settings};
 use crate::failure::Failure;
+use crate::hash_choice::{HashName, Seed};
 use crate::input_args::{self, DuplicateWord, InputArgs};
 use crate::meter::Meter;
 use crate::output::Output;
@@ -11,7 +12,6 @@ use crate::supervising::supervise;
 use crate::{build_report, size};
 use hashlith_builder::OnDuplicate;
 use hashlith_inputs::{KeyKind, Source, ValueKind};
-use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -46,9 +46,12 @@ pub struct Args {
     /// What to do when a key comes twice: end with an error, or keep the first or the last in the order of the input
     #[arg(long, value_enum, value_name = "POLICY", default_value = "error")]
     on_duplicate: DuplicateWord,
-    /// Seed of the hash: a number, or `random` for keys that strangers choose
-    #[arg(long, value_name = "N|random", default_value = "0", value_parser = parse_seed)]
-    seed: u64,
+    /// Hash of the keys: the quick one, or one with a random key of 128 bits, for keys that strangers choose
+    #[arg(long, value_enum, value_name = "HASH", default_value = "xxh3")]
+    hash: HashName,
+    /// Seed of the hash: a number, or `random` [default: 0 for xxh3, random for siphash]
+    #[arg(long, value_name = "N|random")]
+    seed: Option<Seed>,
     /// Bits of a key's fingerprint, 1 to 16: one absent key in 2^BITS costs a read of a record
     #[arg(long, value_name = "BITS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=16))]
     fingerprint_bits: u32,
@@ -65,14 +68,6 @@ pub struct Args {
     input: InputArgs,
 }
 
-fn parse_seed(text: &str) -> Result<u64, String> {
-    if text == "random" {
-        // The standard library's hash keys come from the system's random numbers.
-        return Ok(std::hash::RandomState::new().build_hasher().finish());
-    }
-    text.parse().map_err(|_| "write a number from 0 to 18446744073709551615, or `random`".to_owned())
-}
-
 fn parse_metadata(text: &str) -> Result<String, String> {
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -87,7 +82,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
         let options = self.input.options(KeyKind::Text, ValueKind::Text)?;
-        let build = FileBuild::new(&self.output, &self.inputs, options, &self.settings())?;
+        let build = FileBuild::new(&self.output, &self.inputs, options, &self.settings()?)?;
         if !self.quiet {
             input_args::tell_left_out(&build.left_out);
         }
@@ -126,8 +121,8 @@ impl Args {
         Ok(())
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> Result<Settings, Failure> {
+        Ok(Settings {
             memory: self.memory,
             threads: self.threads.map(usize::from),
             temp_dir: self.temp_dir.clone(),
@@ -137,9 +132,9 @@ impl Args {
                 DuplicateWord::Last => OnDuplicate::Last,
             },
             fingerprint_bits: self.fingerprint_bits,
-            seed: self.seed,
+            hasher: self.hash.hasher(self.seed).map_err(Failure::usage)?,
             metadata: self.metadata.clone().unwrap_or_default(),
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::open::{self, Access};
 use crate::output::Output;
 use crate::size::{Bytes, Count};
 use crate::table::Table;
-use hashlith_format::{Header, KeyType, ValueType};
+use hashlith_format::{HashId, Header, KeyType, ValueType};
 use hashlith_reader::{Index, Mapping};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -39,6 +39,7 @@ struct Info<'a> {
     blocks: u64,
     hash: &'static str,
     seed: u64,
+    second_seed: u64,
     fingerprint_bits: u32,
     bytes_per_key: Option<f64>,
     sections: Vec<Section>,
@@ -100,6 +101,7 @@ pub fn info_json(path: &Path) -> Result<String, Failure> {
 impl<'a> Info<'a> {
     fn of(path: &Path, index: &'a Index<Mapping>) -> Result<Self, Failure> {
         let header = *index.info();
+        let [seed, second_seed] = header.hasher.seeds();
         let lengths = sample(index).map_err(|error| open::corrupt(path, &error))?;
         let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
         Ok(Info {
@@ -117,8 +119,12 @@ impl<'a> Info<'a> {
                 ValueType::Json => "json",
             },
             blocks: header.blocks,
-            hash: "XXH3-128",
-            seed: header.seed,
+            hash: match header.hasher.id() {
+                HashId::SipHash13 => "SipHash-1-3-128",
+                _ => "XXH3-128",
+            },
+            seed,
+            second_seed,
             fingerprint_bits: header.fingerprint_bits,
             bytes_per_key: per_key(header.file_len(), &header),
             sections: sections(index, &header),
@@ -186,7 +192,8 @@ impl Info<'_> {
         }
         table.row([&"blocks", &Count(self.blocks)]);
         table.row([&"format", &format!("version {}", self.format_version)]);
-        table.row([&"hash", &format!("{}, seed {}", self.hash, self.seed)]);
+        let seed = u128::from(self.second_seed) << 64 | u128::from(self.seed);
+        table.row([&"hash", &format!("{}, seed {seed}", self.hash)]);
         table.row([&"fingerprints", &format!("{} bits", self.fingerprint_bits)]);
         if let Some(metadata) = self.metadata {
             table.row([&"metadata", &metadata.get()]);

@@ -59,6 +59,26 @@ fn a_random_seed_is_another_one_each_time() {
 }
 
 #[test]
+fn siphash_has_a_random_key_unless_told() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(10_000));
+    let build = |options: &str| {
+        place.run(&format!("build a.tsv -o x.hlith --hash siphash {options}")).ok();
+        place.run("verify x.hlith --against a.tsv").ok();
+        let info: serde_json::Value =
+            serde_json::from_slice(&place.run("info x.hlith --json").ok().out).unwrap();
+        assert_eq!(info["hash"], "SipHash-1-3-128");
+        (info["seed"].as_u64().unwrap(), info["second_seed"].as_u64().unwrap(), place.read("x.hlith"))
+    };
+    let (first, second) = (build(""), build("--seed random"));
+    assert!(first.0 != second.0 && first.1 != second.1);
+    let again = build(&format!("--seed {}", u128::from(first.1) << 64 | u128::from(first.0)));
+    assert_eq!(again, first);
+    let info = place.run("info x.hlith").ok();
+    assert!(info.text().contains("SipHash-1-3-128"), "{}", info.text());
+}
+
+#[test]
 fn quiet_says_nothing_and_json_goes_to_standard_output() {
     let place = Place::new();
     place.write("a.tsv", "a\t1\nb\t2\n");

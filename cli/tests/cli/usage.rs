@@ -15,6 +15,8 @@ fn mistakes_are_explained() {
         ("build x.tsv -o y.hlith --threads 0", "--threads"),
         ("build x.tsv -o y.hlith --fingerprint-bits 17", "16"),
         ("build x.tsv -o y.hlith --seed seven", "random"),
+        ("build x.tsv -o y.hlith --seed 18446744073709551616", "at most 18446744073709551615"),
+        ("build x.tsv -o y.hlith --hash md5", "siphash"),
         ("build x.tsv -o y.hlith --on-error stop --max-errors 3", "--on-error skip"),
         ("build x.tsv -o y.hlith --key-column 0", "from 1"),
         ("get x.hlith", "KEY"),
