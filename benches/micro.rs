@@ -4,7 +4,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hashlith_benches::{Shape, mix, record};
 use hashlith_builder::Builder;
-use hashlith_format::{Geometry, KeyHasher, block::SEEDS, record::Lengths};
+use hashlith_format::{Geometry, KeyHasher, record::Lengths};
 use hashlith_reader::Index;
 use std::hint::black_box;
 
@@ -59,11 +59,9 @@ fn pieces(criterion: &mut Criterion) {
     group.bench_function("hash of a key", |bench| {
         bench.iter(|| keys.iter().fold(0, |sum, key| sum ^ KeyHasher::xxh3(0).hash(key).lo));
     });
-    group.bench_function("slot of a hash, block by block", |bench| {
-        let geometry = Geometry::new(black_box(4000));
-        bench.iter(|| {
-            (0..KEYS).fold(0, |sum, number| sum ^ geometry.slot(mix(number), number as u8, SEEDS[0]))
-        });
+    group.bench_function("slot of a hash, cell by cell", |bench| {
+        let geometry = Geometry { keys: black_box(40) };
+        bench.iter(|| (0..KEYS).fold(0, |sum, number| sum ^ geometry.slot(mix(number), number as u8)));
     });
     let head = [17u8, 25, 0, 0];
     group.bench_function("lengths of a record", |bench| {
@@ -76,7 +74,7 @@ fn builds(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build 10k");
     group.throughput(Throughput::Elements(KEYS)).sample_size(20);
     let path = std::env::temp_dir().join(format!("hashlith-micro-build-{}", std::process::id()));
-    group.bench_function("blocks and file, one thread", |bench| {
+    group.bench_function("cells and file, one thread", |bench| {
         bench.iter_batched(builder, |builder| builder.finish(&path).unwrap(), BatchSize::PerIteration);
     });
     std::fs::remove_file(&path).unwrap();

@@ -210,7 +210,7 @@ def extrapolate(run, strings, pairs=1_750_000_000, data=86e9):
     return f"""
 The data that hashlith was made for has {pairs:,} pairs of strings, {data / 1e9:.0f} GB of keys and values
 ({data / pairs:.0f} bytes a pair). Its file, from measured bytes: header 4,096 B, the pool {(data + 2 * pairs) / 1e9:.1f} GB (keys, values and two
-bytes of lengths a pair, exact while keys and values are shorter than 128 bytes), hot section and directory
+bytes of lengths a pair, exact while keys and values are shorter than 128 bytes), hot and far section
 {beside * pairs / 1e9:.1f} GB ({beside:.3f} B a pair, measured at {count(strings['pairs'])} pairs whose lengths vary; the run above, whose lengths do not, takes
 {run['hot_bytes'] / run['pairs']:.3f}), sums 8 B for each 64 KiB: together **{total / 1e9:.1f} GB**, {total / data:.3f} times the data. At the same rate of bytes as the run
 above the build would take {seconds / 60:.0f} minutes; at the same rate of pairs, {run['wall_s'] / 60:.0f}. That is arithmetic, not a measurement."""
@@ -271,7 +271,7 @@ random order. The disk's own figures are those of fio (libaio, direct).
 
 * `cold` ([memory.md](memory.md)) asks for pages 1,024 keys ahead; that is why it can pass 32 reads at a time.
 * A page more than one comes from records that lie across two pages.
-* `preload` asks the kernel for the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup fetches a page each for pilot, entry
+* `preload` asks the kernel for the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup fetches a page each for cell
   and record: the kernel is told not to read around them.
 """
 

@@ -1,16 +1,16 @@
 """Sound indexes broken in one place each, with all sums right again: what must be reported, and where.
 
-`broken(data)` yields (label, rule, offset, bytes) for all that can be broken in the given index. `crafted()` does so for
-indexes made for one fault, and `sound()` yields odd ones in which nothing is wrong. "R21|V5" means: one of the two; and
-an offset of None: any.
+`broken(data)` yields (label, rule, offset, bytes) for all that can be broken in the given index. `crafted()` does so
+for indexes made for one fault, and `sound()` yields odd ones in which nothing is wrong. "R16|V5" means: one of the two;
+and an offset of None: any.
 """
 import random
 import struct
 from dataclasses import replace
 
 import oracle
-from craft import File, Parts, make, record, reseal, varint
-from oracle import DIRECTORY, HOT, JSON, METADATA, PAGE, SECTION_NAMES, SUMS, TEXT
+from craft import File, Parts, make, number6, record, reseal, varint
+from oracle import BODY, BYTES, CELL, FAR, HOT, JSON, METADATA, PAGE, POOL, SECTION_NAMES, SUMS, TEXT
 
 
 def patch(data, at, new, **seal):
@@ -39,7 +39,7 @@ def header_faults(data):
     yield "header byte", "R4", 4088, patch(data, 56, u64(h.seed + 1), header=False)
     for bit in 0, 31, 63:
         yield f"required feature {bit}", "R5", 16, patch(data, 16, u64(1 << bit))
-    for at in 12, 15, 76, 79, *(() if h.hash_id == oracle.SIPHASH else (176, 183)), 184, 2048, 4080, 4087:
+    for at in 12, 15, 76, 79, *(() if h.hash_id == oracle.SIPHASH else (168, 175)), 176, 2048, 4080, 4087:
         yield f"reserved {at}", "R6", at, patch(data, at, b"\x80")
     yield "two reserved", "R6", 15, patch(patch(data, 79, b"\1"), 15, b"\1")
     yield "one byte more", "R7", 32, data + b"\0"
@@ -47,9 +47,9 @@ def header_faults(data):
     yield "cut after the header", "R7", 32, data[:PAGE]
     for length in 0, h.length + 1, 2**64 - 1:
         yield f"length {length}", "R7", 32, patch(data, 32, u64(length))
-    yield "no blocks", "R8", 48, patch(data, 48, u64(0))
-    yield "no blocks, many keys", "R8", 48, patch(data, 40, u64(2**48 + 1) + u64(0))
-    for keys in 2**48 + 1, 2**64 - 1:
+    yield "no cells", "R8", 48, patch(data, 48, u64(0))
+    yield "no cells, many keys", "R8", 48, patch(data, 40, u64(2**48) + u64(0))
+    for keys in 2**48, 2**64 - 1:
         yield f"{keys} keys", "R8", 40, patch(data, 40, u64(keys))
     for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0):
         yield f"part {part} of {parts}", "R9", 64, patch(data, 64, struct.pack("<II", part, parts))
@@ -57,9 +57,9 @@ def header_faults(data):
             (75, "R12", (0, 17, 255)):
         for number in numbers:
             # Another hash has no second seed.
-            base = patch(data, 176, u64(0)) if at == 72 else data
+            base = patch(data, 168, u64(0)) if at == 72 else data
             yield f"byte {at} is {number}", rule, at, patch(base, at, bytes([number]))
-    seal = {"sums": False, "directory": False, "sums_digest": False}  # the table no longer leads to them
+    seal = {"sums": False, "sums_digest": False}  # the table no longer leads to them
     for row, (offset, length) in enumerate(table):
         at, name = 80 + 16 * row, SECTION_NAMES[row]
         for wrong in offset + 1, offset + 4096, offset - 4096, 0, 2**64 - 4096:
@@ -67,65 +67,26 @@ def header_faults(data):
         if row < SUMS:
             for wrong in length + 2 * PAGE, 2**64 - 1, 2**64 - offset, 2**64 - 4096:
                 rule, first = ("R14", at + 16)
-                if row == HOT and wrong >= oracle.HUGE and offset % oracle.HUGE:
-                    first = at
-                if row == DIRECTORY or row == METADATA and wrong > 1 << 20:
+                if row == HOT or row == METADATA and wrong > 1 << 20 or row == POOL and wrong >= 2**48:
                     rule, first = "R13", at
                 yield f"{name} of {wrong} bytes", rule, first, patch(data, at + 8, u64(wrong), **seal)
         else:
             for wrong in length + 8, length - 8, 0, 2**64 - offset, 2**64 - 8:
                 yield f"{name} of {wrong} bytes", "R14", at, patch(data, at + 8, u64(wrong), **seal)
-    for blocks in h.blocks + 1, 2**59 - 1, 2**64 - 1, h.blocks + 2**59:  # 32 * (B + 1) does not wrap
-        yield f"{blocks} blocks", "R13", 112, patch(data, 48, u64(blocks), directory=False)
-    if table[DIRECTORY][1] % PAGE:
-        yield "directory a byte longer", "R13", 112, patch(data, 120, u64(table[DIRECTORY][1] + 1))
+    for cells in h.cells + 1, 2**57, 2**64 - 1, h.cells + 2**57:  # 128 * C does not wrap
+        yield f"{cells} cells", "R13", 96, patch(data, 48, u64(cells))
+    for wrong in table[HOT][1] + 1, table[HOT][1] - CELL:
+        yield f"hot section of {wrong} bytes", "R13", 96, patch(data, 104, u64(wrong))
+    for wrong, rule, first in (2**48, "R13", 80), (2**48 - 1, "R14", 96):
+        yield f"pool of {wrong} bytes", rule, first, patch(data, 88, u64(wrong))
+    yield "all of R13", "R13", 96, \
+        patch(patch(patch(data, 88, u64(2**48), **seal), 104, u64(1), **seal), 136, u64(2**20 + 1), **seal)
+    yield "pool and metadata too long", "R13", 80, \
+        patch(patch(data, 88, u64(2**48), **seal), 136, u64(2**20 + 1), **seal)
     longer = patch(data + bytes(8), 32, u64(h.length + 8), header=False)
     yield "a sum too many", "R14", 144, patch(longer, 152, u64(table[SUMS][1] + 8))
     shorter = patch(data[:-8], 32, u64(h.length - 8), **seal)
     yield "a sum too few", "R14", 144, patch(shorter, 152, u64(table[SUMS][1] - 8), **seal)
-
-
-def directory_faults(data):
-    """R15 to R20, in entries of the directory."""
-    index = oracle.Index(data)
-    h, (at, _) = index.header, index.header.sections[DIRECTORY]
-    closing = at + 32 * h.blocks
-    yield "directory digest", "R15", 160, patch(data, 160, u64(1), directory=False)
-    yield "directory byte", "R15", 160, patch(data, at + 24, b"\xff", directory=False)
-    for field in range(3):
-        yield f"first entry, field {field}", "R16", at, patch(data, at + 8 * field, u64(1))
-    for field in range(4):
-        for step in 1, 2**63:
-            wrong = index._entry(h.blocks)[field] + step
-            yield f"closing entry, field {field} by {step}", "R16", closing, patch(data, closing + 8 * field, u64(wrong))
-    if h.blocks > 1:
-        for field in range(3):
-            wrong = index._entry(2)[field] + 1
-            # Before the order of the entries is looked at, the first block gets wrong lengths, but for a longer pool.
-            for wrong, rules in (wrong, "R19 R19 R17"), (2**64 - 1, "R18 R19 R18"):
-                rule = rules.split()[field]
-                yield f"order of field {field}, {wrong}", rule, at + 64 if rule == "R17" else at, \
-                    patch(data, at + 32 + 8 * field, u64(wrong))
-        first, second = index.block(0), index.block(1)
-        if first.n and second.n:
-            yield "few records", "R18", at, patch(data, at + 32 + 16, u64(2 * first.n - 1))
-            yield "few records, 2nd", "R18", at + 32, patch(data, at + 48, u64(first.L + second.L - 2 * second.n + 1))
-            yield "hot data", "R19", at, patch(data, at + 40, u64(first.hot_length + 1))
-    for number in range(h.blocks):
-        b, layout = index.block(number), index._entry(number)[3]
-        here = at + 32 * number
-        if not b.n:
-            for name, bit in ("bias", 0), ("width", 48), ("seed number", 54), ("salt", 58):
-                yield f"empty block with {name}", "R20", here, patch(data, here + 24, u64(1 << bit))
-            continue
-        for seed_number in 10, 15:
-            wrong = layout & ~(15 << 54) | seed_number << 54
-            yield f"seed number {seed_number}", "R20", here, patch(data, here + 24, u64(wrong))
-        wrong = layout & ~(63 << 48) | (b.width + 9) % 64 << 48
-        if oracle.hot_length(b.n, h.fp + (b.width + 9) % 64) != b.hot_length:
-            yield "width", "R19", here, patch(data, here + 24, u64(wrong))
-        if number > 40:
-            break
 
 
 def sum_faults(data):
@@ -136,8 +97,10 @@ def sum_faults(data):
     for i, at in enumerate(range(PAGE, sums, oracle.CHUNK)):
         yield f"sum {i}", "V1", at, patch(data, sums + 8 * i, u64(i), sums=False)
         last = min(at + oracle.CHUNK, sums) - 1
-        yield f"end of chunk {i}", "V1", at, patch(data, last, bytes([data[last] ^ 1]), sums=False, directory=False)
-    yield "sums digest", "V2", 168, patch(data, 168, u64(1), sums_digest=False)
+        yield f"end of chunk {i}", "V1", at, patch(data, last, bytes([data[last] ^ 1]), sums=False)
+    yield "sums digest", "V2", 160, patch(data, 160, u64(1), sums_digest=False)
+    both = patch(data, sums, u64(1), sums=False, sums_digest=False)
+    yield "a sum and the sums digest", "V2", 160, both
     for (offset, length), (following, _) in zip(table, table[1:]):
         for at in {offset + length, following - 1} if offset + length < following else ():
             yield f"padding {at}", "V3", at, patch(data, at, b"\x10")
@@ -146,123 +109,177 @@ def sum_faults(data):
 def record_at(data, number, slot):
     """The place in the file of the record of a slot."""
     index = oracle.Index(data)
-    b = index.block(number)
-    return index._slot_entry(b, slot)[1]
+    return index._slot_entry(index.cell(number), slot)[1]
 
 
-def block_faults(data):
-    """R18 to R22 and V4 to V9, in one block taken apart and put together again."""
-    index = oracle.Index(data)
-    file = File.take_apart(data)
-    header, fp = dict(file.header), file.header["fp"]
-    busy = [i for i, parts in enumerate(file.blocks) if parts.records]
+def put(items, i, new):
+    return items[:i] + [new] + items[i + 1:]
 
-    def again(number, **changes):
-        """The file with changes to a block."""
-        blocks = list(file.blocks)
-        blocks[number] = replace(blocks[number], **changes)
-        return File(blocks, metadata=file.metadata, **header).seal()
 
-    def put(items, i, new):
-        return items[:i] + [new] + items[i + 1:]
+def again(file, number, seal=None, **changes):
+    """The file with changes to a cell; what is not given of its layout is found again."""
+    cells = list(file.cells)
+    cells[number] = replace(cells[number], **{"mean": None, "width": None, **changes})
+    return File(cells, metadata=file.metadata, **file.header).seal(**seal or {})
 
+
+def total_faults(data):
+    """V4 and V9 of what is said once in the file."""
+    index, file = oracle.Index(data), File.take_apart(data)
+    h, far = index.header, index.header.sections[FAR][1]
+    yield "a key more", "V4", 40, patch(data, 40, u64(h.keys + 1))
+    if h.keys:
+        yield "a key less", "V4", 40, patch(data, 40, u64(h.keys - 1))
+        yield "no keys", "V4", 40, patch(data, 40, u64(0))
+    if far % PAGE:
+        yield "far section a byte longer", "V4", 112, patch(data, 120, u64(far + 1))
+    if far % PAGE > 1:
+        yield "far section a byte shorter", "V4", 112, patch(data, 120, u64(far - 1))
     for metadata in b"[]", b"{", b"null", b"{}x", b'{"a":1,}', b"{} {}", b"\xff", b'{"a":"\xff"}', b" ":
-        made = File(file.blocks, metadata=metadata, **header).seal()
+        made = File(file.cells, metadata=metadata, **file.header).seal()
         yield f"metadata {metadata}", "V9", oracle.Index(made).header.sections[METADATA][0], made
     yield "metadata of 1 MiB and a byte", "R13", 128, \
-        File(file.blocks, metadata=b"{" + b" " * (1 << 20) + b"}", **header).seal()
-    for number in sorted({busy[0], busy[-1]}) if busy else ():
-        parts, b, where = file.blocks[number], index.block(number), f"block {number}: "
-        n, layout = len(parts.records), index._entry(number)[3]
-        here = index.header.sections[DIRECTORY][0] + 32 * number
-        for label, rule, changes in (
-                ("a pilot more", "R19", {"pilots": parts.pilots + b"\0"}),
-                ("a pilot less", "R19", {"pilots": parts.pilots[:-1]}),
-                ("a remap entry more", "R19", {"remap": parts.remap + [0]}),
-                ("W = 58", "R20", {"width": 58 - fp}), ("width 63", "R20", {"width": 63}),
-                ("short records", "R18", {"records": [b"\0"] * n})):
-            made = again(number, **{"bias": None, "width": None, **changes})
-            table = oracle.HEADER.unpack_from(made, 8)[15:25]
-            yield where + label, rule, table[4] + 32 * number, made
-        # Length-preserving changes: straight into the file.
+        File(file.cells, metadata=b"{" + b" " * (1 << 20) + b"}", **file.header).seal()
+
+
+def chosen_cells(index):
+    """Numbers of some cells that have keys, of the first and the last and a far one, and of some that have none."""
+    busy = [b.number for b in index.cells() if b.n]
+    far = [b.number for b in index.cells() if b.n and b.far is not None]
+    empty = [b.number for b in index.cells() if not b.n]
+    return sorted({*busy[:1], *busy[-1:], *far[:1], *far[-1:]}), sorted({*empty[:1], *empty[-1:]})
+
+
+def cell_faults(data):
+    """R15, V4 and V7 in the fields of cells, empty ones too."""
+    index, file = oracle.Index(data), File.take_apart(data)
+    h, fp, pool_at = index.header, index.header.fp, index.header.sections[POOL][0]
+    busy, empty = chosen_cells(index)
+    for number in busy + empty:
+        b, where = index.cell(number), f"cell {number}: "
+        for wrong in b.first + 1, 2**48 - 1:
+            yield where + f"first id {wrong}", "V4", b.at, patch(data, b.at, number6(wrong, 0))
+        for wrong in (b.pool - pool_at + 1, 2**48 - 1) if number else ():
+            yield where + f"pool start {wrong}", "V4", b.pool, patch(data, b.at + 6, number6(wrong, 0))
+    for number in empty:
+        b = index.cell(number)
+        for at, wrong in (13, 1), (13, 128), (14, 1), (14, 16), (15, 1), (16, 1), (19, 128), (20, 1), (127, 128):
+            rule = "V4|V7" if (at, wrong) == (13, 128) else "V7"  # V4 if there is a far body before
+            yield f"empty cell {number}: byte {at} is {wrong}", rule, b.at, patch(data, b.at + at, bytes([wrong]))
+    for number in busy:
+        b, where, w = index.cell(number), f"cell {number}: ", fp + index.cell(number).width
+        if b.far is None:
+            for n in 128, 255:
+                yield where + f"{n} keys", "R15", b.at, \
+                    patch(patch(data, b.at + 12, bytes([n])), 40, u64(h.keys - b.n + n))
+        for width in 58 - fp, 127:
+            yield where + f"width {width}", "R15", b.at, again(file, number, width=width)
+        if b.far is not None or oracle.body_length(b.n, 57) > CELL - BODY:
+            width = b.width if b.far is not None else 57 - fp
+            yield where + "body too long", "R15", b.at, again(file, number, width=width, far=False)
+        width = b.width if b.far is not None else 57 - fp
+        right = oracle.Index(again(file, number, width=width, far=True))
+        moved, end = right.cell(number), right.header.sections[FAR][1]
+        for wrong in end - oracle.body_length(b.n, fp + width) + 1, 2**48 - 1:
+            yield where + f"far body at {wrong}", "R15", moved.at, \
+                again(file, number, width=width, far=True, far_place=wrong)
+        if b.far is None:
+            yield where + "far body would fit", "V7", b.at, again(file, number, far=True)
+        yield where + "reserved byte", "V7", b.at, patch(data, b.at + 15, b"\1")
+        behind = BODY + (oracle.body_length(b.n, w) if b.far is None else 6)
+        for at in {behind, CELL - 1} if behind < CELL else ():
+            yield where + f"byte {at}", "V7", b.at, patch(data, b.at + at, b"\x80")
+        entries = index._entry_at(b, 0)
+        for bit in range(b.n * w, oracle.ceil_div(b.n * w, 8) * 8):
+            yield where + f"unused bit {bit}", "V7", b.at, flip(data, entries, bit)
+        both = patch(patch(data, b.at, number6(2**40, 0)), b.at + 15, b"\1")
+        yield where + "V4 and V7", "V4", b.at, both
+        if b.far is None:
+            yield where + "R15, V4 and V7", "R15", b.at, patch(both, b.at + 13, bytes([58 - fp]))
+
+
+def record_faults(data):
+    """R16, V4 to V6 and V8, in a cell taken apart and put together again."""
+    index, file = oracle.Index(data), File.take_apart(data)
+    fp, value_type = index.header.fp, index.header.value_type
+    busy, _ = chosen_cells(index)
+    for number in busy:
+        parts, b, where = file.cells[number], index.cell(number), f"cell {number}: "
+        n, w, entries = b.n, fp + b.width, index._entry_at(b, 0)
+        last = n - 1
+
+        def with_record(slot, raw, **changes):
+            """Place of a record, and the file with another one there."""
+            made = again(file, number, records=put(parts.records, slot, raw), **changes)
+            return record_at(made, number, slot), made
+
         for slot in sorted({0, n // 2, n - 1}):
             place = record_at(data, number, slot)
             raw = parts.records[slot]
-            key, value, _, _ = index._record(b, place)
+            key, value, _, _ = index._record(place, place)
             for bit in {0, fp - 1}:
                 wrong = put(parts.prints, slot, parts.prints[slot] ^ 1 << bit)
-                yield where + f"fingerprint of {slot}, bit {bit}", "V5", place, again(number, prints=wrong)
-            w = index._w(b)
+                yield where + f"fingerprint of {slot}, bit {bit}", "V5", place, again(file, number, prints=wrong)
             for label, bit in ("low", fp), ("high", w - 1):
                 if b.width:
-                    yield where + f"delta of {slot}, {label} bit", "V4", place, flip(data, b.hot, slot * w + bit)
-            for label, long in ("key", 1), ("key", 3):
-                made = again(number, bias=None, width=None, records=put(parts.records, slot, record(key, value, long)))
-                yield where + f"{label} length of {slot} longer by {long}", "V6", \
-                    record_at(made, number, slot), made
+                    yield where + f"delta of {slot}, {label} bit", "V4", place, flip(data, entries, slot * w + bit)
+            for extra in 1, 3:
+                long_key = record(key, value, extra)
+                yield where + f"key length of {slot} longer by {extra}", "V6", *with_record(slot, long_key)
             long_value = varint(len(key)) + varint(len(value), 1) + key + value
-            made = again(number, bias=None, width=None, records=put(parts.records, slot, long_value))
-            yield where + f"value length of {slot} longer", "V6", record_at(made, number, slot), made
+            yield where + f"value length of {slot} longer", "V6", *with_record(slot, long_value)
+            mark = put(parts.prints, slot, parts.prints[slot] ^ 1)
+            yield where + f"V6 and V5 in {slot}", "V6", *with_record(slot, long_value, prints=mark)
             if key:
-                other = bytes([key[0] ^ 1]) + key[1:]
-                made = patch(data, place + len(raw) - len(key) - len(value), other)
-                yield where + f"other key in {slot}", "V5", place, made
+                at = place + len(raw) - len(key) - len(value)
+                yield where + f"other key in {slot}", "V5", place, patch(data, at, other_key(index, key))
             for label, head in (("11 bytes", b"\x80" * 10 + b"\0"), ("10 bytes above 2^64", b"\xff" * 9 + b"\2"),
                                 ("10 bytes of 128", b"\x80" * 10), ("2^64 - 1", b"\xff" * 9 + b"\1")):
                 for name, lengths in ("key", head + varint(len(value))), ("value", varint(len(key)) + head):
-                    made = again(number, bias=None, width=None,
-                                 records=put(parts.records, slot, lengths + key + value))
-                    yield where + f"{name} length of {slot}: {label}", "R22", record_at(made, number, slot), made
-        last = n - 1
+                    yield where + f"{name} length of {slot}: {label}", "R16", *with_record(slot, lengths + key + value)
         place = record_at(data, number, last)
-        key, value, _, _ = index._record(b, place)
-        for label, raw in (("value a byte short", varint(len(key)) + varint(len(value) + 1) + key + value),
-                           ("key too long", varint(len(key) + len(value) + 1) + varint(0) + key + value),
-                           ("key and value too long", varint(2**64 - 1) + varint(2**64 - 1) + key + value),
-                           ("no value length", varint(2**20) if n > 1 else b"\x80\x80")):
-            made = again(number, bias=None, width=None, records=put(parts.records, last, raw))
-            yield where + f"last record: {label}", "R22", record_at(made, number, last), made
-        tail = put(parts.records, last, parts.records[last] + b"\0")
-        made = again(number, bias=None, width=None, records=tail)
-        yield where + "bytes behind the last record", "V4", record_at(made, number, last) + len(parts.records[last]), made
-        first, second = index._remap_at(b), index._pilots_at(b)
-        used = {index._find(index._record(b, record_at(data, number, slot))[0])[2] for slot in range(n)}
-        for j in range(len(parts.remap)):
-            spot = first + 4 * j
-            for wrong in {n, 2**31, 2**32 - 1}:
-                rule = "R21" if n + j in used else "V7"
-                yield where + f"remap {j} is {wrong}", rule, spot, patch(data, spot, struct.pack("<I", wrong))
-            if n + j not in used and n > 1:
-                yield where + f"unused remap {j}", "V7", spot, patch(data, spot, struct.pack("<I", n - 1))
-            elif n > 1:
-                wrong = (parts.remap[j] + 1) % n
-                spoiled = record_at(data, number, parts.remap[j])
-                yield where + f"remap {j} to another slot", "V5", spoiled, patch(data, spot, struct.pack("<I", wrong))
-            if j > 4:
-                break
-        w = index._w(b)
-        for bit in range(n * w, oracle.entry_bytes(n, w) * 8):
-            yield where + f"unused bit {bit}", "V7", first - 1, flip(data, b.hot, bit)
-        slot, place = spoiled_by_pilot(index, b)
-        if slot is not None:
-            pilot_at = second + place
-            yield where + "a pilot", "V5", record_at(data, number, slot), \
-                patch(data, pilot_at, bytes([data[pilot_at] ^ 255]))
-        if n > 20:
-            yield where + "salt", "R21|V5", None, patch(data, here + 24, u64(layout ^ 1 << 58))
-            other = layout & ~(15 << 54) | (b.seed_number + 1) % 10 << 54
-            yield where + "seed number", "R21|V5", None, patch(data, here + 24, u64(other))
+        key, value, end, _ = index._record(place, place)
+        if number == busy[-1]:
+            for label, raw in (("value a byte short", varint(len(key)) + varint(len(value) + 1) + key + value),
+                               ("key too long", varint(len(key) + len(value) + 1) + varint(0) + key + value),
+                               ("key and value too long", varint(2**64 - 1) + varint(2**64 - 1) + key + value),
+                               ("R16 and V6", varint(len(key), 1) + varint(len(value) + 1) + key + value),
+                               ("no value length", varint(2**20)), ("one byte", b"\0")):
+                yield where + f"last record: {label}", "R16", *with_record(last, raw)
+            _, made = with_record(last, b"")
+            outside = oracle.Index(made)
+            yield where + "last record behind the pool", "R16", outside._entry_at(outside.cell(number), last), made
+        elif value_type == BYTES:
+            longer = varint(len(key)) + varint(len(value) + 1) + key + value
+            place, made = with_record(last, longer)
+            yield where + "last record a byte too long", "V4", place + len(longer) + 1, made
+        place, made = with_record(last, parts.records[last] + b"\0")
+        yield where + "bytes behind the last record", "V4", place + len(parts.records[last]), made
         if n > 1:
-            same, prints = put(parts.records, last, parts.records[0]), put(parts.prints, last, parts.prints[0])
-            made = again(number, bias=None, width=None, records=same, prints=prints)
-            yield where + "a key twice", "V5", record_at(made, number, last), made
-        wrong_text = b"\xff" if header["value_type"] in (TEXT, JSON) else None
-        values = [wrong_text] if wrong_text else []
-        if header["value_type"] == JSON:
-            values += [b"", b"nul", b"[1,]", b"1 2", b'"\n"', b"NaN", b"01", b"'a'", b"\xef\xbb\xbf1", b'"\xed\xa0\x80"']
+            yield where + "mean", "V4", record_at(data, number, 1), \
+                patch(data, b.at + 16, struct.pack("<I", b.mean + 256 & 2**32 - 1))
+            yield where + "a key twice", "V5", *with_record(last, parts.records[0],
+                                                            prints=put(parts.prints, last, parts.prints[0]))
+        if number == 0:
+            yield where + "pool start 1", "R16|V4|V5|V6|V8", None, patch(data, b.at + 6, number6(1, 0))
+            yield where + "pool start far outside", "V4", b.at, patch(data, b.at + 6, number6(2**48 - 1, 0))
+        slot, bucket = spoiled_by_pilot(index, b)
+        if slot is not None:
+            at = index._pilots_at(b) + bucket
+            yield where + "a pilot", "V5", record_at(data, number, slot), patch(data, at, bytes([data[at] ^ 255]))
+        if n > 20:
+            for label, bit in ("try", 1), ("high bit of try", 8), ("salt", 16), ("high bit of salt", 128):
+                attempt = bytes([data[b.at + 14] ^ bit])
+                yield where + label, "V5", None, patch(data, b.at + 14, attempt)
+        values = [b"\xff"] if value_type in (TEXT, JSON) else []
+        if value_type == JSON:
+            values += [b"", b"nul", b"[1,]", b"1 2", b'"\n"', b"NaN", b"01", b"'a'", b"\xef\xbb\xbf1"]
+            values += [b'"\xed\xa0\x80"']
         for wrong in values:
-            made = again(number, bias=None, width=None, records=put(parts.records, last, record(key, wrong)))
-            yield where + f"value {wrong}", "V8", record_at(made, number, last), made
+            yield where + f"value {wrong}", "V8", *with_record(last, record(key, wrong))
+        if values:
+            wrong = put(parts.prints, last, parts.prints[last] ^ 1)
+            yield where + "V5 and V8", "V5", *with_record(last, record(key, b"\xff"), prints=wrong)
 
 
 def flip(data, base, bit):
@@ -270,24 +287,32 @@ def flip(data, base, bit):
     return patch(data, at, bytes([data[at] ^ 1 << bit % 8]))
 
 
+def other_key(index, key):
+    """Almost `key`, with another fingerprint."""
+    def mark(key):
+        return index._hash(key)[0] & (1 << index.header.fp) - 1
+
+    others = (bytes([key[0] ^ change]) + key[1:] for change in range(1, 256))
+    return next(other for other in others if mark(other) != mark(key))
+
+
 def spoiled_by_pilot(index, b):
-    """The first slot whose key is lost when the pilot of its bucket is inverted, without another fault, and bucket."""
-    lows = {}
+    """A bucket whose keys lose their slots when its pilot is inverted, and the first of these slots; or Nones."""
+    buckets = {}
     for slot in range(b.n):
-        key = index._record(b, index._slot_entry(b, slot)[1])[0]
-        lo = index._hash(key, b.salt)[1]
-        lows.setdefault(oracle.bucket_of(lo, b.seed_number, b.n), []).append((slot, lo))
-    for bucket, members in lows.items():
+        x = oracle.tried(index._hash(index._record_of(b, slot)[0], b.salt)[1], b.try_)
+        buckets.setdefault(oracle.bucket_of(x, b.n), []).append((slot, x))
+    for bucket, members in buckets.items():
         pilot = index.data[index._pilots_at(b) + bucket] ^ 255
-        new = [oracle.slot_of(lo, b.seed_number, pilot, b.n) for _, lo in members]
-        if all(s < b.n for s in new) and all(s != slot for s, (slot, _) in zip(new, members)):
-            return members[0][0], bucket
+        lost = [slot for slot, x in members if oracle.slot_of(x, pilot, b.n) != slot]
+        if lost:
+            return lost[0], bucket
     return None, None
 
 
 def broken(data):
     """Every fault of an index that this file knows how to make."""
-    for group in header_faults, directory_faults, sum_faults, block_faults:
+    for group in header_faults, sum_faults, total_faults, cell_faults, record_faults:
         yield from group(data)
 
 
@@ -302,30 +327,46 @@ def pairs(n, rng, text=False):
 def crafted():
     """Faults that need an index made for them."""
     rng = random.Random(7)
-    some = pairs(40, rng)
-    file = make(some, blocks=2)
-
-    class Raw(Parts):
-        """An empty block with hot data or records."""
-
-        def encode(self, fp):
-            return self.pilots, b"".join(self.records), 0
-
-    def directory_of(data):
-        return oracle.HEADER.unpack_from(data, 8)[15:25][4]
-
-    made = File([Parts(), Raw(pilots=b"\0\0\0"), Parts()]).seal()
-    yield "empty block with hot data", "R19", directory_of(made) + 32, made
-    for hot, rule in (b"xx", "R19"), (b"", "R20"):
-        made = File([Raw(pilots=hot, records=[b"\0\0"])]).seal(keys=0)
-        at = directory_of(made)
-        yield f"empty block with records, {len(hot)} of hot data", rule, at, patch(made, at + 32, u64(0))
-    made = file.seal(keys=2**31 + 60)
-    at = directory_of(made)
-    yield "too many keys in a block", "R18", at + 32, patch(made, at + 64, u64(2**31 + 60))
-    # A key of another block, or of another part; types.
-    yield "blocks exchanged", "R21|V5", None, File(file.blocks[::-1]).seal()
-    yield "another hash seed", "R21|V5", None, File(file.blocks, seed=1).seal()
+    file = make(pairs(60, rng), cells=2)
+    first, second = file.cells
+    data = file.seal()
+    # What leads to the records, and bytes that belong to no record.
+    gap = File([replace(first, gap=b"\0\0"), second]).seal()
+    yield "the first records not at 0", "V4", oracle.Index(gap).cell(0).at, gap
+    end = oracle.Index(data).cell(1).pool
+    yield "bytes between cells", "V4", end, File([first, replace(second, gap=b"\0\0")]).seal()
+    yield "bytes after no record", "V4", PAGE, File([Parts(), replace(first, gap=b"\0\0")]).seal()
+    for cells in ([Parts(gap=b"\0", pool=0)], [Parts(), Parts(gap=b"\0")],
+                  [Parts(), Parts(gap=b"\0", pool=0), Parts(pool=0)]):
+        yield f"bytes in {len(cells)} empty cells", "V4", PAGE, File(cells).seal()
+    sparse = make(pairs(9, rng), cells=60)
+    hole = next(i for i in range(1, 60) if sparse.cells[i - 1].records and not sparse.cells[i].records)
+    at = oracle.Index(sparse.seal()).cell(hole).pool
+    yield "bytes before an empty cell", "V4", at, again(sparse, hole, gap=b"\0")
+    yield "bytes behind an empty cell", "V4", at, again(sparse, hole, gap=b"\0", pool=at - PAGE)
+    made = File([first, replace(second, pool=end - PAGE - 1)]).seal()
+    yield "pool start in the record before", "R16|V5|V6", end - 1, made
+    for far in False, True:
+        made = again(file, 1, records=put(second.records, len(second.records) - 1, b""), width=57 - 8 if far else None)
+        index = oracle.Index(made)
+        b = index.cell(1)
+        yield f"last record behind the pool, far: {far}", "R16", index._entry_at(b, b.n - 1), made
+    # Far bodies in another order, each whole.
+    swapped = File([replace(parts, width=49) for parts in file.cells]).seal()
+    index = oracle.Index(swapped)
+    a, b = index.cells()
+    far, body = bytes(index._section(FAR)), b.far
+    made = patch(swapped, index.header.sections[FAR][0], far[body:] + far[:body])
+    made = patch(patch(made, a.at + BODY, number6(len(far) - body, 0)), b.at + BODY, number6(0, 0))
+    yield "far bodies exchanged", "V4", a.at, made
+    # A fault in the records comes before one in the cells, wherever the records are; the lower of two cells first.
+    wrong = replace(second, prints=put(second.prints, 0, second.prints[0] ^ 1))
+    yield "a record and a cell", "V5", end, File([replace(first, first=5), wrong]).seal()
+    a, b = oracle.Index(data).cells()
+    yield "two cells", "V4", a.at, patch(patch(data, b.at + 15, b"\1"), a.at, number6(9, 0))
+    # A key of another cell, or of another part; types.
+    yield "cells exchanged", "V5", PAGE, File(file.cells[::-1]).seal()
+    yield "another hash seed", "V5", None, File(file.cells, seed=1).seal()
     for text in b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x80":
         yield f"key {text}", "V8", PAGE, make([(text, b"v")], key_type=TEXT).seal()
         yield f"value {text}", "V8", PAGE, make([(b"k", text)], value_type=TEXT).seal()
@@ -350,28 +391,40 @@ def sound():
     """Odd indexes that are right: (label, bytes)."""
     rng = random.Random(11)
     yield "ignorable features", File([Parts()], ignorable=2**64 - 1).seal()
-    for n in range(1, 34):
-        yield f"{n} keys", make(pairs(n, rng)).seal()
-    for blocks in 2, 3, 7, 1000:
-        yield f"60 keys in {blocks} blocks", make(pairs(60, rng), blocks=blocks).seal()
-    for seed_number in range(10):
-        tries = [(seed_number, salt) for salt in (0, 1, 2, 31, 62, 63)]
-        yield f"seed number {seed_number}", make(pairs(40, rng), tries=tries).seal()
-        yield f"seed number {seed_number}, 63 down", make(pairs(40, rng), tries=tries[::-1], seed=2**64 - 5).seal()
+    for n in *range(1, 41), 80, 127:
+        yield f"{n} keys", make(pairs(n, rng), cells=1).seal()
+    for cells in 2, 3, 7, 1000:
+        yield f"60 keys in {cells} cells", make(pairs(60, rng), cells=cells).seal()
+    for try_ in range(16):
+        tries = [(try_, salt) for salt in (0, 1, 2, 7, 14, 15)] * 3
+        yield f"try {try_}", make(pairs(40, rng), tries=tries).seal()
+        yield f"try {try_}, salt 15 down", make(pairs(40, rng), tries=tries[::-1], seed=2**64 - 5).seal()
     for fp in range(1, 17):
-        file = make(pairs(30, rng), fp=fp)
+        file = make(pairs(80, rng), fp=fp)
         yield f"{fp} fingerprint bits", file.seal()
-        file.blocks[0].width = 57 - fp
-        yield f"{fp} fingerprint bits, W = 57", file.seal()
-        file.blocks[0].bias = 2**40
-        yield f"{fp} fingerprint bits, large bias", file.seal()
+        file.cells[0].width = 57 - fp
+        yield f"{fp} fingerprint bits, W = 57, far", file.seal()
+        file.cells[0].mean = 2**32 - 1
+        yield f"{fp} fingerprint bits, large mean", file.seal()
+        file.cells[0].mean, file.cells[1].mean = 1, 0
+        yield f"{fp} fingerprint bits, small means", file.seal()
+    few = make(pairs(7, rng))
+    few.cells[0].width = 40
+    yield "larger width in the cell", few.seal()
+    file = make(pairs(127, rng), cells=1, fp=16, hash_id=oracle.SIPHASH, second_seed=2**64 - 1)
+    yield "127 keys of SipHash", file.seal()
+    for n, width, length in (20, 32, 108), (16, 43, 109):
+        file = make(pairs(n, rng), cells=1)
+        file.cells[0].width = width
+        assert oracle.body_length(n, 8 + width) == length
+        yield f"a body of {length} bytes", file.seal()
     same = make([(k, b"v") for k in {bytes([i, j]) for i in range(5) for j in range(5)}], fp=1)
     yield "records of one length, width 0 or so", same.seal()
     for value in good_json():
         yield f"JSON {value[:20]}", make([(b"k", value)], value_type=JSON).seal()
     yield "metadata", File([Parts()], metadata=b'\n{"a":[1e999,"\\ud800"]} ').seal()
     yield "metadata, 1 MiB", File([Parts()], metadata=b"{" + b" " * ((1 << 20) - 2) + b"}").seal()
-    yield "one key, far delta", make([(b"", b"")]).seal()
+    yield "one empty record", make([(b"", b"")]).seal()
     yield "a very long value among short ones", make([*pairs(200, rng), (b"long", bytes(300_000))]).seal()
 
 

@@ -45,6 +45,7 @@ def kinds():
     yield "empty_key_and_value", [(b"", b"")], raw
     yield "block", [(b"key %d" % i, b"%d" % (i * i)) for i in range(300)], text
     yield "blocks", [(b"%x" % i, b"%d" % (i % 10)) for i in range(8193)], text
+    yield "far", [(b"%d" % i, b"%d" % (i * i)) for i in range(660)], text  # as many as 16 cells are made for
     yield "binary", list({some(1, 20): some(0, 40) for _ in range(200)}.items()) + [(b"\0", b"\0\0"), (b"\0\0", b"\n"),
                                                                                        (b"\xff\0->", b"+1,1:a->b")], raw
     yield "long", [(b"k" * 70_000, b"short"), (b"short", b"v" * 120_000), *((b"%d" % i, b"") for i in range(20))], raw
@@ -88,7 +89,7 @@ def main(binary):
         (GOLDEN / f"{name}.hlith").write_bytes(data)
         lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in index.items())
         (GOLDEN / f"{name}.jsonl").write_text("".join(lines))
-        print(f"{name}: {len(index)} keys, {index.header.blocks} blocks, {len(data)} bytes")
+        print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
 
 
 if __name__ == "__main__":

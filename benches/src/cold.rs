@@ -155,7 +155,7 @@ fn run(args: &Args) -> Result<Found, Failure> {
     let start = Instant::now();
     let index = open(args, &plain.preload(true))?;
     let sections = &index.info().sections;
-    let loaded = (sections.directory.end() - sections.hot.offset) as f64;
+    let loaded = (sections.far.end() - sections.hot.offset) as f64;
     let preload = loaded / start.elapsed().as_secs_f64();
     rows.push(measure("get, hit", &keys(args, few, true, 2), true, |keys| single(&index, keys))?);
     rows.push(measure("get, absent", &keys(args, few, false, 3), false, |keys| single(&index, keys))?);

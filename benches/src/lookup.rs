@@ -33,9 +33,9 @@ struct Args {
     /// In each round, after one thread, so many at a time, each on its own keys.
     #[arg(long, default_value_t = 1)]
     threads: u64,
-    /// Keys in a block, when the index is made.
-    #[arg(long, default_value_t = 4096)]
-    block_keys: u64,
+    /// Keys in a cell, when the index is made; by default as many as the builder chooses.
+    #[arg(long)]
+    cell_keys: Option<f64>,
     /// Bits of a fingerprint, when the index is made.
     #[arg(long, default_value_t = 8)]
     fingerprint_bits: u32,
@@ -111,8 +111,10 @@ fn batched(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
 }
 
 fn build(args: &Args) -> Result<(), Failure> {
-    let builder = Builder::new().memory_limit(4 << 30).block_keys(args.block_keys);
-    let mut builder = builder.fingerprint_bits(args.fingerprint_bits);
+    let mut builder = Builder::new().memory_limit(4 << 30).fingerprint_bits(args.fingerprint_bits);
+    if let Some(keys) = args.cell_keys {
+        builder = builder.cell_keys(keys);
+    }
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for number in 0..args.records {
         record(Shape::Strings, number, &mut key, &mut value);

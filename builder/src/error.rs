@@ -85,23 +85,23 @@ pub enum Error {
         /// Its length in bytes.
         len: u64,
     },
-    /// No perfect hash was found for a block: its keys were made to collide.
+    /// No perfect hash was found for a cell: its keys were made to collide.
     #[error(
-        "no perfect hash for the {keys} keys of block {block} under any of 64 salts: the keys look made to collide; try another seed"
+        "no perfect hash for the {keys} keys of cell {cell} under any of 64 salts: the keys look made to collide; try another seed"
     )]
     Hash {
-        /// Number of the block.
-        block: u64,
+        /// Number of the cell.
+        cell: u64,
         /// How many keys it has.
         keys: usize,
     },
-    /// More keys share a block than fit the memory: they were made to.
+    /// More keys share a cell than fit the memory: they were made to.
     #[error(
-        "{keys} records share block {block} and take {needed} bytes: the keys look made to collide; try another seed, or more memory"
+        "{keys} records share cell {cell} and take {needed} bytes: the keys look made to collide; try another seed, or more memory"
     )]
     Crowded {
-        /// Number of the block, or of the first of a few.
-        block: u64,
+        /// Number of the cell, or of the first of a few.
+        cell: u64,
         /// How many records.
         keys: usize,
         /// Bytes that they take.

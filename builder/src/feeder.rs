@@ -1,9 +1,9 @@
 //! Taking records in: hash, route, hand over.
 
-use crate::{Error, Progress, error::Place, spill::ChunkWriter, spill::Spill};
+use crate::{Error, Progress, error::Place, sizing::Lengths, spill::ChunkWriter, spill::Spill};
 use hashlith_format::KeyHasher;
 use std::sync::{
-    Arc, RwLock,
+    Arc, Mutex, PoisonError, RwLock,
     atomic::{
         AtomicU32, AtomicU64,
         Ordering::{Relaxed, Release},
@@ -12,7 +12,7 @@ use std::sync::{
 
 /// Longest key, in bytes (spec section 11).
 pub(crate) const MAX_KEY: u64 = u32::MAX as u64;
-/// Longest value, in bytes: a block's records stay below 2^48 bytes.
+/// Longest value, in bytes: a cell's records stay below 2^48 bytes.
 pub(crate) const MAX_VALUE: u64 = 1 << 47;
 
 /// What all feeders of a build share.
@@ -25,6 +25,7 @@ pub(crate) struct Intake {
     pub records: AtomicU64,
     /// Bytes of all keys and values, and two more for each record.
     pub bytes: AtomicU64,
+    pub lengths: Mutex<Lengths>,
     pub sources: AtomicU32,
     /// Feeders that have been made and not yet finished.
     pub open: AtomicU32,
@@ -42,6 +43,7 @@ pub struct Feeder {
     position: u64,
     records: u64,
     bytes: u64,
+    lengths: Lengths,
 }
 
 impl Feeder {
@@ -55,6 +57,7 @@ impl Feeder {
             position: 0,
             records: 0,
             bytes: 0,
+            lengths: Lengths::default(),
             intake: intake.clone(),
         }
     }
@@ -86,6 +89,7 @@ impl Feeder {
         let number = hash.hi.checked_shr(self.shift).unwrap_or(0) as usize;
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
+        self.lengths.add(key.len() + value.len() + 2);
         if self.writers[number].push(Place { source, position }, key, value) {
             self.hand_over(number)?;
         }
@@ -96,7 +100,7 @@ impl Feeder {
     fn hand_over(&mut self, number: usize) -> Result<(), Error> {
         self.intake.progress.check()?;
         let intake = self.intake.clone();
-        let spill = intake.spill.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let spill = intake.spill.read().unwrap_or_else(PoisonError::into_inner);
         let spill =
             spill.as_ref().ok_or(Error::Options { what: "a record was added to a build that has ended" })?;
         spill.push(number, &mut self.writers[number])?;
@@ -122,6 +126,7 @@ impl Feeder {
             }
         }
         self.count();
+        self.intake.lengths.lock().unwrap_or_else(PoisonError::into_inner).take(&mut self.lengths);
         self.intake.open.fetch_sub(1, Release);
         Ok(())
     }

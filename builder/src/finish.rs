@@ -1,13 +1,14 @@
-//! The second half of a build: blocks, sections, header, final name.
+//! The second half of a build: cells, sections, header, final name.
 
 use crate::{
     Builder, Error, OnDuplicate, Phase, Progress,
-    block::{BlockOptions, Output},
+    cell::{CellOptions, Output},
     jobs::{self, Partitions, Work},
     publish::{self, NewFile},
+    sizing::cell_count,
     spill::Spill,
 };
-use hashlith_format::{Entry, Header, Sections, checksum};
+use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -19,11 +20,6 @@ use std::{
     time::Duration,
 };
 use tempfile::SpooledTempFile;
-
-/// Keys in a block, on average, at most (spec section 10; `benches/README.md` has the sweep).
-pub(crate) const BLOCK_KEYS: u64 = 4096;
-/// Bytes of records in a block, on average, at most.
-const BLOCK_LEN: u64 = 1 << 20;
 
 /// Bytes that are copied at a time: two huge pages, see [`NewFile`].
 const COPY_LEN: u64 = 4 << 20;
@@ -44,13 +40,6 @@ pub struct Report {
     pub spilled_bytes: u64,
     /// How long each phase took.
     pub phases: Vec<(Phase, Duration)>,
-}
-
-/// How many blocks a file gets for this many records and bytes of records: a power of two up to 1,024, a multiple of
-/// 1,024 above, so that blocks and partitions share their boundaries.
-pub(crate) fn block_count(records: u64, bytes: u64, block_keys: u64) -> u64 {
-    let blocks = records.div_ceil(block_keys).max(bytes.div_ceil(BLOCK_LEN)).max(1);
-    if blocks <= 1024 { blocks.next_power_of_two() } else { blocks.next_multiple_of(1024) }
 }
 
 /// Fails if the disk of `dir` has fewer than `needed` bytes free.
@@ -97,16 +86,20 @@ impl Builder {
 
         let spilled_bytes = spill.written();
         self.progress.enter(Phase::Build, records);
-        self.build_blocks(spill, block_count(records, bytes, self.options.block_keys), &mut file)?;
-        let keys = file.next.first_id;
+        let lengths = intake.lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell_keys = self.options.cell_keys;
+        let cell_keys = cell_keys.unwrap_or_else(|| lengths.cell_keys(self.options.fingerprint_bits));
+        drop(lengths);
+        self.build_cells(spill, cell_count(records, bytes, cell_keys), &mut file)?;
+        let keys = file.keys;
         let header = file.seal(&self.options, &self.progress)?;
         self.progress.enter(Phase::Done, 0);
         let phases = self.progress.phases();
         Ok(Report { records, keys, duplicates: records - keys, header, spilled_bytes, phases })
     }
 
-    fn build_blocks(&self, spill: Spill, blocks: u64, file: &mut Assembly) -> Result<(), Error> {
-        let options = BlockOptions {
+    fn build_cells(&self, spill: Spill, cells: u64, file: &mut Assembly) -> Result<(), Error> {
+        let options = CellOptions {
             hasher: self.options.hasher,
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
@@ -118,10 +111,10 @@ impl Builder {
         // The other half may still hold records of later jobs, and the writer's buffers.
         let memory = self.options.memory_limit / 2;
         // Every thread has a job in hand, one output waits, one is being written.
-        let jobs = jobs::plan(&sizes, blocks, memory / (threads as u64 + 2));
+        let jobs = jobs::plan(&sizes, cells, memory / (threads as u64 + 2));
         let partitions = Partitions::new(partitions, &jobs);
         let work =
-            Work::new(&jobs, (partitions, threads), (blocks, memory), options, &spill_dir, &self.progress);
+            Work::new(&jobs, (partitions, threads), (cells, memory), options, &spill_dir, &self.progress);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|number| format!("build-{number}"));
@@ -139,8 +132,8 @@ impl Builder {
                 });
             }
             drop(sender);
-            let written = outputs.iter().try_for_each(|output| {
-                file.append(&output)?;
+            let written = outputs.iter().try_for_each(|mut output| {
+                file.append(&mut output)?;
                 work.written(output);
                 Ok(())
             });
@@ -169,70 +162,87 @@ fn earlier(a: Error, b: Error) -> Error {
 /// The new file while its sections come together.
 struct Assembly {
     file: NewFile,
-    /// The hot section: it lies behind the pool, whose length is not known before the last block.
+    /// Cells and far bodies: they lie behind the pool, whose length is not known before the last cell.
     hot: SpooledTempFile,
-    directory: Vec<u8>,
-    /// The entry of the next block.
-    next: Entry,
+    far: SpooledTempFile,
+    keys: u64,
+    pool_len: u64,
+    hot_len: u64,
+    far_len: u64,
     temp_dir: PathBuf,
 }
 
 impl Assembly {
     fn create(path: &Path, builder: &Builder, spill: &Spill) -> Result<Self, Error> {
-        let in_memory = (builder.options.memory_limit / 16) as usize;
+        let in_memory = (builder.options.memory_limit / 32) as usize;
+        let temporary = || tempfile::spooled_tempfile_in(in_memory, spill.dir());
         Ok(Assembly {
             file: NewFile::create(path)?,
-            hot: tempfile::spooled_tempfile_in(in_memory, spill.dir()),
-            directory: Vec::new(),
-            next: Entry::default(),
+            hot: temporary(),
+            far: temporary(),
+            keys: 0,
+            pool_len: 0,
+            hot_len: 0,
+            far_len: 0,
             temp_dir: spill.dir().into(),
         })
     }
 
-    fn append(&mut self, output: &Output) -> Result<(), Error> {
-        self.file.write(&output.pool)?;
-        self.hot
-            .write_all(&output.hot)
-            .map_err(Error::io("cannot write temporary data to", &self.temp_dir))?;
-        for block in &output.blocks {
-            self.directory.extend_from_slice(&Entry { layout: block.layout, ..self.next }.to_bytes());
-            self.next.first_id += block.keys;
-            self.next.pool_start += block.pool_len;
-            self.next.hot_start += block.hot_len;
+    /// Appends the output of a job, whose places and ids count from here.
+    fn append(&mut self, output: &mut Output) -> Result<(), Error> {
+        for cell in output.cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
+            let mut head = Head::parse(cell);
+            head.first_id += self.keys;
+            head.pool_start += self.pool_len;
+            head.far = head.far.map(|start| start + self.far_len);
+            head.write(cell);
         }
+        self.file.write(&output.pool)?;
+        let failed = Error::io("cannot write temporary data to", &self.temp_dir);
+        self.hot.write_all(&output.cells).and_then(|()| self.far.write_all(&output.far)).map_err(failed)?;
+        self.keys += output.keys;
+        self.pool_len += output.pool.len() as u64;
+        self.hot_len += output.cells.len() as u64;
+        self.far_len += output.far.len() as u64;
         Ok(())
     }
 
-    /// Writes everything behind the pool, then the header, and publishes the file.
-    fn seal(mut self, options: &crate::Options, progress: &Progress) -> Result<Header, Error> {
-        let blocks = self.directory.len() as u64 / hashlith_format::directory::ENTRY_LEN;
-        self.directory.extend_from_slice(&self.next.to_bytes());
-        let metadata = options.metadata.as_bytes();
-        let sections =
-            Sections::place(self.next.pool_start, self.next.hot_start, blocks, metadata.len() as u64);
-        let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
-        progress.enter(Phase::Seal, self.next.hot_start);
-
-        self.file.pad_to(sections.hot.offset)?;
-        let failed = |source| Error::Io {
-            action: "cannot read temporary data in",
-            path: self.temp_dir.clone(),
-            source,
-        };
-        self.hot.seek(SeekFrom::Start(0)).map_err(failed)?;
+    /// Copies a temporary file to where its section begins.
+    fn copy(
+        &mut self,
+        which: fn(&mut Self) -> &mut SpooledTempFile,
+        at: u64,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        self.file.pad_to(at)?;
+        let path = self.temp_dir.clone();
+        let failed =
+            |source| Error::Io { action: "cannot read temporary data in", path: path.clone(), source };
+        which(self).seek(SeekFrom::Start(0)).map_err(failed)?;
         let mut buffer = Vec::with_capacity(COPY_LEN as usize);
         loop {
             progress.check()?;
             buffer.clear();
-            let len = (&mut self.hot).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
+            let len = which(self).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
             if len == 0 {
-                break;
+                return Ok(());
             }
             self.file.write(&buffer)?;
             progress.add(len as u64);
         }
-        self.file.pad_to(sections.directory.offset)?;
-        self.file.write(&self.directory)?;
+    }
+
+    /// Writes everything behind the pool, then the header, and publishes the file.
+    fn seal(mut self, options: &crate::Options, progress: &Progress) -> Result<Header, Error> {
+        let cells = self.hot_len / CELL_LEN;
+        let metadata = options.metadata.as_bytes();
+        let sections = Sections::place(self.pool_len, cells, self.far_len, metadata.len() as u64);
+        let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
+        let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
+        progress.enter(Phase::Seal, self.hot_len + self.far_len);
+
+        self.copy(|file| &mut file.hot, sections.hot.offset, progress)?;
+        self.copy(|file| &mut file.far, sections.far.offset, progress)?;
         self.file.pad_to(sections.metadata.offset)?;
         self.file.write(metadata)?;
         self.file.pad_to(sections.sums.offset)?;
@@ -240,32 +250,16 @@ impl Assembly {
         progress.check()?;
         let header = Header {
             ignorable_features: 0,
-            keys: self.next.first_id,
-            blocks,
+            keys: self.keys,
+            cells,
             hasher: options.hasher,
             key_type: options.key_type,
             value_type: options.value_type,
             fingerprint_bits: options.fingerprint_bits,
             sections,
-            directory_digest: checksum::digest(&self.directory),
             sums_digest,
         };
         self.file.publish(&header)?;
         Ok(header)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BLOCK_KEYS, block_count};
-
-    #[test]
-    fn block_counts_follow_the_spec() {
-        assert_eq!(block_count(0, 0, BLOCK_KEYS), 1);
-        assert_eq!(block_count(4096, 0, BLOCK_KEYS), 1);
-        assert_eq!(block_count(4097, 0, BLOCK_KEYS), 2);
-        assert_eq!(block_count(10_000_000, 0, BLOCK_KEYS), 3 * 1024);
-        assert_eq!(block_count(3, 100 << 20, BLOCK_KEYS), 128);
-        assert_eq!(block_count(1 << 40, 1 << 46, BLOCK_KEYS), 1 << 28);
     }
 }

@@ -1,12 +1,13 @@
-//! From partitions to blocks: cut the work into jobs that fit the memory, do them on all threads, hand the results
+//! From partitions to cells: cut the work into jobs that fit the memory, do them on all threads, hand the results
 //! on in order.
 
 use crate::{
     Error, Progress,
-    block::{BlockBuilder, BlockOptions, Output, Record},
+    cell::{CellBuilder, CellOptions, Output, Record},
     load::Loader,
     spill::Partition,
 };
+use hashlith_format::CELL_LEN;
 use std::{
     ops::Range,
     path::Path,
@@ -21,30 +22,30 @@ use std::{
 /// cache (`benches/README.md` has the sweep). Small partitions come together to a job of so many, a large one is a
 /// job of several groups.
 const GROUP_LEN: u64 = 1 << 20;
-/// As the shift of a job: all its blocks are one group.
+/// As the shift of a job: all its cells are one group.
 const ONE_GROUP: u32 = 48;
 /// Memory that a record takes besides twice its bytes (in a chunk and in the pool): its [`Record`], its place in a
-/// block's list, its share of the hot data.
+/// cell's list, its share of the hot data.
 const RECORD_COST: u64 = 56;
 
-/// Some neighbouring blocks, and the partitions that hold all their records.
+/// Some neighbouring cells, and the partitions that hold all their records.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job {
     pub partitions: Range<usize>,
-    pub blocks: Range<u64>,
+    pub cells: Range<u64>,
     /// Bytes of memory that it takes.
     pub cost: u64,
-    /// Its partition is too large for one job; it keeps only the records of its own blocks.
+    /// Its partition is too large for one job; it keeps only the records of its own cells.
     pub is_piece: bool,
-    /// A group is 2^this blocks.
+    /// A group is 2^this cells.
     pub group_shift: u32,
 }
 
 impl Job {
-    /// The blocks of each group.
+    /// The cells of each group.
     pub fn groups(&self) -> impl Iterator<Item = Range<u64>> + use<'_> {
         let len = 1 << self.group_shift;
-        self.blocks.clone().step_by(len as usize).map(move |start| start..self.blocks.end.min(start + len))
+        self.cells.clone().step_by(len as usize).map(move |start| start..self.cells.end.min(start + len))
     }
 
     /// One group, which takes all records of its partitions.
@@ -57,36 +58,37 @@ fn cost(records: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(2).saturating_add(records.saturating_mul(RECORD_COST))
 }
 
-/// Cuts `blocks` blocks, whose records lie in partitions of these (records, bytes), into jobs of at most `budget`
-/// bytes of memory where one block is not more than that.
+/// Cuts `cells` cells, whose records lie in partitions of these (records, bytes), into jobs of at most `budget`
+/// bytes of memory where one cell is not more than that.
 ///
-/// Either there is a whole number of blocks to a partition, or of partitions to a block. A partition that is too
-/// large for one job is read by several, each of which keeps the records of its own blocks.
-pub(crate) fn plan(sizes: &[(u64, u64)], blocks: u64, budget: u64) -> Vec<Job> {
+/// Either there is a whole number of cells to a partition, or of partitions to a cell. A partition that is too
+/// large for one job is read by several, each of which keeps the records of its own cells.
+pub(crate) fn plan(sizes: &[(u64, u64)], cells: u64, budget: u64) -> Vec<Job> {
     let count = sizes.len() as u64;
-    let units = count.min(blocks);
-    let (partitions_each, blocks_each) = ((count / units) as usize, blocks / units);
+    let units = count.min(cells);
+    let (partitions_each, cells_each) = ((count / units) as usize, cells / units);
     let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN));
     let mut jobs: Vec<Job> = Vec::new();
     for unit in 0..units {
         let partitions = unit as usize * partitions_each..(unit as usize + 1) * partitions_each;
-        let unit_blocks = unit * blocks_each..(unit + 1) * blocks_each;
+        let unit_cells = unit * cells_each..(unit + 1) * cells_each;
         let unit_cost =
-            sizes[partitions.clone()].iter().map(|&(records, bytes)| cost(records, bytes)).sum::<u64>();
+            sizes[partitions.clone()].iter().map(|&(records, bytes)| cost(records, bytes)).sum::<u64>()
+                + cells_each * CELL_LEN;
         if let Some(last) = jobs.last_mut().filter(|last| !last.is_piece && last.cost + unit_cost <= target) {
             last.partitions.end = partitions.end;
-            last.blocks.end = unit_blocks.end;
+            last.cells.end = unit_cells.end;
             last.cost += unit_cost;
             continue;
         }
-        let pieces = unit_cost.div_ceil(budget.max(1)).clamp(1, blocks_each);
-        let cut = |piece: u64| unit_blocks.start + blocks_each * piece / pieces;
+        let pieces = unit_cost.div_ceil(budget.max(1)).clamp(1, cells_each);
+        let cut = |piece: u64| unit_cells.start + cells_each * piece / pieces;
         jobs.extend((0..pieces).map(|piece| {
-            let (blocks, cost) = (cut(piece)..cut(piece + 1), unit_cost / pieces);
+            let (cells, cost) = (cut(piece)..cut(piece + 1), unit_cost / pieces);
             Job {
                 partitions: partitions.clone(),
-                group_shift: group_shift(blocks.end - blocks.start, cost, target),
-                blocks,
+                group_shift: group_shift(cells.end - cells.start, cost, target),
+                cells,
                 cost,
                 is_piece: unit_cost > budget,
             }
@@ -95,16 +97,16 @@ pub(crate) fn plan(sizes: &[(u64, u64)], blocks: u64, budget: u64) -> Vec<Job> {
     jobs
 }
 
-fn group_shift(blocks: u64, cost: u64, target: u64) -> u32 {
+fn group_shift(cells: u64, cost: u64, target: u64) -> u32 {
     let groups = cost.div_ceil(target.max(1));
-    if groups <= 1 || blocks == 1 { ONE_GROUP } else { (blocks / groups).max(1).ilog2() }
+    if groups <= 1 || cells == 1 { ONE_GROUP } else { (cells / groups).max(1).ilog2() }
 }
 
 /// What the workers share.
 pub(crate) struct Work<'a> {
     pub jobs: &'a [Job],
-    pub blocks: u64,
-    pub options: BlockOptions,
+    pub cells: u64,
+    pub options: CellOptions,
     pub spill_dir: &'a Path,
     pub progress: &'a Progress,
     partitions: Partitions,
@@ -156,14 +158,14 @@ impl<'a> Work<'a> {
     pub fn new(
         jobs: &'a [Job],
         (partitions, threads): (Partitions, usize),
-        (blocks, memory): (u64, u64),
-        options: BlockOptions,
+        (cells, memory): (u64, u64),
+        options: CellOptions,
         spill_dir: &'a Path,
         progress: &'a Progress,
     ) -> Self {
         Work {
             jobs,
-            blocks,
+            cells,
             options,
             spill_dir,
             progress,
@@ -244,43 +246,49 @@ impl<'a> Work<'a> {
         let held: Vec<&[u8]> = held.map(Vec::as_slice).collect();
         let bytes = held.iter().map(|chunk| chunk.len()).sum::<usize>()
             + groups.iter().flat_map(|group| &group.own).map(Vec::len).sum::<usize>();
-        let mut output = Output { pool: Vec::with_capacity(bytes), cost: job.cost, ..Output::default() };
-        for (blocks, group) in job.groups().zip(groups) {
+        let cells = (job.cells.end - job.cells.start) * CELL_LEN;
+        let mut output = Output {
+            pool: Vec::with_capacity(bytes),
+            cells: Vec::with_capacity(cells as usize),
+            cost: job.cost,
+            ..Output::default()
+        };
+        for (cells, group) in job.groups().zip(groups) {
             let own = group.own.iter().map(Vec::as_slice);
             let chunks: Vec<&[u8]> = held.iter().copied().chain(own).collect();
-            self.build_blocks(blocks, &chunks, &group.records, &mut output)?;
+            self.build_cells(cells, &chunks, &group.records, &mut output)?;
         }
         Ok(output)
     }
 
-    fn build_blocks(
+    fn build_cells(
         &self,
-        blocks: Range<u64>,
+        cells: Range<u64>,
         chunks: &[&[u8]],
         records: &[Record],
         output: &mut Output,
     ) -> Result<(), Error> {
-        let block_of = |record: &Record| (record.hash.block(self.blocks) - blocks.start) as usize;
-        // Where each block begins in `grouped`; after that, where it ends.
-        let mut places = vec![0u32; (blocks.end - blocks.start) as usize + 1];
-        records.iter().for_each(|record| places[block_of(record) + 1] += 1);
-        for block in 1..places.len() {
-            places[block] += places[block - 1];
+        let cell_of = |record: &Record| (record.hash.cell(self.cells) - cells.start) as usize;
+        // Where each cell begins in `grouped`; after that, where it ends.
+        let mut places = vec![0u32; (cells.end - cells.start) as usize + 1];
+        records.iter().for_each(|record| places[cell_of(record) + 1] += 1);
+        for cell in 1..places.len() {
+            places[cell] += places[cell - 1];
         }
         let mut grouped = vec![0u32; records.len()];
         for (number, record) in (0u32..).zip(records) {
-            let place = &mut places[block_of(record)];
+            let place = &mut places[cell_of(record)];
             grouped[*place as usize] = number;
             *place += 1;
         }
-        let mut builder = BlockBuilder::new(self.options, chunks, records, output);
+        let mut builder = CellBuilder::new(self.options, chunks, records, output);
         let mut members = Vec::new();
         let mut start = 0;
-        for (block, &end) in blocks.zip(&places) {
+        for (cell, &end) in cells.zip(&places) {
             self.progress.check()?;
             members.clear();
             members.extend_from_slice(&grouped[start as usize..end as usize]);
-            builder.build(block, &mut members)?;
+            builder.build(cell, &mut members)?;
             self.progress.add(u64::from(end - start));
             start = end;
         }
@@ -306,33 +314,33 @@ impl Drop for StopOnDrop<'_, '_> {
 mod tests {
     use super::*;
 
-    fn covers(jobs: &[Job], blocks: u64, partitions: usize) {
+    fn covers(jobs: &[Job], cells: u64, partitions: usize) {
         let mut next = 0;
         for job in jobs {
-            assert_eq!(job.blocks.start, next);
-            assert!(job.blocks.end > next);
-            next = job.blocks.end;
-            // Every hash of the job's blocks routes to one of its partitions.
-            for block in [job.blocks.start, job.blocks.end - 1] {
-                let low = (u128::from(block) << 64).div_ceil(u128::from(blocks)) as u64;
-                let high = (((u128::from(block) + 1) << 64).div_ceil(u128::from(blocks)) - 1) as u64;
+            assert_eq!(job.cells.start, next);
+            assert!(job.cells.end > next);
+            next = job.cells.end;
+            // Every hash of the job's cells routes to one of its partitions.
+            for cell in [job.cells.start, job.cells.end - 1] {
+                let low = (u128::from(cell) << 64).div_ceil(u128::from(cells)) as u64;
+                let high = (((u128::from(cell) + 1) << 64).div_ceil(u128::from(cells)) - 1) as u64;
                 for hi in [low, high] {
                     let partition = ((u128::from(hi) * partitions as u128) >> 64) as usize;
                     assert!(job.partitions.contains(&partition), "{job:?} {partition}");
                 }
             }
         }
-        assert_eq!(next, blocks);
+        assert_eq!(next, cells);
     }
 
     #[test]
-    fn jobs_cover_all_blocks_and_their_partitions() {
+    fn jobs_cover_all_cells_and_their_partitions() {
         for partitions in [1usize, 16, 64, 1024] {
-            for blocks in [1u64, 2, 64, 512, 1024, 2048, 5 * 1024, 700 * 1024] {
+            for cells in [1u64, 2, 64, 512, 1024, 2048, 5 * 1024, 700 * 1024] {
                 for budget in [1, 1 << 20, 1 << 30] {
                     for records in [0, 3, 100_000] {
-                        let jobs = plan(&vec![(records, records * 50); partitions], blocks, budget);
-                        covers(&jobs, blocks, partitions);
+                        let jobs = plan(&vec![(records, records * 50); partitions], cells, budget);
+                        covers(&jobs, cells, partitions);
                     }
                 }
             }
@@ -341,16 +349,16 @@ mod tests {
 
     #[test]
     fn a_partition_above_the_budget_is_shared_by_jobs() {
-        let jobs = plan(&[(1000, 50_000), (10, 500)], 8, 52_000);
+        let jobs = plan(&[(1000, 50_000), (10, 500)], 8, 52_200);
         assert_eq!(
             jobs[0],
-            Job { partitions: 0..1, blocks: 0..1, cost: 52_000, is_piece: true, group_shift: ONE_GROUP }
+            Job { partitions: 0..1, cells: 0..1, cost: 52_170, is_piece: true, group_shift: ONE_GROUP }
         );
-        // 2 * 50,000 + 56 * 1,000 bytes of memory: three jobs.
+        // 2 * 50,000 + 56 * 1,000 + 4 * 128 bytes of memory, and at most 52,200 for a job: three jobs.
         assert_eq!(jobs.len(), 4);
         assert_eq!(
             jobs[3],
-            Job { partitions: 1..2, blocks: 4..8, cost: 1560, is_piece: false, group_shift: ONE_GROUP }
+            Job { partitions: 1..2, cells: 4..8, cost: 2072, is_piece: false, group_shift: ONE_GROUP }
         );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Records go in through [`Builder::add`] or, from many threads at once, through [`Feeder`]s. They are hashed and
 //! routed by the top bits of their hash to partitions, which are kept in memory as far as the limit allows and else
-//! in temporary files. [`Builder::finish`] turns the partitions into blocks on all threads, writes them in order to
+//! in temporary files. [`Builder::finish`] turns the partitions into cells on all threads, writes them in order to
 //! a file beside the final path, and renames it when it is complete and durable.
 //!
 //! The same records and options give the same bytes, whatever the order, the number of threads or the memory limit.
@@ -27,16 +27,17 @@
     reason = "the builder's numbers are its own: counts and lengths of what it holds in memory, on 64-bit machines"
 )]
 
-mod block;
+mod cell;
 mod direct;
 mod error;
 mod feeder;
 mod finish;
 mod jobs;
 mod load;
-mod pilots;
 mod progress;
 mod publish;
+mod sizing;
+mod solver;
 mod spill;
 
 pub use error::{Error, Place};
@@ -50,7 +51,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use spill::Spill;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, RwLock, atomic::AtomicU32, atomic::AtomicU64},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU32, atomic::AtomicU64},
 };
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -95,7 +96,7 @@ struct Options {
     hasher: KeyHasher,
     metadata: String,
     expected_bytes: u64,
-    block_keys: u64,
+    cell_keys: Option<f64>,
     page_cache: u64,
 }
 
@@ -120,7 +121,7 @@ impl Builder {
                 hasher: KeyHasher::xxh3(0),
                 metadata: String::new(),
                 expected_bytes: 0,
-                block_keys: finish::BLOCK_KEYS,
+                cell_keys: None,
                 page_cache: direct::machine_memory(),
             },
             progress: Arc::new(Progress::new()),
@@ -137,7 +138,7 @@ impl Builder {
         self
     }
 
-    /// How many threads build blocks, and how many feeders the memory is laid out for.
+    /// How many threads build cells, and how many feeders the memory is laid out for.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.options.threads = threads.max(1);
@@ -180,7 +181,7 @@ impl Builder {
     }
 
     /// Hash of the keys, XXH3-128 with a seed of 0 by default. Another hash or seed gives other bytes. Where strangers
-    /// choose the keys, [`KeyHasher::siphash`] with random seeds keeps them from choosing many that share a block.
+    /// choose the keys, [`KeyHasher::siphash`] with random seeds keeps them from choosing many that share a cell.
     #[must_use]
     pub fn hasher(mut self, hasher: KeyHasher) -> Self {
         self.options.hasher = hasher;
@@ -202,11 +203,11 @@ impl Builder {
         self
     }
 
-    /// Most keys in a block on average, for measurements; the default is the best of those in `benches/README.md`.
+    /// Keys in a cell on average, for measurements; the default goes by the lengths of the records.
     #[doc(hidden)]
     #[must_use]
-    pub fn block_keys(mut self, keys: u64) -> Self {
-        self.options.block_keys = keys.max(1);
+    pub fn cell_keys(mut self, keys: f64) -> Self {
+        self.options.cell_keys = Some(keys.max(1.0));
         self
     }
 
@@ -281,6 +282,7 @@ impl Builder {
                 partitions,
                 records: AtomicU64::new(0),
                 bytes: AtomicU64::new(0),
+                lengths: Mutex::default(),
                 sources: AtomicU32::new(0),
                 open: AtomicU32::new(0),
             }));

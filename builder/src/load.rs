@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    block::{self, Record},
+    cell::{self, Record},
     jobs::{Job, Work},
     spill::{self, Partition},
 };
@@ -12,11 +12,11 @@ use std::sync::Arc;
 /// Records are copied together into chunks of this many bytes.
 const OWN_LEN: usize = 1 << 18;
 
-/// Only keys that were made to share a block come in such numbers where the plan has a fraction of the memory for
+/// Only keys that were made to share a cell come in such numbers where the plan has a fraction of the memory for
 /// them; a few long records may.
 const CROWD: usize = 4 * 4096;
 
-/// Records of some neighbouring blocks of a job.
+/// Records of some neighbouring cells of a job.
 #[derive(Default)]
 pub(crate) struct Group {
     /// What the records lie in, apart from chunks of partitions in memory.
@@ -82,24 +82,24 @@ impl<'w> Loader<'w> {
         self.work.progress.check()?;
         let records = &mut self.groups[0].records;
         let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = self.work.options.hasher.hash(block::key_at(chunk, offset, lengths));
+            let hash = self.work.options.hasher.hash(cell::key_at(chunk, offset, lengths));
             records.push(Record { hash, place, chunk: number, offset: offset as u32 });
         });
         parsed.ok_or_else(|| damaged(self.work))
     }
 
-    /// Copies the records of the job's blocks, each to its group.
+    /// Copies the records of the job's cells, each to its group.
     fn copy_chunk(&mut self, chunk: &[u8]) -> Result<(), Error> {
         self.work.progress.check()?;
         let Self { work, job, groups, .. } = self;
-        let blocks = job.blocks.end - job.blocks.start;
+        let cells = job.cells.end - job.cells.start;
         let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = work.options.hasher.hash(block::key_at(chunk, offset, lengths));
-            // Blocks before the job's become large numbers.
-            let block = hash.block(work.blocks).wrapping_sub(job.blocks.start);
-            if block < blocks {
+            let hash = work.options.hasher.hash(cell::key_at(chunk, offset, lengths));
+            // Cells before the job's become large numbers.
+            let cell = hash.cell(work.cells).wrapping_sub(job.cells.start);
+            if cell < cells {
                 let len = lengths.total().unwrap_or(0) as usize;
-                groups[(block >> job.group_shift) as usize].keep(hash, place, &chunk[offset..offset + len]);
+                groups[(cell >> job.group_shift) as usize].keep(hash, place, &chunk[offset..offset + len]);
             }
         });
         parsed.ok_or_else(|| damaged(self.work))?;
@@ -110,22 +110,22 @@ impl<'w> Loader<'w> {
         self.groups.iter().map(Group::cost).sum()
     }
 
-    /// Far more records than were planned for: copies of few keys, or keys that were made to share a block. Drops
+    /// Far more records than were planned for: copies of few keys, or keys that were made to share a cell. Drops
     /// the copies now instead of later, and gives up on the other.
     fn settle(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
             let Group { own, mut records, .. } = std::mem::take(group);
             let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
-            block::settle_duplicates(&mut records, &chunks, self.work.options.on_duplicate)?;
+            cell::settle_duplicates(&mut records, &chunks, self.work.options.on_duplicate)?;
             for record in &records {
-                group.keep(record.hash, record.place, block::bytes_of(&chunks, record));
+                group.keep(record.hash, record.place, cell::bytes_of(&chunks, record));
             }
         }
         let cost = self.cost();
         self.settle_at = self.settle_at.max(cost.saturating_mul(2));
         let keys = self.groups.iter().map(|group| group.records.len()).sum();
         if keys > CROWD && cost > self.work.memory / 2 {
-            return Err(Error::Crowded { block: self.job.blocks.start, keys, needed: cost });
+            return Err(Error::Crowded { cell: self.job.cells.start, keys, needed: cost });
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::{
 pub enum Phase {
     /// Taking records in, hashing and routing them; `total` is not known.
     Feed,
-    /// Perfect-hashing and writing blocks; counts records.
+    /// Perfect-hashing and writing cells; counts records.
     Build,
     /// Writing the hot section, directory and sums, and making them durable; counts bytes.
     Seal,

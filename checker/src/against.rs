@@ -25,8 +25,8 @@ pub enum Duplicates {
 pub struct AgainstOptions {
     /// What the records may do that name one key more than once.
     pub duplicates: Duplicates,
-    /// A hot section of at most so many bytes is kept in memory, which saves a third of the time. One key takes about
-    /// 1.5 bytes of it. The default is 512 MiB.
+    /// Hot and far section are kept in memory if they have at most so many bytes, which saves a quarter of the time. One
+    /// key takes 2 to 4 bytes of them. The default is 512 MiB.
     pub hot_cache: u64,
 }
 
@@ -125,12 +125,12 @@ impl AgainstReport {
 
 /// Compares an index with records that come from many threads in any order.
 ///
-/// Each record is looked up on its own, with one small read for the record, two or three for the hot section if that
-/// is not kept in memory, and more for a record above 512 bytes. The index need not have been verified: a fault on the
+/// Each record is looked up on its own, with one small read for the record, one for its cell and two for a far body if
+/// those are not kept in memory, and more for a record above 512 bytes. The index need not have been verified: a fault on the
 /// way of a lookup is an error.
 ///
-/// Memory: the directory (32 bytes a block), the hot section if [`AgainstOptions::hot_cache`] allows, and one bit for
-/// each key of the index; two with [`Duplicates::Allowed`].
+/// Memory: hot and far section if [`AgainstOptions::hot_cache`] allows, and one bit for each key of the index; two with
+/// [`Duplicates::Allowed`].
 pub struct Against<'a, R: ?Sized> {
     lookup: Lookup<'a, R>,
     seen: Bits,
@@ -146,13 +146,13 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// How many keys of each kind a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens an index for comparison: its header and directory are checked (R1 to R20), the rest is not.
+    /// Opens an index for comparison: its header is checked (R1 to R14), the rest is not.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Io`] and [`Error::Memory`].
     pub fn new(file: &'a R, options: &AgainstOptions) -> Result<Self, Error> {
         let lookup = Lookup::open(file, options.hot_cache)?;
-        let keys = lookup.structure.header.keys;
+        let keys = lookup.header.keys;
         let allowed = options.duplicates == Duplicates::Allowed;
         Ok(Against {
             lookup,
@@ -167,7 +167,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
 
     /// Number of keys in the index.
     pub fn keys(&self) -> u64 {
-        self.lookup.structure.header.keys
+        self.lookup.header.keys
     }
 
     /// Looks up `key` and compares its value.
@@ -234,7 +234,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             let head = record.key_head(self.lookup.file, StoredKey::SHOWN)?;
             Ok(StoredKey { head, len: record.lengths.key })
         };
-        ids.iter().filter_map(|&id| self.lookup.record(id).transpose()).map(|r| stored(r?)).collect()
+        ids.iter().map(|&id| stored(self.lookup.record(id)?)).collect()
     }
 }
 

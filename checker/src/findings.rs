@@ -36,7 +36,7 @@ impl Findings {
 
     pub(crate) fn report(&self, error: Error) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let (class, offset) = rank(&error);
+        let (class, offset, ..) = rank(&error);
         let lowest = if class == Class::Other { &self.lowest_other } else { &self.lowest_chunk };
         lowest.fetch_min(offset, Ordering::Relaxed);
         if first.as_ref().is_none_or(|first| rank(&error) < rank(first)) {
@@ -49,8 +49,8 @@ impl Findings {
         self.lowest_chunk.load(Ordering::Relaxed) < offset
     }
 
-    /// True if a record at `offset` or behind it can no longer matter.
-    pub(crate) fn records_settled(&self, offset: u64) -> bool {
+    /// True if nothing but a chunk can matter any more of what lies at `offset` or behind it.
+    pub(crate) fn others_settled(&self, offset: u64) -> bool {
         self.lowest_chunk.load(Ordering::Relaxed) < u64::MAX
             || self.lowest_other.load(Ordering::Relaxed) < offset
     }
@@ -60,11 +60,30 @@ impl Findings {
     }
 }
 
-fn rank(error: &Error) -> (Class, u64) {
+/// What is told comes first of all that is found. The text is there so that any two faults have an order.
+fn rank(error: &Error) -> (Class, u64, u8, &'static str) {
     let class = match error {
         Error::Cancelled => Class::Cancelled,
         Error::Fault(fault) if fault.rule() != Rule::V(1) => Class::Other,
         _ => Class::Chunk,
     };
-    (class, error.offset().unwrap_or(0))
+    let (order, what) = match error {
+        Error::Fault(hashlith_format::Error::Corrupt { rule, what, .. }) => (order(*rule), *what),
+        _ => (0, ""),
+    };
+    (class, error.offset().unwrap_or(0), order, what)
+}
+
+/// The order of faults at one place: those of a cell, and those of a record.
+fn order(rule: Rule) -> u8 {
+    match rule {
+        Rule::R(15) => 0,
+        Rule::V(4) => 1,
+        Rule::R(16) => 2,
+        Rule::V(6) => 3,
+        Rule::V(5) => 4,
+        Rule::V(8) => 5,
+        Rule::V(7) => 6,
+        _ => 7,
+    }
 }

@@ -1,6 +1,6 @@
 //! Proves that a hashlith index is right, from `spec.md` alone.
 //!
-//! [`verify`] checks every rule of section 9: the structure that a reader checks when it opens the file, every
+//! [`verify`] checks every rule of section 9: the header that a reader checks when it opens the file, every
 //! checksum, and every record, which must be where its slot says and must be found by its key. [`Against`] compares
 //! an index with the records that it was built from.
 //!
@@ -19,7 +19,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
 mod against;
-mod block;
+mod cell;
 mod error;
 mod findings;
 mod lookup;

@@ -3,10 +3,10 @@
 use crate::{
     Error, ReadAt,
     read::{read_array, read_whole},
-    structure::Structure,
+    structure,
 };
 use hashlith_format::{
-    BlockView,
+    CELL_LEN, CellView, Header,
     record::{Lengths, MAX_VARINT},
 };
 
@@ -30,97 +30,128 @@ pub(crate) struct Record {
 /// An index that answers.
 pub(crate) struct Lookup<'a, R: ?Sized> {
     pub(crate) file: &'a R,
-    pub(crate) structure: Structure,
-    /// The hot section and the eight bytes behind it, which reads of slot entries may touch; empty when it is to be
-    /// read from the file.
+    pub(crate) header: Header,
+    /// Hot and far section, and the eight bytes behind them, which reads of slot entries may touch; empty when they are
+    /// to be read from the file.
     hot: Vec<u8>,
 }
 
+/// A cell and the eight bytes behind it.
+struct Cell {
+    /// Where it begins, from the beginning of the file.
+    at: u64,
+    bytes: [u8; CELL_LEN as usize + 8],
+    view: CellView,
+}
+
 impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
-    /// Opens an index, and keeps its hot section in memory if it has at most `hot_cache` bytes.
+    /// Opens an index, and keeps its hot and far section in memory if they have at most `hot_cache` bytes.
     pub(crate) fn open(file: &'a R, hot_cache: u64) -> Result<Self, Error> {
-        let structure = Structure::open(file)?;
-        let span = structure.header.sections.hot;
+        let header = structure::open(file)?;
+        let start = header.sections.hot.offset;
+        let len = header.sections.far.end() - start;
         let mut hot = Vec::new();
-        if span.len <= hot_cache {
-            read_whole(file, span.offset, span.len + 8, &mut hot)?;
+        if len <= hot_cache {
+            read_whole(file, start, len + 8, &mut hot)?;
         }
-        Ok(Lookup { file, structure, hot })
+        Ok(Lookup { file, header, hot })
     }
 
     /// The record of `key`; `None` if the file does not have it. Only as much of it is read at once as a record with
     /// a value of `value_len` bytes has.
     pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Record>, Error> {
-        let header = &self.structure.header;
-        let hash = header.hasher.hash(key);
-        let Some(view) = self.structure.block(hash.block(header.blocks)) else { return Ok(None) };
-        let keys = view.geometry.keys;
-        if keys == 0 {
+        let hasher = &self.header.hasher;
+        let hash = hasher.hash(key);
+        let cell = self.cell(hash.cell(self.header.cells))?;
+        let (view, head) = (&cell.view, &cell.view.head);
+        if head.keys == 0 {
             return Ok(None);
         }
-        let x = header.hasher.x(key, hash, view.layout.salt) ^ view.seed();
-        let [pilot] = self.hot(view.pilot_at(x))?;
-        let mut slot = view.geometry.slot(x, pilot, view.seed());
-        if let Some(number) = slot.checked_sub(keys) {
-            let at = view.remap_at(number);
-            slot = u32::from_le_bytes(self.hot(at)?);
-            if slot >= keys {
-                return Err(Error::reader(21, at, "a remap entry leads out of its block"));
-            }
-        }
-        let (fingerprint, delta) = view.split_entry(slot, self.hot(view.entry_at(slot))?);
+        let x = head.number(hasher, key, hash);
+        let [pilot] = self.body(&cell, view.pilot_at(x))?;
+        let slot = head.geometry().slot(x, pilot);
+        let (fingerprint, delta) = view.split_entry(slot, self.body(&cell, view.entry_at(slot))?);
         if fingerprint != view.fingerprint(&hash) {
             return Ok(None);
         }
         let len = 2 * MAX_VARINT + key.len() + value_len;
-        let record = Record::read(self.file, &view, slot, delta, len)?;
+        let record = self.read(view, slot, delta, len)?;
         Ok(record.key_is(self.file, key)?.then_some(record))
     }
 
     /// The record of a dense id below N.
-    pub(crate) fn record(&self, id: u64) -> Result<Option<Record>, Error> {
-        let view = self.structure.directory().block_of_id(id).and_then(|block| self.structure.block(block));
-        let Some(view) = view else { return Ok(None) };
-        let Ok(slot) = u32::try_from(id.saturating_sub(view.first_id)) else { return Ok(None) };
-        let (_, delta) = view.split_entry(slot, self.hot(view.entry_at(slot))?);
-        Record::read(self.file, &view, slot, delta, HEAD).map(Some)
+    pub(crate) fn record(&self, id: u64) -> Result<Record, Error> {
+        // The last cell whose first id is not above, or the first cell.
+        let (mut number, mut end) = (0, self.header.cells);
+        while end - number > 1 {
+            let middle = number + (end - number) / 2;
+            let [a, b, c, d, e, f] = self.hot(self.cell_at(middle))?;
+            let first_id = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+            if first_id <= id { number = middle } else { end = middle }
+        }
+        let cell = self.cell(number)?;
+        let view = &cell.view;
+        let slot = id.checked_sub(view.head.first_id).and_then(|slot| u8::try_from(slot).ok());
+        let slot = slot.filter(|&slot| slot < view.head.keys);
+        let slot =
+            slot.ok_or_else(|| Error::reader(15, cell.at, "a cell does not have the id that it should"))?;
+        let (_, delta) = view.split_entry(slot, self.body(&cell, view.entry_at(slot))?);
+        self.read(view, slot, delta, HEAD)
     }
 
-    /// `N` bytes of the hot section.
+    fn cell_at(&self, number: u64) -> u64 {
+        self.header.sections.hot.offset + number * CELL_LEN
+    }
+
+    /// Cell `number`, of those that there are.
+    fn cell(&self, number: u64) -> Result<Cell, Error> {
+        let at = self.cell_at(number);
+        let bytes: [u8; CELL_LEN as usize + 8] = self.hot(at)?;
+        let cell = bytes.first_chunk().unwrap_or(&[0; CELL_LEN as usize]);
+        let view = CellView::new(cell, at, self.header.fingerprint_bits, self.header.sections.far)?;
+        Ok(Cell { at, bytes, view })
+    }
+
+    /// `N` bytes of a cell's body, wherever that is.
+    #[inline]
+    fn body<const N: usize>(&self, cell: &Cell, offset: u64) -> Result<[u8; N], Error> {
+        match cell.bytes.get((offset - cell.at) as usize..).and_then(<[u8]>::first_chunk) {
+            Some(bytes) => Ok(*bytes),
+            None => self.hot(offset),
+        }
+    }
+
+    /// `N` bytes of the hot or the far section.
     #[inline]
     fn hot<const N: usize>(&self, offset: u64) -> Result<[u8; N], Error> {
-        let start = (offset - self.structure.header.sections.hot.offset) as usize;
+        let start = (offset - self.header.sections.hot.offset) as usize;
         match self.hot.get(start..).and_then(<[u8]>::first_chunk) {
             Some(bytes) => Ok(*bytes),
             None => read_array(self.file, offset),
         }
     }
-}
 
-impl Record {
-    fn read<R: ReadAt + ?Sized>(
-        file: &R,
-        view: &BlockView,
-        slot: u32,
-        delta: u64,
-        len: usize,
-    ) -> Result<Self, Error> {
-        let offset = view.record_offset(slot, delta).ok_or_else(|| {
-            Error::reader(22, view.entry_at(slot), "a slot has its record outside of its block")
+    /// The record of a slot, with its first `len` bytes as far as there is room for them.
+    fn read(&self, view: &CellView, slot: u8, delta: i64, len: usize) -> Result<Record, Error> {
+        let pool = self.header.sections.pool;
+        let start = view.record_start(slot, delta);
+        let rest = pool.len.checked_sub(start).filter(|&rest| rest > 0).ok_or_else(|| {
+            Error::reader(16, view.entry_at(slot), "a slot has its record outside of the pool")
         })?;
-        let at = view.pool + offset;
-        let rest = view.pool_len - offset;
+        let at = pool.offset + start;
         let mut head = [0; HEAD];
         let head_len = rest.min(len.min(HEAD) as u64) as usize;
         let bytes = head.get_mut(..head_len).unwrap_or_default();
-        file.read_exact_at(bytes, at).map_err(|source| Error::Io { offset: at, source })?;
+        self.file.read_exact_at(bytes, at).map_err(|source| Error::Io { offset: at, source })?;
         let lengths = bytes.get(..head_len.min(2 * MAX_VARINT)).and_then(Lengths::parse);
         let lengths = lengths.filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
         let lengths =
-            lengths.ok_or_else(|| Error::reader(22, at, "a record does not lie within its block"))?;
-        Ok(Record { id: view.first_id + u64::from(slot), at, lengths, head, head_len })
+            lengths.ok_or_else(|| Error::reader(16, at, "a record does not lie within the pool"))?;
+        Ok(Record { id: view.head.first_id + u64::from(slot), at, lengths, head, head_len })
     }
+}
 
+impl Record {
     pub(crate) fn key_is<R: ReadAt + ?Sized>(&self, file: &R, key: &[u8]) -> Result<bool, Error> {
         Ok(self.lengths.key == key.len() as u64 && self.has(file, self.lengths.head, key)?)
     }

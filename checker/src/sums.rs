@@ -19,7 +19,7 @@ pub(crate) fn check_sums_digest<R: ReadAt + ?Sized>(
         Ok(())
     })?;
     if digest.finish() != header.sums_digest {
-        return Err(Error::verifier(2, 168, "the sums do not match their digest"));
+        return Err(Error::verifier(2, 160, "the sums do not match their digest"));
     }
     Ok(())
 }

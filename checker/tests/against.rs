@@ -5,14 +5,14 @@ mod model;
 
 use hashlith_checker::{Against, AgainstOptions, AgainstReport, Duplicates, Error, Mismatch, ReadAt};
 use hashlith_format::Rule;
-use model::{Pair, Plan, pair, pairs};
+use model::{Pair, Plan, cell_at, edited, header, pair, pairs};
 use std::{
     io,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
-const PLAN: fn() -> Plan = || Plan { blocks: 3, ..Plan::default() };
+const PLAN: fn() -> Plan = || Plan { cells: 3, ..Plan::default() };
 
 fn with(duplicates: Duplicates) -> AgainstOptions {
     AgainstOptions { duplicates, ..AgainstOptions::default() }
@@ -33,9 +33,9 @@ fn compare(file: &[u8], records: &[Pair], duplicates: Duplicates) -> (Vec<Mismat
 #[test]
 fn the_same_records_agree() {
     for count in [0, 1, 2, 30, 100] {
-        for blocks in [4, 9] {
+        for cells in [4, 9] {
             let records = pairs(count);
-            let file = Plan { blocks, ..Plan::default() }.file(&records);
+            let file = Plan { cells, ..Plan::default() }.file(&records);
             for duplicates in [Duplicates::Unexpected, Duplicates::Allowed] {
                 let (faults, report) = compare(&file, &records, duplicates);
                 assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
@@ -51,10 +51,10 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn salts_and_long_records() {
+fn attempts_and_long_records() {
     let lens = [0, 1, 200, 508, 509, 510, 600, 65_536, 200_000];
     let records: Vec<Pair> = lens.iter().map(|&len| pair(noise(len), noise(len * 2))).collect();
-    let file = Plan { first_salt: 9, ..PLAN() }.file(&records);
+    let file = Plan { first_attempt: 0x93, ..PLAN() }.file(&records);
     let (faults, report) = compare(&file, &records, Duplicates::Unexpected);
     assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
     // The last byte of each counts.
@@ -128,8 +128,8 @@ fn keys_that_no_record_named() {
 #[test]
 fn at_most_ten_keys_are_named() {
     let mut records = pairs(400);
-    let model = Plan { blocks: 20, ..Plan::default() }.model(&records);
-    let keys: Vec<Vec<u8>> = model.blocks.iter().flat_map(|block| block.keys.clone()).collect();
+    let model = Plan { cells: 20, ..Plan::default() }.model(&records);
+    let keys: Vec<Vec<u8>> = model.cells.iter().flat_map(|cell| cell.keys.clone()).collect();
     let missing: Vec<&Vec<u8>> = keys.iter().step_by(23).collect();
     records.retain(|(key, _)| !missing.contains(&key));
     let (_, report) = compare(&model.file(), &records, Duplicates::Unexpected);
@@ -146,7 +146,7 @@ fn a_record_with_another_value() {
     let (faults, report) = compare(&model.file(), &records, Duplicates::Unexpected);
     let [Mismatch::Value { key, id, offset }] = &faults[..] else { panic!("{faults:?}") };
     assert_eq!(key.head, b"key 5");
-    let keys: Vec<&Vec<u8>> = model.blocks.iter().flat_map(|block| &block.keys).collect();
+    let keys: Vec<&Vec<u8>> = model.cells.iter().flat_map(|cell| &cell.keys).collect();
     assert_eq!(keys[*id as usize], b"key 5");
     assert!(model.file()[*offset as usize + 2..].starts_with(b"key 5value 35"));
     assert_eq!((report.mismatched, report.unseen, report.keys), (1, 0, 40));
@@ -190,7 +190,7 @@ fn duplicates_of_which_none_has_the_value() {
 #[test]
 fn many_threads_at_once() {
     let records = pairs(120);
-    let file = Plan { blocks: 8, ..Plan::default() }.file(&records);
+    let file = Plan { cells: 8, ..Plan::default() }.file(&records);
     let against = Against::new(&file, &with(Duplicates::Allowed)).unwrap();
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -210,29 +210,56 @@ fn long_keys_are_shown_cut() {
     assert!(error.contains("\\xff\"... (1000 bytes)") && error.len() < 500, "{error}");
 }
 
+fn rule(file: &[u8], key: &[u8], hot_cache: u64) -> (Rule, u64) {
+    let options = AgainstOptions { hot_cache, ..AgainstOptions::default() };
+    match Against::new(file, &options).unwrap().check(key, b"x") {
+        Err(Mismatch::Index(Error::Fault(fault))) => (fault.rule(), fault.offset()),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_lookup_that_meets_a_fault_names_it() {
-    let plan = Plan::default();
-    let mut model = (0..)
-        .map(|i| plan.model(&[pair(format!("{i}"), "x")]))
-        .find(|model| model.blocks[0].used == [true])
-        .unwrap();
-    let key = model.blocks[0].keys[0].clone();
-    model.blocks[0].remap[0] = 1;
-    let rule = |model: &model::Model| {
-        let file = model.file();
-        let against = Against::new(&file, &with(Duplicates::Unexpected)).unwrap();
-        match against.check(&key, b"x") {
-            Err(Mismatch::Index(Error::Fault(fault))) => fault.rule(),
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(rule(&model), Rule::R(21));
-    model.blocks[0].remap[0] = 0;
-    model.blocks[0].records[0][1] = 200;
-    assert_eq!(rule(&model), Rule::R(22));
+    let clean = Plan::default().model(&[pair("key", "x")]);
+    let cell = cell_at(&clean.file(), 0);
+    for hot_cache in [0, 1 << 20] {
+        let many = edited(&clean.file(), |file| file[cell + 12] = 128);
+        assert_eq!(rule(&many, b"key", hot_cache), (Rule::R(15), cell as u64));
+        // Behind the pilot of its bucket lies the slot's entry, which says that the record begins where the pool ends.
+        let mut model = clean.clone();
+        model.cells[0].moved = Some((0, 6));
+        assert_eq!(rule(&model.file(), b"key", hot_cache), (Rule::R(16), cell as u64 + 21));
+        let mut model = clean.clone();
+        model.cells[0].records[0][1] = 200;
+        assert_eq!(rule(&model.file(), b"key", hot_cache), (Rule::R(16), 4096));
+    }
     let broken = vec![0; 5000];
     assert!(matches!(Against::new(&broken, &with(Duplicates::Unexpected)), Err(Error::Fault(_))));
+}
+
+/// On the way to the keys of a report.
+#[test]
+fn an_id_that_no_cell_has() {
+    let file = PLAN().file(&pairs(9));
+    // The first id of the first cell, and the number of keys of each.
+    for (cell, field, spoiled) in [(0, 0, 1), (0, 12, 0), (1, 12, 0), (2, 12, 0)] {
+        let at = cell_at(&file, cell);
+        let file = edited(&file, |file| file[at + field] = spoiled);
+        let against = Against::new(&file, &AgainstOptions::default()).unwrap();
+        let Err(Error::Fault(fault)) = against.finish() else { panic!("no fault of cell {cell}") };
+        assert_eq!((fault.rule(), fault.offset()), (Rule::R(15), at as u64));
+    }
+}
+
+#[test]
+fn far_cells() {
+    let records: Vec<Pair> = (0..1500).map(|i| pair(format!("{i}"), vec![0; i * i % 97 * 10])).collect();
+    let file = Plan { cells: 30, ..Plan::default() }.file(&records);
+    assert!(header(&file).sections.far.len > 0);
+    let (faults, report) = compare(&file, &records, Duplicates::Unexpected);
+    assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
+    let (_, report) = compare(&file, &records[9..], Duplicates::Unexpected);
+    assert_eq!(report.unseen_keys.len(), 9);
 }
 
 /// Can be opened, and then breaks.

@@ -5,31 +5,31 @@ mod model;
 
 use hashlith_checker::{Error, Options, Progress, ReadAt, verify};
 use hashlith_format::{KeyHasher, KeyType, ValueType};
-use model::{Pair, Plan, check, pair, pairs};
+use model::{Pair, Plan, cell_at, check, header, pair, pairs};
 use std::{io, sync::atomic::Ordering};
 
 #[test]
-fn files_of_any_number_of_keys_and_blocks() {
-    for blocks in [1, 2, 3, 7, 40] {
-        for count in [0, 1, 2, 3, 4, 5, 16, 31, 32, 33] {
-            let file = Plan { blocks, ..Plan::default() }.file(&pairs(count));
+fn files_of_any_number_of_keys_and_cells() {
+    for cells in [1, 2, 3, 7, 40] {
+        for count in [0, 1, 2, 3, 4, 5, 16, 31, 60, 127] {
+            let file = Plan { cells, ..Plan::default() }.file(&pairs(count));
             let report = check(&file, 2).unwrap();
-            assert_eq!((report.keys, report.blocks), (count as u64, blocks));
+            assert_eq!((report.keys, report.cells), (count as u64, cells));
             assert_eq!(report.bytes, file.len() as u64);
         }
     }
 }
 
 #[test]
-fn all_fingerprints_seeds_and_salts() {
+fn all_fingerprints_seeds_and_attempts() {
     for fingerprint_bits in 1..=16 {
         let seed = u64::MAX - u64::from(fingerprint_bits);
         let hashers = [KeyHasher::xxh3(seed), KeyHasher::siphash(seed, 7)];
         let plan = Plan {
             fingerprint_bits,
             hasher: hashers[fingerprint_bits as usize % 2],
-            first_salt: fingerprint_bits as u8 * 3,
-            blocks: 3,
+            first_attempt: fingerprint_bits as u8 * 15,
+            cells: 3,
             ..Plan::default()
         };
         check(&plan.file(&pairs(50)), 1).unwrap();
@@ -45,8 +45,8 @@ fn empty_and_odd_keys_and_values() {
         pair([0x80; 127], "x"),
         pair([0xff; 128], "y"),
     ];
-    for blocks in [1, 4] {
-        check(&Plan { blocks, ..Plan::default() }.file(&all), 1).unwrap();
+    for cells in [1, 4] {
+        check(&Plan { cells, ..Plan::default() }.file(&all), 1).unwrap();
     }
 }
 
@@ -57,16 +57,43 @@ fn long_keys_and_values_of_every_type() {
     let cut = |start: usize, count: usize| format!("{}{}", "b".repeat(start), "a€𝄞".repeat(count));
     let text: Vec<Pair> = (0..8).map(|i| pair(cut(i, 40_000), cut(8 - i, 90_000))).collect();
     let json: Vec<Pair> = text.iter().map(|(key, value)| pair(key.clone(), quoted(value))).collect();
-    for first_salt in [0, 5] {
+    for first_attempt in [0, 5, 0x57] {
         let text_plan = Plan {
             key_type: KeyType::Text,
             value_type: ValueType::Text,
-            first_salt,
-            blocks: 2,
+            first_attempt,
+            cells: 2,
             ..Plan::default()
         };
         check(&text_plan.file(&text), 1).unwrap();
         check(&Plan { value_type: ValueType::Json, ..text_plan }.file(&json), 1).unwrap();
+    }
+}
+
+/// Some cells of a file are far, all of them, or only the last ones.
+#[test]
+fn far_cells() {
+    let mixed: Vec<Pair> = (0..800).map(|i| pair(format!("{i}"), vec![0; i * i % 97 * 10])).collect();
+    for (cells, all) in [(20, &mixed[..]), (16, &mixed), (12, &mixed), (1, &mixed[..90]), (9, &mixed[..90])] {
+        let file = Plan { cells, ..Plan::default() }.file(all);
+        let far = (0..cells as usize).filter(|&cell| file[cell_at(&file, cell) + 13] >= 0x80).count();
+        assert_eq!(far > 0, header(&file).sections.far.len > 0);
+        assert!(cells != 12 || far == 12);
+        assert!(cells != 9 || far == 0);
+        check(&file, 2).unwrap();
+    }
+}
+
+/// More cells than a part of the work has, most of them empty, and some with long records.
+#[test]
+fn many_cells() {
+    let short = Plan { cells: 5000, ..Plan::default() }.file(&pairs(3000));
+    let mut records = pairs(3000);
+    records.extend((0..40).map(|i| pair([i], vec![i; 300_000])));
+    let long = Plan { cells: 300, ..Plan::default() }.file(&records);
+    for threads in [1, 2, 5] {
+        assert_eq!(check(&short, threads).unwrap().cells, 5000);
+        assert_eq!(check(&long, threads).unwrap().keys, 3040);
     }
 }
 
@@ -95,7 +122,7 @@ fn metadata_that_is_a_json_object() {
 #[test]
 fn the_progress_ends_with_every_byte_done() {
     for count in [0, 30] {
-        let file = Plan { blocks: 2, ..Plan::default() }.file(&pairs(count));
+        let file = Plan { cells: 2, ..Plan::default() }.file(&pairs(count));
         let progress = Progress::default();
         verify(&file, &Options { threads: 2 }, &progress).unwrap();
         assert_eq!(progress.total.load(Ordering::Relaxed), file.len() as u64);
@@ -130,10 +157,10 @@ impl ReadAt for CancelOnHot<'_> {
 /// A fault that was found before is not told: it might not be the first.
 #[test]
 fn a_check_that_is_cancelled_midway_says_so() {
-    let mut model = Plan { blocks: 2, ..Plan::default() }.model(&pairs(40));
+    let mut model = Plan { cells: 2, ..Plan::default() }.model(&pairs(40));
     model.metadata = b"no object".to_vec();
     let file = model.file();
     let progress = Progress::default();
-    let source = CancelOnHot(&file, model::header(&file).sections.hot.offset, &progress);
+    let source = CancelOnHot(&file, header(&file).sections.hot.offset, &progress);
     assert!(matches!(verify(&source, &Options { threads: 1 }, &progress), Err(Error::Cancelled)));
 }

@@ -11,10 +11,19 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+fn small_pairs() -> Vec<Pair> {
+    let mut pairs = pairs(60);
+    // Makes its cell a far one.
+    pairs.push(pair("long", vec![0; 3000]));
+    pairs
+}
+
 fn small_file() -> Vec<u8> {
-    let mut model = Plan { blocks: 3, ..Plan::default() }.model(&pairs(40));
+    let mut model = Plan { cells: 2, fingerprint_bits: 16, ..Plan::default() }.model(&small_pairs());
     model.metadata = b"{\"name\":\"small\"}".to_vec();
-    model.file()
+    let file = model.file();
+    assert!(header(&file).sections.far.len > 0);
+    file
 }
 
 #[test]
@@ -74,7 +83,7 @@ fn sealed_damage_never_panics() {
     for _ in 0..20_000 {
         let spoiled = edited(&file, |file| {
             for _ in 0..=random.below(3) {
-                let spans = [sections.pool, sections.hot, sections.directory];
+                let spans = [sections.pool, sections.hot, sections.far];
                 let span = spans[random.below(3)];
                 let at = span.offset as usize + random.below(span.len as usize);
                 file[at] = [0, 0x7f, 0x80, 0xff, random.below(256) as u8][random.below(5)];
@@ -83,7 +92,7 @@ fn sealed_damage_never_panics() {
         let verified = check(&spoiled, 1);
         let options = AgainstOptions { duplicates: Duplicates::Allowed, ..AgainstOptions::default() };
         let Ok(against) = Against::new(&spoiled, &options) else { continue };
-        for (key, value) in pairs(40) {
+        for (key, value) in small_pairs() {
             let _ = against.check(&key, &value);
         }
         // A value may have changed: that is no fault of an index whose sums are right.
@@ -96,11 +105,11 @@ fn sealed_damage_never_panics() {
 #[test]
 fn the_answer_does_not_depend_on_the_threads() {
     let long: Vec<Pair> = (0..200u32).map(|i| pair(i.to_le_bytes(), vec![i as u8; 40_000])).collect();
-    let mut model = Plan { blocks: 20, ..Plan::default() }.model(&long);
+    let mut model = Plan { cells: 20, ..Plan::default() }.model(&long);
     check(&model.file(), 4).unwrap();
     model.metadata = b"no object".to_vec();
-    for block in [3, 4, 11, 19] {
-        model.blocks[block].fingerprints[1] ^= 1;
+    for cell in [3, 4, 11, 19] {
+        model.cells[cell].fingerprints[1] ^= 1;
     }
     let file = model.file();
     for threads in 0..8 {
@@ -108,6 +117,29 @@ fn the_answer_does_not_depend_on_the_threads() {
             let error = check(&file, threads).unwrap_err();
             assert_eq!(error.offset(), Some(model.record_at(3, 1)), "{error} with {threads} threads");
         }
+    }
+}
+
+/// Any damage of the cells and the far section, in a file whose every cell or two are a part of the work.
+#[test]
+fn the_answer_to_sealed_damage_does_not_depend_on_the_threads() {
+    let mut records = pairs(400);
+    records.extend((0..12u8).map(|i| pair([i], vec![i; 500_000])));
+    let file = Plan { cells: 12, ..Plan::default() }.file(&records);
+    let sections = header(&file).sections;
+    let mut random = Lcg(2);
+    for _ in 0..150 {
+        let spoiled = edited(&file, |file| {
+            for _ in 0..=random.below(4) {
+                let at = sections.hot.offset as usize + random.below(sections.hot.len as usize);
+                let in_far = sections.far.offset as usize + random.below(sections.far.len as usize);
+                file[[at, at, at & !127 | random.below(26), in_far][random.below(4)]] =
+                    random.below(256) as u8;
+            }
+        });
+        let [one, two, five] = [1, 2, 5].map(|threads| check(&spoiled, threads).map_err(|e| e.to_string()));
+        assert_eq!(one, two);
+        assert_eq!(one, five);
     }
 }
 
@@ -199,7 +231,7 @@ impl ReadAt for Counting<'_> {
 #[test]
 fn the_check_ends_soon_after_a_fault() {
     let long: Vec<Pair> = (0..200u32).map(|i| pair(i.to_le_bytes(), vec![i as u8; 40_000])).collect();
-    let mut file = Plan { blocks: 20, ..Plan::default() }.model(&long).file();
+    let mut file = Plan { cells: 20, ..Plan::default() }.model(&long).file();
     // In the first chunk: nothing comes before that.
     file[5000] ^= 1;
     let source = Counting(&file, AtomicUsize::new(0));

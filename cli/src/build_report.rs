@@ -57,7 +57,7 @@ impl Report {
             input_bytes: read.bytes,
             file_bytes: built.header.file_len(),
             bytes_per_key: per_key(built.header.file_len()),
-            hot_bytes_per_key: per_key(sections.hot.len + sections.directory.len),
+            hot_bytes_per_key: per_key(sections.hot.len + sections.far.len),
             seconds: took.as_secs_f64(),
             phases: built
                 .phases

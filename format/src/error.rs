@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A numbered obligation of `spec.md` section 9: `R1`-`R23` for readers, `V1`-`V9` for verifiers.
+/// A numbered obligation of `spec.md` section 9: `R1`-`R17` for readers, `V1`-`V9` for verifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A reader obligation.

@@ -59,23 +59,22 @@ impl KeyHasher {
         KeyHash::of(SipHasher13::new_with_keys(self.seed, self.second_seed).hash(key).as_u128())
     }
 
-    /// The hash of a block with this salt (step 4).
+    /// The hash of a cell with this salt (step 4).
     #[must_use]
     pub fn salted(self, salt: u8) -> Self {
         KeyHasher { seed: self.seed.wrapping_add(u64::from(salt)), ..self }
     }
 
-    /// The 64 bits that the perfect hash of a block with this salt takes (step 4): of `hash`, which is that of `key`,
-    /// or with a salt of another one.
+    /// The lower half of a key's hash under a salt (step 4); `hash` is the one without.
     #[inline]
-    pub fn x(&self, key: &[u8], hash: KeyHash, salt: u8) -> u64 {
-        if salt == 0 { hash.lo } else { self.salted_x(key, salt) }
+    pub fn salted_lo(&self, key: &[u8], hash: KeyHash, salt: u8) -> u64 {
+        if salt == 0 { hash.lo } else { self.rehashed(key, salt) }
     }
 
-    /// Out of line: next to no block has a salt.
+    /// Out of line: next to no cell has a salt.
     #[cold]
     #[inline(never)]
-    fn salted_x(&self, key: &[u8], salt: u8) -> u64 {
+    fn rehashed(&self, key: &[u8], salt: u8) -> u64 {
         self.salted(salt).hash(key).lo
     }
 
@@ -118,9 +117,9 @@ impl KeyStream {
 /// The two halves of a key's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash {
-    /// Upper 64 bits: they choose part and block, and the lowest of them are the fingerprint.
+    /// Upper 64 bits: they choose part and cell, and the lowest of them are the fingerprint.
     pub hi: u64,
-    /// Lower 64 bits: they choose the slot within the block.
+    /// Lower 64 bits: they choose the slot within the cell.
     pub lo: u64,
 }
 
@@ -131,10 +130,10 @@ impl KeyHash {
         KeyHash { hi: (hash >> 64) as u64, lo: hash as u64 }
     }
 
-    /// Number of the key's block among `blocks` (one part).
+    /// Number of the key's cell among `cells` (one part).
     #[inline]
-    pub fn block(&self, blocks: u64) -> u64 {
-        mulhi(self.hi, blocks)
+    pub fn cell(&self, cells: u64) -> u64 {
+        mulhi(self.hi, cells)
     }
 
     /// The low `bits` bits of `hi`.

@@ -1,8 +1,8 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CHUNK, Error, HUGE_PAGE, HashId, KeyHasher, MAGIC, MAX_KEYS, MAX_METADATA, PAGE, VERSION, checksum,
-    directory::ENTRY_LEN,
+    CELL_LEN, CHUNK, Error, HUGE_PAGE, HashId, KeyHasher, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
+    VERSION, checksum,
 };
 use core::ops::Range;
 
@@ -49,10 +49,10 @@ impl Span {
 pub struct Sections {
     /// The records.
     pub pool: Span,
-    /// Slot entries, remaps and pilots of all blocks.
+    /// The cells.
     pub hot: Span,
-    /// One entry for each block, and a closing one.
-    pub directory: Span,
+    /// What did not fit into cells.
+    pub far: Span,
     /// The user's JSON.
     pub metadata: Span,
     /// The sums of all before.
@@ -61,20 +61,21 @@ pub struct Sections {
 
 impl Sections {
     /// The only places that sections of these lengths (in bytes) may have; `None` above 2^64 - 1.
-    pub fn place(pool: u64, hot: u64, blocks: u64, metadata: u64) -> Option<Self> {
+    pub fn place(pool: u64, cells: u64, far: u64, metadata: u64) -> Option<Self> {
         let after = |before: &Span, len: u64, align: u64| {
             let offset = before.offset.checked_add(before.len)?.checked_next_multiple_of(align)?;
             offset.checked_add(len)?;
             Some(Span { offset, len })
         };
         let pool = Span { offset: PAGE, len: pool };
+        let hot = cells.checked_mul(CELL_LEN)?;
         let hot = after(&pool, hot, Self::hot_alignment(hot))?;
-        let directory = after(&hot, blocks.checked_add(1)?.checked_mul(ENTRY_LEN)?, PAGE)?;
-        let metadata = after(&directory, metadata, PAGE)?;
+        let far = after(&hot, far, PAGE)?;
+        let metadata = after(&far, metadata, PAGE)?;
         let mut sums = after(&metadata, 0, PAGE)?;
         sums.len = checksum::chunk_count(sums.offset).checked_mul(8)?;
         sums.offset.checked_add(sums.len)?;
-        Some(Sections { pool, hot, directory, metadata, sums })
+        Some(Sections { pool, hot, far, metadata, sums })
     }
 
     /// What a hot section of `len` bytes is aligned to, in bytes.
@@ -87,7 +88,7 @@ impl Sections {
         [
             ("pool", self.pool),
             ("hot", self.hot),
-            ("directory", self.directory),
+            ("far", self.far),
             ("metadata", self.metadata),
             ("sums", self.sums),
         ]
@@ -101,8 +102,8 @@ pub struct Header {
     pub ignorable_features: u64,
     /// N, the number of keys.
     pub keys: u64,
-    /// B, the number of blocks.
-    pub blocks: u64,
+    /// C, the number of cells.
+    pub cells: u64,
     /// Hash of the keys, with its seeds.
     pub hasher: KeyHasher,
     /// What keys are.
@@ -113,8 +114,6 @@ pub struct Header {
     pub fingerprint_bits: u32,
     /// Where the sections lie.
     pub sections: Sections,
-    /// XXH3-64 of the directory.
-    pub directory_digest: u64,
     /// XXH3-64 of the sums.
     pub sums_digest: u64,
 }
@@ -164,7 +163,7 @@ impl Header {
         put(24, &self.ignorable_features.to_le_bytes());
         put(32, &self.file_len().to_le_bytes());
         put(40, &self.keys.to_le_bytes());
-        put(48, &self.blocks.to_le_bytes());
+        put(48, &self.cells.to_le_bytes());
         put(56, &seed.to_le_bytes());
         put(68, &1u32.to_le_bytes());
         put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
@@ -173,9 +172,8 @@ impl Header {
             put(row, &span.offset.to_le_bytes());
             put(row.saturating_add(8), &span.len.to_le_bytes());
         }
-        put(160, &self.directory_digest.to_le_bytes());
-        put(168, &self.sums_digest.to_le_bytes());
-        put(176, &second_seed.to_le_bytes());
+        put(160, &self.sums_digest.to_le_bytes());
+        put(168, &second_seed.to_le_bytes());
         seal(&mut page);
         page
     }
@@ -227,7 +225,7 @@ impl Page<'_> {
             return Err(Error::Feature { bits: required });
         }
         // Only one hash has a second seed.
-        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 184 } else { 176 };
+        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 176 } else { 168 };
         [12..16, 76..80, reserved_from..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
     }
 
@@ -241,9 +239,9 @@ impl Page<'_> {
 
     /// R8 to R12.
     fn decode(self) -> Result<Header, Error> {
-        let (keys, blocks) = (self.word(40), self.word(48));
-        if blocks == 0 {
-            return Err(Error::reader(8, 48, "there are no blocks"));
+        let (keys, cells) = (self.word(40), self.word(48));
+        if cells == 0 {
+            return Err(Error::reader(8, 48, "there are no cells"));
         }
         if keys > MAX_KEYS {
             return Err(Error::reader(8, 40, "more keys than an index can hold"));
@@ -254,7 +252,7 @@ impl Page<'_> {
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),
-            2 => KeyHasher::siphash(self.word(56), self.word(176)),
+            2 => KeyHasher::siphash(self.word(56), self.word(168)),
             found => return Err(Error::Unknown { what: "hash id", offset: 72, found }),
         };
         let key_type = match self.byte(73) {
@@ -272,32 +270,28 @@ impl Page<'_> {
         if !(1..=16).contains(&fingerprint_bits) {
             return Err(Error::reader(12, 75, "fingerprints have 1 to 16 bits"));
         }
-        let [pool, hot, directory, metadata, sums] = SECTION_ROWS.map(|row| self.span(row));
+        let [pool, hot, far, metadata, sums] = SECTION_ROWS.map(|row| self.span(row));
         Ok(Header {
             ignorable_features: self.word(24),
             keys,
-            blocks,
+            cells,
             hasher,
             key_type,
             value_type,
             fingerprint_bits,
-            sections: Sections { pool, hot, directory, metadata, sums },
-            directory_digest: self.word(160),
-            sums_digest: self.word(168),
+            sections: Sections { pool, hot, far, metadata, sums },
+            sums_digest: self.word(160),
         })
     }
 
     /// R13 and R14: every section is where its length and those before put it.
     fn check_sections(self, header: &Header) -> Result<(), Error> {
         let found = &header.sections;
-        if header.blocks.checked_add(1).and_then(|entries| entries.checked_mul(ENTRY_LEN))
-            != Some(found.directory.len)
-        {
-            return Err(Error::reader(
-                13,
-                112,
-                "the directory does not have 32 bytes for each block and 32 more",
-            ));
+        if header.cells.checked_mul(CELL_LEN) != Some(found.hot.len) {
+            return Err(Error::reader(13, 96, "the hot section does not have 128 bytes for each cell"));
+        }
+        if found.pool.len >= MAX_POOL {
+            return Err(Error::reader(13, 80, "the pool is longer than it can be"));
         }
         if found.metadata.len > MAX_METADATA {
             return Err(Error::reader(13, 128, "the metadata is above 1 MiB"));

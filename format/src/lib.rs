@@ -1,6 +1,6 @@
 //! What the bytes of a hashlith index are: `spec.md`, as code.
 //!
-//! This crate knows the header, the directory, the hot data of a block, the records and the checksums, both writing
+//! This crate knows the header, the cells, the records and the checksums, both writing
 //! and reading, and nothing about files, memory maps or threads. The builder, the reader and the checker stand on
 //! it. Every number it takes from a file is checked before it is used; nothing here panics on any bytes.
 //!
@@ -13,16 +13,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod block;
+pub mod cell;
 pub mod checksum;
-pub mod directory;
 mod error;
 pub mod hash;
 pub mod header;
 pub mod record;
 
-pub use block::{BlockView, Geometry};
-pub use directory::{Directory, Entry, Layout};
+pub use cell::{Attempt, CellData, CellView, Geometry, Head};
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
 pub use header::{Header, KeyType, Sections, Span, ValueType};
@@ -38,11 +36,13 @@ pub const HUGE_PAGE: u64 = 2 << 20;
 /// How many bytes one sum covers (section 8).
 pub const CHUNK: u64 = 65_536;
 /// Most keys in a file (section 11).
-pub const MAX_KEYS: u64 = 1 << 48;
-/// Most keys in a block (section 11).
-pub const MAX_BLOCK_KEYS: u64 = 1 << 31;
-/// The records of a block take fewer bytes than this (section 11).
-pub const MAX_BLOCK_POOL: u64 = 1 << 48;
+pub const MAX_KEYS: u64 = (1 << 48) - 1;
+/// Bytes of a cell (section 5).
+pub const CELL_LEN: u64 = 128;
+/// Most keys in a cell (section 11).
+pub const MAX_CELL_KEYS: u8 = 127;
+/// The pool takes fewer bytes than this (section 11).
+pub const MAX_POOL: u64 = 1 << 48;
 /// Most bits in a slot entry, so that one 8-byte read holds it (section 6).
 pub const MAX_ENTRY_BITS: u32 = 57;
 /// Most bytes of metadata (section 4).

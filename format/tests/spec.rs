@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_format::{
-    Error, Geometry, Header, KeyHasher, KeyType, Layout, Rule, Sections, ValueType,
-    block::{BlockView, HotData, SEEDS},
+    Attempt, CELL_LEN, CellData, CellView, Error, Geometry, Head, Header, KeyHasher, KeyType, Rule, Sections,
+    Span, ValueType,
     checksum::{self, ChunkSums},
-    directory::Entry,
     hash::mulhi,
     record::{self, Lengths},
 };
@@ -38,11 +37,11 @@ fn test_vectors_of_the_spec() {
             (format!("{:016x}", hash.hi), format!("{:016x}", hash.lo)),
             (row[1].into(), row[2].into())
         );
-        assert_eq!(hash.block(1000), number(3));
-        let geometry = Geometry::new(1000);
-        let seed = SEEDS[number(4) as usize];
-        assert_eq!(geometry.bucket(hash.lo ^ seed), number(5));
-        assert_eq!(u64::from(geometry.slot(hash.lo ^ seed, number(6) as u8, seed)), number(7));
+        assert_eq!(hash.cell(1000), number(3));
+        let geometry = Geometry { keys: 40 };
+        let x = Attempt(number(4) as u8).number(hash.lo);
+        assert_eq!(geometry.bucket(x), number(5));
+        assert_eq!(u64::from(geometry.slot(x, number(6) as u8)), number(7));
     }
 }
 
@@ -66,27 +65,15 @@ fn test_vectors_of_siphash() {
     }
 }
 
-/// Section 5: sizes are those of `ptr_hash` with alpha 0.99 and lambda 3.0 in floating point.
-#[test]
-fn geometry_is_that_of_ptr_hash() {
-    for keys in (1..200_000u32).chain((1..2000).map(|i| i * 1_073_741)) {
-        let geometry = Geometry::new(keys);
-        let mut slots = (f64::from(keys) / 0.99) as u64;
-        slots += u64::from(slots.is_power_of_two());
-        assert_eq!(u64::from(geometry.slots), slots, "{keys}");
-        assert_eq!(u64::from(geometry.buckets), (f64::from(keys) / 3.0).ceil() as u64 + 3, "{keys}");
-    }
-}
-
 #[test]
 fn slots_and_buckets_stay_in_range() {
-    for keys in [1u32, 2, 3, 99, 4096, 1 << 20, 1 << 31] {
-        let geometry = Geometry::new(keys);
+    for keys in 1..=127 {
+        let geometry = Geometry { keys };
+        assert_eq!(geometry.buckets(), u64::from(keys) * 3 / 8 + 1);
         for x in [0, 1, u64::MAX, u64::MAX / 2, 0x1234_5678_9abc_def0] {
-            assert!(geometry.bucket(x) < u64::from(geometry.buckets));
+            assert!(geometry.bucket(x) < geometry.buckets());
             for pilot in [0, 1, 255] {
-                assert!(geometry.slot(x, pilot, SEEDS[3]) < geometry.slots);
-                assert_eq!(geometry.slot(x, pilot, SEEDS[3]), geometry.slot_finder(SEEDS[3])(x, pilot));
+                assert!(geometry.slot(x, pilot) < keys);
             }
         }
     }
@@ -110,101 +97,113 @@ fn varints_are_minimal_and_bounded() {
     assert_eq!(Lengths { head: 20, key: u64::MAX, value: 1 }.total(), None);
 }
 
-/// Section 6: what is packed is what is read, at every width and for odd record lengths.
+/// Sections 5 and 6: what is packed is what is read, at every width and for odd record lengths, in the cell or far.
 #[test]
-fn hot_data_is_read_as_it_was_written() {
+fn cells_are_read_as_they_were_written() {
+    let (mut in_cells, mut far_cells) = (0, 0);
     for fingerprint_bits in [1u32, 7, 8, 16] {
-        for (count, step) in [(1u32, 3u64), (2, 1000), (100, 37), (3000, 51), (50, 1 << 33), (7, 1 << 37)] {
+        for (count, step) in
+            [(1u8, 3u64), (2, 1000), (40, 1), (60, 1), (100, 37), (127, 51), (50, 1 << 33), (7, 1 << 37)]
+        {
             let mut random = 0x9e37_79b9_7f4a_7c15u64;
             let mut next = |below: u64| {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (random >> 33) % below
             };
-            let lens: Vec<u64> = (0..count).map(|_| 2 + next(step) * (1 + next(3))).collect();
-            let offsets: Vec<u64> = lens
-                .iter()
-                .scan(0, |at, len| {
-                    *at += len;
-                    Some(*at - len)
-                })
-                .collect();
+            let lens = (0..count).map(|_| 2 + next(step) * (1 + next(3)));
+            let mut offsets = vec![0];
+            lens.for_each(|len| offsets.push(offsets.last().unwrap() + len));
             let fingerprints: Vec<u16> = (0..count).map(|_| next(1 << fingerprint_bits) as u16).collect();
-            let geometry = Geometry::new(count);
-            let pool_len = lens.iter().sum();
-            let data = HotData {
-                pool_len,
+            let geometry = Geometry { keys: count };
+            let data = CellData {
                 offsets: &offsets,
                 fingerprints: &fingerprints,
                 fingerprint_bits,
-                remap: &vec![7; geometry.remaps() as usize],
-                pilots: &vec![9; geometry.buckets as usize],
-                seed_number: 4,
-                salt: 11,
+                pilots: &vec![9; geometry.buckets() as usize],
+                attempt: Attempt(0xb4),
             };
-            let mut hot = vec![0xee; 5];
-            let layout = data.write(&mut hot).unwrap();
-            assert_eq!((layout.seed_number, layout.salt), (4, 11));
-            let header = Header { fingerprint_bits, ..header(0) };
-            let entry = Entry { first_id: 3, hot_start: 5, pool_start: 2, layout };
-            let end = Entry {
-                first_id: 3 + u64::from(count),
-                hot_start: hot.len() as u64,
-                pool_start: 2 + pool_len,
-                layout,
-            };
-            let view = BlockView::new(&entry, &end, &header);
-            assert_eq!(view.hot_len() + 5, hot.len() as u64);
-            hot.extend_from_slice(&[0xee; 8]);
-            let hot_at = |at: u64| (at - header.sections.hot.offset) as usize;
+            let (mut cells, mut far) = (vec![0xee; 128], vec![0xee; 5]);
+            data.write(3, 1 << 47, &mut cells, &mut far).unwrap();
+            let head = Head::parse(cells[128..].try_into().unwrap());
+            assert_eq!((head.first_id, head.pool_start, head.keys), (3, 1 << 47, count));
+            assert_eq!((head.attempt.salt(), head.attempt.0 & 15), (11, 4));
+            // As if the far section followed at once.
+            let section = Span { offset: 256, len: far.len() as u64 };
+            let view =
+                CellView::new(cells[128..].try_into().unwrap(), 128, fingerprint_bits, section).unwrap();
+            match head.far {
+                None => in_cells += 1,
+                Some(place) => {
+                    far_cells += 1;
+                    assert_eq!(place, 5);
+                    assert_eq!(view.body_len() + 5, far.len() as u64);
+                    assert!(view.body_len() > CELL_LEN - 20);
+                }
+            }
+            let file = [&cells[..], &far, &[0xee; 8]].concat();
             for slot in 0..count {
-                let bytes = hot[hot_at(view.entry_at(slot))..][..8].try_into().unwrap();
+                let bytes = file[view.entry_at(slot) as usize..][..8].try_into().unwrap();
                 let (fingerprint, delta) = view.split_entry(slot, bytes);
                 assert_eq!(fingerprint, u64::from(fingerprints[slot as usize]));
-                assert_eq!(
-                    view.record_offset(slot, delta),
-                    Some(offsets[slot as usize]),
-                    "{count} {step} {slot}"
-                );
+                let start = (1 << 47) + offsets[slot as usize];
+                assert_eq!(view.record_start(slot, delta), start, "{count} {step} {slot}");
             }
-            assert!(
-                hot[hot_at(view.remap_at(0))..][..4 * geometry.remaps() as usize]
-                    .iter()
-                    .all(|byte| byte % 7 == 0)
-            );
-            assert!(
-                hot[hot_at(view.pilot_at(0))..][..geometry.buckets as usize].iter().all(|&pilot| pilot == 9)
-            );
+            let pilots = &file[view.pilot_at(0) as usize..][..geometry.buckets() as usize];
+            assert!(pilots.iter().all(|&pilot| pilot == 9));
         }
+    }
+    assert!(in_cells > 5 && far_cells > 5);
+}
+
+/// R15, in each way.
+#[test]
+fn impossible_cells_are_refused() {
+    let far = Span { offset: 4096, len: 300 };
+    let check = |head: Head, fingerprint_bits| {
+        let mut cell = [0; CELL_LEN as usize];
+        head.write(&mut cell);
+        CellView::new(&cell, 77, fingerprint_bits, far).map(|view| view.head)
+    };
+    let good = Head { keys: 40, width: 6, mean: 1 << 20, ..Head::default() };
+    assert_eq!(check(good, 8), Ok(good));
+    let far = Head { far: Some(200), ..good };
+    assert_eq!(check(far, 8), Ok(far));
+    for (head, fingerprint_bits) in [
+        (Head { keys: 128, width: 0, ..far }, 1),
+        (Head { keys: 1, width: 50, ..good }, 8),
+        (Head { keys: 60, ..good }, 8),
+        (Head { far: Some(220), ..good }, 8),
+        (Head { far: Some(u64::MAX >> 16), ..good }, 8),
+        (Head { keys: 60, far: Some(200), ..good }, 8),
+    ] {
+        let error = check(head, fingerprint_bits).unwrap_err();
+        assert_eq!((error.rule(), error.offset()), (Rule::R(15), 77), "{head:?}");
     }
 }
 
 #[test]
 fn entries_above_57_bits_are_refused() {
-    let data = HotData {
-        pool_len: 1 << 51,
-        offsets: &[0, (1 << 51) - 9],
+    let data = CellData {
+        offsets: &[0, (1 << 51) - 9, 1 << 51],
         fingerprints: &[0, 0],
         fingerprint_bits: 8,
-        remap: &[0],
-        pilots: &[0; 4],
-        seed_number: 0,
-        salt: 0,
+        pilots: &[0],
+        attempt: Attempt(0),
     };
-    assert_eq!(data.write(&mut Vec::new()), None);
+    assert_eq!(data.write(0, 0, &mut Vec::new(), &mut Vec::new()), None);
 }
 
 fn header(pool: u64) -> Header {
     Header {
         ignorable_features: 0,
         keys: 0,
-        blocks: 1,
+        cells: 1,
         hasher: KeyHasher::xxh3(5),
         key_type: KeyType::Text,
         value_type: ValueType::Json,
         fingerprint_bits: 8,
-        sections: Sections::place(pool, 0, 1, 0).unwrap(),
-        directory_digest: 1,
+        sections: Sections::place(pool, 1, 0, 0).unwrap(),
         sums_digest: 2,
     }
 }
@@ -247,21 +246,22 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(68, 0)], len, 9, 64);
     check(&[(72, 0)], len, 10, 72);
     check(&[(72, 3)], len, 10, 72);
-    check(&[(183, 1)], len, 6, 183);
-    check(&[(72, 2), (184, 1)], len, 6, 184);
+    check(&[(175, 1)], len, 6, 175);
+    check(&[(72, 2), (176, 1)], len, 6, 176);
     check(&[(73, 2)], len, 11, 73);
     check(&[(74, 3)], len, 11, 74);
     check(&[(75, 0)], len, 12, 75);
     check(&[(75, 17)], len, 12, 75);
-    check(&[(120, 63)], len, 13, 112);
-    check(&[(48, 2)], len, 13, 112);
-    check(&[(55, 0x08)], len, 13, 112);
+    check(&[(104, 127)], len, 13, 96);
+    check(&[(48, 2)], len, 13, 96);
+    check(&[(55, 0x02)], len, 13, 96);
+    check(&[(94, 1)], len, 13, 80);
     check(&[(139, 1)], len, 13, 128);
     for row in 0..5 {
         check(&[(80 + 16 * row + 1, 0x70)], len, 14, 80 + 16 * row as u64);
     }
     // A section that passes the end of all files puts the next one nowhere.
-    check(&[(95, 0xff)], len, 14, 96);
+    check(&[(127, 0xff)], len, 14, 128);
     check(&[(152, 7)], len, 14, 144);
     check(&[(159, 0xff)], len, 14, 144);
     // An ignorable feature is passed over.
@@ -273,9 +273,10 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
 
 #[test]
 fn sections_that_pass_the_end_of_all_files_are_refused() {
-    assert_eq!(Sections::place(u64::MAX - 4096, 0, 1, 0), None);
-    assert_eq!(Sections::place(0, u64::MAX / 2, u64::MAX / 16, 0), None);
-    let large = Sections::place(1 << 50, 3 << 20, 1 << 20, 7).unwrap();
+    assert_eq!(Sections::place(u64::MAX - 4096, 1, 0, 0), None);
+    assert_eq!(Sections::place(0, u64::MAX / 16, 0, 0), None);
+    assert_eq!(Sections::place(0, 1, u64::MAX - 4096, 0), None);
+    let large = Sections::place(1 << 50, 3 << 14, 1 << 20, 7).unwrap();
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
 }
 
@@ -297,12 +298,4 @@ fn sums_do_not_depend_on_how_the_bytes_come() {
     let mut digest = checksum::Digest::new();
     bytes.chunks(777).for_each(|part| digest.update(part));
     assert_eq!(digest.finish(), checksum::digest(&bytes));
-}
-
-#[test]
-fn layouts_are_packed_as_section_5_says() {
-    let layout = Layout { bias: (1 << 48) - 2, width: 49, seed_number: 9, salt: 63 };
-    let bytes = Entry { first_id: 1, hot_start: 2, pool_start: 3, layout }.to_bytes();
-    let packed = u64::from_le_bytes(bytes[24..].try_into().unwrap());
-    assert_eq!(packed, ((1 << 48) - 2) | 49 << 48 | 9 << 54 | 63 << 58);
 }

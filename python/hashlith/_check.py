@@ -15,8 +15,8 @@ class VerifyReport(NamedTuple):
 
     #: Number of keys, each of which was looked up.
     keys: int
-    #: Number of blocks.
-    blocks: int
+    #: Number of cells.
+    cells: int
     #: Length of the file in bytes, each of which was checked.
     nbytes: int
 

@@ -140,7 +140,7 @@ def open(
     flag: "r", which is all there is; accepted because dbm.open and shelve.open have it.
     in_memory: read the file into this process's own memory instead, so that nothing that happens to it matters any more.
     huge_pages: ask for 2 MiB pages: quicker lookups and smaller page tables, where the file system can do it.
-    preload: read the part that every lookup needs (about 3 bytes a key) into memory now.
+    preload: read the part that every lookup needs (2 to 4 bytes a key) into memory now.
     lock: keep that part in memory (mlock); counts against RLIMIT_MEMLOCK.
     random: tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
         Turn it off to read most of the file in order.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Checks every byte of an index, and that every key finds its value; gives the numbers of keys, blocks and bytes.
+/// Checks every byte of an index, and that every key finds its value; gives the numbers of keys, cells and bytes.
 #[pyfunction]
 #[pyo3(signature = (path, threads, progress))]
 pub fn verify(
@@ -39,7 +39,7 @@ pub fn verify(
     let done = supervise(py, &listener, cancel, || hashlith_checker::verify(&file, &options, &state))?;
     let report =
         done.map_err(|error| errors::from_failure(py, hashlith_cli::verify_failure(&path, &error)))?;
-    Ok((report.keys, report.blocks, report.bytes))
+    Ok((report.keys, report.cells, report.bytes))
 }
 
 /// What `hashlith info --json` tells of an index, as JSON.

@@ -93,7 +93,7 @@ impl Index {
             KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
             KeyType::Text => match PyString::from_bytes(py, key) {
                 Ok(text) => Ok(text.into_any()),
-                Err(_) => Err(self.damage(py, index, key, Rule::R(23), "a key is not UTF-8")),
+                Err(_) => Err(self.damage(py, index, key, Rule::R(17), "a key is not UTF-8")),
             },
         }
     }
@@ -126,7 +126,7 @@ impl Index {
     /// Text that turned out not to be UTF-8.
     #[cold]
     pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
-        self.damage(py, index, text, Rule::R(23), "a value is not UTF-8")
+        self.damage(py, index, text, Rule::R(17), "a value is not UTF-8")
     }
 
     /// Damage that a reader need not look for, met on the way to a Python object.

@@ -97,6 +97,6 @@ def large(tmp_path_factory):
         end = min(begin + oracle.CHUNK, sums_at)
         sum_at = sums_at + 8 * chunk
         data[sum_at : sum_at + 8] = oracle.xxh64(data[begin:end], chunk).to_bytes(8, "little")
-        data[168:176] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
+        data[160:168] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
         data[4088:4096] = oracle.xxh64(data[:4088]).to_bytes(8, "little")
     return path

@@ -355,7 +355,9 @@ def test_all_formats_of_files(tmp_path):
             other.rename(source)
     report = hashlith.build_from_files(tmp_path / "x.hlith", inputs, on_duplicate="first")
     assert (report.records, report.keys, report.duplicates) == (1000, 100, 900)
-    assert (tmp_path / "x.hlith").read_bytes() == reference.read_bytes()
+    # The number of cells goes by the records that came, so the bytes are others.
+    with hashlith.open(tmp_path / "x.hlith") as index:
+        assert dict(index.items()) == expected
 
 
 def test_options_of_formats(tmp_path):

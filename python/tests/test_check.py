@@ -14,12 +14,12 @@ import pytest
 
 import hashlith
 
-SECTIONS = ["pool", "hot", "directory", "metadata", "sums"]
+SECTIONS = ["pool", "hot", "far", "metadata", "sums"]
 
 
 def test_verify_tells_what_it_has_checked(path):
     report = hashlith.verify(path)
-    assert report == hashlith.VerifyReport(keys=300, blocks=1, nbytes=path.stat().st_size)
+    assert report == hashlith.VerifyReport(keys=300, cells=8, nbytes=path.stat().st_size)
     assert type(report) is hashlith.VerifyReport
 
 
@@ -27,7 +27,7 @@ def test_verify_with_any_number_of_threads(make):
     path = make({str(n): "value" for n in range(20_000)})
     for threads in None, 1, 2, 3, 64:
         report = hashlith.verify(path, threads=threads)
-        assert (report.keys, report.nbytes) == (20_000, path.stat().st_size) and report.blocks > 1
+        assert (report.keys, report.nbytes) == (20_000, path.stat().st_size) and report.cells > 1
 
 
 @pytest.mark.parametrize("threads", [0, -1, 2**64, "2", 1.5])
@@ -108,7 +108,7 @@ def test_info_tells_counts_and_sizes(make, records):
     header = oracle.Index(path).header
     assert found["file"] == str(path) and found["file_bytes"] == path.stat().st_size and found["format_version"] == 1
     assert (found["keys"], found["key_type"], found["value_type"]) == (300, "text", "text")
-    assert (found["blocks"], found["fingerprint_bits"], found["seed"]) == (header.blocks, 9, 7)
+    assert (found["cells"], found["fingerprint_bits"], found["seed"]) == (header.cells, 9, 7)
     assert found["bytes_per_key"] == pytest.approx(path.stat().st_size / 300, abs=0.01)
     assert found["metadata"] == {"made": ["by", "a test"]}
     assert [section["name"] for section in found["sections"]] == SECTIONS
@@ -155,10 +155,11 @@ def test_damage_is_found_wherever_it_is(path, write):
                 hashlith.verify(damaged, threads=threads)
             error = caught.value
             assert (error.path, error.rule, error.offset) == (str(damaged), *oracle_verdict(damaged)), name
-        if name in ("header", "directory"):
+        if name in ("header", "hot"):
             with pytest.raises(hashlith.CorruptError) as caught:
                 hashlith.info(damaged)
-            assert (caught.value.path, caught.value.rule) == (str(damaged), error.rule)
+            # The first cell loses its ids, which the sample of lengths goes by.
+            assert (caught.value.path, caught.value.rule) == (str(damaged), "R15" if name == "hot" else error.rule)
         else:
             assert hashlith.info(damaged)["keys"] == 300
 
@@ -185,7 +186,7 @@ def test_info_of_damaged_records(write):
     path = write(bytes(data))
     with pytest.raises(hashlith.CorruptError) as caught:
         hashlith.info(path)
-    assert (caught.value.path, caught.value.rule, caught.value.offset) == (str(path), "R22", 4096)
+    assert (caught.value.path, caught.value.rule, caught.value.offset) == (str(path), "R16", 4096)
 
 
 def test_a_file_is_not_changed_by_looking(path):

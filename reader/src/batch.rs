@@ -1,12 +1,12 @@
 //! Many lookups at once.
 //!
-//! A lookup is a chain of far reads, and each waits for the one before. The keys of a window go through the chain
+//! A lookup is a chain of two far reads, and each waits for the one before. The keys of a window go through the chain
 //! together, a step at a time: every step asks for the cache lines that the next one needs, so that the memory works
 //! on all of them at once (`benches/README.md` has the sweep over its size).
 
 use crate::{
     Index, Record,
-    lookup::{Lookup, Probe},
+    lookup::{Lookup, Place},
 };
 use hashlith_format::{Error, KeyHash, KeyHasher, Span};
 use prefetch_index::prefetch_index;
@@ -39,25 +39,24 @@ impl<D: AsRef<[u8]>> Index<D> {
         mut each: impl FnMut(Option<Record<'a>>),
     ) -> Result<(), Error> {
         let lookup = self.lookup();
-        let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
-        let mut probes = [const { None }; WINDOW];
+        let mut places = [None; WINDOW];
         for (number, window) in keys.chunks(WINDOW).enumerate() {
             let from = number.saturating_mul(WINDOW);
             if let Some(ahead) = self.ahead {
                 let asked = if from == 0 { 0 } else { from.saturating_add(AHEAD) };
                 let next = keys.get(asked..).unwrap_or_default();
                 let count = if from == 0 { AHEAD + WINDOW } else { WINDOW };
-                self.ask(ahead, next.get(..count).unwrap_or(next), &mut hashes, &mut probes);
+                self.ask(ahead, next.get(..count).unwrap_or(next), &mut places);
             }
-            if find_window(&lookup, &self.header.hasher, window, &mut hashes, &mut probes).is_err() {
+            if find_window(&lookup, &self.header.hasher, window, &mut places).is_err() {
                 return self.find_each(keys.get(from..).unwrap_or_default(), &mut each);
             }
             let mut found = [None; WINDOW];
             let mut end = Ok(());
             let mut done = 0;
-            for ((key, probe), found) in window.iter().zip(&probes).zip(&mut found) {
-                if let Some(probe) = probe {
-                    match lookup.compare(probe, key.as_ref()) {
+            for ((key, place), found) in window.iter().zip(&places).zip(&mut found) {
+                if let Some(place) = place {
+                    match lookup.compare(place, key.as_ref()) {
                         Ok(record) => *found = record,
                         Err(error) => {
                             end = Err(error);
@@ -78,22 +77,16 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 
     /// Asks for the records of these keys.
-    fn ask<K: AsRef<[u8]>>(
-        &self,
-        ahead: fn(&D, &[Span]),
-        keys: &[K],
-        hashes: &mut [KeyHash; WINDOW],
-        probes: &mut [Option<Probe>; WINDOW],
-    ) {
+    fn ask<K: AsRef<[u8]>>(&self, ahead: fn(&D, &[Span]), keys: &[K], places: &mut [Option<Place>; WINDOW]) {
         let (usual, end) = (self.usual_record(), self.header.sections.pool.end());
         let mut spans = [Span::default(); WINDOW];
         for window in keys.chunks(WINDOW) {
             // Damage is met again, and reported, by the lookup itself.
-            if find_window(&self.lookup(), &self.header.hasher, window, hashes, probes).is_ok() {
-                let present = probes.iter().take(window.len()).flatten();
+            if find_window(&self.lookup(), &self.header.hasher, window, places).is_ok() {
+                let present = places.iter().take(window.len()).flatten();
                 let mut count = 0;
-                for (span, probe) in spans.iter_mut().zip(present) {
-                    let offset = probe.record_at();
+                for (span, place) in spans.iter_mut().zip(present) {
+                    let offset = place.record;
                     *span = Span { offset, len: usual.min(end.saturating_sub(offset)) };
                     count += 1;
                 }
@@ -120,39 +113,25 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-/// All steps but the last. A probe that is `None` belongs to an absent key.
+/// All steps but the last. A place that is `None` belongs to an absent key.
 #[inline]
 fn find_window<K: AsRef<[u8]>>(
     lookup: &Lookup<'_>,
     hasher: &KeyHasher,
     keys: &[K],
-    hashes: &mut [KeyHash; WINDOW],
-    probes: &mut [Option<Probe>; WINDOW],
+    places: &mut [Option<Place>; WINDOW],
 ) -> Result<(), Error> {
-    for (key, hash) in keys.iter().zip(hashes.iter_mut()) {
+    let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
+    for (key, hash) in keys.iter().zip(&mut hashes) {
         *hash = hasher.hash(key.as_ref());
-        lookup.prefetch_entry(*hash);
+        lookup.prefetch_cell(*hash);
     }
-    for ((key, &hash), probe) in keys.iter().zip(hashes.iter()).zip(probes.iter_mut()) {
-        *probe = lookup.start(key.as_ref(), hash)?;
-        if let Some(probe) = probe {
-            lookup.prefetch(probe.pilot_at);
-        }
-    }
-    for probe in probes.iter_mut().take(keys.len()).flatten() {
-        lookup.find_slot(probe)?;
-        lookup.prefetch(probe.entry_at());
-    }
-    for ((slot, &hash), key) in probes.iter_mut().zip(hashes.iter()).zip(keys) {
-        if let Some(probe) = slot {
-            if lookup.find_record(probe, hash)? {
-                // The two lengths and the key may lie across two cache lines.
-                let at = probe.record_at();
-                lookup.prefetch(at);
-                lookup.prefetch(at.saturating_add(1 + key.as_ref().len() as u64));
-            } else {
-                *slot = None;
-            }
+    for ((key, &hash), place) in keys.iter().zip(&hashes).zip(places) {
+        *place = lookup.locate(key.as_ref(), hash)?;
+        if let Some(place) = place {
+            // The two lengths and the key may lie across two cache lines.
+            lookup.prefetch(place.record);
+            lookup.prefetch(place.record.saturating_add(1 + key.as_ref().len() as u64));
         }
     }
     Ok(())

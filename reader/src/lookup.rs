@@ -1,7 +1,7 @@
 //! One lookup, in the steps of `spec.md` section 7. Single and batched lookups share the steps.
 
 use crate::Record;
-use hashlith_format::{BlockView, Directory, Error, Header, KeyHash, Rule, directory, record::Lengths};
+use hashlith_format::{CELL_LEN, CellView, Error, Header, KeyHash, Rule, record::Lengths};
 use prefetch_index::prefetch_index;
 
 /// The bytes of an index, ready for lookups.
@@ -9,6 +9,14 @@ use prefetch_index::prefetch_index;
 pub(crate) struct Lookup<'a> {
     bytes: &'a [u8],
     header: &'a Header,
+}
+
+/// Where a record lies that may be the one.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// From the beginning of the file.
+    pub record: u64,
+    id: u64,
 }
 
 #[inline]
@@ -22,8 +30,7 @@ fn array<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
     bytes.get(usize::try_from(offset).ok()?..)?.first_chunk().copied()
 }
 
-/// An index is opened only when every place that a lookup computes lies inside it, so this stands for bytes that
-/// changed or shrank since.
+/// An index is opened only when every section lies inside it, so this stands for bytes that shrank since.
 #[cold]
 fn changed(offset: u64) -> Error {
     Error::Corrupt { rule: Rule::R(7), offset, what: "the bytes have changed since the index was opened" }
@@ -38,33 +45,32 @@ impl<'a> Lookup<'a> {
 
     #[inline]
     pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<Record<'a>>, Error> {
-        let Some(mut probe) = self.start(key, hash)? else { return Ok(None) };
-        self.find_slot(&mut probe)?;
-        if !self.find_record(&mut probe, hash)? {
-            return Ok(None);
-        }
+        let Some(place) = self.locate(key, hash)? else { return Ok(None) };
         // Two records of three go on in the next cache line: asked for now, it comes along with the first.
-        self.prefetch(probe.record_at().wrapping_add(64));
-        self.compare(&probe, key)
+        self.prefetch(place.record.wrapping_add(64));
+        self.compare(&place, key)
     }
 
-    /// Asks for the directory entry of a key (before step 3).
+    /// Asks for the cell of a key (before step 3).
     #[inline]
-    pub fn prefetch_entry(&self, hash: KeyHash) {
-        self.prefetch(self.directory_at(hash.block(self.header.blocks)));
-    }
-
-    #[inline]
-    fn directory_at(&self, block: u64) -> u64 {
-        self.header.sections.directory.offset.wrapping_add(block.wrapping_mul(directory::ENTRY_LEN))
+    pub fn prefetch_cell(&self, hash: KeyHash) {
+        let at = self.cell_at(hash.cell(self.header.cells));
+        self.prefetch(at);
+        self.prefetch(at.wrapping_add(64));
     }
 
     #[inline]
-    fn view(&self, block: u64) -> Result<BlockView, Error> {
-        let at = self.directory_at(block);
+    fn cell_at(&self, number: u64) -> u64 {
+        self.header.sections.hot.offset.wrapping_add(number.wrapping_mul(CELL_LEN))
+    }
+
+    #[inline(always)]
+    fn cell(&self, number: u64) -> Result<CellView, Error> {
+        let at = self.cell_at(number);
         // In place: a copy would put a store and its load into every lookup's chain.
-        let entries = self.bytes.get(at as usize..).and_then(<[u8]>::first_chunk);
-        Ok(directory::block_between(entries.ok_or_else(|| changed(at))?, self.header))
+        let cell = self.bytes.get(at as usize..).and_then(<[u8]>::first_chunk).ok_or_else(|| changed(at))?;
+        prefetch_index(cell.as_slice(), 64);
+        CellView::new(cell, at, self.header.fingerprint_bits, self.header.sections.far)
     }
 
     /// Asks for the cache line at an offset.
@@ -73,103 +79,78 @@ impl<'a> Lookup<'a> {
         prefetch_index(self.bytes, offset as usize);
     }
 
-    /// Steps 3 to 5: the block. `None` if it is empty.
+    /// Steps 3 to 8: all that needs the cell only. `None` if the key is absent.
     #[inline(always)]
-    pub fn start(&self, key: &[u8], hash: KeyHash) -> Result<Option<Probe>, Error> {
-        let block = hash.block(self.header.blocks);
-        let view = self.view(block)?;
-        if view.geometry.keys == 0 {
+    pub fn locate(&self, key: &[u8], hash: KeyHash) -> Result<Option<Place>, Error> {
+        let view = self.cell(hash.cell(self.header.cells))?;
+        if view.head.keys == 0 {
             return Ok(None);
         }
-        let x = self.header.hasher.x(key, hash, view.layout.salt) ^ view.seed();
-        Ok(Some(Probe { pilot_at: view.pilot_at(x), view, x, slot: 0, record: 0 }))
-    }
-
-    /// Steps 6 to 8: pilot and slot.
-    #[inline(always)]
-    pub fn find_slot(&self, probe: &mut Probe) -> Result<(), Error> {
-        let [pilot] = array(self.bytes, probe.pilot_at).ok_or_else(|| changed(probe.pilot_at))?;
-        let view = &probe.view;
-        probe.slot = view.geometry.slot(probe.x, pilot, view.seed());
-        if let Some(overflow) = probe.slot.checked_sub(view.geometry.keys) {
-            let at = view.remap_at(overflow);
-            probe.slot = u32::from_le_bytes(array(self.bytes, at).ok_or_else(|| changed(at))?);
-            if probe.slot >= view.geometry.keys {
-                let what = "a remap entry is not a slot of its block";
-                return Err(Error::Corrupt { rule: Rule::R(21), offset: at, what });
-            }
+        let x = view.head.number(&self.header.hasher, key, hash);
+        let at = view.pilot_at(x);
+        let [pilot] = array(self.bytes, at).ok_or_else(|| changed(at))?;
+        let slot = view.head.geometry().slot(x, pilot);
+        let (fingerprint, delta) = self.entry(&view, slot)?;
+        if fingerprint != view.fingerprint(&hash) {
+            return Ok(None);
         }
-        Ok(())
+        self.place(&view, slot, delta).map(Some)
     }
 
-    /// Step 9: the slot's entry. False if its fingerprint says that the key is absent.
     #[inline(always)]
-    pub fn find_record(&self, probe: &mut Probe, hash: KeyHash) -> Result<bool, Error> {
-        let at = probe.view.entry_at(probe.slot);
-        let entry = array(self.bytes, at).ok_or_else(|| changed(at))?;
-        let (fingerprint, delta) = probe.view.split_entry(probe.slot, entry);
-        if fingerprint != probe.view.fingerprint(&hash) {
-            return Ok(false);
+    fn entry(&self, view: &CellView, slot: u8) -> Result<(u64, i64), Error> {
+        let at = view.entry_at(slot);
+        Ok(view.split_entry(slot, array(self.bytes, at).ok_or_else(|| changed(at))?))
+    }
+
+    #[inline(always)]
+    fn place(&self, view: &CellView, slot: u8, delta: i64) -> Result<Place, Error> {
+        let start = view.record_start(slot, delta);
+        let pool = self.header.sections.pool;
+        if start >= pool.len {
+            return Err(outside(view.entry_at(slot)));
         }
-        probe.record = probe.view.record_offset(probe.slot, delta).ok_or_else(|| outside(at))?;
-        Ok(true)
+        Ok(Place {
+            record: pool.offset.wrapping_add(start),
+            id: view.head.first_id.wrapping_add(u64::from(slot)),
+        })
     }
 
-    /// Steps 10 and 11: the record.
+    /// Steps 9 and 10: the record.
     #[inline(always)]
-    pub fn compare(&self, probe: &Probe, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
-        let record = self.record(probe)?;
+    pub fn compare(&self, place: &Place, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
+        let record = self.record(place)?;
         // The comparison goes by the length of `key`, which is at hand, and not by the one that has just been read.
         let same = record.key.len() == key.len() && record.key.get(..key.len()) == Some(key);
         Ok(same.then_some(record))
     }
 
     #[inline]
-    fn record(&self, probe: &Probe) -> Result<Record<'a>, Error> {
-        let view = &probe.view;
-        let at = view.pool.wrapping_add(probe.record);
-        let rest = view.pool_len.wrapping_sub(probe.record);
-        let rest = slice(self.bytes, at, rest).ok_or_else(|| changed(at))?;
-        let (key, value) = split_record(rest).ok_or_else(|| outside(at))?;
-        Ok(Record { key, value, id: view.first_id.wrapping_add(u64::from(probe.slot)) })
+    fn record(&self, place: &Place) -> Result<Record<'a>, Error> {
+        let at = place.record;
+        let rest = slice(self.bytes, at, self.header.sections.pool.end().wrapping_sub(at));
+        let (key, value) = split_record(rest.ok_or_else(|| changed(at))?).ok_or_else(|| outside(at))?;
+        Ok(Record { key, value, id: place.id })
     }
 
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'a>>, Error> {
-        let span = self.header.sections.directory;
-        let directory = Directory::new(slice(self.bytes, span.offset, span.len).unwrap_or_default());
-        let Some(block) = directory.block_of_id(id) else { return Ok(None) };
-        let view = self.view(block)?;
-        let slot = u32::try_from(id.saturating_sub(view.first_id)).map_err(|_| changed(0))?;
-        let at = view.entry_at(slot);
-        let (_, delta) = view.split_entry(slot, array(self.bytes, at).ok_or_else(|| changed(at))?);
-        let record = view.record_offset(slot, delta).ok_or_else(|| outside(at))?;
-        self.record(&Probe { view, x: 0, pilot_at: 0, slot, record }).map(Some)
-    }
-}
-
-/// A lookup under way.
-#[derive(Clone, Copy)]
-pub(crate) struct Probe {
-    view: BlockView,
-    x: u64,
-    /// Where the pilot lies, from the beginning of the file.
-    pub pilot_at: u64,
-    slot: u32,
-    /// Where the record begins, from the beginning of the block's records.
-    record: u64,
-}
-
-impl Probe {
-    /// Where the slot's entry lies, from the beginning of the file.
-    #[inline]
-    pub fn entry_at(&self) -> u64 {
-        self.view.entry_at(self.slot)
-    }
-
-    /// Where the record lies, from the beginning of the file.
-    #[inline]
-    pub fn record_at(&self) -> u64 {
-        self.view.pool.wrapping_add(self.record)
+        if id >= self.header.keys {
+            return Ok(None);
+        }
+        // The last cell whose first id is not above `id`.
+        let (mut from, mut to) = (0, self.header.cells);
+        while to - from > 1 {
+            let middle = from + (to - from) / 2;
+            if self.cell(middle)?.head.first_id <= id { from = middle } else { to = middle }
+        }
+        let view = self.cell(from)?;
+        let slot =
+            u8::try_from(id.wrapping_sub(view.head.first_id)).ok().filter(|&slot| slot < view.head.keys);
+        let missing =
+            || Error::Corrupt { rule: Rule::R(15), offset: self.cell_at(from), what: "a cell lacks a key" };
+        let slot = slot.ok_or_else(missing)?;
+        let (_, delta) = self.entry(&view, slot)?;
+        self.record(&self.place(&view, slot, delta)?).map(Some)
     }
 }
 
@@ -184,9 +165,5 @@ pub(crate) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cold]
 pub(crate) fn outside(offset: u64) -> Error {
-    Error::Corrupt {
-        rule: Rule::R(22),
-        offset,
-        what: "a record does not lie within the records of its block",
-    }
+    Error::Corrupt { rule: Rule::R(16), offset, what: "a record does not lie within the pool" }
 }

@@ -18,12 +18,12 @@ use std::{
 #[non_exhaustive]
 pub struct MapOptions {
     /// Ask for 2 MiB pages: fewer misses in the processor's page tables, where the file system can do it. A page that is
-    /// not in memory is then read with its 511 neighbours; so with [`Self::cold`] this goes for the hot section and the
-    /// directory only.
+    /// not in memory is then read with its 511 neighbours; so with [`Self::cold`] this goes for the hot and the far
+    /// section only.
     pub huge_pages: bool,
-    /// Read the hot section and the directory into memory before the first lookup.
+    /// Read the hot and the far section into memory before the first lookup.
     pub preload: bool,
-    /// Keep the hot section and the directory in memory (mlock). Counts against RLIMIT_MEMLOCK.
+    /// Keep the hot and the far section in memory (mlock). Counts against RLIMIT_MEMLOCK.
     pub lock: bool,
     /// Tell the kernel that hot section and records are read in random order, so that a cold lookup costs a page for each
     /// line that it needs, and no read-ahead.
@@ -133,7 +133,7 @@ impl std::error::Error for OpenError {
 #[derive(Clone, Debug)]
 pub struct Mapping {
     map: Arc<Mmap>,
-    /// A second mapping of the hot section and the directory, which holds the lock on their pages.
+    /// A second mapping of the hot and the far section, which holds the lock on their pages.
     _locked: Option<Arc<Mmap>>,
 }
 
@@ -172,7 +172,7 @@ impl Index<Mapping> {
         let mut index =
             Index::new(mapping).map_err(|source| OpenError::Invalid { path: path.into(), source })?;
         let sections = &index.header.sections;
-        let hot = Span { offset: sections.hot.offset, len: sections.directory.end() - sections.hot.offset };
+        let hot = Span { offset: sections.hot.offset, len: sections.far.end() - sections.hot.offset };
         let map = &index.data.map;
         if options.huge_pages {
             // Where this is given a page fault reads 2 MiB, whatever else is advised: too much for one record.

@@ -3,8 +3,7 @@
 
 use hashlith_checker::{Error, Options, Progress, Report, verify};
 use hashlith_format::{
-    Entry, Geometry, Header, KeyHasher, KeyType, PAGE, Rule, Sections, ValueType,
-    block::{HotData, SEEDS},
+    Attempt, CELL_LEN, CellData, Geometry, Head, Header, KeyHasher, KeyType, PAGE, Rule, Sections, ValueType,
     checksum::{ChunkSums, digest},
     header::seal,
     record,
@@ -18,23 +17,19 @@ pub struct Model {
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
     pub metadata: Vec<u8>,
-    pub blocks: Vec<Block>,
+    pub cells: Vec<Cell>,
 }
 
-/// A block before it is packed.
+/// A cell before it is packed.
 #[derive(Clone, Default)]
-pub struct Block {
+pub struct Cell {
     /// The key of each slot.
     pub keys: Vec<Vec<u8>>,
     /// The bytes of each record, in slot order.
     pub records: Vec<Vec<u8>>,
     pub fingerprints: Vec<u16>,
-    pub remap: Vec<u32>,
-    /// Which remap entries a key needs.
-    pub used: Vec<bool>,
     pub pilots: Vec<u8>,
-    pub seed_number: u8,
-    pub salt: u8,
+    pub attempt: Attempt,
     /// Puts the entry of a slot somewhere else.
     pub moved: Option<(usize, u64)>,
     /// Bytes behind the last record.
@@ -44,23 +39,24 @@ pub struct Block {
 /// How to make a model.
 #[derive(Clone)]
 pub struct Plan {
-    pub blocks: u64,
+    pub cells: u64,
     pub hasher: KeyHasher,
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
-    pub first_salt: u8,
+    /// The attempts before this one are left out.
+    pub first_attempt: u8,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         Plan {
-            blocks: 1,
+            cells: 1,
             hasher: KeyHasher::xxh3(0),
             key_type: KeyType::Bytes,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
-            first_salt: 0,
+            first_attempt: 0,
         }
     }
 }
@@ -78,9 +74,9 @@ pub fn pairs(count: usize) -> Vec<Pair> {
 
 impl Plan {
     pub fn model(&self, pairs: &[Pair]) -> Model {
-        let mut parts = vec![Vec::new(); self.blocks as usize];
+        let mut parts = vec![Vec::new(); self.cells as usize];
         for pair in pairs {
-            parts[self.hasher.hash(&pair.0).block(self.blocks) as usize].push(pair);
+            parts[self.hasher.hash(&pair.0).cell(self.cells) as usize].push(pair);
         }
         Model {
             hasher: self.hasher,
@@ -88,7 +84,7 @@ impl Plan {
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,
             metadata: Vec::new(),
-            blocks: parts.iter().map(|part| self.block(part)).collect(),
+            cells: parts.iter().map(|part| self.cell(part)).collect(),
         }
     }
 
@@ -96,63 +92,52 @@ impl Plan {
         self.model(pairs).file()
     }
 
-    fn block(&self, pairs: &[&Pair]) -> Block {
+    fn cell(&self, pairs: &[&Pair]) -> Cell {
         if pairs.is_empty() {
-            return Block::default();
+            return Cell::default();
         }
-        let geometry = Geometry::new(pairs.len() as u32);
-        let tries = (self.first_salt..64).flat_map(|salt| (0..10u8).map(move |number| (salt, number)));
-        for (salt, seed_number) in tries {
-            let s = SEEDS[seed_number as usize];
-            let xs: Vec<u64> =
-                pairs.iter().map(|(key, _)| self.hasher.x(key, self.hasher.hash(key), salt) ^ s).collect();
-            let Some((pilots, slots)) = find_pilots(&geometry, &xs, s) else { continue };
-            let mut block = Block { pilots, seed_number, salt, ..Block::default() };
-            self.fill(&mut block, &geometry, pairs, &slots);
-            return block;
+        let geometry = Geometry { keys: u8::try_from(pairs.len()).unwrap() };
+        for attempt in (self.first_attempt..=255).map(Attempt) {
+            let lo = |key| self.hasher.salted_lo(key, self.hasher.hash(key), attempt.salt());
+            let xs: Vec<u64> = pairs.iter().map(|(key, _)| attempt.number(lo(key))).collect();
+            let Some((pilots, slots)) = find_pilots(&geometry, &xs) else { continue };
+            let mut cell = Cell { pilots, attempt, ..Cell::default() };
+            self.fill(&mut cell, pairs, &slots);
+            return cell;
         }
-        panic!("no pilots for {} keys: make the block smaller", pairs.len());
+        panic!("no pilots for {} keys", pairs.len());
     }
 
-    fn fill(&self, block: &mut Block, geometry: &Geometry, pairs: &[&Pair], slots: &[u32]) {
-        let mut free = (0..geometry.keys).filter(|slot| !slots.contains(slot));
-        block.remap = vec![0; geometry.remaps() as usize];
-        block.used = vec![false; block.remap.len()];
+    fn fill(&self, cell: &mut Cell, pairs: &[&Pair], slots: &[u8]) {
         let count = pairs.len();
-        block.keys = vec![Vec::new(); count];
-        block.records = vec![Vec::new(); count];
-        block.fingerprints = vec![0; count];
+        cell.keys = vec![Vec::new(); count];
+        cell.records = vec![Vec::new(); count];
+        cell.fingerprints = vec![0; count];
         for ((key, value), &slot) in pairs.iter().zip(slots) {
-            let mut slot = slot;
-            if let Some(number) = slot.checked_sub(geometry.keys) {
-                slot = free.next().unwrap();
-                block.remap[number as usize] = slot;
-                block.used[number as usize] = true;
-            }
             let slot = slot as usize;
-            block.keys[slot] = key.clone();
-            record::write(key, value, &mut block.records[slot]);
+            cell.keys[slot] = key.clone();
+            record::write(key, value, &mut cell.records[slot]);
             let hash = self.hasher.hash(key);
-            block.fingerprints[slot] = hash.fingerprint(self.fingerprint_bits) as u16;
+            cell.fingerprints[slot] = hash.fingerprint(self.fingerprint_bits) as u16;
         }
     }
 }
 
-/// Greedy, the largest buckets first; enough for a few dozen keys.
-fn find_pilots(geometry: &Geometry, xs: &[u64], seed: u64) -> Option<(Vec<u8>, Vec<u32>)> {
-    let mut buckets = vec![Vec::new(); geometry.buckets as usize];
+/// Greedy, the largest buckets first.
+fn find_pilots(geometry: &Geometry, xs: &[u64]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut buckets = vec![Vec::new(); geometry.buckets() as usize];
     for (i, &x) in xs.iter().enumerate() {
         buckets[geometry.bucket(x) as usize].push(i);
     }
     let mut order: Vec<usize> = (0..buckets.len()).collect();
     order.sort_by_key(|&bucket| std::cmp::Reverse(buckets[bucket].len()));
-    let mut taken = vec![false; geometry.slots as usize];
+    let mut taken = vec![false; geometry.keys as usize];
     let mut pilots = vec![0; buckets.len()];
     let mut slots = vec![0; xs.len()];
     for bucket in order {
-        let places = |pilot| buckets[bucket].iter().map(move |&i| (i, geometry.slot(xs[i], pilot, seed)));
+        let places = |pilot| buckets[bucket].iter().map(move |&i| (i, geometry.slot(xs[i], pilot)));
         let fits = |&pilot: &u8| {
-            let mut own: Vec<u32> = places(pilot).map(|(_, slot)| slot).collect();
+            let mut own: Vec<u8> = places(pilot).map(|(_, slot)| slot).collect();
             own.sort_unstable();
             own.windows(2).all(|two| two[0] != two[1]) && own.iter().all(|&slot| !taken[slot as usize])
         };
@@ -169,54 +154,32 @@ fn find_pilots(geometry: &Geometry, xs: &[u64], seed: u64) -> Option<(Vec<u8>, V
 impl Model {
     /// The bytes of the file, with all digests and sums right for what it holds.
     pub fn file(&self) -> Vec<u8> {
-        let (mut pool, mut hot, mut directory) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pool, mut hot, mut far) = (Vec::new(), Vec::new(), Vec::new());
         let mut keys = 0;
-        for block in &self.blocks {
-            let mut entry = Entry {
-                first_id: keys,
-                hot_start: hot.len() as u64,
-                pool_start: pool.len() as u64,
-                ..Entry::default()
-            };
-            if !block.records.is_empty() {
-                entry.layout = block.write(self.fingerprint_bits, &mut hot);
-            }
-            pool.extend(block.records.concat());
-            pool.extend(&block.trailing);
-            keys += block.records.len() as u64;
-            directory.extend(entry.to_bytes());
+        for cell in &self.cells {
+            cell.write(keys, pool.len() as u64, self.fingerprint_bits, &mut hot, &mut far);
+            pool.extend(cell.records.concat());
+            pool.extend(&cell.trailing);
+            keys += cell.records.len() as u64;
         }
-        let closing = Entry {
-            first_id: keys,
-            hot_start: hot.len() as u64,
-            pool_start: pool.len() as u64,
-            ..Entry::default()
-        };
-        directory.extend(closing.to_bytes());
 
-        let blocks = self.blocks.len() as u64;
+        let cells = self.cells.len() as u64;
         let header = Header {
             ignorable_features: 0,
             keys,
-            blocks,
+            cells,
             hasher: self.hasher,
             key_type: self.key_type,
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,
-            sections: Sections::place(
-                pool.len() as u64,
-                hot.len() as u64,
-                blocks,
-                self.metadata.len() as u64,
-            )
-            .unwrap(),
-            directory_digest: 0,
+            sections: Sections::place(pool.len() as u64, cells, far.len() as u64, self.metadata.len() as u64)
+                .unwrap(),
             sums_digest: 0,
         };
         let mut file = vec![0; header.file_len() as usize];
         file[..PAGE as usize].copy_from_slice(&header.to_bytes());
         let spans = header.sections.all();
-        for ((_, span), bytes) in spans.iter().zip([&pool, &hot, &directory, &self.metadata]) {
+        for ((_, span), bytes) in spans.iter().zip([&pool, &hot, &far, &self.metadata]) {
             file[span.offset as usize..][..bytes.len()].copy_from_slice(bytes);
         }
         reseal(&mut file, &header.sections);
@@ -224,56 +187,61 @@ impl Model {
     }
 
     /// Where the record of a slot begins in the file.
-    pub fn record_at(&self, block: usize, slot: usize) -> u64 {
-        let before: usize = self.blocks[..block].iter().map(Block::pool_len).sum();
-        PAGE + (before + self.blocks[block].records[..slot].concat().len()) as u64
+    pub fn record_at(&self, cell: usize, slot: usize) -> u64 {
+        let before: usize = self.cells[..cell].iter().map(Cell::pool_len).sum();
+        PAGE + (before + self.cells[cell].records[..slot].concat().len()) as u64
     }
 }
 
-impl Block {
+impl Cell {
     fn pool_len(&self) -> usize {
         self.records.concat().len() + self.trailing.len()
     }
 
-    fn write(&self, fingerprint_bits: u32, hot: &mut Vec<u8>) -> hashlith_format::Layout {
-        let mut offsets = Vec::new();
-        let mut at = 0;
+    fn write(
+        &self,
+        first_id: u64,
+        pool_start: u64,
+        fingerprint_bits: u32,
+        hot: &mut Vec<u8>,
+        far: &mut Vec<u8>,
+    ) {
+        if self.records.is_empty() {
+            let mut cell = [0; CELL_LEN as usize];
+            Head { first_id, pool_start, ..Head::default() }.write(&mut cell);
+            hot.extend(cell);
+            return;
+        }
+        let mut offsets = vec![0];
         for record in &self.records {
-            offsets.push(at);
-            at += record.len() as u64;
+            offsets.push(offsets.last().unwrap() + record.len() as u64);
         }
         if let Some((slot, offset)) = self.moved {
             offsets[slot] = offset;
         }
-        let data = HotData {
-            pool_len: self.pool_len() as u64,
+        let data = CellData {
             offsets: &offsets,
             fingerprints: &self.fingerprints,
             fingerprint_bits,
-            remap: &self.remap,
             pilots: &self.pilots,
-            seed_number: self.seed_number,
-            salt: self.salt,
+            attempt: self.attempt,
         };
-        data.write(hot).unwrap()
+        data.write(first_id, pool_start, hot, far).unwrap();
     }
 }
 
 /// Makes all digests and sums right for what the file holds.
 pub fn reseal(file: &mut [u8], sections: &Sections) {
-    let span = sections.directory;
-    let directory = digest(&file[span.offset as usize..span.end() as usize]);
     let mut sums = ChunkSums::default();
     sums.update(&file[PAGE as usize..sections.sums.offset as usize]);
     let sums = sums.finish();
     file[sections.sums.offset as usize..].copy_from_slice(&sums);
-    seal_header(file, directory, digest(&sums));
+    seal_header(file, digest(&sums));
 }
 
-/// Writes the three digests of the header.
-pub fn seal_header(file: &mut [u8], directory: u64, sums: u64) {
-    file[160..168].copy_from_slice(&directory.to_le_bytes());
-    file[168..176].copy_from_slice(&sums.to_le_bytes());
+/// Writes the two digests of the header.
+pub fn seal_header(file: &mut [u8], sums: u64) {
+    file[160..168].copy_from_slice(&sums.to_le_bytes());
     seal((&mut file[..PAGE as usize]).try_into().unwrap());
 }
 
@@ -284,6 +252,11 @@ pub fn edited(file: &[u8], edit: impl FnOnce(&mut [u8])) -> Vec<u8> {
     edit(&mut file);
     reseal(&mut file, &sections);
     file
+}
+
+/// Where a cell begins in the file.
+pub fn cell_at(file: &[u8], cell: usize) -> usize {
+    header(file).sections.hot.offset as usize + cell * CELL_LEN as usize
 }
 
 pub fn header(file: &[u8]) -> Header {

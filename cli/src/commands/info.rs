@@ -36,7 +36,7 @@ struct Info<'a> {
     keys: u64,
     key_type: &'static str,
     value_type: &'static str,
-    blocks: u64,
+    cells: u64,
     hash: &'static str,
     seed: u64,
     second_seed: u64,
@@ -118,7 +118,7 @@ impl<'a> Info<'a> {
                 ValueType::Text => "text",
                 ValueType::Json => "json",
             },
-            blocks: header.blocks,
+            cells: header.cells,
             hash: match header.hasher.id() {
                 HashId::SipHash13 => "SipHash-1-3-128",
                 _ => "XXH3-128",
@@ -190,7 +190,7 @@ impl Info<'_> {
         if let Some(bytes) = self.bytes_per_key {
             table.row([&"bytes a key", &format!("{bytes:.2}")]);
         }
-        table.row([&"blocks", &Count(self.blocks)]);
+        table.row([&"cells", &Count(self.cells)]);
         table.row([&"format", &format!("version {}", self.format_version)]);
         let seed = u128::from(self.second_seed) << 64 | u128::from(self.seed);
         table.row([&"hash", &format!("{}, seed {seed}", self.hash)]);

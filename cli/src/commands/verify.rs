@@ -60,7 +60,7 @@ struct Verdict {
     index: String,
     ok: bool,
     keys: Option<u64>,
-    blocks: Option<u64>,
+    cells: Option<u64>,
     bytes: Option<u64>,
     /// The broken rule of spec.md section 9.
     rule: Option<String>,
@@ -244,7 +244,7 @@ impl Args {
             index: self.index.display().to_string(),
             ok: error.is_none() && against.as_ref().is_none_or(|against| against.agrees),
             keys: report.map(|report| report.keys),
-            blocks: report.map(|report| report.blocks),
+            cells: report.map(|report| report.cells),
             bytes: report.map(|report| report.bytes),
             rule: fault.map(|fault| fault.rule().to_string()),
             offset: error.and_then(Error::offset),

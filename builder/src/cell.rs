@@ -1,7 +1,14 @@
-//! One block: settle duplicates, perfect-hash the keys, pack records and hot data.
+//! One cell: settle duplicates, perfect-hash the keys, pack records and slot entries.
 
-use crate::{Error, OnDuplicate, error::Place, pilots};
-use hashlith_format::{KeyHash, KeyHasher, Layout, block::HotData, directory::MAX_SALT, record::Lengths};
+use crate::{
+    Error, OnDuplicate,
+    error::Place,
+    solver::{Failure, Solver},
+};
+use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
+
+/// The largest salt (spec section 7).
+const MAX_SALT: u8 = 15;
 
 /// A record of a job: where it lies in which chunk, and its key's hash.
 #[derive(Clone, Copy)]
@@ -12,106 +19,99 @@ pub(crate) struct Record {
     pub offset: u32,
 }
 
-/// The finished blocks of a job.
+/// The finished cells of a job. Their places and ids count from the beginning of the job.
 #[derive(Default)]
 pub(crate) struct Output {
     pub pool: Vec<u8>,
-    pub hot: Vec<u8>,
-    pub blocks: Vec<BlockSizes>,
+    pub cells: Vec<u8>,
+    pub far: Vec<u8>,
+    pub keys: u64,
     /// Memory that the job took, in bytes.
     pub cost: u64,
 }
 
-/// What the directory is made from.
-pub(crate) struct BlockSizes {
-    pub keys: u64,
-    pub pool_len: u64,
-    pub hot_len: u64,
-    pub layout: Layout,
-}
-
-/// What does not change from block to block.
+/// What does not change from cell to cell.
 #[derive(Clone, Copy)]
-pub(crate) struct BlockOptions {
+pub(crate) struct CellOptions {
     pub hasher: KeyHasher,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
 }
 
-/// Builds blocks out of the records of a job, and keeps its buffers from one to the next.
-pub(crate) struct BlockBuilder<'a> {
-    pub options: BlockOptions,
+/// Builds cells out of the records of a job, and keeps its buffers from one to the next.
+pub(crate) struct CellBuilder<'a> {
+    pub options: CellOptions,
     pub chunks: &'a [&'a [u8]],
     pub records: &'a [Record],
     pub output: &'a mut Output,
-    xs: Vec<u64>,
+    los: Vec<u64>,
+    solver: Solver,
     by_slot: Vec<u32>,
     offsets: Vec<u64>,
     fingerprints: Vec<u16>,
 }
 
-impl<'a> BlockBuilder<'a> {
-    /// For records that lie in these chunks; blocks are appended to `output`.
+impl<'a> CellBuilder<'a> {
+    /// For records that lie in these chunks; cells are appended to `output`.
     pub fn new(
-        options: BlockOptions,
+        options: CellOptions,
         chunks: &'a [&'a [u8]],
         records: &'a [Record],
         output: &'a mut Output,
     ) -> Self {
-        BlockBuilder {
+        CellBuilder {
             options,
             chunks,
             records,
             output,
-            xs: Vec::new(),
+            los: Vec::new(),
+            solver: Solver::default(),
             by_slot: Vec::new(),
             offsets: Vec::new(),
             fingerprints: Vec::new(),
         }
     }
 
-    /// Builds block `block` from the records with these numbers.
-    pub fn build(&mut self, block: u64, members: &mut Vec<u32>) -> Result<(), Error> {
+    /// Builds cell `cell` from the records with these numbers.
+    pub fn build(&mut self, cell: u64, members: &mut Vec<u32>) -> Result<(), Error> {
         let mut salt = 0;
         let mut settled = false;
-        let found = loop {
+        let attempt = loop {
             if members.is_empty() {
-                self.output.blocks.push(BlockSizes {
-                    keys: 0,
-                    pool_len: 0,
-                    hot_len: 0,
-                    layout: Layout::default(),
-                });
+                let Output { pool, cells, keys, .. } = &mut *self.output;
+                let mut bytes = [0; CELL_LEN as usize];
+                Head { first_id: *keys, pool_start: pool.len() as u64, ..Head::default() }.write(&mut bytes);
+                cells.extend_from_slice(&bytes);
                 return Ok(());
             }
             self.hash(members, salt);
-            match pilots::solve(&self.xs, block) {
-                Ok(found) => break found,
-                Err(pilots::Failure::EqualHashes) if !settled => {
+            match self.solver.solve(&self.los) {
+                Ok(attempt) => break Attempt(salt << 4 | attempt),
+                Err(Failure::EqualHashes | Failure::TooMany) if !settled => {
                     self.settle_duplicates(members)?;
                     settled = true;
                 }
-                Err(_) if salt < MAX_SALT => salt += 1,
-                Err(_) => return Err(Error::Hash { block, keys: members.len() }),
+                Err(Failure::EqualHashes | Failure::NoPilots) if salt < MAX_SALT => salt += 1,
+                Err(_) => return Err(Error::Hash { cell, keys: members.len() }),
             }
         };
         self.by_slot.clear();
         self.by_slot.resize(members.len(), 0);
-        for (&member, &slot) in members.iter().zip(&found.slots) {
+        for (&member, &slot) in members.iter().zip(&self.solver.slots) {
             self.by_slot[slot as usize] = member;
         }
-        self.emit(&found, salt)
+        self.emit(attempt)
     }
 
     fn hash(&mut self, members: &[u32], salt: u8) {
-        let Self { xs, records, options, chunks, .. } = self;
-        xs.clear();
-        xs.extend(members.iter().map(|&member| {
+        let Self { los, records, options, chunks, .. } = self;
+        los.clear();
+        los.extend(members.iter().map(|&member| {
             let record = &records[member as usize];
             if salt == 0 {
                 record.hash.lo
             } else {
-                options.hasher.x(key_of(chunks, record), record.hash, salt)
+                options.hasher.salted_lo(key_of(chunks, record), record.hash, salt)
             }
         }));
     }
@@ -125,10 +125,10 @@ impl<'a> BlockBuilder<'a> {
         Ok(())
     }
 
-    /// Appends the records in slot order, and the hot data that finds them.
-    fn emit(&mut self, found: &pilots::PerfectHash, salt: u8) -> Result<(), Error> {
-        let Output { pool, hot, blocks, .. } = &mut *self.output;
-        let (pool_start, hot_start) = (pool.len(), hot.len());
+    /// Appends the records in slot order, and the cell that finds them.
+    fn emit(&mut self, attempt: Attempt) -> Result<(), Error> {
+        let Output { pool, cells, far, keys, .. } = &mut *self.output;
+        let pool_start = pool.len();
         self.offsets.clear();
         self.fingerprints.clear();
         for &member in &self.by_slot {
@@ -137,27 +137,24 @@ impl<'a> BlockBuilder<'a> {
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
             pool.extend_from_slice(bytes_of(self.chunks, record));
         }
-        let pool_len = (pool.len() - pool_start) as u64;
-        let data = HotData {
-            pool_len,
+        let len = (pool.len() - pool_start) as u64;
+        self.offsets.push(len);
+        let data = CellData {
             offsets: &self.offsets,
             fingerprints: &self.fingerprints,
             fingerprint_bits: self.options.fingerprint_bits,
-            remap: &found.remap,
-            pilots: &found.pilots,
-            seed_number: found.seed_number,
-            salt,
+            pilots: &self.solver.pilots,
+            attempt,
         };
-        let too_long = Error::TooLong { what: "block of records", len: pool_len, limit: MAX_BLOCK };
-        let layout = data.write(hot).ok_or(too_long)?;
-        let hot_len = (hot.len() - hot_start) as u64;
-        blocks.push(BlockSizes { keys: self.by_slot.len() as u64, pool_len, hot_len, layout });
+        let too_long = Error::TooLong { what: "cell of records", len, limit: MAX_CELL };
+        data.write(*keys, pool_start as u64, cells, far).ok_or(too_long)?;
+        *keys += self.by_slot.len() as u64;
         Ok(())
     }
 }
 
-/// A block of fewer bytes than this always has slot entries of at most 57 bits, with fingerprints of 16 too.
-const MAX_BLOCK: u64 = 1 << 40;
+/// A cell of fewer bytes of records than this always has slot entries of at most 57 bits, with fingerprints of 16 too.
+const MAX_CELL: u64 = 1 << 40;
 
 /// Leaves one record of each key, or reports a key with two of its places.
 pub(crate) fn settle_duplicates(

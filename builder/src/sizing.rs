@@ -1,0 +1,117 @@
+//! How many cells an index gets: as many as make nearly all of them large enough for their keys.
+
+use hashlith_format::CELL_LEN;
+
+/// Lengths up to this many bytes are counted one by one, longer ones by their bits.
+const SHORT: usize = 1024;
+/// Records that are longer than this share of all do not count: a few long ones among short ones only make a few cells far.
+const COUNTED: f64 = 0.99;
+/// Bytes of records in a cell, on average, at most: a build holds those of some cells in memory.
+const CELL_BYTES: u64 = 1 << 20;
+/// Most keys in a cell on average: so far below 127 that hashes do not bring so many together by chance.
+const MOST_KEYS: f64 = 60.0;
+
+/// How many records have which length.
+pub(crate) struct Lengths {
+    short: Box<[u64; SHORT]>,
+    long: [u64; 64],
+}
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Lengths { short: Box::new([0; SHORT]), long: [0; 64] }
+    }
+}
+
+impl Lengths {
+    /// Counts a record of `len` bytes.
+    #[inline]
+    pub fn add(&mut self, len: usize) {
+        match self.short.get_mut(len) {
+            Some(count) => *count += 1,
+            None => self.long[len.ilog2() as usize & 63] += 1,
+        }
+    }
+
+    /// Adds what another has counted, which begins anew.
+    pub fn take(&mut self, other: &mut Lengths) {
+        self.short
+            .iter_mut()
+            .zip(other.short.iter_mut())
+            .for_each(|(sum, count)| *sum += std::mem::take(count));
+        self.long.iter_mut().zip(&mut other.long).for_each(|(sum, count)| *sum += std::mem::take(count));
+    }
+
+    /// Standard deviation of the counted lengths, in bytes.
+    fn deviation(&self) -> f64 {
+        let short = self.short.iter().enumerate().map(|(len, &count)| (len as f64, 0.0, count));
+        // Between 2^b and 2^(b+1), evenly.
+        let long = (0..).zip(&self.long).map(|(bits, &count)| {
+            let low = 2f64.powi(bits);
+            (1.5 * low, low * low / 12.0, count)
+        });
+        let all: u64 = self.short.iter().chain(&self.long).sum();
+        let mut left = (all as f64 * COUNTED).ceil();
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for (len, variance, found) in short.chain(long) {
+            let found = (found as f64).min(left);
+            left -= found;
+            count += found;
+            sum += found * len;
+            squares += found * (len * len + variance);
+        }
+        let mean = sum / f64::max(count, 1.0);
+        (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
+    }
+
+    /// How many keys a cell has best on average.
+    ///
+    /// The places of `n` records with this deviation `d` are a random walk around a straight line, which goes about
+    /// `d * sqrt(n)` astray: so many bits has a delta, with its sign. The number of keys of a cell has a Poisson distribution;
+    /// all but three or four cells in a hundred lie below its mean and 1.8 deviations.
+    pub fn cell_keys(&self, fingerprint_bits: u32) -> f64 {
+        let deviation = self.deviation();
+        let mut keys: f64 = 40.0;
+        for _ in 0..8 {
+            let astray = deviation * keys.sqrt();
+            let width = if astray < 0.25 { 0.0 } else { (astray.log2() + 1.0).max(1.0) };
+            // A byte of pilots for 8/3 keys, and one more; the rest of the cell is its head.
+            let bits_a_key = f64::from(fingerprint_bits) + width + 3.0;
+            let room = (8 * (CELL_LEN - 22)) as f64 / bits_a_key;
+            keys = (room - 1.8 * room.sqrt()).clamp(1.0, MOST_KEYS);
+        }
+        keys
+    }
+}
+
+/// How many cells `records` records of `bytes` bytes get, at `keys` keys a cell: a power of two up to 1,024, a multiple of
+/// 1,024 above, so that cells and partitions share their boundaries.
+pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64) -> u64 {
+    let cells = ((records as f64 / keys).ceil() as u64).max(bytes.div_ceil(CELL_BYTES)).max(1);
+    if cells <= 1024 { cells.next_power_of_two() } else { cells.next_multiple_of(1024) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_cells_share_boundaries_with_partitions() {
+        assert_eq!(cell_count(3, 100 << 20, 40.0), 128);
+        for (records, cells) in [(0, 1), (40, 1), (41, 2), (1_000_000, 25 * 1024)] {
+            assert_eq!(cell_count(records, 0, 40.0), cells);
+        }
+    }
+
+    #[test]
+    fn a_few_long_records_do_not_count() {
+        let mut lengths = Lengths::default();
+        (0..1000).for_each(|_| lengths.add(25));
+        assert!(lengths.cell_keys(8) > 59.5);
+        lengths.add(1 << 30);
+        assert!(lengths.cell_keys(8) > 59.5);
+        (0..500).for_each(|i| lengths.add(20 + i % 40));
+        assert!(lengths.cell_keys(8) < 50.0);
+        assert!(lengths.cell_keys(16) < lengths.cell_keys(8));
+    }
+}
