@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// No perfect hash was found for a cell: its keys were made to collide.
     #[error(
-        "no perfect hash for the {keys} keys of cell {cell} under any of 64 salts: the keys look made to collide; try another seed"
+        "no perfect hash for the {keys} keys of cell {cell}: the keys look made to collide; build with SipHash (--hash siphash)"
     )]
     Hash {
         /// Number of the cell.
@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// More keys share a cell than fit the memory: they were made to.
     #[error(
-        "{keys} records share cell {cell} and take {needed} bytes: the keys look made to collide; try another seed, or more memory"
+        "{keys} records share cell {cell} and take {needed} bytes: the keys look made to collide; build with SipHash (--hash siphash), or with more memory"
     )]
     Crowded {
         /// Number of the cell, or of the first of a few.
