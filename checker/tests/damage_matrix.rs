@@ -1,0 +1,191 @@
+//! Promises 1 and 2: files of every kind, damaged in every place. The reader and the checker agree on what opening
+//! refuses, the checker refuses everything, and no answer of the reader panics.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use hashlith_checker::{Error, Options, Progress, verify};
+use hashlith_format::Rule;
+use hashlith_reader::Index;
+use std::{fs, path::Path, sync::Mutex, thread};
+
+/// Files with 0 keys, 1 key, one block, several, long values, each type, 16-bit fingerprints and SipHash.
+fn golden() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|extension| extension == "hlith"));
+    let mut files: Vec<_> = files
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    assert!(files.len() > 10);
+    files
+}
+
+/// The long form leaves nothing out.
+fn soak() -> bool {
+    std::env::var_os("HASHLITH_SOAK").is_some()
+}
+
+/// Fails if damaged bytes are accepted, or if reader and checker do not agree on them.
+fn refused(what: &str, bytes: &[u8], keys: &[Vec<u8>]) {
+    let Err(Error::Fault(fault)) = verify(bytes, &Options { threads: 1 }, &Progress::default()) else {
+        panic!("{what}: not refused");
+    };
+    match Index::new(bytes) {
+        Err(error) => assert_eq!((error.rule(), error.offset()), (fault.rule(), fault.offset()), "{what}"),
+        Ok(index) => {
+            assert!(!matches!(fault.rule(), Rule::R(1..=14)), "{what}: opened in spite of {fault}");
+            for key in keys {
+                let _ = index.get(key);
+            }
+            let _ = index.get_many(keys);
+            index.iter().take(keys.len() + 2).for_each(drop);
+        }
+    }
+}
+
+fn keys(bytes: &[u8]) -> Vec<Vec<u8>> {
+    Index::new(bytes).unwrap().iter().take(20).map(|record| record.unwrap().key.to_vec()).collect()
+}
+
+/// Does `each` for all numbers below `count`, on two threads.
+fn shared(count: usize, each: impl Fn(usize) + Sync) {
+    let next = Mutex::new(0);
+    let take = || {
+        let mut next = next.lock().unwrap();
+        let from = *next;
+        *next = (from + 1000).min(count);
+        from..*next
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let numbers = take();
+                    if numbers.is_empty() {
+                        break;
+                    }
+                    numbers.for_each(&each);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_bit_flipped() {
+    let mut tried = 0;
+    for (name, file) in golden() {
+        let keys = keys(&file);
+        // The long form leaves none out; the short one takes the smallest file whole, and a bit of many of the others.
+        let step = match (soak(), file.len()) {
+            (true, _) | (_, ..9000) => 1,
+            (false, ..30_000) => 13,
+            (false, _) => 97,
+        };
+        let count = (8 * file.len()).div_ceil(step);
+        shared(count, |number| {
+            let bit = number * step;
+            let mut file = file.clone();
+            file[bit / 8] ^= 1 << (bit % 8);
+            refused(&format!("{name}, bit {bit}"), &file, &keys);
+        });
+        tried += count;
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+#[test]
+fn every_byte_set_to_every_other_value() {
+    let mut tried = 0;
+    for (name, file) in golden().into_iter().filter(|(name, _)| soak() && name != "long" || name == "no_keys")
+    {
+        let keys = keys(&file);
+        let step = if soak() { 1 } else { 5 };
+        let count = (255 * file.len()).div_ceil(step);
+        shared(count, |number| {
+            let (at, by) = (number * step / 255, (number * step % 255 + 1) as u8);
+            let mut file = file.clone();
+            file[at] = file[at].wrapping_add(by);
+            refused(&format!("{name}, byte {at} by {by}"), &file, &keys);
+        });
+        tried += count;
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+#[test]
+fn every_length() {
+    let mut tried = 0;
+    for (name, file) in golden() {
+        for len in 0..file.len() {
+            let error = Index::new(&file[..len]).unwrap_err();
+            let expected = if len < 4096 { (Rule::R(1), len as u64) } else { (Rule::R(7), 32) };
+            assert_eq!((error.rule(), error.offset()), expected, "{name} of {len} bytes");
+            if len % 500 == 0 {
+                refused(&format!("{name} of {len} bytes"), &file[..len], &[]);
+            }
+        }
+        for more in 1..=4096 {
+            let longer = [&file[..], &vec![0; more]].concat();
+            let error = Index::new(&longer).unwrap_err();
+            assert_eq!((error.rule(), error.offset()), (Rule::R(7), 32), "{name} and {more} bytes");
+        }
+        tried += file.len() + 4096;
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+/// Spans of 64 KiB, whole sections and spans of another file, in the wrong place.
+#[test]
+fn spans_in_the_wrong_place() {
+    const SPAN: usize = 65_536;
+    let mut tried = 0;
+    let files = golden();
+    for (name, file) in &files {
+        let keys = keys(file);
+        let mut check = |what: String, damaged: Vec<u8>| {
+            if damaged != *file {
+                refused(&format!("{name}: {what}"), &damaged, &keys);
+                tried += 1;
+            }
+        };
+        let header = *Index::new(&file[..]).unwrap().info();
+        let chunks = (4096..file.len()).step_by(SPAN).map(|at| at..file.len().min(at + SPAN));
+        let sections = header.sections.all().map(|(_, span)| span.offset as usize..span.end() as usize);
+        let pages = (0..file.len()).step_by(4096).map(|at| at..file.len().min(at + 4096));
+        let spans: Vec<_> = chunks.chain(sections).chain(pages).filter(|span| !span.is_empty()).collect();
+        for a in &spans {
+            let mut zeroed = file.clone();
+            zeroed[a.clone()].fill(0);
+            check(format!("{a:?} zeroed"), zeroed);
+            for by in [1, 8, a.len() / 2, a.len() - 1] {
+                let mut rotated = file.clone();
+                rotated[a.clone()].rotate_left(by % a.len());
+                check(format!("{a:?} rotated by {by}"), rotated);
+            }
+            for b in &spans {
+                let len = a.len().min(b.len());
+                let mut copied = file.clone();
+                copied.copy_within(a.start..a.start + len, b.start);
+                check(format!("{a:?} over {b:?}"), copied);
+                let mut swapped = file.clone();
+                let (of_a, of_b) =
+                    (file[a.start..a.start + len].to_vec(), file[b.start..b.start + len].to_vec());
+                swapped[a.start..a.start + len].copy_from_slice(&of_b);
+                swapped[b.start..b.start + len].copy_from_slice(&of_a);
+                check(format!("{a:?} and {b:?} swapped"), swapped);
+            }
+            for (other_name, other) in &files {
+                if let Some(bytes) = other.get(a.clone()) {
+                    let mut spliced = file.clone();
+                    spliced[a.clone()].copy_from_slice(bytes);
+                    // A whole other file is no damage.
+                    if a.len() < file.len() && spliced != *other {
+                        check(format!("{a:?} of {other_name}"), spliced);
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 1000, "{tried}");
+}
