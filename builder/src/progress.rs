@@ -16,7 +16,7 @@ pub enum Phase {
     Feed,
     /// Perfect-hashing and writing cells; counts records.
     Build,
-    /// Writing the hot section, directory and sums, and making them durable; counts bytes.
+    /// Writing the hot section, far section and sums, and making them durable; counts bytes.
     Seal,
     /// The index is at its final path.
     Done,

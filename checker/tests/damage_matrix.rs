@@ -71,51 +71,42 @@ fn shared(count: usize, each: impl Fn(usize) + Sync) {
     });
 }
 
+/// Does each of `count` damages, or one of `step` of them, to a file; none may be accepted.
+fn each_damage(name: &str, file: &[u8], count: usize, step: usize, damage: impl Fn(&mut [u8], usize) + Sync) {
+    let keys = keys(file);
+    shared(count.div_ceil(step), |number| {
+        let mut file = file.to_vec();
+        damage(&mut file, number * step);
+        refused(&format!("{name}, damage {}", number * step), &file, &keys);
+    });
+}
+
 #[test]
 fn every_bit_flipped() {
-    let mut tried = 0;
     for (name, file) in golden() {
-        let keys = keys(&file);
         // The long form leaves none out; the short one takes the smallest file whole, and a bit of many of the others.
         let step = match (soak(), file.len()) {
             (true, _) | (_, ..9000) => 1,
             (false, ..30_000) => 13,
             (false, _) => 97,
         };
-        let count = (8 * file.len()).div_ceil(step);
-        shared(count, |number| {
-            let bit = number * step;
-            let mut file = file.clone();
-            file[bit / 8] ^= 1 << (bit % 8);
-            refused(&format!("{name}, bit {bit}"), &file, &keys);
-        });
-        tried += count;
+        each_damage(&name, &file, 8 * file.len(), step, |file, bit| file[bit / 8] ^= 1 << (bit % 8));
     }
-    assert!(tried > 1000, "{tried}");
 }
 
 #[test]
 fn every_byte_set_to_every_other_value() {
-    let mut tried = 0;
     for (name, file) in golden().into_iter().filter(|(name, _)| soak() && name != "long" || name == "no_keys")
     {
-        let keys = keys(&file);
         let step = if soak() { 1 } else { 5 };
-        let count = (255 * file.len()).div_ceil(step);
-        shared(count, |number| {
-            let (at, by) = (number * step / 255, (number * step % 255 + 1) as u8);
-            let mut file = file.clone();
-            file[at] = file[at].wrapping_add(by);
-            refused(&format!("{name}, byte {at} by {by}"), &file, &keys);
+        each_damage(&name, &file, 255 * file.len(), step, |file, number| {
+            file[number / 255] = file[number / 255].wrapping_add((number % 255 + 1) as u8);
         });
-        tried += count;
     }
-    assert!(tried > 1000, "{tried}");
 }
 
 #[test]
 fn every_length() {
-    let mut tried = 0;
     for (name, file) in golden() {
         for len in 0..file.len() {
             let error = Index::new(&file[..len]).unwrap_err();
@@ -130,9 +121,7 @@ fn every_length() {
             let error = Index::new(&longer).unwrap_err();
             assert_eq!((error.rule(), error.offset()), (Rule::R(7), 32), "{name} and {more} bytes");
         }
-        tried += file.len() + 4096;
     }
-    assert!(tried > 1000, "{tried}");
 }
 
 /// Spans of 64 KiB, whole sections and spans of another file, in the wrong place.

@@ -4,7 +4,7 @@ use crate::{CHUNK, PAGE};
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
-/// XXH3-64 with seed 0: the header, directory and sums digests.
+/// XXH3-64 with seed 0: the digests of header and sums.
 pub fn digest(bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, 0)
 }
