@@ -111,7 +111,7 @@ pub(crate) struct Work<'a> {
     pub progress: &'a Progress,
     partitions: Partitions,
     /// Threads that do jobs.
-    threads: usize,
+    pub threads: usize,
     /// Number of the next job, and the memory that jobs may still take.
     next: Mutex<(usize, u64)>,
     freed: Condvar,

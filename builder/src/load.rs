@@ -57,7 +57,7 @@ pub(crate) struct Loader<'w> {
 impl<'w> Loader<'w> {
     pub fn new(work: &'w Work<'w>, job: &'w Job) -> Self {
         let groups = job.groups().map(|_| Group::default()).collect();
-        Loader { work, job, groups, settle_at: work.memory }
+        Loader { work, job, groups, settle_at: job.cost.max(work.memory / work.threads as u64) }
     }
 
     /// The job's records, a group for each of [`Job::groups`], copied out of these partitions.
@@ -114,11 +114,16 @@ impl<'w> Loader<'w> {
     /// the copies now instead of later, and gives up on the other.
     fn settle(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
-            let Group { own, mut records, .. } = std::mem::take(group);
-            let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
-            cell::settle_duplicates(&mut records, &chunks, self.work.options.on_duplicate)?;
-            for record in &records {
-                group.keep(record.hash, record.place, cell::bytes_of(&chunks, record));
+            let all = group.records.len();
+            let chunks: Vec<&[u8]> = group.own.iter().map(Vec::as_slice).collect();
+            cell::settle_duplicates(&mut group.records, &chunks, self.work.options.on_duplicate)?;
+            // What is left is copied only where that is little.
+            if group.records.len() <= all / 2 {
+                let Group { own, records, .. } = std::mem::take(group);
+                let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
+                for record in &records {
+                    group.keep(record.hash, record.place, cell::bytes_of(&chunks, record));
+                }
             }
         }
         let cost = self.cost();
