@@ -112,7 +112,7 @@ struct Found {
     rows: Vec<Row>,
     /// Loading the hot section, bytes a second.
     preload: f64,
-    /// The kernel was told that the records are read at random.
+    /// The kernel was told that all that a lookup reads is read at random.
     at_random: bool,
     /// Which share of the keys looked up lie across two pages, with the lengths before them: what a lookup reads.
     keys_across: f64,
@@ -168,8 +168,9 @@ fn run(args: &Args) -> Result<Found, Failure> {
     // The same keys again: their pages are there, and asked for in vain.
     rows.push(measure("the same, now warm", &hits, true, |keys| batched(&index, keys))?);
     rows.push(measure("get, hit, cold", &keys(args, few, true, 7), true, |keys| single(&index, keys))?);
-    let pool = index.info().sections.pool;
-    let at_random = read_at_random(&index.as_bytes()[pool.offset as usize..pool.end() as usize]);
+    let sections = index.info().sections;
+    let records_to_far = sections.pool.offset as usize..sections.far.end() as usize;
+    let at_random = read_at_random(&index.as_bytes()[records_to_far]);
     let (keys_across, records_across) = across(&index, &hits)?;
     Ok(Found { rows, preload, at_random, keys_across, records_across })
 }

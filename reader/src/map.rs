@@ -25,8 +25,8 @@ pub struct MapOptions {
     pub preload: bool,
     /// Keep the hot and the far section in memory (mlock). Counts against RLIMIT_MEMLOCK.
     pub lock: bool,
-    /// Tell the kernel that hot section and records are read in random order, so that a cold lookup costs a page for each
-    /// line that it needs, and no read-ahead.
+    /// Tell the kernel that records, hot and far section are read in random order, so that a cold lookup costs a page
+    /// for each line that it needs, and no read-ahead.
     /// On by default; better off when most of the file will be read front to back.
     pub random: bool,
     /// The file does not fit into memory: batches ask for the pages of records some hundred keys ahead of the one that
@@ -185,7 +185,7 @@ impl Index<Mapping> {
         // After the preload, which goes page by page where this advice is given.
         if options.random {
             let start = sections.pool.offset;
-            advise(map, Advice::Random, Span { offset: start, len: sections.hot.end() - start });
+            advise(map, Advice::Random, Span { offset: start, len: sections.far.end() - start });
         }
         if options.lock {
             let (offset, len) = (hot.offset, hot.len as usize);

@@ -35,6 +35,42 @@ fn every_option_answers_the_same() {
     }
 }
 
+/// The kernel says so of each mapping in /proc/self/smaps: `rr` is for `MADV_RANDOM` (proc(5)).
+#[test]
+fn what_a_lookup_reads_is_mapped_for_random_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let mut builder = Builder::new().cell_keys(60.0);
+    (0..20_000u32).for_each(|i| builder.add(&i.to_le_bytes(), &vec![b'v'; i as usize % 300]).unwrap());
+    builder.finish(&path).unwrap();
+    for random in [true, false] {
+        let index = map(&path, &MapOptions::default().random(random)).unwrap();
+        let sections = index.info().sections;
+        for section in [sections.pool, sections.hot, sections.far] {
+            assert!(section.len > 4096);
+            for at in [section.offset, section.end() - 1] {
+                let address = &raw const index.as_bytes()[at as usize] as usize;
+                assert_eq!(is_read_at_random(address), random, "{at}");
+            }
+        }
+    }
+}
+
+fn is_read_at_random(address: usize) -> bool {
+    let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut inside = false;
+    for line in text.lines() {
+        let (first, rest) = line.split_once(' ').unwrap();
+        if let Some((from, to)) = first.split_once('-') {
+            let number = |text| usize::from_str_radix(text, 16).unwrap();
+            inside = (number(from)..number(to)).contains(&address);
+        } else if inside && first == "VmFlags:" {
+            return rest.split(' ').any(|flag| flag == "rr");
+        }
+    }
+    panic!("no mapping at {address:x}");
+}
+
 #[test]
 fn an_open_index_keeps_its_version_when_the_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
