@@ -71,6 +71,20 @@ pub fn shown(key: &[u8]) -> String {
     }
 }
 
+/// JSON text on one line, without characters that a terminal would obey. It means the same: in strings there are only those
+/// from U+007F on, and they are escaped; all others are white space.
+pub fn json(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{0}'..' ' => line.push(' '),
+            c if c.is_control() => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
 fn printable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -92,6 +106,7 @@ mod tests {
     fn keys_are_shown_on_one_line() {
         assert_eq!(shown("käse".as_bytes()), "\"käse\"");
         assert_eq!(shown(b"a\tb\n\"\\\xff\0"), "\"a\\tb\\n\\\"\\\\\\xff\\u{0}\"");
+        assert_eq!(json("{\n\t\"\u{9b}2J\u{7f}\": \"käse\"}"), r#"{  "\u009b2J\u007f": "käse"}"#);
         assert!(shown(&[b'x'; 1000]).ends_with("xxx...\" (1000 bytes)"));
     }
 }

@@ -1,5 +1,6 @@
 //! `hashlith info`: what an index holds and what it costs.
 
+use crate::escaped;
 use crate::failure::{Failure, code};
 use crate::histogram::Histogram;
 use crate::open::{self, Access};
@@ -196,7 +197,7 @@ impl Info<'_> {
         table.row([&"hash", &format!("{}, seed {seed}", self.hash)]);
         table.row([&"fingerprints", &format!("{} bits", self.fingerprint_bits)]);
         if let Some(metadata) = self.metadata {
-            table.row([&"metadata", &metadata.get()]);
+            table.row([&"metadata", &escaped::json(metadata.get())]);
         }
         table.write(out)?;
 
