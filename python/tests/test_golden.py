@@ -127,3 +127,30 @@ def test_odd_files_are_read(write):
             assert [tuple(map(as_bytes, item)) for item in index.items()] == expected, label
             assert index.get_many(list(index)) == list(index.values()), label
         assert hashlith.verify(path).keys == len(expected), label
+
+
+BAD = sorted((make_golden.GOLDEN / "bad").glob("*.hlith"))
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_golden_bad_files_are_refused(path):
+    """Each breaks one obligation of the specification, which its name tells, with the offset."""
+    rule, offset, _ = path.stem.split("-", 2)
+    assert verdict(hashlith.verify, path) == (("V8", 4096) if rule == "R17" else (rule, int(offset)))
+    for in_memory in False, True:
+        found = verdict(lambda path: hashlith.open(path, in_memory=in_memory).close(), path)
+        assert found == ((rule, int(offset)) if rule in OPENING else (None, None))
+    if rule in OPENING:
+        return
+    met = set()
+    keys = (make_golden.GOLDEN / "bad" / "keys.txt").read_text().split()
+    with hashlith.open(path) as index:
+        asked = [key.encode() if index.key_type == "bytes" else key for key in keys]
+        one_by_one = [lambda key=key: index.get(key) for key in asked]
+        for look in [lambda: index.get_many(asked), lambda: list(index.items()), *one_by_one]:
+            try:
+                look()
+            except (hashlith.CorruptError, ValueError) as error:
+                met.add((getattr(error, "rule", None), getattr(error, "offset", None)))
+    if rule in ("R15", "R16", "R17"):
+        assert (rule, int(offset)) in met

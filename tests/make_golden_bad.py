@@ -1,0 +1,89 @@
+"""Makes golden/bad/*.hlith: files that break one obligation of spec.md section 9 each, sealed again as if all were well.
+
+A name tells what a verifier must report: rule, offset, and in words what is wrong. (Of R17 a verifier knows nothing: it
+reports V8 at the record.) Run once: `python tests/make_golden_bad.py`. The files are committed and stay as they are.
+"""
+import random
+import re
+from dataclasses import replace
+
+import faults
+import oracle
+from craft import File, Parts, make
+from make_golden import GOLDEN
+
+BAD = GOLDEN / "bad"
+# What faults.py calls them, in the files of `bases`, and the name here.
+CHOSEN = {
+    "4095 bytes": "a_byte_short_of_a_header", "text transfer": "carriage_return_lost", "version 2": "version_2",
+    "header byte": "header_changed", "required feature 63": "unknown_feature", "reserved 2048": "reserved_byte",
+    "reserved 168": "second_seed_without_siphash", "one byte more": "a_byte_more", "one byte less": "a_byte_less",
+    "no cells": "no_cells", f"{2**48} keys": "too_many_keys", "part 5 of 5": "part_not_below_parts",
+    "part 0 of 0": "no_parts", "byte 72 is 3": "unknown_hash", "byte 73 is 2": "unknown_key_type",
+    "byte 74 is 3": "unknown_value_type", "byte 75 is 0": "no_fingerprint_bits", "byte 75 is 17": "17_fingerprint_bits",
+    f"{2**57} cells": "cells_whose_length_wraps", f"pool of {2**48} bytes": "pool_too_long",
+    f"metadata of {2**64 - 4096} bytes": "metadata_too_long", "all of R13": "all_of_R13", "cell 1: 128 keys": "128_keys_in_a_cell",
+    "cell 1: width 127": "entries_too_wide", "cell 1: body too long": "body_longer_than_its_cell",
+    f"cell 1: far body at {2**48 - 1}": "far_body_outside", "cell 1: key length of 0: 11 bytes": "varint_of_11_bytes",
+    "cell 1: key length of 0: 10 bytes above 2^64": "varint_above_2_64",
+    "cell 1: last record: key and value too long": "record_longer_than_the_pool",
+    "cell 1: last record behind the pool": "entry_leads_behind_the_pool", "end of chunk 0": "chunk_changed",
+    "sums digest": "sums_digest_changed", "a key more": "a_key_more_in_the_header",
+    "cell 1: bytes behind the last record": "bytes_behind_the_last_record", "bytes between cells": "bytes_between_cells",
+    "the first records not at 0": "first_records_not_at_0", "far bodies exchanged": "far_bodies_exchanged",
+    "cell 1: fingerprint of 0, bit 0": "fingerprint_changed", "cell 1: a key twice": "a_key_twice",
+    "cell 1: a pilot": "pilot_changed", "cells exchanged": "keys_in_another_cell",
+    "cell 1: key length of 0 longer by 1": "key_length_with_a_byte_too_many",
+    "cell 1: value length of 0 longer": "value_length_with_a_byte_too_many", "cell 1: reserved byte": "reserved_byte_of_a_cell",
+    "cell 1: far body would fit": "far_body_that_would_fit", "cell 1: byte 127": "byte_behind_a_body",
+    "empty cell 0: byte 14 is 1": "empty_cell_with_a_try", "key b'\\xff'": "key_not_UTF_8", "JSON b'[1,]'": "value_not_JSON",
+    "metadata b'[]'": "metadata_not_an_object",
+}
+
+
+def bases():
+    """Every fault of some small files, among them one with a far cell and one without keys."""
+    rng = random.Random(17)
+    file = make(faults.pairs(50, rng, text=True), cells=2)
+    yield from faults.broken(file.seal())
+    yield from faults.crafted()
+    file.cells[0] = replace(file.cells[0], width=49)
+    yield from faults.broken(file.seal())
+    yield from faults.broken(File([Parts(), Parts()]).seal())
+
+
+def chosen():
+    """Name and bytes of every file."""
+    left = {label: words for label, words in CHOSEN.items()}
+    for label, rule, offset, data in bases():
+        words = left.pop(label, None)
+        if words:
+            yield f"{rule}-{offset}-{words}", data
+    assert not left, left
+    rng = random.Random(17)
+    data = make(faults.pairs(50, rng, text=True), cells=2, metadata=b'{"a": 1}').seal()
+    for row, name in enumerate(oracle.SECTION_NAMES):
+        moved = oracle.Index(data).header.sections[row][0] + 4096
+        wrong = faults.patch(data, 80 + 16 * row, faults.u64(moved), sums=False, sums_digest=False)
+        yield f"R14-{80 + 16 * row}-{name.replace(' ', '_')}_misplaced", wrong
+    padding = next(fault for fault in faults.sum_faults(data) if fault[1] == "V3")
+    yield f"V3-{padding[2]}-byte_between_sections", padding[3]
+    text = make([(b"k", b"\xff")], value_type=oracle.TEXT).seal()
+    yield "R17-4099-value_not_UTF_8", text
+    yield "V8-4096-value_not_UTF_8", text
+
+
+def main():
+    BAD.mkdir(exist_ok=True)
+    for path in BAD.glob("*.hlith"):
+        path.unlink()
+    for name, data in chosen():
+        assert re.fullmatch(r"[RV]\d+-\d+-\w+", name), name
+        (BAD / f"{name}.hlith").write_bytes(data)
+    # What to ask of them: the keys that most of them hold.
+    keys = [key for key, _ in faults.pairs(50, random.Random(17), text=True)]
+    (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in keys + [b"k"]))
+
+
+if __name__ == "__main__":
+    main()

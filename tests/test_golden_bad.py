@@ -1,0 +1,38 @@
+"""golden/bad: files that break one obligation of spec.md section 9 each, as the oracle and the command see them."""
+import make_golden_bad
+import oracle
+import pytest
+from make_golden_bad import BAD
+from test_oracle import oracle_verdict, run, rust_verdict
+
+NAMES = sorted(path.stem for path in BAD.glob("*.hlith"))
+KEYS = (BAD / "keys.txt").read_bytes().split()
+
+
+def test_the_files_are_those_that_are_made():
+    made = dict(make_golden_bad.chosen())
+    assert sorted(made) == NAMES
+    assert [name for name in NAMES if (BAD / f"{name}.hlith").read_bytes() != made[name]] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_reported(name, tmp_path):
+    rule, offset, _ = name.split("-", 2)
+    number, path = int(rule[1:]), BAD / f"{name}.hlith"
+    expected = ("V8", 4096) if rule == "R17" else (rule, int(offset))
+    assert oracle_verdict(path.read_bytes()) == rust_verdict(path.read_bytes(), tmp_path) == expected
+    done = run("get", path, "-", stdin=b"".join(key + b"\n" for key in KEYS))
+    if rule[0] == "R" and number < 17:
+        assert done.returncode == 4 and f" {offset}" in done.stderr.decode() or number in (1, 2, 3, 5, 7, 9), done
+    else:
+        assert done.returncode in (0, 3, 4), done
+    with pytest.raises(oracle.Corrupt) as caught:
+        index = oracle.Index(path.read_bytes())
+        if rule == "R17":
+            index.text(0)
+        elif rule in ("R15", "R16"):
+            for key in KEYS:
+                index.lookup(key)
+        else:
+            index.verify()
+    assert (caught.value.rule, caught.value.offset) == (rule, int(offset))
