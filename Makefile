@@ -18,13 +18,13 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build wheel test rust-test oracle python-test python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
+.PHONY: help build wheel test rust-test oracle python-test reliability python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
 	install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
 	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
-	@echo "make test      every test: Rust, documentation, Python oracle, Python package"
+	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability"
 	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
@@ -37,7 +37,7 @@ help:
 build:
 	$(CARGO) build --release --locked -p hashlith
 
-test: rust-test oracle python-test
+test: rust-test oracle python-test reliability
 
 # Documentation tests are part of `cargo test`.
 rust-test:
@@ -58,6 +58,11 @@ python-test: .venv/.test wheel
 	$(VENV) -m pytest -c python/pyproject.toml python/tests
 	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
 	$(VENV) -m mypy.stubtest hashlith
+
+# Faults at every system call, power cuts, readers of a file that is replaced. docs/reliability.md; HASHLITH_SOAK=1 for the long form.
+reliability: .venv/.test build wheel
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/reliability
 
 python-test-all: .venv/.test wheel
 	python/test-all $(WHEELS) $(VENV) $(PYTHONS)

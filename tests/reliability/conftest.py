@@ -1,0 +1,49 @@
+"""What the tests of this folder share: the long form, figures for docs/reliability.md, tools that must be there."""
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def soak():
+    """The long form of every test."""
+    return bool(os.environ.get("HASHLITH_SOAK"))
+
+
+@pytest.fixture
+def evidence(request):
+    """`evidence(what, number)` writes a figure for docs/reliability.md, if HASHLITH_EVIDENCE names a folder."""
+    def write(what, number):
+        folder = os.environ.get("HASHLITH_EVIDENCE")
+        if folder:
+            name = f"{request.node.module.__name__}.{request.node.name}.{what}"
+            path = Path(folder) / "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+            path.with_name(path.name + ".json").write_text(json.dumps({"what": what, "number": number}))
+    return write
+
+
+def cannot(reason):
+    """Ends a test that cannot run here: as a failure where HASHLITH_NO_SKIPS is set, else as a skip, which is reported."""
+    (pytest.fail if os.environ.get("HASHLITH_NO_SKIPS") else pytest.skip)(reason)
+
+
+def needed(tool, package):
+    """Installs a Debian package for a tool that is missing, if this is root."""
+    if shutil.which(tool) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        for words in ["update"], ["install", "-y", package]:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(["apt-get", "-qq", *words], capture_output=True, timeout=120,
+                               env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    if shutil.which(tool) is None:
+        cannot(f"{tool} is missing: install it (Debian, Ubuntu: apt-get install {package})")
+    return tool
+
+
+@pytest.fixture(scope="session")
+def strace():
+    return needed("strace", "strace")

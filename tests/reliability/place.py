@@ -1,0 +1,76 @@
+"""A folder in which a build replaces a file, and the three states that promise 3 allows, however the build ends."""
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from binary import hashlith  # noqa: E402  (the folder above)
+
+NAME = "x.hlith"
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass
+class Place:
+    """`folder` holds the input, `out` the index. `options` are those of every build here."""
+    folder: Path
+    options: list = field(default_factory=lambda: ["--quiet", "--threads", "1", "--memory", "64M"])
+    records: int = 3000
+
+    def __post_init__(self):
+        self.out = self.folder / "out"
+        self.out.mkdir(exist_ok=True)
+        self.path = self.out / NAME
+        self.input = self.folder / "new.tsv"
+        self.input.write_text("".join(f"key {i}\tnew value {i}\n" for i in range(self.records)))
+        before = self.folder / "old.tsv"
+        before.write_text("key\told value\n")
+        self.build(before).check_returncode()
+        self.old_bytes = self.path.read_bytes()
+        self.build().check_returncode()
+        self.new_bytes = self.path.read_bytes()
+        self.path.unlink()
+
+    def command(self, source=None):
+        return [hashlith(), "build", *self.options, str(source or self.input), "-o", str(self.path)]
+
+    def build(self, source=None, under=(), **more):
+        """Runs a build, under another command if one is given."""
+        return subprocess.run([*under, *self.command(source)], capture_output=True, text=True, timeout=120, **more)
+
+    def begin(self, with_old):
+        """The state before a build: an old file, or none."""
+        for path in self.out.iterdir():
+            path.unlink()
+        if with_old:
+            self.path.write_bytes(self.old_bytes)
+
+    def state(self):
+        """What lies at the final path."""
+        if not self.path.exists():
+            return "none"
+        found = self.path.read_bytes()
+        return "old" if found == self.old_bytes else "new" if found == self.new_bytes else "broken"
+
+    def left_over(self):
+        """Names of all else in the folder of the index."""
+        return sorted(path.name for path in self.out.iterdir() if path.name not in (NAME, "lost+found"))
+
+    def fault(self, with_old, ended_well):
+        """What is against promise 3 after a build, or nothing. The next build must clear what is left."""
+        before = "old" if with_old else "none"
+        state = self.state()
+        if state not in (before, "new"):
+            return f"{state} at the final path"
+        if ended_well and state != "new":
+            return f"success was reported, but it is {state}"
+        next_build = self.build()
+        if next_build.returncode or self.state() != "new" or self.left_over():
+            return f"the next build: {next_build.returncode} {next_build.stderr} {self.state()} {self.left_over()}"
+        return None

@@ -1,0 +1,108 @@
+"""Test 9 of the promises: the power fails during a build. A file system of its own (ext4 in a file, mounted) is shut
+down without writing its journal back, as if the machine had lost power, then mounted again and looked at.
+
+The build is killed at a system call first: a process that is dead writes nothing, and what it had not made durable
+is what a power cut takes.
+"""
+import fcntl
+import os
+import struct
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import cannot, needed
+from place import Place
+from test_system_calls import calls, points
+
+# EXT4_IOC_SHUTDOWN of linux/fs/ext4 (_IOR('X', 125, __u32)), and its flag for "do not write the journal".
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
+
+
+class Disk:
+    """ext4 in the file `image`, mounted at `at`."""
+
+    def __init__(self, image, at):
+        self.image, self.at = image, at
+        with open(image, "wb") as file:
+            file.truncate(192 << 20)
+        subprocess.run([needed("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(image)], check=True)
+        at.mkdir()
+        self.mount()
+
+    def mount(self):
+        # Only what is asked for becomes durable: no commit on its own within the time of a test.
+        done = subprocess.run(["mount", "-o", "loop,commit=300", str(self.image), str(self.at)], capture_output=True, text=True)
+        if done.returncode:
+            cannot(f"a power cut needs a file system of its own, which cannot be mounted here: {done.stderr.strip()}")
+
+    def unmount(self):
+        subprocess.run(["umount", str(self.at)], check=True)
+
+    def cut_power(self):
+        handle = os.open(self.at, os.O_RDONLY)
+        fcntl.ioctl(handle, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        os.close(handle)
+        self.unmount()
+        self.mount()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mounting needs root."""
+    if os.geteuid() != 0:
+        cannot("a power cut needs a file system of its own, and root to mount it: run as root")
+    disk = Disk(tmp_path / "image", tmp_path / "disk")
+    yield disk
+    disk.unmount()
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_power_cut_in_a_build(with_old, disk, tmp_path, strace, soak, evidence):
+    place, wrong, states = Place(disk.at), [], Counter()
+    most = calls(strace, place, tmp_path / "log")
+    chosen = [point for point in points(most, soak) if soak or point[0] in {"pwrite64", "fsync", "rename", "close", "openat"}]
+    for name, number in chosen:
+        place.begin(with_old)
+        os.sync()
+        inject = f"inject={name}:signal=KILL:when={number}"
+        done = place.build(under=[strace, "-f", "-qq", "-o", "/dev/null", "-e", inject])
+        disk.cut_power()
+        states[place.state()] += 1
+        fault = place.fault(with_old, done.returncode == 0)
+        if fault:
+            wrong.append((name, number, done.returncode, fault))
+    assert not wrong
+    assert len(states) == 2, states
+    evidence("power cuts", len(chosen))
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_power_cut_after_success(with_old, disk, soak, evidence):
+    place, rounds = Place(disk.at), 50 if soak else 10
+    for _ in range(rounds):
+        place.begin(with_old)
+        os.sync()
+        assert place.build().returncode == 0
+        disk.cut_power()
+        assert place.state() == "new" and not place.left_over()
+    evidence("power cuts after success", rounds)
+
+
+@pytest.mark.parametrize("sync_file", [False, True])
+def test_this_power_cut_takes_what_is_not_durable(sync_file, disk):
+    """A writer that forgets the last fsync, or both, loses its file: so the tests above can fail."""
+    place = Place(disk.at)
+    place.begin(with_old=True)
+    os.sync()
+    temporary = Path(f"{place.path}.1-0.tmp")
+    with open(temporary, "wb") as file:
+        file.write(place.new_bytes)
+        file.flush()
+        if sync_file:
+            os.fsync(file.fileno())
+    temporary.rename(place.path)
+    assert place.state() == "new"
+    disk.cut_power()
+    assert place.state() == "old"

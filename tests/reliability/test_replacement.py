@@ -1,0 +1,138 @@
+"""Test 11 of the promises: 32 readers, processes and threads, while the file is replaced again and again; and what
+becomes of a reader whose file is cut off or written over, which nobody should do.
+"""
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import hashlith
+import pytest
+
+KEYS = 400
+
+
+def build(path, version):
+    hashlith.build(path, ((f"key {i}", f"version {version}") for i in range(KEYS)), threads=1, memory="64M")
+
+
+def count(folder):
+    return len(list(Path(f"/proc/self/{folder}").iterdir()))
+
+
+def read_on(path, must_end, results):
+    """Opens and asks again and again; each open sees one version, whatever lies at the path meanwhile."""
+    opened = 0
+    last = -1
+    while not must_end.is_set():
+        with hashlith.open(path) as index:
+            first = index["key 0"]
+            version = int(first.split()[1])
+            assert version >= last, (version, last)
+            last = version
+            for _ in range(3):
+                assert index.get_many([f"key {i}" for i in range(KEYS)]) == [first] * KEYS
+                assert set(index.values()) == {first}
+        opened += 1
+    results.append(opened)
+
+
+def worker(path, must_end, queue):
+    threads, results, faults = [], [], []
+
+    def run():
+        try:
+            read_on(path, must_end, results)
+        except BaseException as error:
+            faults.append(repr(error))
+
+    hashlith.open(path).close()
+    before = count("fd")
+    for _ in range(4):
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    maps = Path("/proc/self/maps").read_text()
+    queue.put((sum(results), faults, count("fd") - before, maps.count(".hlith")))
+
+
+def test_readers_of_a_file_that_is_replaced(tmp_path, soak, evidence):
+    path, rounds = tmp_path / "x.hlith", 1000 if soak else 150
+    build(path, 0)
+    context = multiprocessing.get_context("spawn")
+    must_end, queue = context.Event(), context.Queue()
+    workers = [context.Process(target=worker, args=(str(path), must_end, queue)) for _ in range(8)]
+    for process in workers:
+        process.start()
+    with hashlith.open(path) as held:
+        for version in range(1, rounds + 1):
+            build(path, version)
+        assert held["key 7"] == "version 0"  # the old file, as long as it is open
+    must_end.set()
+    answers = [queue.get(timeout=120) for _ in workers]
+    for process in workers:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    for opened, faults, descriptors, maps in answers:
+        assert faults == [] and opened > 0 and descriptors == 0 and maps == 0
+    evidence("replacements", rounds)
+    evidence("opens meanwhile", sum(opened for opened, *_ in answers))
+
+
+READER = """
+import sys, hashlith
+index = hashlith.open(sys.argv[1], in_memory=sys.argv[2] == "memory")
+assert index["key 1"] == "version 0"
+print("open", flush=True)
+sys.stdin.readline()
+found = wrong = refused = 0
+for i in range(400):
+    try:
+        value = index.get(f"key {i}")
+        found += value == "version 0"
+        wrong += value not in (None, "version 0")
+    except hashlith.CorruptError:
+        refused += 1
+print(found, wrong, refused, flush=True)
+"""
+
+
+def after(path, how, change):
+    """Exit code and last line of a process that has the file open while it is changed."""
+    reader = subprocess.Popen([sys.executable, "-c", READER, str(path), how], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert reader.stdout.readline() == "open\n"
+    change(path)
+    output, _ = reader.communicate("\n", timeout=60)
+    return reader.returncode, output.strip()
+
+
+@pytest.mark.parametrize("how", ["mapped", "memory"])
+def test_a_file_that_is_cut_off_under_a_reader(how, tmp_path):
+    """docs/memory.md: a mapped reader dies of SIGBUS; one that has loaded the file has its answers still."""
+    path = tmp_path / "x.hlith"
+    build(path, 0)
+    code, told = after(path, how, lambda path: os.truncate(path, 0))
+    assert (code, told) == ((-signal.SIGBUS, "") if how == "mapped" else (0, "400 0 0"))
+
+
+@pytest.mark.parametrize("how", ["mapped", "memory"])
+def test_a_file_that_is_written_over_under_a_reader(how, tmp_path):
+    """With other bytes in the mapping a lookup says so or finds nothing; it does not die, and does not invent an answer
+    that is not in the file."""
+    path = tmp_path / "x.hlith"
+    build(path, 0)
+
+    def write_over(path):
+        with open(path, "r+b") as file:
+            file.seek(4096)
+            file.write(bytes(os.path.getsize(path) - 4096))
+
+    code, told = after(path, how, write_over)
+    assert code == 0
+    found, wrong, refused = map(int, told.split())
+    assert wrong == 0 and (found, refused) == (400, 0) if how == "memory" else found == 0
