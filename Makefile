@@ -18,13 +18,14 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build wheel test rust-test oracle python-test reliability python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
+.PHONY: help build wheel test rust-test oracle python-test reliability fuzz python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
 	install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
 	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
 	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability"
+	@echo "make fuzz      libFuzzer with the address sanitizer: reader, checker, builder, input formats (FUZZ='--seconds 1800 reader')"
 	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
@@ -47,6 +48,10 @@ rust-test:
 oracle: .venv/.test build
 	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
 
+# Each target for so many seconds; FUZZ="--seconds 1800 reader" for one of them.
+fuzz:
+	fuzz/run $(FUZZ)
+
 # One wheel for CPython 3.11 and later.
 wheel: .venv/.maturin
 	@rm -rf $(WHEELS)
@@ -59,7 +64,7 @@ python-test: .venv/.test wheel
 	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
 	$(VENV) -m mypy.stubtest hashlith
 
-# Faults at every system call, power cuts, readers of a file that is replaced. docs/reliability.md; HASHLITH_SOAK=1 for the long form.
+# Faults at every system call, power cuts, readers of a file that is replaced; HASHLITH_SOAK=1 for the long form.
 reliability: .venv/.test build wheel
 	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/reliability

@@ -1,4 +1,4 @@
-"""What the tests of this folder share: the long form, figures for docs/reliability.md, tools that must be there."""
+"""What the tests of this folder share: the long form, figures that are kept, tools that must be there."""
 import contextlib
 import json
 import os
@@ -17,7 +17,7 @@ def soak():
 
 @pytest.fixture
 def evidence(request):
-    """`evidence(what, number)` writes a figure for docs/reliability.md, if HASHLITH_EVIDENCE names a folder."""
+    """`evidence(what, number)` keeps a figure, if HASHLITH_EVIDENCE names a folder."""
     def write(what, number):
         folder = os.environ.get("HASHLITH_EVIDENCE")
         if folder:

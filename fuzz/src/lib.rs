@@ -1,0 +1,197 @@
+//! What the fuzz targets do with the bytes that they are given. A panic, a report of the address sanitizer, a hang or too
+//! much memory is a find.
+
+use hashlith_builder::{Builder, OnDuplicate};
+use hashlith_checker::{Options as CheckOptions, Progress, verify};
+use hashlith_format::{PAGE, checksum, header};
+use hashlith_inputs::{Format, KeyKind, OnError, Options, Sink, Source, ValueKind, Watch, read};
+use hashlith_reader::Index;
+use std::{collections::BTreeMap, convert::Infallible};
+
+/// Bytes as an index, as they are and with all sums made right: whatever the reader says, it says so in peace.
+pub fn reader(bytes: &[u8]) {
+    ask(bytes);
+    sealed(bytes).iter().for_each(|bytes| ask(bytes));
+}
+
+fn ask(bytes: &[u8]) {
+    let Ok(index) = Index::new(bytes) else { return };
+    let mut keys: Vec<Vec<u8>> = index.iter().take(50).flatten().map(|record| record.key.to_vec()).collect();
+    keys.extend([b"key 1".to_vec(), bytes[bytes.len() - 9..].to_vec(), Vec::new()]);
+    for key in &keys {
+        let one = index.find(key);
+        let _ = index.get_str(&String::from_utf8_lossy(key));
+        if let Ok(Some(record)) = one {
+            assert_eq!(record.key, key);
+        }
+    }
+    if let Ok(found) = index.get_many(&keys) {
+        for (key, value) in keys.iter().zip(found) {
+            assert_eq!(index.get(key), Ok(value));
+        }
+    }
+    for id in [0, 1, index.len() / 2, index.len().wrapping_sub(1), index.len()] {
+        let _ = index.by_id(id);
+    }
+}
+
+/// Bytes as an index: what the checker accepts, the reader answers without fault, each key at its own place; and both agree
+/// on what opening refuses.
+pub fn checker(bytes: &[u8]) {
+    check(bytes);
+    sealed(bytes).iter().for_each(|bytes| check(bytes));
+}
+
+fn check(bytes: &[u8]) {
+    let found = verify(bytes, &CheckOptions { threads: 1 }, &Progress::default());
+    match (Index::new(bytes), found) {
+        (Ok(index), Ok(report)) => {
+            assert_eq!(report.keys, index.len());
+            for (id, record) in (0..).zip(index.iter()) {
+                let record = record.expect("the checker has accepted it");
+                assert_eq!(record.id, id);
+                assert_eq!(index.find(record.key), Ok(Some(record)));
+                assert_eq!(index.by_id(id), Ok(Some(record)));
+            }
+        }
+        (Err(opening), Err(hashlith_checker::Error::Fault(fault))) => {
+            assert_eq!((opening.rule(), opening.offset()), (fault.rule(), fault.offset()));
+        }
+        (Err(opening), Ok(_)) => panic!("accepted, but not opened: {opening}"),
+        (_, Err(_)) => {}
+    }
+}
+
+/// The same bytes with lengths, sums and digests made right, if the sums have a place.
+fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut sealed = bytes.to_vec();
+    let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (sums, len) = (number(144)?, number(152)?);
+    let end = sums.checked_add(len).filter(|&end| sums >= PAGE && end <= bytes.len() as u64)?;
+    if len != 8 * checksum::chunk_count(sums) {
+        return None;
+    }
+    let mut chunks = checksum::ChunkSums::default();
+    chunks.update(&bytes[PAGE as usize..sums as usize]);
+    sealed[sums as usize..end as usize].copy_from_slice(&chunks.finish());
+    let digest = checksum::digest(&sealed[sums as usize..end as usize]);
+    sealed[160..168].copy_from_slice(&digest.to_le_bytes());
+    let page: &mut [u8; PAGE as usize] = sealed.first_chunk_mut()?;
+    header::seal(page);
+    Some(sealed)
+}
+
+/// Records out of the bytes: an index of them answers like a map, and the checker finds nothing.
+pub fn builder(bytes: &[u8]) {
+    let mut source = arbitrary::Unstructured::new(bytes);
+    let Ok((options, records)) = source.arbitrary::<([u8; 4], Vec<(Vec<u8>, Vec<u8>)>)>() else { return };
+    let [fingerprint, hash, policy, cell] = options;
+    let policy = [OnDuplicate::Error, OnDuplicate::First, OnDuplicate::Last][usize::from(policy % 3)];
+    let hasher = match hash % 2 {
+        0 => hashlith_builder::KeyHasher::xxh3(u64::from(hash)),
+        _ => hashlith_builder::KeyHasher::siphash(u64::from(hash), 7),
+    };
+    let mut model = BTreeMap::new();
+    let mut has_duplicates = false;
+    for (key, value) in &records {
+        has_duplicates |= model.contains_key(key);
+        if policy == OnDuplicate::Last || !model.contains_key(key) {
+            model.insert(key.clone(), value.clone());
+        }
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("x.hlith");
+    let mut builder = Builder::new().threads(1).memory_limit(32 << 20).on_duplicate(policy).hasher(hasher);
+    builder = builder.fingerprint_bits(u32::from(fingerprint % 16) + 1);
+    if cell % 2 == 1 {
+        builder = builder.cell_keys(f64::from(cell));
+    }
+    for (key, value) in &records {
+        builder.add(key, value).expect("room for a record");
+    }
+    let built = builder.finish(&path);
+    if has_duplicates && policy == OnDuplicate::Error {
+        assert!(matches!(built, Err(hashlith_builder::Error::Duplicate { .. })));
+        assert!(!path.exists());
+        return;
+    }
+    if let Err(error) = built {
+        // Keys that were made to share a cell.
+        assert!(
+            matches!(error, hashlith_builder::Error::Hash { .. } | hashlith_builder::Error::Crowded { .. }),
+            "{error}"
+        );
+        return;
+    }
+    let file = std::fs::read(&path).expect("the index");
+    verify(&file[..], &CheckOptions { threads: 1 }, &Progress::default()).expect("a sound index");
+    let index = Index::new(&file[..]).expect("a sound index");
+    let found: BTreeMap<_, _> = index
+        .iter()
+        .map(|record| record.expect("a record"))
+        .map(|one| (one.key.to_vec(), one.value.to_vec()))
+        .collect();
+    assert_eq!(found, model);
+    for (key, value) in &model {
+        assert_eq!(index.get(key), Ok(Some(&value[..])));
+        let longer = [&key[..], b"\0"].concat();
+        assert_eq!(index.get(&longer).expect("an answer").is_some(), model.contains_key(&longer));
+    }
+}
+
+/// Counts what it is given.
+#[derive(Default)]
+struct Count(u64);
+
+impl Sink for Count {
+    type Error = Infallible;
+
+    fn record(&mut self, _: u32, _: u64, key: &[u8], value: &[u8]) -> Result<(), Infallible> {
+        self.0 += 1;
+        assert!(key.len() + value.len() < 1 << 30);
+        Ok(())
+    }
+}
+
+/// Reads the bytes as a file of this format, in blocks of several sizes: the answers are the same.
+fn input(format: Format, bytes: &[u8]) {
+    let Some((&choice, bytes)) = bytes.split_first() else { return };
+    let kinds = [
+        (KeyKind::Text, ValueKind::Text),
+        (KeyKind::Bytes, ValueKind::Bytes),
+        (KeyKind::Text, ValueKind::Json),
+    ];
+    let (keys, values) = kinds[usize::from(choice % 3)];
+    let source = || [Source::Memory { name: "x".into(), bytes: bytes.into() }];
+    let answers = [64, 4096, 1 << 20].map(|block_bytes| {
+        let options = Options {
+            format: Some(format),
+            keys,
+            values,
+            escape: choice & 8 != 0,
+            header: choice & 16 != 0,
+            on_error: if choice & 32 != 0 { OnError::Skip { max_errors: None } } else { OnError::Stop },
+            block_bytes,
+            ..Options::default()
+        };
+        match read(&source(), &options, 1, Count::default, &Watch::default()) {
+            Ok((summary, sinks)) => {
+                assert_eq!(summary.records, sinks.iter().map(|sink| sink.0).sum::<u64>());
+                Ok((summary.records, summary.skipped))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+macro_rules! inputs {
+    ($($name:ident $format:ident)*) => {$(
+        #[doc = concat!("Bytes as a file of the format ", stringify!($format), ".")]
+        pub fn $name(bytes: &[u8]) {
+            input(Format::$format, bytes);
+        }
+    )*};
+}
+
+inputs!(pickle Pickle tsv Tsv csv Csv jsonl Jsonl cdbmake Cdbmake);
