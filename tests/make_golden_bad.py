@@ -54,11 +54,10 @@ def bases():
 
 def chosen():
     """Name and bytes of every file."""
-    left = {label: words for label, words in CHOSEN.items()}
+    left = dict(CHOSEN)
     for label, rule, offset, data in bases():
-        words = left.pop(label, None)
-        if words:
-            yield f"{rule}-{offset}-{words}", data
+        if label in left:
+            yield f"{rule}-{offset}-{left.pop(label)}", data
     assert not left, left
     rng = random.Random(17)
     data = make(faults.pairs(50, rng, text=True), cells=2, metadata=b'{"a": 1}').seal()

@@ -23,7 +23,9 @@ def test_each_is_reported(name, tmp_path):
     assert oracle_verdict(path.read_bytes()) == rust_verdict(path.read_bytes(), tmp_path) == expected
     done = run("get", path, "-", stdin=b"".join(key + b"\n" for key in KEYS))
     if rule[0] == "R" and number < 17:
-        assert done.returncode == 4 and f" {offset}" in done.stderr.decode() or number in (1, 2, 3, 5, 7, 9), done
+        assert done.returncode == 4, done
+        # Some are told in words of their own.
+        assert number in (1, 2, 3, 5, 7, 9) or f" {offset}" in done.stderr.decode(), done
     else:
         assert done.returncode in (0, 3, 4), done
     with pytest.raises(oracle.Corrupt) as caught:

@@ -71,18 +71,34 @@ fn shared(count: usize, each: impl Fn(usize) + Sync) {
     });
 }
 
-/// Does each of `count` damages, or one of `step` of them, to a file; none may be accepted.
-fn each_damage(name: &str, file: &[u8], count: usize, step: usize, damage: impl Fn(&mut [u8], usize) + Sync) {
+/// Keeps a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
+fn evidence(what: &str, number: usize) {
+    if let Some(folder) = std::env::var_os("HASHLITH_EVIDENCE") {
+        let path = Path::new(&folder).join(format!("damage_matrix.{what}.json"));
+        fs::write(path, format!("{{\"number\": {number}}}\n")).unwrap();
+    }
+}
+
+/// Does each of `count` damages, or one of `step` of them, to a file; none may be accepted. Returns how many it were.
+fn each_damage(
+    name: &str,
+    file: &[u8],
+    count: usize,
+    step: usize,
+    damage: impl Fn(&mut [u8], usize) + Sync,
+) -> usize {
     let keys = keys(file);
     shared(count.div_ceil(step), |number| {
         let mut file = file.to_vec();
         damage(&mut file, number * step);
         refused(&format!("{name}, damage {}", number * step), &file, &keys);
     });
+    count.div_ceil(step)
 }
 
 #[test]
 fn every_bit_flipped() {
+    let mut flipped = 0;
     for (name, file) in golden() {
         // The long form leaves none out; the short one takes the smallest file whole, and a bit of many of the others.
         let step = match (soak(), file.len()) {
@@ -90,24 +106,30 @@ fn every_bit_flipped() {
             (false, ..30_000) => 13,
             (false, _) => 97,
         };
-        each_damage(&name, &file, 8 * file.len(), step, |file, bit| file[bit / 8] ^= 1 << (bit % 8));
+        flipped +=
+            each_damage(&name, &file, 8 * file.len(), step, |file, bit| file[bit / 8] ^= 1 << (bit % 8));
     }
+    evidence("bits", flipped);
 }
 
 #[test]
 fn every_byte_set_to_every_other_value() {
+    let mut set = 0;
     for (name, file) in golden().into_iter().filter(|(name, _)| soak() && name != "long" || name == "no_keys")
     {
         let step = if soak() { 1 } else { 5 };
-        each_damage(&name, &file, 255 * file.len(), step, |file, number| {
+        set += each_damage(&name, &file, 255 * file.len(), step, |file, number| {
             file[number / 255] = file[number / 255].wrapping_add((number % 255 + 1) as u8);
         });
     }
+    evidence("bytes", set);
 }
 
 #[test]
 fn every_length() {
+    let mut lengths = 0;
     for (name, file) in golden() {
+        lengths += file.len() + 4096;
         for len in 0..file.len() {
             let error = Index::new(&file[..len]).unwrap_err();
             let expected = if len < 4096 { (Rule::R(1), len as u64) } else { (Rule::R(7), 32) };
@@ -122,6 +144,7 @@ fn every_length() {
             assert_eq!((error.rule(), error.offset()), (Rule::R(7), 32), "{name} and {more} bytes");
         }
     }
+    evidence("lengths", lengths);
 }
 
 /// Spans of 64 KiB, whole sections and spans of another file, in the wrong place.
@@ -177,4 +200,5 @@ fn spans_in_the_wrong_place() {
         }
     }
     assert!(tried > 1000, "{tried}");
+    evidence("spans", tried);
 }

@@ -1,5 +1,4 @@
 """A folder in which a build replaces a file, and the three states that promise 3 allows, however the build ends."""
-import hashlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -10,10 +9,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from binary import hashlith  # noqa: E402  (the folder above)
 
 NAME = "x.hlith"
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass
