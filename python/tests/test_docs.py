@@ -18,8 +18,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-# Rendered out of measurements; no other page is without Python.
-REPORTS = {"performance.md"}
+# Measurements and tests; no other page is without Python.
+REPORTS = {"performance.md", "reliability.md"}
 README = ROOT / "README.md"
 MODULES = ["hashlith", "hashlith._build", "hashlith._index", "hashlith._check"]
 LANGUAGES = {"", "text", "python", "sh", "bash", "rust", "toml", "json"}
