@@ -307,7 +307,7 @@ pub fn input_failure(error: &BuildError) -> Failure {
         | BuildError::NotAFile { path }
         | BuildError::EmptyDirectory { path }
         | BuildError::Compression { path, .. } => input(Some(path)),
-        BuildError::Cancelled | BuildError::NoThreads => None,
+        BuildError::Cancelled => None,
         _ => input(None),
     };
     Failure::from_error(code::FAILED, "", error).about(subject)

@@ -163,7 +163,7 @@ fn input(format: Format, bytes: &[u8]) {
     ];
     let (keys, values) = kinds[usize::from(choice % 3)];
     let source = || [Source::Memory { name: "x".into(), bytes: bytes.into() }];
-    let answers = [64, 4096, 1 << 20].map(|block_bytes| {
+    let answers = [64, 1000, 80_000].map(|block_bytes| {
         let options = Options {
             format: Some(format),
             keys,

@@ -72,30 +72,38 @@ fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     Ok(Step::Record { key: (at, arrow), value: (arrow + 2, end), end: end + 1 })
 }
 
-/// How many bytes are whole records, and whether the records are ended. `closed` says that they were before.
+/// How many bytes are whole records, and whether the records are ended. `closed` says that they were before. A fault is
+/// told when no record comes before it, so that faults come in the order of the file.
 pub(crate) fn cut(bytes: &[u8], at_end: bool, closed: bool) -> Result<(usize, bool), (usize, String)> {
     let mut at = 0;
     let mut closed = closed;
     loop {
-        if closed {
-            if at < bytes.len() {
-                return Err((at, "there are bytes after the empty line that ends the records".into()));
+        let fault = if closed {
+            if at == bytes.len() {
+                return Ok((at, true));
             }
-            return Ok((at, true));
-        }
-        match step(bytes, at)? {
-            Step::Record { end, .. } => at = end,
-            Step::Close => {
-                at += 1;
-                closed = true;
+            (at, "there are bytes after the empty line that ends the records".into())
+        } else {
+            match step(bytes, at) {
+                Ok(Step::Record { end, .. }) => {
+                    at = end;
+                    continue;
+                }
+                Ok(Step::Close) => {
+                    at += 1;
+                    closed = true;
+                    continue;
+                }
+                Ok(Step::More) if at_end => {
+                    let what = "the file ends early: the last record or the empty line that ends the records is \
+                                missing; is the file a whole copy?";
+                    (bytes.len(), what.into())
+                }
+                Ok(Step::More) => return Ok((at, false)),
+                Err(fault) => fault,
             }
-            Step::More if at_end => {
-                let what = "the file ends early: the last record or the empty line that ends the records is \
-                            missing; is the file a whole copy?";
-                return Err((bytes.len(), what.into()));
-            }
-            Step::More => return Ok((at, false)),
-        }
+        };
+        return if at > 0 { Ok((at, closed)) } else { Err(fault) };
     }
 }
 

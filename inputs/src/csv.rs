@@ -22,10 +22,16 @@ pub(crate) struct Columns {
 }
 
 /// How many bytes are whole records: up to the last newline outside quotes. A quote opens a quoted field only as
-/// the field's first byte, which is also what the parser does.
+/// the field's first byte, which is also what the parser does. A fault is told when no record comes before it, so that
+/// faults come in the order of the file. The file's `first` bytes have a record, which may be the header, or are no cut.
 pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usize, String)> {
     // `plain` begins a stretch outside quotes.
     let mut plain = if first && bytes.starts_with(BOM) { BOM.len() } else { 0 };
+    let preface = plain;
+    let whole = |last: usize| {
+        let blank = bytes[preface..last.max(preface)].iter().all(|byte| matches!(byte, b'\n' | b'\r'));
+        if first && blank { 0 } else { last }
+    };
     let mut last = 0;
     let mut from = plain;
     while let Some(quote) = memchr(b'"', &bytes[from..]).map(|at| from + at) {
@@ -38,18 +44,18 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usi
         }
         match closing(bytes, from) {
             Some(after) => (plain, from) = (after, after),
-            None if at_end => {
+            None if at_end && whole(last) == 0 => {
                 let what = "the file ends inside quotes: this quote is never closed; if quotes are ordinary \
                             characters here, convert the file to TSV";
                 return Err((quote, what.into()));
             }
-            None => return Ok(last),
+            None => return Ok(whole(last)),
         }
     }
     if at_end {
         return Ok(bytes.len());
     }
-    Ok(memrchr(b'\n', &bytes[plain.min(bytes.len())..]).map_or(last, |newline| plain + newline + 1))
+    Ok(whole(memrchr(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)))
 }
 
 /// Where the quoted field that goes on at `from` ends: just after its closing quote. A quote that is the last byte

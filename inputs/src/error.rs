@@ -107,9 +107,6 @@ pub enum Error<E = Infallible> {
     /// No source was given.
     #[error("there is nothing to read: name at least one file, or - for standard input")]
     NoSources,
-    /// Not even one thread could be started.
-    #[error("no thread can be started: raise the limit (ulimit -u)")]
-    NoThreads,
 }
 
 impl Error<Infallible> {
@@ -130,7 +127,6 @@ impl Error<Infallible> {
             Error::Compression { path, what } => Error::Compression { path, what },
             Error::TooManyErrors { limit, first } => Error::TooManyErrors { limit, first },
             Error::NoSources => Error::NoSources,
-            Error::NoThreads => Error::NoThreads,
         }
     }
 }

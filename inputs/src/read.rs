@@ -56,7 +56,8 @@ pub struct Summary {
     pub first_skipped: Vec<String>,
 }
 
-/// Reads all records of all sources with up to `threads` workers, each with its own sink, and gives the sinks back.
+/// Reads all records of all sources with up to `threads` workers, the calling thread among them, each with its own sink,
+/// and gives the sinks back.
 ///
 /// One file of a line format is shared by all workers; a pickle is read by one. Fewer workers than `threads` are
 /// started when there is nothing for more to do.
@@ -83,20 +84,19 @@ pub fn read<S: Sink>(
     let workers = threads.clamp(1, if only_pickles { sources.len() } else { usize::MAX });
 
     let sinks = thread::scope(|scope| {
+        let (shared, feed) = (&shared, &feed);
         let spawn = |_| {
             let sink = new_sink();
-            let (shared, feed) = (&shared, &feed);
             thread::Builder::new().spawn_scoped(scope, move || work(feed, shared, sources, options, sink))
         };
-        // When the system gives no more threads, fewer do the work.
-        let handles: Vec<_> = (0..workers).map_while(|number| spawn(number).ok()).collect();
-        if handles.is_empty() {
-            return Err(Error::NoThreads);
-        }
+        // This thread is one of the workers. When the system gives no more threads, fewer do the work.
+        let handles: Vec<_> = (1..workers).map_while(|number| spawn(number).ok()).collect();
+        let mut sinks = vec![work(feed, shared, sources, options, new_sink())];
         // All are joined before a panic goes on, which a scope would replace by one of its own.
         let ends: Vec<_> = handles.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        Ok(ends.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))).collect())
-    })?;
+        sinks.extend(ends.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))));
+        sinks
+    });
     drop(feed);
 
     let mut summary = Summary {

@@ -121,3 +121,32 @@ fn cdbmake() {
     }
     compare("x.cdb", &(input + "\n"), &wanted, &Options::default());
 }
+
+/// The first fault of a file is the one that is told, whatever comes after it in the same block.
+#[test]
+fn faults_in_the_order_of_the_file() {
+    let csv = |header| Options {
+        key_column: if header { Column::Name("k".into()) } else { Column::Number(1) },
+        header,
+        ..Options::default()
+    };
+    let cases: [(&str, &[u8], Options, &str); 8] = [
+        ("x.csv", b"a,b\nk,v\n\"open", csv(true), "line 1: there is no column"),
+        ("x.csv", b"k,v\none\n\"open\n", csv(true), "line 2: the row has 1 column"),
+        ("x.csv", b"\n\r\n\n\xef,v\n\"open\n", csv(false), "line 4: "),
+        ("x.csv", b"\xef\xbb\xbf\n\n\nk,v\na,b\n\"open", csv(true), "line 6: the file ends inside quotes"),
+        ("x.csv", b"\n\n\"open", csv(true), "line 3: the file ends inside quotes"),
+        ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\nrubbish", Options::default(), "byte 10: "),
+        ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\n\nrubbish", Options::default(), "byte 10: "),
+        ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\n+3", Options::default(), "byte 10: "),
+    ];
+    for (name, input, options, wanted) in cases {
+        for threads in [1, 3] {
+            for block_bytes in 1..=64 {
+                let options = Options { block_bytes, ..options.clone() };
+                let error = read_sources(&[memory(name, input)], &options, threads).unwrap_err().to_string();
+                assert!(error.contains(wanted), "blocks of {block_bytes}, {threads} threads: {error}");
+            }
+        }
+    }
+}
