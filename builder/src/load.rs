@@ -64,7 +64,9 @@ impl<'w> Loader<'w> {
     pub fn copy(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
         for partition in partitions {
             partition.in_memory().iter().try_for_each(|chunk| self.copy_chunk(chunk))?;
-            partition.on_disk(self.work.spill_dir, |chunk| self.copy_chunk(chunk))?;
+            let (work, job) = (self.work, self.job);
+            let wanted = |beginning: &[u8]| is_for(work, job, beginning);
+            partition.on_disk(work.spill_dir, wanted, |chunk| self.copy_chunk(chunk))?;
         }
         Ok(self.groups)
     }
@@ -134,6 +136,17 @@ impl<'w> Loader<'w> {
         }
         Ok(())
     }
+}
+
+/// False if no record of a chunk belongs to the job, as far as its beginning tells.
+fn is_for(work: &Work, job: &Job, beginning: &[u8]) -> bool {
+    let mut found = false;
+    let parsed = spill::read_chunk(beginning, |_, offset, lengths| {
+        let start = offset + lengths.head as usize;
+        let key = beginning.get(start..start.saturating_add(lengths.key as usize));
+        found |= key.is_none_or(|key| job.cells.contains(&work.options.hasher.hash(key).cell(work.cells)));
+    });
+    found || parsed.is_none()
 }
 
 fn damaged(work: &Work) -> Error {

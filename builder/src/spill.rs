@@ -129,8 +129,14 @@ impl Partition {
         }
     }
 
-    /// Reads the chunks that are on disk, one after the other.
-    pub fn on_disk(&self, dir: &Path, mut each: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    /// Reads the chunks that are on disk, one after the other; of one that is long, with a long record at its end, no more than
+    /// its beginning if that is not `wanted`.
+    pub fn on_disk(
+        &self,
+        dir: &Path,
+        wanted: impl Fn(&[u8]) -> bool,
+        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
         let failed =
             |source| Error::Io { action: "cannot read temporary records in", path: dir.into(), source };
@@ -147,14 +153,16 @@ impl Partition {
                     return Err(failed(std::io::Error::other("the temporary file was changed")));
                 }
                 let padded = (chunk_len as usize).next_multiple_of(ALIGN);
-                if padded > chunk.len() {
+                if padded <= chunk.len() {
+                    each(&chunk[..chunk_len as usize])?;
+                } else if used > 0 {
                     // The next read begins with this chunk.
-                    if used == 0 {
-                        buffer = Buffer::new(padded);
-                    }
                     break;
+                } else if wanted(chunk) {
+                    let mut whole = Buffer::new(padded);
+                    direct::read_exact_at(file, &mut whole[..padded], at).map_err(failed)?;
+                    each(&whole[..chunk_len as usize])?;
                 }
-                each(&chunk[..chunk_len as usize])?;
                 used += padded;
             }
             at += used as u64;

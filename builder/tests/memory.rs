@@ -2,35 +2,13 @@
 //! whose peak the kernel counts.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
-use hashlith_builder::{Builder, Error, OnDuplicate};
+mod support;
 
-use std::process::Command;
-
-const LIMIT: u64 = 48 << 20;
-/// What a process has beside the builder's own: code, stacks, what the allocator holds back.
-const BESIDES: u64 = 32 << 20;
+use hashlith_builder::{Builder, OnDuplicate};
+use support::{BESIDES, LIMIT, in_child};
 
 fn builder(limit: u64) -> Builder {
     Builder::new().threads(2).memory_limit(limit)
-}
-
-/// Runs `case` in a child, which is this test program again, and returns its peak memory in bytes and its answer.
-fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
-    if std::env::var_os("HASHLITH_CHILD").is_some() {
-        let answer = case();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-        println!("ANSWER {} {answer}", kib << 10);
-        return None;
-    }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", name, "--nocapture"]).env("HASHLITH_CHILD", "1").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let line = text.lines().find_map(|line| line.split_once("ANSWER ")).map(|(_, line)| line.to_owned());
-    let line = line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-    let (peak, answer) = line.split_once(' ').unwrap();
-    Some((peak.parse().unwrap(), answer.to_owned()))
 }
 
 fn numbered(mut builder: Builder, count: u32, value: &[u8]) -> u64 {
@@ -96,26 +74,4 @@ fn one_key_many_times() {
     let Some((peak, answer)) = in_child("one_key_many_times", case) else { return };
     assert_eq!(answer, format!("1 3999999 value {:040}", 3_999_999));
     assert!(peak < LIMIT + BESIDES, "{peak}");
-}
-
-/// Test 13: keys that were made to share a few cells. The seed is known, so they are found by trying.
-#[test]
-fn keys_that_share_a_cell() {
-    let case = || {
-        let dir = tempfile::tempdir().unwrap();
-        let mut builder = builder(LIMIT);
-        let hashes = (0u64..).map(|i| (i, hashlith_format::KeyHasher::xxh3(0).hash(&i.to_le_bytes())));
-        let value = [b'v'; 400];
-        for (i, _) in hashes.filter(|(_, hash)| hash.hi >> 56 == 0x5a).take(200_000) {
-            builder.add(&i.to_le_bytes(), &value).unwrap();
-        }
-        match builder.finish(dir.path().join("x")) {
-            Ok(_) => "built".into(),
-            Err(Error::Crowded { .. } | Error::Hash { .. }) => "refused".into(),
-            Err(error) => error.to_string(),
-        }
-    };
-    let Some((peak, answer)) = in_child("keys_that_share_a_cell", case) else { return };
-    assert!(answer == "refused", "{answer}");
-    assert!(peak < LIMIT + BESIDES, "{answer} {peak}");
 }
