@@ -49,6 +49,18 @@ pub enum Error {
         /// The number of threads.
         threads: usize,
     },
+    /// The process may not have as many addresses as the build needs.
+    #[error(
+        "a limit of {limit} bytes leaves this process {free} bytes of addresses, the build needs about {needed}: raise it (ulimit -v, ulimit -d), or build with less memory"
+    )]
+    Addresses {
+        /// The limit in bytes.
+        limit: u64,
+        /// What is left of it, in bytes.
+        free: u64,
+        /// What is needed, in bytes.
+        needed: u64,
+    },
     /// There is less free space than the build needs.
     #[error("{} has {free} bytes free, the build needs about {needed} more: free some, or choose another place", .path.display())]
     DiskSpace {

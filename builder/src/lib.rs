@@ -33,6 +33,7 @@ mod error;
 mod feeder;
 mod finish;
 mod jobs;
+mod limits;
 mod load;
 mod progress;
 mod publish;
@@ -47,7 +48,6 @@ pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use progress::{Event, Phase, Progress};
 
 use feeder::Intake;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use spill::Spill;
 use std::{
     path::{Path, PathBuf},
@@ -234,9 +234,10 @@ impl Builder {
     /// that the disk has room for [`Self::expected_bytes`].
     ///
     /// # Errors
-    /// [`Error::MemoryLimit`], [`Error::Options`], [`Error::Metadata`], [`Error::Io`], [`Error::DiskSpace`],
-    /// [`Error::OpenFiles`].
+    /// [`Error::MemoryLimit`], [`Error::Addresses`], [`Error::Options`], [`Error::Metadata`], [`Error::Io`],
+    /// [`Error::DiskSpace`], [`Error::OpenFiles`].
     pub fn preflight(&mut self, output: &Path) -> Result<(), Error> {
+        self.options.check()?;
         drop(publish::NewFile::create(output)?);
         let (dir, _) = publish::split(output)?;
         let temp_dir = self.options.temp_dir.get_or_insert_with(|| dir.clone()).clone();
@@ -263,7 +264,7 @@ impl Builder {
     /// Another way in, to be used on a thread of its own. Options must not change after the first.
     ///
     /// # Errors
-    /// [`Error::MemoryLimit`], [`Error::Options`], [`Error::Metadata`], [`Error::OpenFiles`].
+    /// [`Error::MemoryLimit`], [`Error::Addresses`], [`Error::Options`], [`Error::Metadata`], [`Error::OpenFiles`].
     pub fn feeder(&mut self) -> Result<Feeder, Error> {
         Ok(Feeder::new(self.intake()?))
     }
@@ -297,6 +298,7 @@ impl Options {
         if self.memory_limit < smallest {
             return Err(Error::MemoryLimit { given: self.memory_limit, smallest, threads: self.threads });
         }
+        limits::check_addresses(self.memory_limit, self.threads)?;
         if !(1..=16).contains(&self.fingerprint_bits) {
             return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
         }
@@ -310,7 +312,7 @@ impl Options {
     fn partitions(&self) -> Result<usize, Error> {
         let chunks = self.memory_limit / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
         let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
-        let limit = open_file_limit(wanted as u64 + OTHER_FILES);
+        let limit = limits::open_files(wanted as u64 + OTHER_FILES);
         let possible = previous_power_of_two(limit.saturating_sub(OTHER_FILES));
         if possible < MIN_PARTITIONS {
             return Err(Error::OpenFiles { limit, needed: MIN_PARTITIONS as u64 + OTHER_FILES });
@@ -321,20 +323,4 @@ impl Options {
 
 fn previous_power_of_two(number: u64) -> usize {
     number.checked_ilog2().map_or(0, |log| 1 << log)
-}
-
-/// How many files may be open; raises the soft limit as far as needed and allowed.
-fn open_file_limit(needed: u64) -> u64 {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    match current {
-        Some(soft) if soft < needed => {
-            let raised = maximum.map_or(needed, |hard| hard.min(needed));
-            match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
-                Ok(()) => raised,
-                Err(_) => soft,
-            }
-        }
-        Some(soft) => soft,
-        None => u64::MAX,
-    }
 }

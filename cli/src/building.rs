@@ -278,6 +278,12 @@ pub fn builder_failure(error: &hashlith_builder::Error, place: &dyn Fn(&Place) -
             "--memory is too small: with {threads} threads {}M is the smallest that works; fewer --threads need less",
             smallest.div_ceil(1 << 20)
         )),
+        Error::Addresses { limit, free, needed } => Failure::new(format!(
+            "a limit of {} leaves this process {} of addresses, the build needs about {}: raise it (ulimit -v, ulimit -d), or give a smaller --memory",
+            size::Bytes(*limit),
+            size::Bytes(*free),
+            size::Bytes(*needed)
+        )),
         Error::Io { action, path, source } => Failure::io(action.trim_start_matches("cannot "), path, source),
         Error::DiskSpace { path, free, needed } => Failure::new(format!(
             "{} has {} free, the build needs about {}: free some, or choose another place",

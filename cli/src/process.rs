@@ -1,5 +1,6 @@
 //! What this process and this machine have used and have left, from `/proc`.
 
+use rustix::process::{Resource, getrlimit};
 use std::fs;
 
 /// Resident memory of this process in bytes.
@@ -12,16 +13,14 @@ pub fn peak_resident() -> Option<u64> {
     status_kib("/proc/self/status", "VmHWM:")
 }
 
-/// Memory that the system can give out without swapping, in bytes.
+/// Memory that the system can give out without swapping and lets this process have, in bytes.
 pub fn available() -> Option<u64> {
     let machine = status_kib("/proc/meminfo", "MemAvailable:");
     // In a container the limit of the control group counts, not the machine.
     let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let group: Option<u64> = group.and_then(|text| text.trim().parse().ok());
-    match (machine, group) {
-        (Some(machine), Some(group)) => Some(group.min(machine)),
-        (machine, group) => machine.or(group),
-    }
+    let own = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
+    [machine, group].into_iter().chain(own).flatten().min()
 }
 
 /// How many threads can run at once.

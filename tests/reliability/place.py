@@ -17,13 +17,14 @@ class Place:
     folder: Path
     options: list = field(default_factory=lambda: ["--quiet", "--threads", "1", "--memory", "64M"])
     records: int = 3000
+    value: str = "new value"
 
     def __post_init__(self):
         self.out = self.folder / "out"
         self.out.mkdir(exist_ok=True)
         self.path = self.out / NAME
         self.input = self.folder / "new.tsv"
-        self.input.write_text("".join(f"key {i}\tnew value {i}\n" for i in range(self.records)))
+        self.input.write_text("".join(f"key {i}\t{self.value} {i}\n" for i in range(self.records)))
         before = self.folder / "old.tsv"
         before.write_text("key\told value\n")
         self.build(before).check_returncode()

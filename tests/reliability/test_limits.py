@@ -1,0 +1,159 @@
+"""Tests 8 and 15 of the promises: limits of memory, of file sizes, of a file system that is really full, met by a build;
+and test 7 at random moments of a large one, which goes through temporary files.
+"""
+import os
+import random
+import resource
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+from conftest import cannot
+from place import Place
+
+MIB = 1 << 20
+
+
+def spilling(folder, records):
+    """A build that needs temporary files."""
+    return Place(folder, ["--quiet", "--threads", "2", "--memory", "48M"], records, value="v" * 200)
+
+
+def limited(which, most):
+    return lambda: resource.setrlimit(which, (most, most))
+
+
+def ended(place, done, with_old=True):
+    """What is against promises 3 and 8 after a build that may have failed, or nothing."""
+    if done.returncode not in (0, 1) or done.returncode and ("panicked" in done.stderr or not done.stderr.startswith("hashlith: ")):
+        return f"ended with {done.returncode}: {done.stderr[-300:]}"
+    if done.returncode and (place.left_over() or place.state() != ("old" if with_old else "none")):
+        return f"left {place.left_over()} {place.state()}"
+    return None
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A tmpfs whose size can be set."""
+    if os.geteuid() != 0:
+        cannot("a full file system needs root to mount it: run as root")
+    at = tmp_path / "out"
+    at.mkdir()
+
+    def mount(options):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(at)], capture_output=True, text=True)
+        if done.returncode:
+            cannot(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+
+    mount("size=64M")
+    yield lambda kib: mount(f"remount,size={kib}k")
+    subprocess.run(["umount", str(at)], check=True)
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_a_full_file_system(with_old, full, tmp_path, soak, evidence):
+    place = Place(tmp_path)
+    need = (len(place.new_bytes) + len(place.old_bytes)) // 1024
+    sizes = range(16, need + 60, 4 if soak else 20)
+    wrong, failed = [], 0
+    for kib in sizes:
+        place.begin(with_old)
+        full(kib)
+        done = place.build()
+        failed += done.returncode != 0
+        if place.state() == "broken" or (found := ended(place, done, with_old)):
+            wrong.append((kib, place.state(), found))
+        full(64 << 10)
+        if found := place.fault(with_old, done.returncode == 0):
+            wrong.append((kib, found))
+    assert not wrong
+    assert 0 < failed < len(sizes)
+    evidence("sizes", len(sizes))
+
+
+@pytest.mark.parametrize("which", ["output", "temporary"])
+def test_a_limit_of_file_sizes(which, tmp_path, soak, evidence):
+    """RLIMIT_FSIZE, which sends a signal to programs that do not look: a small build meets it at its output, a large one
+    in a temporary file."""
+    place = Place(tmp_path) if which == "output" else spilling(tmp_path, 400_000)
+    largest = len(place.new_bytes) if which == "output" else 4 * MIB
+    steps = 24 if soak and which == "output" else 6
+    wrong, failed = [], 0
+    for step in range(steps + 1):
+        place.begin(with_old=True)
+        done = place.build(preexec_fn=limited(resource.RLIMIT_FSIZE, largest * step // steps))
+        failed += done.returncode != 0
+        if found := ended(place, done):
+            wrong.append((step, found))
+    assert not wrong and failed >= steps
+    evidence("sizes", steps + 1)
+
+
+@pytest.mark.parametrize("name", ["AS", "DATA"])
+def test_a_limit_of_memory(name, tmp_path, soak, evidence):
+    """A build with --memory 48M and 2 threads ends well from 224 MiB of addresses on, and says so below."""
+    place = spilling(tmp_path, 400_000)
+    wrong, failed = [], 0
+    steps = range(8, 304, 4 if soak else 24)
+    for mib in steps:
+        place.begin(with_old=True)
+        done = place.build(preexec_fn=limited(getattr(resource, f"RLIMIT_{name}"), mib * MIB))
+        failed += done.returncode != 0
+        found = ended(place, done)
+        if found or mib >= 224 and done.returncode:
+            wrong.append((mib, done.returncode, done.stderr[-200:], found))
+    assert not wrong and failed
+    evidence("limits", len(steps))
+
+
+def test_the_default_memory_is_within_the_limit(tmp_path):
+    place = Place(tmp_path, ["--quiet", "--threads", "1"])
+    place.begin(with_old=False)
+    done = place.build(preexec_fn=limited(resource.RLIMIT_AS, 1024 * MIB))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_killed_at_random_moments_of_a_large_build(with_old, tmp_path, soak, evidence):
+    place = spilling(tmp_path, 2_000_000 if soak else 400_000)
+    place.begin(with_old)
+    began = time.monotonic()
+    place.build().check_returncode()
+    lasts = time.monotonic() - began
+    moments = random.Random(7)
+    wrong, killed, count = [], 0, 50 if soak else 6
+    for _ in range(count):
+        place.begin(with_old)
+        with subprocess.Popen(place.command(), stderr=subprocess.DEVNULL) as build:
+            time.sleep(lasts * moments.random())
+            build.send_signal(signal.SIGKILL)
+        killed += build.returncode == -signal.SIGKILL
+        if found := place.fault(with_old, build.returncode == 0):
+            wrong.append(found)
+    assert not wrong and killed > count // 2
+    evidence("kills", killed)
+
+
+@pytest.mark.parametrize("call, error", [("pread64", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
+def test_a_failing_call_of_a_build_that_spills(call, error, tmp_path, strace, soak, evidence):
+    """From some call on of each thread all fail, those on temporary files too."""
+    place, log = spilling(tmp_path, 400_000), tmp_path / "log"
+    place.begin(with_old=True)
+    place.build(under=[strace, "-f", "-qq", "-o", str(log), "-e", f"trace={call}"]).check_returncode()
+    by_thread = Counter(line.split()[0] for line in log.read_text().splitlines() if f" {call}(" in line)
+    # The dynamic loader comes first.
+    first, most = 3 if call == "pread64" else 1, max(by_thread.values())
+    assert len(by_thread) > 1 and most > 20, by_thread
+    numbers = [first + (most - first) * step // 40 for step in range(0, 40, 1 if soak else 10)]
+    wrong = []
+    for number in numbers:
+        place.begin(with_old=True)
+        inject = f"inject={call}:error={error}:when={number}+"
+        done = place.build(under=[strace, "-f", "-qq", "-o", "/dev/null", "-e", inject])
+        found = ended(place, done)
+        if found or done.returncode == 0 or str(tmp_path) not in done.stderr:
+            wrong.append((number, done.returncode, done.stderr, found))
+    assert not wrong
+    evidence(f"{call} {error}", len(numbers))
