@@ -185,10 +185,6 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         if !self.seen.set(record.id) {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
         }
-        // A key that has matched once need not match again.
-        if self.matched.as_ref().is_some_and(|matched| matched.get(record.id)) {
-            return Ok(());
-        }
         let equal = record.value_is(self.lookup.file, value)?;
         match &self.matched {
             Some(matched) if equal => {
@@ -256,10 +252,6 @@ impl Bits {
         self.0.get(number).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
-    fn get(&self, id: u64) -> bool {
-        self.word((id / 64) as usize) >> (id % 64) & 1 != 0
-    }
-
     /// Sets a bit; false if it was set.
     fn set(&self, id: u64) -> bool {
         let bit = 1 << (id % 64);
@@ -275,10 +267,8 @@ impl Bits {
             let within = u64::MAX >> (64 - (count - start).min(64));
             let missing = !clear & set & within;
             total += u64::from(missing.count_ones());
-            if first.len() < Against::<[u8]>::SHOWN {
-                let ids = (0..64).filter(|bit| missing >> bit & 1 != 0).map(|bit| start + bit);
-                first.extend(ids.take(Against::<[u8]>::SHOWN - first.len()));
-            }
+            let ids = (0..64).filter(|bit| missing >> bit & 1 != 0).map(|bit| start + bit);
+            first.extend(ids.take(Against::<[u8]>::SHOWN - first.len()));
         }
         (total, first)
     }

@@ -191,7 +191,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         self.body.clear();
         if view.head.far.is_none() {
             self.body.extend(cell.iter().skip(BODY).take(len));
-        } else if len > 0 {
+        } else {
             let ahead = self.header.sections.far.end().min(view.body + FAR_AHEAD);
             self.body.extend_from_slice(self.far.get(view.body, len, ahead)?);
         }
@@ -216,10 +216,11 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
             None => BODY + len as usize,
         };
         let bits = u64::from(head.keys) * u64::from(view.entry_bits());
+        // Behind the body stand zeros.
         let [last] = self.body(view, view.body + head.geometry().buckets() + bits / 8);
         if cell.iter().skip(15).take(1).chain(cell.iter().skip(spare)).any(|&byte| byte != 0) {
             Some("a reserved byte of a cell is not zero")
-        } else if bits % 8 != 0 && last >> (bits % 8) != 0 {
+        } else if last >> (bits % 8) != 0 {
             Some("an unused bit behind the slot entries of a cell is not zero")
         } else if head.far.is_some() && BODY as u64 + len <= CELL_LEN {
             Some("the body of a far cell would fit into it")
