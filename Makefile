@@ -18,7 +18,7 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
-.PHONY: help build wheel test rust-test oracle python-test reliability fuzz python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
+.PHONY: help build wheel test rust-test oracle python-test reliability fuzz soak mutants sanitize audit python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
 	install clean
 
 help:
@@ -26,6 +26,9 @@ help:
 	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
 	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability"
 	@echo "make fuzz      libFuzzer with the address sanitizer: reader, checker, builder, input formats (FUZZ='--seconds 1800 reader')"
+	@echo "make soak      the long form of every test, some hours, and the figures of docs/reliability.md; parts of it:"
+	@echo "make sanitize  tests under the address sanitizer and valgrind; make mutants: changes that no test notices"
+	@echo "make audit     licences, sources and known faults of all crates"
 	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
 	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
@@ -47,6 +50,32 @@ rust-test:
 # The oracle is Python written from spec.md alone.
 oracle: .venv/.test build
 	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
+
+# The long form of every test, some hours; the table of docs/reliability.md is written anew.
+soak: export HASHLITH_EVIDENCE = $(abspath $(TARGET)/evidence)
+soak: $(TARGET)/tools/bin/cargo-mutants .venv/.test
+	rm -rf $(HASHLITH_EVIDENCE) && mkdir -p $(HASHLITH_EVIDENCE)
+	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test
+	fuzz/run --seconds 1800
+	tests/sanitize
+	tests/mutants $< $(VENV)
+	tests/reliability/report.py $(HASHLITH_EVIDENCE)
+
+mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test
+	tests/mutants $< $(VENV)
+
+sanitize:
+	tests/sanitize
+
+# Licences, sources and known faults of all crates. The list of faults comes from the network; without it that part is left out, and
+# said to be.
+audit: $(TARGET)/tools/bin/cargo-deny
+	$< --locked check licenses bans sources
+	@if $< fetch db; then $< --locked check --disable-fetch advisories; else \
+	  echo "make: NOT CHECKED for known faults: their list (github.com/RustSec/advisory-db) cannot be reached" >&2; fi
+
+$(TARGET)/tools/bin/cargo-%:
+	$(CARGO) install --locked --root $(TARGET)/tools cargo-$*
 
 # Each target for so many seconds; FUZZ="--seconds 1800 reader" for one of them.
 fuzz:

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Writes the table of docs/reliability.md out of figures that tests have kept.
+
+    report.py [FOLDER]     takes the figures of FOLDER (HASHLITH_EVIDENCE of a run) into figures.json, and writes the table
+
+Every number of the table is from figures.json; one that is missing is an error. `make soak` measures all of them.
+"""
+import datetime
+import fnmatch
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PAGE, FIGURES = ROOT / "docs" / "reliability.md", HERE / "figures.json"
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
+
+# Promises, what is tested, where, and the figure: its words, and the names of the files that the tests keep.
+ROWS = [
+    ("1, 2", "Every bit of every kind of file is flipped; reader and checker agree", "checker/tests/damage_matrix.rs",
+     "{} bits", ["damage_matrix.bits"]),
+    ("1, 2", "Every byte is set to every other value", "checker/tests/damage_matrix.rs", "{} files", ["damage_matrix.bytes"]),
+    ("1, 2", "Every length, from none to 4,096 bytes too many", "checker/tests/damage_matrix.rs", "{} lengths", ["damage_matrix.lengths"]),
+    ("1, 2", "Spans of 64 KiB, pages and sections zeroed, rotated, swapped, copied, from another file", "checker/tests/damage_matrix.rs",
+     "{} files", ["damage_matrix.spans"]),
+    ("1, 2", "Bits are flipped, and the Python package is asked", "tests/reliability/test_damage.py",
+     "{} bits", ["test_damage.*.bits"]),
+    ("1, 2", "of these compared with the command and the oracle", "tests/reliability/test_damage.py",
+     "{} bits", ["test_damage.*.compared"]),
+    ("1", "Any bytes as an index, with and without right sums: opened and asked under the address sanitizer", "fuzz/ reader",
+     "{} executions", ["fuzz.reader"]),
+    ("1, 2", "The same, checked: what is accepted answers, each key at its place", "fuzz/ checker", "{} executions", ["fuzz.checker"]),
+    ("1, 4", "Any records, built, checked and compared with a map", "fuzz/ builder", "{} executions", ["fuzz.builder"]),
+    ("7", "Any bytes as a pickle, in blocks of three sizes", "fuzz/ pickle", "{} executions", ["fuzz.pickle"]),
+    ("7", "The same as TSV, CSV, JSON lines and cdbmake", "fuzz/ tsv csv jsonl cdbmake", "{} executions",
+     ["fuzz.tsv", "fuzz.csv", "fuzz.jsonl", "fuzz.cdbmake"]),
+    ("1, 7", "Tests of format, reader, checker and inputs under the address sanitizer", "tests/sanitize", "{} tests", ["sanitize.asan"]),
+    ("1, 7", "Some of them under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"]),
+    ("2", "Changes to format, checker and publish code that a test notices", "tests/mutants", "{} changes", ["mutants.caught"]),
+    ("2", "Changes that none notices", "tests/mutants", "{} changes", ["mutants.missed"]),
+    ("3", "Killed at a system call, every one of a build", "tests/reliability/test_system_calls.py", "{} kills",
+     ["test_system_calls.test_killed*"]),
+    ("3", "Killed at a random moment of a build of 2 M records that spills", "tests/reliability/test_limits.py", "{} kills",
+     ["test_limits.test_killed*"]),
+    ("3", "A call that fails: disk full, I/O errors, no rights, no memory", "tests/reliability/test_system_calls.py", "{} builds",
+     ["test_system_calls.test_a_failing*"]),
+    ("3", "The same, from some call on, in a build that spills", "tests/reliability/test_limits.py", "{} builds",
+     ["test_limits.test_a_failing*"]),
+    ("3", "A file system that is full at some size", "tests/reliability/test_limits.py", "{} sizes", ["test_limits.test_a_full*"]),
+    ("3", "A limit of file sizes", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_file*"]),
+    ("3", "A limit of addresses or data", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_mem*"]),
+    ("3", "Power cut while it builds", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_in*"]),
+    ("3", "Power cut after success was reported", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_after*"]),
+    ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
+    ("5", "opened meanwhile, each answer from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
+]
+
+
+def number(figures, patterns):
+    """The sum of all figures with these names."""
+    found = [name for pattern in patterns for name in fnmatch.filter(figures, pattern)]
+    if any(not fnmatch.filter(figures, pattern) for pattern in patterns):
+        sys.exit(f"report.py: no figure for {patterns}: run what keeps it with HASHLITH_EVIDENCE=FOLDER, or `make soak`")
+    return sum(figures[name]["number"] for name in found)
+
+
+def table(figures):
+    lines = ["| promise | test | where | figure |", "| --- | --- | --- | ---: |"]
+    for promises, what, where, words, patterns in ROWS:
+        lines.append(f"| {promises} | {what} | `{where}` | {words.format(f'{number(figures, patterns):,}')} |")
+    dates = sorted(figure["date"] for figure in figures.values())
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    return "\n".join(lines) + f"\n\nMeasured {when} by `make soak`; `tests/reliability/figures.json` has each figure with its date.\n"
+
+
+def page(figures):
+    """The page with its table."""
+    before, rest = PAGE.read_text().split(BEGIN)
+    return before + BEGIN + table(figures) + END + rest.split(END)[1]
+
+
+def take(figures, folder):
+    today = datetime.date.today().isoformat()
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    for path in sorted(folder.glob("*.json")):
+        figures[path.stem] = {**json.loads(path.read_text()), "date": today, "commit": head.stdout.strip()}
+
+
+def main():
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    if len(sys.argv) > 1:
+        take(figures, Path(sys.argv[1]))
+        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    PAGE.write_text(page(figures))
+
+
+if __name__ == "__main__":
+    main()
