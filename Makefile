@@ -3,6 +3,8 @@ PYTHON ?= python3
 CARGO ?= cargo
 DEMO_PREFIXES ?= 20
 PREFIX ?= $(HOME)/.cargo
+# What `make test` does with each fuzz target: the same each time.
+FUZZ_SHORT ?= --seconds 30 --runs 20000 --seed 1
 # Pairs of the full count.
 PAIRS ?= 1750000000
 # Pairs that the peers are compared with, and the Python of that: Debian's has bindings that others lack.
@@ -24,7 +26,7 @@ PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
 	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
-	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability"
+	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability, short fuzzing"
 	@echo "make fuzz      libFuzzer with the address sanitizer: reader, checker, builder, input formats (FUZZ='--seconds 1800 reader')"
 	@echo "make soak      the long form of every test, some hours, and the figures of docs/reliability.md; parts of it:"
 	@echo "make sanitize  tests under the address sanitizer and valgrind; make mutants: changes that no test notices"
@@ -42,6 +44,7 @@ build:
 	$(CARGO) build --release --locked -p hashlith
 
 test: rust-test oracle python-test reliability
+	fuzz/run $(FUZZ_SHORT)
 
 # Documentation tests are part of `cargo test`.
 rust-test:
@@ -55,8 +58,7 @@ oracle: .venv/.test build
 soak: export HASHLITH_EVIDENCE = $(abspath $(TARGET)/evidence)
 soak: $(TARGET)/tools/bin/cargo-mutants .venv/.test
 	rm -rf $(HASHLITH_EVIDENCE) && mkdir -p $(HASHLITH_EVIDENCE)
-	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test
-	fuzz/run --seconds 1800
+	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test FUZZ_SHORT="--seconds 1800"
 	tests/sanitize
 	tests/mutants $< $(VENV)
 	tests/reliability/report.py $(HASHLITH_EVIDENCE)
