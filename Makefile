@@ -3,7 +3,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 DEMO_PREFIXES ?= 20
 PREFIX ?= $(HOME)/.cargo
-# What `make test` does with each fuzz target: the same each time.
+# What `make test` does with each fuzz target: on one machine about the same each time.
 FUZZ_SHORT ?= --seconds 30 --runs 20000 --seed 1
 # Pairs of the full count.
 PAIRS ?= 1750000000
@@ -20,6 +20,7 @@ WHEELS := $(TARGET)/wheels
 PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
+.NOTPARALLEL:
 .PHONY: help build wheel test rust-test oracle python-test reliability fuzz soak mutants sanitize audit python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
 	install clean
 
@@ -44,7 +45,7 @@ build:
 	$(CARGO) build --release --locked -p hashlith
 
 test: rust-test oracle python-test reliability
-	fuzz/run $(FUZZ_SHORT)
+	$(PYTHON) fuzz/run $(FUZZ_SHORT)
 
 # Documentation tests are part of `cargo test`.
 rust-test:
@@ -61,6 +62,7 @@ soak: $(TARGET)/tools/bin/cargo-mutants .venv/.test
 	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test FUZZ_SHORT="--seconds 1800"
 	tests/sanitize
 	tests/mutants $< $(VENV)
+	$(MAKE) audit
 	tests/reliability/report.py $(HASHLITH_EVIDENCE)
 
 mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test
@@ -81,7 +83,7 @@ $(TARGET)/tools/bin/cargo-%:
 
 # Each target for so many seconds; FUZZ="--seconds 1800 reader" for one of them.
 fuzz:
-	fuzz/run $(FUZZ)
+	$(PYTHON) fuzz/run $(FUZZ)
 
 # One wheel for CPython 3.11 and later.
 wheel: .venv/.maturin

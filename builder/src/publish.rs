@@ -5,11 +5,15 @@ use crate::{
     direct::{self, Buffer},
 };
 use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
+use rustix::fs::Dir;
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -172,8 +176,10 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Removes temporary files of this name that nobody holds a lock on.
 fn remove_left_over(dir: &Path, name: &OsStr) {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    for path in entries.filter(|entry| is_temp_name(&entry.file_name(), name)).map(|entry| entry.path()) {
+    // The standard library's own listing panics when a close fails.
+    let Some(entries) = File::open(dir).ok().and_then(|dir| Dir::new(dir).ok()) else { return };
+    let names = entries.flatten().map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+    for path in names.filter(|found| is_temp_name(found, name)).map(|found| dir.join(found)) {
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
             && let Ok(file) = OpenOptions::new().write(true).open(&path)
             && file.try_lock().is_ok()
@@ -195,6 +201,50 @@ fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_missing_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = NewFile::create(&dir.path().join("none").join("x.hlith")).err().unwrap();
+        assert!(matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_working_directory() {
+        assert_eq!(split(Path::new("x.hlith")).unwrap(), (".".into(), "x.hlith".into()));
+        assert_eq!(split(Path::new("/tmp/x.hlith")).unwrap(), ("/tmp".into(), "x.hlith".into()));
+        assert!(split(Path::new("/")).is_err() && split(Path::new("/tmp")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        File::create(&path).unwrap();
+        assert!(!is_at(&file, &path));
+    }
+
+    /// What is written goes out in whole huge pages, which begin at their boundaries.
+    #[test]
+    fn writes_end_at_huge_pages() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = NewFile::create(&dir.path().join("x")).unwrap();
+        for _ in 0..1000 {
+            file.write(&[7; 5000]).unwrap();
+            assert_eq!(
+                file.written,
+                if file.end() < HUGE_PAGE { PAGE } else { file.end() / HUGE_PAGE * HUGE_PAGE }
+            );
+        }
+        file.pad_to(HUGE_PAGE * 3).unwrap();
+        assert_eq!((file.end(), file.filled), (HUGE_PAGE * 3, 0));
+        file.pad_to(HUGE_PAGE).unwrap();
+        assert_eq!(file.end(), HUGE_PAGE * 3);
+    }
 
     #[test]
     fn only_our_own_names_are_left_overs() {

@@ -287,3 +287,45 @@ fn a_read_that_fails_is_an_error_and_not_a_mismatch() {
     assert!(matches!(against.check(b"key 1", b"value 7"), Err(Mismatch::Index(Error::Io { .. }))));
     assert!(matches!(against.finish(), Err(Error::Io { .. })));
 }
+
+/// A verifier refuses lengths that take more bytes than they must (V6), a lookup reads them.
+#[test]
+fn lengths_of_ten_bytes_each() {
+    let mut model = Plan { cells: 1, ..Plan::default() }.model(&[pair("abc", "1"), pair("de", "2")]);
+    for record in &mut model.cells[0].records {
+        let [key, value] = [record[0], record[1]].map(|len| [&[len | 0x80][..], &[0x80; 8], &[0]].concat());
+        record.splice(..2, [key, value].concat());
+    }
+    let (faults, report) =
+        compare(&model.file(), &[pair("abc", "1"), pair("de", "2")], Duplicates::Unexpected);
+    assert!(faults.is_empty() && report.agrees(), "{faults:?} {report:?}");
+}
+
+/// A header without the rest of the file, which has so many bytes.
+struct Endless(Vec<u8>, u64);
+
+impl ReadAt for Endless {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.1)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        buf.fill(0);
+        let page = self.0.get(offset as usize..).unwrap_or_default();
+        buf.iter_mut().zip(page).for_each(|(byte, &found)| *byte = found);
+        Ok(())
+    }
+}
+
+/// A file may be longer than the memory at no cost to its maker.
+#[test]
+fn a_hot_section_above_all_memory_is_an_error() {
+    let small = header(&PLAN().file(&pairs(3)));
+    let cells = 1 << 40;
+    let sections = hashlith_format::Sections::place(small.sections.pool.len, cells, 0, 0).unwrap();
+    let large = hashlith_format::Header { cells, sections, ..small };
+    let file = Endless(large.to_bytes().to_vec(), large.file_len());
+    let options = AgainstOptions { hot_cache: u64::MAX, ..AgainstOptions::default() };
+    assert!(matches!(Against::new(&file, &options), Err(Error::Memory { .. })));
+    assert!(!ReadAt::is_empty(&file).unwrap() && ReadAt::is_empty(&[0u8; 0][..]).unwrap());
+}

@@ -100,6 +100,17 @@ fn v3_a_byte_between_two_sections_is_not_zero() {
     }
 }
 
+/// A hot section of 2 MiB begins at a huge page: more lies before it than is read at once.
+#[test]
+fn v3_far_behind_the_end_of_a_section() {
+    let file = plan(16_384).file(&pairs(3));
+    let hot = header(&file).sections.hot.offset;
+    assert_eq!(hot, 2 << 20);
+    for at in [300 << 10, hot - 1] {
+        assert_eq!(fault(&edited(&file, |file| file[at as usize] = 1)), (V(3), at));
+    }
+}
+
 #[test]
 fn v4_an_entry_says_another_place() {
     let clean = plan(2).model(&pairs(30));

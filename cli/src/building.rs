@@ -81,7 +81,7 @@ impl Settings {
 
 /// Half of what is available, so that the page cache and the neighbours have the other half.
 fn default_memory(threads: usize) -> u64 {
-    let least = Builder::smallest_memory(threads).max(256 << 20);
+    let least = Builder::smallest_memory(threads);
     process::available().map_or(1 << 30, |available| (available / 2).max(least))
 }
 

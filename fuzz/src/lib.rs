@@ -6,7 +6,11 @@ use hashlith_checker::{Options as CheckOptions, Progress, verify};
 use hashlith_format::{PAGE, checksum, header};
 use hashlith_inputs::{Format, KeyKind, OnError, Options, Sink, Source, ValueKind, Watch, read};
 use hashlith_reader::Index;
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 /// Bytes as an index, as they are and with all sums made right: whatever the reader says, it says so in peace.
 pub fn reader(bytes: &[u8]) {
@@ -62,7 +66,7 @@ fn check(bytes: &[u8]) {
     }
 }
 
-/// The same bytes with lengths, sums and digests made right, if the sums have a place.
+/// The same bytes with the length of the file, sums and digests made right, if the sums have a place.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = bytes.to_vec();
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -75,6 +79,7 @@ fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     chunks.update(&bytes[PAGE as usize..sums as usize]);
     sealed[sums as usize..end as usize].copy_from_slice(&chunks.finish());
     let digest = checksum::digest(&sealed[sums as usize..end as usize]);
+    sealed[32..40].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
     sealed[160..168].copy_from_slice(&digest.to_le_bytes());
     let page: &mut [u8; PAGE as usize] = sealed.first_chunk_mut()?;
     header::seal(page);
@@ -139,16 +144,16 @@ pub fn builder(bytes: &[u8]) {
     }
 }
 
-/// Counts what it is given.
+/// Counts what it is given, and hashes it.
 #[derive(Default)]
-struct Count(u64);
+struct Records(u64, DefaultHasher);
 
-impl Sink for Count {
+impl Sink for Records {
     type Error = Infallible;
 
-    fn record(&mut self, _: u32, _: u64, key: &[u8], value: &[u8]) -> Result<(), Infallible> {
+    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Infallible> {
         self.0 += 1;
-        assert!(key.len() + value.len() < 1 << 30);
+        (source, position, key, value).hash(&mut self.1);
         Ok(())
     }
 }
@@ -174,10 +179,10 @@ fn input(format: Format, bytes: &[u8]) {
             block_bytes,
             ..Options::default()
         };
-        match read(&source(), &options, 1, Count::default, &Watch::default()) {
+        match read(&source(), &options, 1, Records::default, &Watch::default()) {
             Ok((summary, sinks)) => {
                 assert_eq!(summary.records, sinks.iter().map(|sink| sink.0).sum::<u64>());
-                Ok((summary.records, summary.skipped))
+                Ok((summary.records, summary.skipped, sinks.iter().map(|sink| sink.1.finish()).collect::<Vec<_>>()))
             }
             Err(error) => Err(error.to_string()),
         }

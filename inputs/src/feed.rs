@@ -170,8 +170,9 @@ impl<'a> Lines<'a> {
             if filled >= options.max_record_bytes {
                 return Err(self.too_long(options));
             }
-            // The record is longer than the buffer, which doubles: never more than twice what really arrived.
-            buffer.resize((2 * filled).max(size), 0);
+            // The record is longer than the buffer, which doubles: never more than twice what really arrived, nor more than a
+            // record may have.
+            buffer.resize((2 * filled).max(size).min(options.max_record_bytes), 0);
         };
         self.carry.extend_from_slice(&buffer[cut..filled]);
         block.length = cut;

@@ -45,5 +45,16 @@ def needed(tool, package):
 
 
 @pytest.fixture(scope="session")
+def inject(tmp_path_factory):
+    """The program of inject.c."""
+    program = tmp_path_factory.mktemp("inject") / "inject"
+    subprocess.run([needed("cc", "gcc"), "-O1", "-Wall", "-Werror", "-o", program, Path(__file__).parent / "inject.c"], check=True)
+    done = subprocess.run([program, "/dev/null", "kill", "0", "/bin/true"], capture_output=True, text=True)
+    if done.returncode:
+        cannot(f"a program cannot be traced here: {done.returncode} {done.stderr.strip()}")
+    return program
+
+
+@pytest.fixture(scope="session")
 def strace():
     return needed("strace", "strace")

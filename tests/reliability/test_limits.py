@@ -43,12 +43,12 @@ def full(tmp_path):
     at.mkdir()
 
     def mount(options):
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(at)], capture_output=True, text=True)
-        if done.returncode:
-            cannot(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+        return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(at)], capture_output=True, text=True)
 
-    mount("size=64M")
-    yield lambda kib: mount(f"remount,size={kib}k")
+    done = mount("size=64M")
+    if done.returncode:
+        cannot(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
+    yield lambda kib: mount(f"remount,size={kib}k").check_returncode()
     subprocess.run(["umount", str(at)], check=True)
 
 
@@ -56,7 +56,7 @@ def full(tmp_path):
 def test_a_full_file_system(with_old, full, tmp_path, soak, evidence):
     place = Place(tmp_path)
     need = (len(place.new_bytes) + len(place.old_bytes)) // 1024
-    sizes = range(16, need + 60, 4 if soak else 20)
+    sizes = range(20, need + 60, 4 if soak else 20)
     wrong, failed = [], 0
     for kib in sizes:
         place.begin(with_old)
@@ -80,14 +80,16 @@ def test_a_limit_of_file_sizes(which, tmp_path, soak, evidence):
     place = Place(tmp_path) if which == "output" else spilling(tmp_path, 400_000)
     largest = len(place.new_bytes) if which == "output" else 4 * MIB
     steps = 24 if soak and which == "output" else 6
-    wrong, failed = [], 0
+    wrong, failed, temporary = [], 0, 0
     for step in range(steps + 1):
         place.begin(with_old=True)
         done = place.build(preexec_fn=limited(resource.RLIMIT_FSIZE, largest * step // steps))
         failed += done.returncode != 0
+        temporary += "temporary" in done.stderr
         if found := ended(place, done):
             wrong.append((step, found))
     assert not wrong and failed >= steps
+    assert (temporary > 0) == (which == "temporary")
     evidence("sizes", steps + 1)
 
 

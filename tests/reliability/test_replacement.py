@@ -23,9 +23,9 @@ def count(folder):
     return len(list(Path(f"/proc/self/{folder}").iterdir()))
 
 
-def read_on(path, must_end, results):
+def read_on(path, ready, must_end, results):
     """Opens and asks again and again; each open sees one version, whatever lies at the path meanwhile."""
-    opened = 0
+    opened, versions = 0, set()
     last = -1
     while not must_end.is_set():
         with hashlith.open(path) as index:
@@ -36,16 +36,19 @@ def read_on(path, must_end, results):
             for _ in range(3):
                 assert index.get_many([f"key {i}" for i in range(KEYS)]) == [first] * KEYS
                 assert set(index.values()) == {first}
+        if opened == 0:
+            ready.release()
         opened += 1
-    results.append(opened)
+        versions.add(version)
+    results.append((opened, len(versions)))
 
 
-def worker(path, must_end, queue):
+def worker(path, ready, must_end, queue):
     threads, results, faults = [], [], []
 
     def run():
         try:
-            read_on(path, must_end, results)
+            read_on(path, ready, must_end, results)
         except BaseException as error:
             faults.append(repr(error))
 
@@ -57,28 +60,32 @@ def worker(path, must_end, queue):
     for thread in threads:
         thread.join()
     maps = Path("/proc/self/maps").read_text()
-    queue.put((sum(results), faults, count("fd") - before, maps.count(".hlith")))
+    queue.put((sum(opened for opened, _ in results), min((seen for _, seen in results), default=0), faults, count("fd") - before, maps.count(".hlith")))
 
 
 def test_readers_of_a_file_that_is_replaced(tmp_path, soak, evidence):
     path, rounds = tmp_path / "x.hlith", 1000 if soak else 150
     build(path, 0)
     context = multiprocessing.get_context("spawn")
-    must_end, queue = context.Event(), context.Queue()
-    workers = [context.Process(target=worker, args=(str(path), must_end, queue)) for _ in range(8)]
+    ready, must_end, queue = context.Semaphore(0), context.Event(), context.Queue()
+    workers = [context.Process(target=worker, args=(str(path), ready, must_end, queue), daemon=True) for _ in range(8)]
     for process in workers:
         process.start()
-    with hashlith.open(path) as held:
-        for version in range(1, rounds + 1):
-            build(path, version)
-        assert held["key 7"] == "version 0"  # the old file, as long as it is open
-    must_end.set()
+    try:
+        for _ in range(32):  # all threads have opened it
+            assert ready.acquire(timeout=60)
+        with hashlith.open(path) as held:
+            for version in range(1, rounds + 1):
+                build(path, version)
+            assert held["key 7"] == "version 0"  # the old file, as long as it is open
+    finally:
+        must_end.set()
     answers = [queue.get(timeout=120) for _ in workers]
     for process in workers:
         process.join(timeout=60)
         assert process.exitcode == 0
-    for opened, faults, descriptors, maps in answers:
-        assert faults == [] and opened > 0 and descriptors == 0 and maps == 0
+    for opened, seen, faults, descriptors, maps in answers:
+        assert faults == [] and seen > 2 and descriptors == 0 and maps == 0, (opened, seen, faults, descriptors, maps)
     evidence("replacements", rounds)
     evidence("opens meanwhile", sum(opened for opened, *_ in answers))
 

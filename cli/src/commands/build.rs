@@ -34,7 +34,7 @@ pub struct Args {
     /// The index to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Memory to use, such as 512M, 4G or 1GiB [default: half of what is available, at least 256M]
+    /// Memory to use, such as 512M, 4G or 1GiB [default: half of what is available]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     memory: Option<u64>,
     /// Number of threads [default: one for each processor]

@@ -1,0 +1,75 @@
+/* Runs a program, and kills it at one of its system calls, or lets one fail. The calls of all its threads are counted
+ * together, which strace does not do. Linux on x86-64.
+ *
+ *   inject LOG kill N PROGRAM...              kill -9 at the N-th call, before it is made; 0: never
+ *   inject LOG fail CALL ERRNO N PROGRAM...   the N-th call with this number is not made and fails; with +N all from there
+ *
+ * LOG gets a line for each call: its number. The exit code is that of the program, or 128 and its signal.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void set_register(pid_t thread, size_t at, long value) {
+    if (ptrace(PTRACE_POKEUSER, thread, (void *)at, (void *)value)) perror("inject: PTRACE_POKEUSER"), exit(99);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 5) return 98;
+    FILE *log = fopen(argv[1], "w");
+    int fails = !strcmp(argv[2], "fail");
+    long call = fails ? atol(argv[3]) : -1, code = fails ? atol(argv[4]) : 0;
+    const char *when = argv[fails ? 5 : 3];
+    long number = atol(when), count = 0;
+    char **program = argv + (fails ? 6 : 4);
+    pid_t child = fork();
+    if (!child) {
+        ptrace(PTRACE_TRACEME, 0, 0, 0);
+        raise(SIGSTOP);
+        execv(program[0], program);
+        perror(program[0]);
+        _exit(97);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL))
+        return perror("inject: ptrace"), 99;
+    ptrace(PTRACE_SYSCALL, child, 0, 0);
+    for (pid_t thread; (thread = waitpid(-1, &status, __WALL)) > 0;) {
+        if (WIFEXITED(status) || WIFSIGNALED(status)) {
+            if (thread == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            continue;
+        }
+        int signal = WSTOPSIG(status), deliver = 0;
+        if (signal == (SIGTRAP | 0x80)) {
+            struct __ptrace_syscall_info info = {0};
+            ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
+            if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+                fprintf(log, "%lld\n", (long long)info.entry.nr);
+                int is_meant = call < 0 || (long)info.entry.nr == call;
+                count += is_meant;
+                if (is_meant && number && (count == number || (*when == '+' && count > number))) {
+                    fflush(log);
+                    if (!fails) {
+                        kill(child, SIGKILL);
+                    } else {
+                        /* No such call: the kernel leaves the result to whoever sets it. */
+                        set_register(thread, offsetof(struct user_regs_struct, orig_rax), -1);
+                        set_register(thread, offsetof(struct user_regs_struct, rax), -code);
+                    }
+                }
+            }
+        } else if (signal != SIGTRAP && signal != SIGSTOP) {
+            deliver = signal;
+        }
+        ptrace(PTRACE_SYSCALL, thread, 0, deliver);
+    }
+    return 99;
+}
