@@ -8,7 +8,6 @@ Every number of the table is from figures.json; one that is missing is an error.
 import datetime
 import fnmatch
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,11 +29,11 @@ ROWS = [
     ("1, 2", "of these compared with the command and the oracle", "tests/reliability/test_damage.py",
      "{} bits", ["test_damage.*.compared"]),
     ("1", "Any bytes as an index, with and without right sums: opened and asked under the address sanitizer", "fuzz/ reader",
-     "{} executions", ["fuzz.reader"]),
-    ("1, 2", "The same, checked: what is accepted answers, each key at its place", "fuzz/ checker", "{} executions", ["fuzz.checker"]),
-    ("1, 4", "Any records, built, checked and compared with a map", "fuzz/ builder", "{} executions", ["fuzz.builder"]),
-    ("7", "Any bytes as a pickle, in blocks of three sizes", "fuzz/ pickle", "{} executions", ["fuzz.pickle"]),
-    ("7", "The same as TSV, CSV, JSON lines and cdbmake", "fuzz/ tsv csv jsonl cdbmake", "{} executions",
+     "{} executions, {edges} edges", ["fuzz.reader"]),
+    ("1, 2", "The same, checked: what is accepted answers, each key at its place", "fuzz/ checker", "{} executions, {edges} edges", ["fuzz.checker"]),
+    ("1, 4", "Any records, built, checked and compared with a map", "fuzz/ builder", "{} executions, {edges} edges", ["fuzz.builder"]),
+    ("7", "Any bytes as a pickle, in blocks of three sizes", "fuzz/ pickle", "{} executions, {edges} edges", ["fuzz.pickle"]),
+    ("7", "The same as TSV, CSV, JSON lines and cdbmake", "fuzz/ tsv csv jsonl cdbmake", "{} executions, {edges} edges",
      ["fuzz.tsv", "fuzz.csv", "fuzz.jsonl", "fuzz.cdbmake"]),
     ("1, 7", "Tests of format, reader, checker and inputs under the address sanitizer", "tests/sanitize", "{} tests", ["sanitize.asan"]),
     ("1, 7", "Some of them under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"]),
@@ -58,21 +57,22 @@ ROWS = [
 ]
 
 
-def number(figures, patterns):
-    """The sum of all figures with these names."""
-    found = [name for pattern in patterns for name in fnmatch.filter(figures, pattern)]
+def figure(words, figures, patterns):
+    """The words with the sum of all figures with these names, and the edges of code that fuzzing has reached."""
+    found = [figures[name] for pattern in patterns for name in fnmatch.filter(figures, pattern)]
     if any(not fnmatch.filter(figures, pattern) for pattern in patterns):
         sys.exit(f"report.py: no figure for {patterns}: run what keeps it with HASHLITH_EVIDENCE=FOLDER, or `make soak`")
-    return sum(figures[name]["number"] for name in found)
+    edges = ", ".join(f"{one['edges']:,}" for one in found if "edges" in one)
+    return words.format(f"{sum(one['number'] for one in found):,}", edges=edges)
 
 
 def table(figures):
     lines = ["| promise | test | where | figure |", "| --- | --- | --- | ---: |"]
     for promises, what, where, words, patterns in ROWS:
-        lines.append(f"| {promises} | {what} | `{where}` | {words.format(f'{number(figures, patterns):,}')} |")
+        lines.append(f"| {promises} | {what} | `{where}` | {figure(words, figures, patterns)} |")
     dates = sorted(figure["date"] for figure in figures.values())
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    return "\n".join(lines) + f"\n\nMeasured {when} by `make soak`; `tests/reliability/figures.json` has each figure with its date.\n"
+    return "\n".join(lines) + f"\n\nMeasured {when}; `tests/reliability/figures.json` has each figure with its date.\n"
 
 
 def page(figures):
@@ -82,10 +82,14 @@ def page(figures):
 
 
 def take(figures, folder):
-    today = datetime.date.today().isoformat()
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    for path in sorted(folder.glob("*.json")):
-        figures[path.stem] = {**json.loads(path.read_text()), "date": today, "commit": head.stdout.strip()}
+    """Takes the figures of a folder, in place of all that the same tests have kept before."""
+    paths = sorted(folder.glob("*.json"))
+    tests = {path.stem.split(".")[0] for path in paths} - {"fuzz", "mutants", "sanitize"}
+    for name in [name for name in figures if name.split(".")[0] in tests]:
+        del figures[name]
+    for path in paths:
+        day = datetime.date.fromtimestamp(path.stat().st_mtime)
+        figures[path.stem] = {**json.loads(path.read_text()), "date": day.isoformat()}
 
 
 def main():
