@@ -299,3 +299,18 @@ fn sums_do_not_depend_on_how_the_bytes_come() {
     bytes.chunks(777).for_each(|part| digest.update(part));
     assert_eq!(digest.finish(), checksum::digest(&bytes));
 }
+
+/// Section 7, step 4: a salt is added to the seed, to the first one of SipHash.
+#[test]
+fn a_salt_is_another_seed() {
+    for (hasher, salted) in [
+        (KeyHasher::xxh3(u64::MAX), KeyHasher::xxh3(10)),
+        (KeyHasher::siphash(u64::MAX, 7), KeyHasher::siphash(10, 7)),
+    ] {
+        let hash = hasher.hash(b"key");
+        assert_eq!(hasher.salted(11), salted);
+        assert_eq!(hasher.salted_lo(b"key", hash, 11), salted.hash(b"key").lo);
+        assert_ne!(salted.hash(b"key").lo, hash.lo);
+        assert_eq!(hasher.salted_lo(b"key", hash, 0), hash.lo);
+    }
+}
