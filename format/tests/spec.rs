@@ -214,6 +214,14 @@ fn headers_come_back() {
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
 }
 
+/// The largest numbers that section 11 allows.
+#[test]
+fn headers_at_their_limits_come_back() {
+    let sections = Sections::place((1 << 48) - 1, 1, 0, 1 << 20).unwrap();
+    let header = Header { keys: (1 << 48) - 1, fingerprint_bits: 16, sections, ..header(10) };
+    assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
+}
+
 /// Rules R1 to R14, each broken alone and the header sealed again: the number and the offset are those of the spec.
 #[test]
 fn broken_headers_are_refused_by_the_rule_of_the_spec() {
@@ -264,6 +272,10 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(127, 0xff)], len, 14, 128);
     check(&[(152, 7)], len, 14, 144);
     check(&[(159, 0xff)], len, 14, 144);
+    // The sums are too long, and the file ends with them; and the other way round.
+    let [longer, sums_longer] = [len + 8, good.sections.sums.len + 8].map(|number| number as u8);
+    check(&[(152, sums_longer), (32, longer)], len + 8, 14, 144);
+    check(&[(32, longer)], len + 8, 14, 144);
     // An ignorable feature is passed over.
     let mut page = good.to_bytes();
     page[24] = 1;

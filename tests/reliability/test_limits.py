@@ -1,17 +1,18 @@
 """Tests 8 and 15 of the promises: limits of memory, of file sizes, of a file system that is really full, met by a build;
 and test 7 at random moments of a large one, which goes through temporary files.
 """
+import errno
 import os
 import random
 import resource
 import signal
 import subprocess
 import time
-from collections import Counter
 
 import pytest
 from conftest import cannot
 from place import Place
+from test_system_calls import NUMBERS, calls
 
 MIB = 1 << 20
 
@@ -139,21 +140,18 @@ def test_killed_at_random_moments_of_a_large_build(with_old, tmp_path, soak, evi
 
 
 @pytest.mark.parametrize("call, error", [("pread64", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
-def test_a_failing_call_of_a_build_that_spills(call, error, tmp_path, strace, soak, evidence):
-    """From some call on of each thread all fail, those on temporary files too."""
-    place, log = spilling(tmp_path, 400_000), tmp_path / "log"
-    place.begin(with_old=True)
-    place.build(under=[strace, "-f", "-qq", "-o", str(log), "-e", f"trace={call}"]).check_returncode()
-    by_thread = Counter(line.split()[0] for line in log.read_text().splitlines() if f" {call}(" in line)
-    # The dynamic loader comes first.
-    first, most = 3 if call == "pread64" else 1, max(by_thread.values())
-    assert len(by_thread) > 1 and most > 20, by_thread
-    numbers = [first + (most - first) * step // 40 for step in range(0, 40, 1 if soak else 10)]
+def test_a_failing_call_of_a_build_that_spills(call, error, tmp_path, inject, soak, evidence):
+    """From some call on all fail, those on temporary files too."""
+    place = spilling(tmp_path, 400_000)
+    of_build, of_start = calls(inject, place)
+    first, count = of_start[NUMBERS[call]] + 1, of_build.count(NUMBERS[call])
+    assert count > first + 80
+    # How many calls there are depends a little on which thread comes first.
+    numbers = [first + (count - first) * step // 44 for step in range(0, 40, 1 if soak else 10)]
     wrong = []
     for number in numbers:
         place.begin(with_old=True)
-        inject = f"inject={call}:error={error}:when={number}+"
-        done = place.build(under=[strace, "-f", "-qq", "-o", "/dev/null", "-e", inject])
+        done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), str(getattr(errno, error)), f"+{number}"])
         found = ended(place, done)
         if found or done.returncode == 0 or str(tmp_path) not in done.stderr:
             wrong.append((number, done.returncode, done.stderr, found))
