@@ -221,8 +221,16 @@ fn hostile_pickles_take_no_memory() {
     let _alone = ALONE.lock().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hostile.pkl");
-    let table: [(&str, Vec<u8>); 8] = [
-        ("huge length", b"}X\xff\xff\xff\xff".to_vec()),
+    let huge = |head: &[u8]| [b"}", head, b"abc"].concat();
+    let table: [(&str, Vec<u8>); 15] = [
+        ("huge text", huge(b"X\xff\xff\xff\xff")),
+        ("huge text, 8 bytes", huge(b"\x8d\xff\xff\xff\xff\xff\xff\0\0")),
+        ("huge bytes", huge(b"B\xff\xff\xff\xff")),
+        ("huge bytes, 8 bytes", huge(b"\x8e\xff\xff\xff\xff\xff\xff\0\0")),
+        ("huge bytearray", huge(b"\x96\xff\xff\xff\xff\xff\xff\0\0")),
+        ("huge string", huge(b"T\xff\xff\xff\x7f")),
+        ("huge number", huge(b"\x8b\xff\xff\xff\x7f")),
+        ("huge frame", huge(b"\x95\xff\xff\xff\xff\xff\xff\0\0N")),
         ("nones", b"N".repeat(50_000_000)),
         ("marks", b"(".repeat(50_000_000)),
         ("lists", b"]".repeat(50_000_000)),
