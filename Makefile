@@ -21,8 +21,8 @@ PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
 .NOTPARALLEL:
-.PHONY: help build wheel test rust-test oracle python-test reliability fuzz soak mutants sanitize audit python-test-all demo bench bench-python bench-full bench-peers clippy fmt fmt-check \
-	install clean
+.PHONY: help build wheel test rust-test oracle python-test reliability fuzz soak mutants sanitize audit python-test-all \
+	demo bench bench-python bench-full bench-peers clippy fmt fmt-check install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"

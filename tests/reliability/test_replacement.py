@@ -60,7 +60,8 @@ def worker(path, ready, must_end, queue):
     for thread in threads:
         thread.join()
     maps = Path("/proc/self/maps").read_text()
-    queue.put((sum(opened for opened, _ in results), min((seen for _, seen in results), default=0), faults, count("fd") - before, maps.count(".hlith")))
+    opened, seen = sum(opened for opened, _ in results), min((seen for _, seen in results), default=0)
+    queue.put((opened, seen, faults, count("fd") - before, maps.count(".hlith")))
 
 
 def test_readers_of_a_file_that_is_replaced(tmp_path, soak, evidence):
