@@ -34,6 +34,8 @@ pub(crate) struct Output {
 #[derive(Clone, Copy)]
 pub(crate) struct CellOptions {
     pub hasher: KeyHasher,
+    /// The cells are those of one part of so many.
+    pub parts: u32,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
 }

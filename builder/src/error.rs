@@ -133,6 +133,34 @@ pub enum Error {
         /// How many were asked for.
         threads: usize,
     },
+    /// A key belongs to another part of the set than the one that is built.
+    #[error("the key \"{}\" belongs to part {found} of {parts}, this is part {part}: bring each key to its part first", .key.escape_ascii())]
+    OtherPart {
+        /// The key.
+        key: Vec<u8>,
+        /// The part that it belongs to.
+        found: u32,
+        /// The part that is built.
+        part: u32,
+        /// The number of parts.
+        parts: u32,
+    },
+    /// A file that should be a part of a set is none.
+    #[error("{}: {what}", .path.display())]
+    Part {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The directory that should become a set holds something else.
+    #[error("{} is no set, and holds {}: choose another name for the set, or move that away", .path.display(), .holds.display())]
+    NoSet {
+        /// The directory.
+        path: PathBuf,
+        /// The first foreign file.
+        holds: PathBuf,
+    },
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,

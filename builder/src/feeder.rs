@@ -21,6 +21,8 @@ pub(crate) struct Intake {
     pub spill: RwLock<Option<Spill>>,
     pub progress: Arc<Progress>,
     pub hasher: KeyHasher,
+    /// The part that all keys must belong to, and the number of parts.
+    pub part: (u32, u32),
     pub partitions: usize,
     pub records: AtomicU64,
     /// Bytes of all keys and values, and two more for each record.
@@ -75,7 +77,7 @@ impl Feeder {
     /// them.
     ///
     /// # Errors
-    /// [`Error::TooLong`], [`Error::Io`] when a temporary file cannot be written, [`Error::Cancelled`].
+    /// [`Error::TooLong`], [`Error::OtherPart`], [`Error::Io`] when a temporary file cannot be written, [`Error::Cancelled`].
     #[inline]
     pub fn add_from(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Error> {
         for (what, len, limit) in
@@ -86,7 +88,11 @@ impl Feeder {
             }
         }
         let hash = self.intake.hasher.hash(key);
-        let number = hash.hi.checked_shr(self.shift).unwrap_or(0) as usize;
+        let (part, parts) = self.intake.part;
+        if hash.part(parts) != part {
+            return Err(Error::OtherPart { key: key.to_vec(), found: hash.part(parts), part, parts });
+        }
+        let number = hash.within(parts).checked_shr(self.shift).unwrap_or(0) as usize;
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
         self.lengths.add(key.len() + value.len() + 2);

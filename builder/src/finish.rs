@@ -1,17 +1,16 @@
 //! The second half of a build: cells, sections, header, final name.
 
 use crate::{
-    Builder, Error, OnDuplicate, Phase, Progress,
+    Builder, Error, OnDuplicate, Phase, Shape,
+    assembly::{Piece, Writer},
     cell::{CellOptions, Output},
     jobs::{self, Partitions, Work},
-    publish::{self, NewFile},
     sizing::cell_count,
     spill::Spill,
 };
-use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections};
+use hashlith_format::Header;
 use std::{
-    io::{Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::Ordering::{Acquire, Relaxed},
@@ -19,10 +18,6 @@ use std::{
     },
     time::Duration,
 };
-use tempfile::SpooledTempFile;
-
-/// Bytes that are copied at a time: two huge pages, see [`NewFile`].
-const COPY_LEN: u64 = 4 << 20;
 
 /// What a build has made.
 #[derive(Clone, Debug)]
@@ -34,8 +29,8 @@ pub struct Report {
     pub keys: u64,
     /// Records that were dropped because their key was there already.
     pub duplicates: u64,
-    /// The header, with the lengths of all sections.
-    pub header: Header,
+    /// The header of the file, or of each file of a set: with the lengths of all sections.
+    pub headers: Vec<Header>,
     /// Bytes that went through temporary files.
     pub spilled_bytes: u64,
     /// How long each phase took.
@@ -52,6 +47,18 @@ pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<(), Error> {
 fn same_device(a: &Path, b: &Path) -> bool {
     let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev);
     device(a).is_ok_and(|a| device(b).is_ok_and(|b| a == b))
+}
+
+impl Report {
+    /// Length in bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.headers.iter().map(Header::file_len).sum()
+    }
+
+    /// Bytes of the hot and the far sections.
+    pub fn hot_bytes(&self) -> u64 {
+        self.headers.iter().map(|header| header.sections.hot.len + header.sections.far.len).sum()
+    }
 }
 
 impl Builder {
@@ -72,12 +79,17 @@ impl Builder {
         let spill = spill.ok_or(Error::Cancelled)?;
         let records = intake.records.load(Relaxed);
         let bytes = intake.bytes.load(Relaxed);
-        let mut file = Assembly::create(path, &self, &spill)?;
-        if bytes > self.options.page_cache / 2 {
-            // The cache could not keep it.
-            file.file.write_directly();
-        }
-        let (dir, _) = publish::split(path)?;
+        let lengths = intake.lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell_keys = self.options.cell_keys;
+        let cell_keys = cell_keys.unwrap_or_else(|| lengths.cell_keys(self.options.fingerprint_bits));
+        drop(lengths);
+        let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
+        let cells_each = cell_count(records, bytes, cell_keys, parts);
+        // What the page cache could not keep goes past it.
+        let direct = bytes > self.options.page_cache / 2;
+        let each = vec![cells_each; parts as usize];
+        let mut writer = Writer::create(path, (&self.options, &self.progress), spill.dir(), each, direct)?;
+        let dir = self.options.shape.directory(path)?;
         if self.options.on_duplicate == OnDuplicate::Error {
             // Spilled records are freed while the output grows; other policies may drop any number of them.
             let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
@@ -86,21 +98,19 @@ impl Builder {
 
         let spilled_bytes = spill.written();
         self.progress.enter(Phase::Build, records);
-        let lengths = intake.lengths.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell_keys = self.options.cell_keys;
-        let cell_keys = cell_keys.unwrap_or_else(|| lengths.cell_keys(self.options.fingerprint_bits));
-        drop(lengths);
-        self.build_cells(spill, cell_count(records, bytes, cell_keys), &mut file)?;
-        let keys = file.keys;
-        let header = file.seal(&self.options, &self.progress)?;
+        self.build_cells(spill, cells_each * u64::from(parts), &mut writer)?;
+        let headers = writer.finish()?;
         self.progress.enter(Phase::Done, 0);
         let phases = self.progress.phases();
-        Ok(Report { records, keys, duplicates: records - keys, header, spilled_bytes, phases })
+        let keys = headers.iter().map(|header| header.keys).sum();
+        Ok(Report { records, keys, duplicates: records - keys, headers, spilled_bytes, phases })
     }
 
-    fn build_cells(&self, spill: Spill, cells: u64, file: &mut Assembly) -> Result<(), Error> {
+    fn build_cells(&self, spill: Spill, cells: u64, writer: &mut Writer<'_>) -> Result<(), Error> {
+        let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
         let options = CellOptions {
             hasher: self.options.hasher,
+            parts,
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
         };
@@ -133,7 +143,7 @@ impl Builder {
             }
             drop(sender);
             let written = outputs.iter().try_for_each(|mut output| {
-                file.append(&mut output)?;
+                writer.append(Piece::of(&mut output))?;
                 work.written(output);
                 Ok(())
             });
@@ -156,110 +166,5 @@ fn earlier(a: Error, b: Error) -> Error {
         (Error::Duplicate { .. }, _) => a,
         (_, Error::Duplicate { .. }) => b,
         _ => a,
-    }
-}
-
-/// The new file while its sections come together.
-struct Assembly {
-    file: NewFile,
-    /// Cells and far bodies: they lie behind the pool, whose length is not known before the last cell.
-    hot: SpooledTempFile,
-    far: SpooledTempFile,
-    keys: u64,
-    pool_len: u64,
-    hot_len: u64,
-    far_len: u64,
-    temp_dir: PathBuf,
-}
-
-impl Assembly {
-    fn create(path: &Path, builder: &Builder, spill: &Spill) -> Result<Self, Error> {
-        let in_memory = (builder.options.memory_limit / 32) as usize;
-        let temporary = || tempfile::spooled_tempfile_in(in_memory, spill.dir());
-        Ok(Assembly {
-            file: NewFile::create(path)?,
-            hot: temporary(),
-            far: temporary(),
-            keys: 0,
-            pool_len: 0,
-            hot_len: 0,
-            far_len: 0,
-            temp_dir: spill.dir().into(),
-        })
-    }
-
-    /// Appends the output of a job, whose places and ids count from here.
-    fn append(&mut self, output: &mut Output) -> Result<(), Error> {
-        for cell in output.cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
-            let mut head = Head::parse(cell);
-            head.first_id += self.keys;
-            head.pool_start += self.pool_len;
-            head.far = head.far.map(|start| start + self.far_len);
-            head.write(cell);
-        }
-        self.file.write(&output.pool)?;
-        let failed = Error::io("cannot write temporary data to", &self.temp_dir);
-        self.hot.write_all(&output.cells).and_then(|()| self.far.write_all(&output.far)).map_err(failed)?;
-        self.keys += output.keys;
-        self.pool_len += output.pool.len() as u64;
-        self.hot_len += output.cells.len() as u64;
-        self.far_len += output.far.len() as u64;
-        Ok(())
-    }
-
-    /// Copies a temporary file to where its section begins.
-    fn copy(
-        &mut self,
-        which: fn(&mut Self) -> &mut SpooledTempFile,
-        at: u64,
-        progress: &Progress,
-    ) -> Result<(), Error> {
-        self.file.pad_to(at)?;
-        let path = self.temp_dir.clone();
-        let failed =
-            |source| Error::Io { action: "cannot read temporary data in", path: path.clone(), source };
-        which(self).seek(SeekFrom::Start(0)).map_err(failed)?;
-        let mut buffer = Vec::with_capacity(COPY_LEN as usize);
-        loop {
-            progress.check()?;
-            buffer.clear();
-            let len = which(self).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
-            if len == 0 {
-                return Ok(());
-            }
-            self.file.write(&buffer)?;
-            progress.add(len as u64);
-        }
-    }
-
-    /// Writes everything behind the pool, then the header, and publishes the file.
-    fn seal(mut self, options: &crate::Options, progress: &Progress) -> Result<Header, Error> {
-        let cells = self.hot_len / CELL_LEN;
-        let metadata = options.metadata.as_bytes();
-        let sections = Sections::place(self.pool_len, cells, self.far_len, metadata.len() as u64);
-        let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
-        let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
-        progress.enter(Phase::Seal, self.hot_len + self.far_len);
-
-        self.copy(|file| &mut file.hot, sections.hot.offset, progress)?;
-        self.copy(|file| &mut file.far, sections.far.offset, progress)?;
-        self.file.pad_to(sections.metadata.offset)?;
-        self.file.write(metadata)?;
-        self.file.pad_to(sections.sums.offset)?;
-        let sums_digest = self.file.write_sums()?;
-        progress.check()?;
-        let header = Header {
-            ignorable_features: 0,
-            keys: self.keys,
-            cells,
-            hasher: options.hasher,
-            key_type: options.key_type,
-            value_type: options.value_type,
-            fingerprint_bits: options.fingerprint_bits,
-            sections,
-            sums_digest,
-        };
-        self.file.publish(&header)?;
-        Ok(header)
     }
 }

@@ -27,6 +27,7 @@
     reason = "the builder's numbers are its own: counts and lengths of what it holds in memory, on 64-bit machines"
 )]
 
+mod assembly;
 mod cell;
 mod direct;
 mod error;
@@ -37,6 +38,8 @@ mod limits;
 mod load;
 mod progress;
 mod publish;
+mod recut;
+mod set;
 mod sizing;
 mod solver;
 mod spill;
@@ -46,6 +49,8 @@ pub use feeder::Feeder;
 pub use finish::Report;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use progress::{Event, Phase, Progress};
+pub use recut::can_recut;
+pub use set::commit as commit_set;
 
 use feeder::Intake;
 use spill::Spill;
@@ -67,6 +72,25 @@ pub enum OnDuplicate {
     First,
     /// The record that came last, by source and position, stays.
     Last,
+}
+
+/// What a build makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One file: a whole index if it is part 0 of 1.
+    Part { part: u32, parts: u32 },
+    /// A directory with all parts.
+    Set { parts: u32 },
+}
+
+impl Shape {
+    /// The directory that the files at this path go to.
+    pub fn directory(self, path: &Path) -> Result<PathBuf, Error> {
+        match self {
+            Shape::Part { .. } => publish::split(path).map(|(dir, _)| dir),
+            Shape::Set { .. } => Ok(path.into()),
+        }
+    }
 }
 
 /// Most partitions.
@@ -98,6 +122,7 @@ struct Options {
     expected_bytes: u64,
     cell_keys: Option<f64>,
     page_cache: u64,
+    shape: Shape,
 }
 
 impl Default for Builder {
@@ -123,6 +148,7 @@ impl Builder {
                 expected_bytes: 0,
                 cell_keys: None,
                 page_cache: direct::machine_memory(),
+                shape: Shape::Part { part: 0, parts: 1 },
             },
             progress: Arc::new(Progress::new()),
             intake: None,
@@ -195,6 +221,21 @@ impl Builder {
         self
     }
 
+    /// Builds a set of this many files, 1 to 65,536, in a directory, instead of one file (spec section 15).
+    #[must_use]
+    pub fn parts(mut self, parts: u32) -> Self {
+        self.options.shape = Shape::Set { parts };
+        self
+    }
+
+    /// Builds one file that is this part of a set of `parts` files. All keys must belong to it; [`commit_set`] makes a set of
+    /// such files.
+    #[must_use]
+    pub fn part(mut self, part: u32, parts: u32) -> Self {
+        self.options.shape = Shape::Part { part, parts };
+        self
+    }
+
     /// About how many bytes of keys and values will come, if that is known: then [`Self::preflight`] checks the free
     /// disk space.
     #[must_use]
@@ -238,9 +279,21 @@ impl Builder {
     /// [`Error::DiskSpace`], [`Error::OpenFiles`].
     pub fn preflight(&mut self, output: &Path) -> Result<(), Error> {
         self.options.check()?;
-        drop(publish::NewFile::create(output)?);
-        let (dir, _) = publish::split(output)?;
-        let temp_dir = self.options.temp_dir.get_or_insert_with(|| dir.clone()).clone();
+        let beside = match self.options.shape {
+            Shape::Part { .. } => {
+                drop(publish::NewFile::create(output)?);
+                self.options.shape.directory(output)?
+            }
+            Shape::Set { .. } => {
+                drop(set::Staging::create(output)?);
+                match output.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    Some(parent) => parent.into(),
+                    None => PathBuf::from("."),
+                }
+            }
+        };
+        let dir = beside.clone();
+        let temp_dir = self.options.temp_dir.get_or_insert(beside).clone();
         tempfile::tempfile_in(&temp_dir).map_err(Error::io("cannot create temporary files in", &temp_dir))?;
         let expected = self.options.expected_bytes;
         let spilled = expected.saturating_sub(self.options.memory_limit / 2);
@@ -280,6 +333,10 @@ impl Builder {
                 spill: RwLock::new(Some(spill)),
                 progress: self.progress.clone(),
                 hasher: self.options.hasher,
+                part: match self.options.shape {
+                    Shape::Part { part, parts } => (part, parts),
+                    Shape::Set { .. } => (0, 1),
+                },
                 partitions,
                 records: AtomicU64::new(0),
                 bytes: AtomicU64::new(0),
@@ -301,6 +358,13 @@ impl Options {
         limits::check_addresses(self.memory_limit, self.threads)?;
         if !(1..=16).contains(&self.fingerprint_bits) {
             return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
+        }
+        let (part, parts) = match self.shape {
+            Shape::Part { part, parts } => (part, parts),
+            Shape::Set { parts } => (0, parts),
+        };
+        if part >= parts || parts > hashlith_format::MAX_PARTS {
+            return Err(Error::Options { what: "a set has 1 to 65,536 parts, numbered from 0" });
         }
         if self.metadata.len() as u64 > hashlith_format::MAX_METADATA {
             return Err(Error::Metadata { len: self.metadata.len() as u64 });

@@ -98,7 +98,7 @@ impl<'w> Loader<'w> {
         let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
             let hash = work.options.hasher.hash(cell::key_at(chunk, offset, lengths));
             // Cells before the job's become large numbers.
-            let cell = hash.cell(work.cells).wrapping_sub(job.cells.start);
+            let cell = hash.cell(work.options.parts, work.cells).wrapping_sub(job.cells.start);
             if cell < cells {
                 let len = lengths.total().unwrap_or(0) as usize;
                 groups[(cell >> job.group_shift) as usize].keep(hash, place, &chunk[offset..offset + len]);
@@ -144,7 +144,7 @@ fn is_for(work: &Work, job: &Job, beginning: &[u8]) -> bool {
     let parsed = spill::read_chunk(beginning, |_, offset, lengths| {
         let start = offset + lengths.head as usize;
         let key = beginning.get(start..start.saturating_add(lengths.key as usize));
-        found |= key.is_none_or(|key| job.cells.contains(&work.options.hasher.hash(key).cell(work.cells)));
+        found |= key.is_none_or(|key| job.cells.contains(&work.options.hasher.hash(key).cell(work.options.parts, work.cells)));
     });
     found || parsed.is_none()
 }

@@ -104,6 +104,13 @@ impl Progress {
         self.done.fetch_add(count, Relaxed);
     }
 
+    /// Counts what is done in one phase only.
+    pub(crate) fn add_in(&self, phase: Phase, count: u64) {
+        if self.phase.load(Relaxed) == phase as u8 {
+            self.add(count);
+        }
+    }
+
     fn started(&self) -> std::sync::MutexGuard<'_, Vec<(Phase, Instant)>> {
         self.started.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

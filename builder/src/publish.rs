@@ -41,35 +41,22 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Creates the file, and removes what killed builds of the same final path have left.
     pub fn create(final_path: &Path) -> Result<Self, Error> {
-        let (dir, name) = split(final_path)?;
-        remove_left_over(&dir, &name);
-        for attempt in 0..1000u32 {
-            let mut temp_name = name.clone();
-            temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
-            let temp_path = dir.join(temp_name);
-            match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
-                Ok(file) => {
-                    // Another build may have taken the file for left over before it was locked. A file system without
-                    // locks (some network ones) only loses the clearing of left-over files.
-                    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
-                        continue;
-                    }
-                    return Ok(NewFile {
-                        file,
-                        temp_path,
-                        final_path: final_path.into(),
-                        sums: ChunkSums::default(),
-                        pending: Buffer::new(HUGE_PAGE as usize),
-                        filled: 0,
-                        written: PAGE,
-                        published: false,
-                    });
-                }
-            }
-        }
-        Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
+        let (file, temp_path) = create_locked(final_path)?;
+        Ok(NewFile {
+            file,
+            temp_path,
+            final_path: final_path.into(),
+            sums: ChunkSums::default(),
+            pending: Buffer::new(HUGE_PAGE as usize),
+            filled: 0,
+            written: PAGE,
+            published: false,
+        })
+    }
+
+    /// Has the file go to another name of the same directory than the one it was created for.
+    pub fn set_final_name(&mut self, name: &str) {
+        self.final_path.set_file_name(name);
     }
 
     /// Writes past the page cache from here to the last whole huge page.
@@ -156,6 +143,30 @@ impl Drop for NewFile {
     }
 }
 
+/// Creates a file, locked, beside the final path, and removes what killed builds of the same path have left.
+pub(crate) fn create_locked(final_path: &Path) -> Result<(File, PathBuf), Error> {
+    let (dir, name) = split(final_path)?;
+    remove_left_over(&dir, &name);
+    for attempt in 0..1000u32 {
+        let mut temp_name = name.clone();
+        temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
+        let temp_path = dir.join(temp_name);
+        match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
+            Ok(file) => {
+                // Another build may have taken the file for left over before it was locked. A file system without
+                // locks (some network ones) only loses the clearing of left-over files.
+                if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
+                    continue;
+                }
+                return Ok((file, temp_path));
+            }
+        }
+    }
+    Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
+}
+
 /// The directory and the name of a final path.
 pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
     let name = path.file_name().filter(|_| !path.is_dir());
@@ -169,16 +180,14 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
 }
 
 /// True if this open file is the one at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let same = |a: &fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
     file.metadata().is_ok_and(|open| fs::symlink_metadata(path).is_ok_and(|named| same(&open, named)))
 }
 
 /// Removes temporary files of this name that nobody holds a lock on.
-fn remove_left_over(dir: &Path, name: &OsStr) {
-    // The standard library's own listing panics when a close fails.
-    let Some(entries) = File::open(dir).ok().and_then(|dir| Dir::new(dir).ok()) else { return };
-    let names = entries.flatten().map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+pub(crate) fn remove_left_over(dir: &Path, name: &OsStr) {
+    let names = names_in(dir).into_iter();
     for path in names.filter(|found| is_temp_name(found, name)).map(|found| dir.join(found)) {
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
             && let Ok(file) = OpenOptions::new().write(true).open(&path)
@@ -189,8 +198,15 @@ fn remove_left_over(dir: &Path, name: &OsStr) {
     }
 }
 
+/// The names in a directory; none if it cannot be read.
+pub(crate) fn names_in(dir: &Path) -> Vec<OsString> {
+    // The standard library's own listing panics when a close fails.
+    let Some(entries) = File::open(dir).ok().and_then(|dir| Dir::new(dir).ok()) else { return Vec::new() };
+    entries.flatten().map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned()).collect()
+}
+
 /// True for `NAME.PID-ATTEMPT.tmp`.
-fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
+pub(crate) fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let rest = candidate.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
     rest.and_then(|rest| str::from_utf8(rest).ok())

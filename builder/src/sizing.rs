@@ -84,11 +84,17 @@ impl Lengths {
     }
 }
 
-/// How many cells `records` records of `bytes` bytes get, at `keys` keys a cell: a power of two up to 1,024, a multiple of
-/// 1,024 above, so that cells and partitions share their boundaries.
-pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64) -> u64 {
+/// How many cells each of `parts` parts gets that have `records` records of `bytes` bytes together, at `keys` keys a cell: all
+/// of them together a power of two up to 1,024, a multiple of 1,024 above, so that cells and partitions share their boundaries.
+pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64, parts: u32) -> u64 {
     let cells = ((records as f64 / keys).ceil() as u64).max(bytes.div_ceil(CELL_BYTES)).max(1);
-    if cells <= 1024 { cells.next_power_of_two() } else { cells.next_multiple_of(1024) }
+    let parts = u64::from(parts.max(1));
+    if cells <= 1024 && parts.is_power_of_two() {
+        (cells.next_power_of_two() / parts).max(1)
+    } else {
+        // With this many in each all together are a multiple of 1,024.
+        cells.div_ceil(parts).next_multiple_of(1024 >> parts.trailing_zeros().min(10))
+    }
 }
 
 #[cfg(test)]
@@ -97,9 +103,18 @@ mod tests {
 
     #[test]
     fn counts_of_cells_share_boundaries_with_partitions() {
-        assert_eq!(cell_count(3, 100 << 20, 40.0), 128);
+        assert_eq!(cell_count(3, 100 << 20, 40.0, 1), 128);
         for (records, cells) in [(0, 1), (40, 1), (41, 2), (1_000_000, 25 * 1024)] {
-            assert_eq!(cell_count(records, 0, 40.0), cells);
+            assert_eq!(cell_count(records, 0, 40.0, 1), cells);
+        }
+        for (records, parts, cells) in [(0, 4, 1), (8 * 40, 4, 2), (1_000_000, 4, 6400), (0, 2048, 1), (0, 3, 1024)] {
+            assert_eq!(cell_count(records, 0, 40.0, parts), cells);
+        }
+        for parts in 1..5000 {
+            for records in [0, 100, 1_000_000] {
+                let all = u64::from(parts) * cell_count(records, 0, 40.0, parts);
+                assert!(all.is_multiple_of(1024) || all.is_power_of_two(), "{records} {parts}");
+            }
         }
     }
 

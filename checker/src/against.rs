@@ -132,7 +132,8 @@ impl AgainstReport {
 /// Memory: hot and far section if [`AgainstOptions::hot_cache`] allows, and one bit for each key of the index; two with
 /// [`Duplicates::Allowed`].
 pub struct Against<'a, R: ?Sized> {
-    lookup: Lookup<'a, R>,
+    /// One for each part.
+    lookups: Vec<Lookup<'a, R>>,
     seen: Bits,
     /// The keys of which some record had the value of the index; only with [`Duplicates::Allowed`].
     matched: Option<Bits>,
@@ -146,16 +147,27 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// How many keys of each kind a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens an index for comparison: its header is checked (R1 to R14), the rest is not.
+    /// Opens an index for comparison, a file or all files of a set: their headers are checked (R1 to R14), the rest is not.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Io`] and [`Error::Memory`].
-    pub fn new(file: &'a R, options: &AgainstOptions) -> Result<Self, Error> {
-        let lookup = Lookup::open(file, options.hot_cache)?;
-        let keys = lookup.header.keys;
+    pub fn new(
+        files: impl IntoIterator<Item = &'a R>,
+        options: &AgainstOptions,
+    ) -> Result<Self, Error> {
+        let mut lookups: Vec<Lookup<'a, R>> = Vec::new();
+        let (mut keys, mut hot_cache) = (0, options.hot_cache);
+        let files: Vec<_> = files.into_iter().collect();
+        for (part, file) in (0..).zip(&files) {
+            let in_part = |error: Error| if files.len() > 1 { error.in_part(part) } else { error };
+            let lookup = Lookup::open(*file, hot_cache, keys).map_err(in_part)?;
+            hot_cache -= lookup.hot_bytes().min(hot_cache);
+            keys = lookup.ids().end;
+            lookups.push(lookup);
+        }
         let allowed = options.duplicates == Duplicates::Allowed;
         Ok(Against {
-            lookup,
+            lookups,
             seen: Bits::new(keys)?,
             matched: if allowed { Some(Bits::new(keys)?) } else { None },
             records: AtomicU64::new(0),
@@ -167,7 +179,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
 
     /// Number of keys in the index.
     pub fn keys(&self) -> u64 {
-        self.lookup.header.keys
+        self.lookups.last().map_or(0, |last| last.ids().end)
     }
 
     /// Looks up `key` and compares its value.
@@ -176,16 +188,21 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// [`Mismatch::Absent`]; [`Mismatch::Value`], unless duplicates are allowed; and [`Mismatch::Index`] when the index
     /// cannot be read or breaks a rule. After the first two the comparison may go on: they are counted.
     pub fn check(&self, key: &[u8], value: &[u8]) -> Result<(), Mismatch> {
-        let found = self.lookup.find(key, value.len())?;
+        let home = match self.lookups.as_slice() {
+            [only] => Some(only),
+            parts => parts.first().and_then(|first| parts.get(first.part_of(key) as usize)),
+        };
+        let found = home.map(|lookup| Ok((lookup, lookup.find(key, value.len())?))).transpose();
+        let found = found.map_err(|error: Error| self.in_part(home, error))?;
         self.records.fetch_add(1, Ordering::Relaxed);
-        let Some(record) = found else {
+        let Some((lookup, Some(record))) = found else {
             self.absent.fetch_add(1, Ordering::Relaxed);
             return Err(Mismatch::Absent { key: StoredKey::new(key) });
         };
         if !self.seen.set(record.id) {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
         }
-        let equal = record.value_is(self.lookup.file, value)?;
+        let equal = record.value_is(lookup.file, value).map_err(|error| self.in_part(home, error))?;
         match &self.matched {
             Some(matched) if equal => {
                 matched.set(record.id);
@@ -226,11 +243,21 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     }
 
     fn stored_keys(&self, ids: &[u64]) -> Result<Vec<StoredKey>, Error> {
-        let stored = |record: Record| {
-            let head = record.key_head(self.lookup.file, StoredKey::SHOWN)?;
+        let stored = |lookup: &Lookup<'a, R>, record: Record| {
+            let head = record.key_head(lookup.file, StoredKey::SHOWN)?;
             Ok(StoredKey { head, len: record.lengths.key })
         };
-        ids.iter().map(|&id| stored(self.lookup.record(id)?)).collect()
+        let part_of = |id: u64| self.lookups.iter().find(|lookup| lookup.ids().contains(&id));
+        let parts = ids.iter().filter_map(|&id| Some((id, part_of(id)?)));
+        parts.map(|(id, lookup)| stored(lookup, lookup.record(id)?)).collect()
+    }
+
+    /// An error of a lookup, with the number of the part if there are others.
+    fn in_part(&self, lookup: Option<&Lookup<'a, R>>, error: Error) -> Error {
+        match lookup {
+            Some(lookup) if self.lookups.len() > 1 => error.in_part(lookup.header.part),
+            _ => error,
+        }
     }
 }
 

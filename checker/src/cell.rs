@@ -255,7 +255,10 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
                 salt => self.records.hash(key_at, lengths.key, &self.header.hasher.salted(salt))?.lo,
             };
             let fault = |what| Err(Error::verifier(5, at, what));
-            if hash.cell(self.header.cells) != number {
+            if hash.part(self.header.parts) != self.header.part {
+                return fault("a key is in a part that is not its own");
+            }
+            if hash.cell(self.header.parts, self.header.cells) != number {
                 return fault("a key is in a cell that is not its own");
             }
             if view.fingerprint(&hash) != fingerprint {

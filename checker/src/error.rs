@@ -44,6 +44,14 @@ impl Error {
         Error::Fault(hashlith_format::Error::Corrupt { rule: Rule::R(number), offset, what })
     }
 
+    /// The same fault as one of a part.
+    pub(crate) fn in_part(self, part: u32) -> Self {
+        match self {
+            Error::Fault(fault) => Error::Fault(hashlith_format::Error::InPart { part, fault: Box::new(fault) }),
+            other => other,
+        }
+    }
+
     /// Where in the file it happened, in bytes; `None` for what has no place.
     pub fn offset(&self) -> Option<u64> {
         match self {

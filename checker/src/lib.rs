@@ -4,6 +4,8 @@
 //! checksum, and every record, which must be where its slot says and must be found by its key. [`Against`] compares
 //! an index with the records that it was built from.
 //!
+//! [`Files`] is for an index that may be a set of files.
+//!
 //! This crate shares with the reader only the crate that knows the bytes. It does its own lookups and never maps the
 //! file, so that a bad disk gives an error and not a signal, and a mistake of the reader cannot hide here.
 //!
@@ -24,6 +26,7 @@ mod error;
 mod findings;
 mod lookup;
 mod read;
+mod set;
 mod structure;
 mod sums;
 mod verify;
@@ -31,4 +34,5 @@ mod verify;
 pub use against::{Against, AgainstOptions, AgainstReport, Duplicates, Mismatch, StoredKey};
 pub use error::Error;
 pub use read::ReadAt;
+pub use set::{FileError, Files};
 pub use verify::{Options, Progress, Report, verify};

@@ -9,6 +9,7 @@ use hashlith_format::{
     CELL_LEN, CellView, Header,
     record::{Lengths, MAX_VARINT},
 };
+use std::ops::Range;
 
 /// So much is read at once of a record, which for most is all of it.
 const HEAD: usize = 512;
@@ -34,6 +35,8 @@ pub(crate) struct Lookup<'a, R: ?Sized> {
     /// Hot and far section, and the eight bytes behind them, which reads of slot entries may touch; empty when they are
     /// to be read from the file.
     hot: Vec<u8>,
+    /// Number of keys in the parts before.
+    first_id: u64,
 }
 
 /// A cell and the eight bytes behind it.
@@ -46,7 +49,7 @@ struct Cell {
 
 impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
     /// Opens an index, and keeps its hot and far section in memory if they have at most `hot_cache` bytes.
-    pub(crate) fn open(file: &'a R, hot_cache: u64) -> Result<Self, Error> {
+    pub(crate) fn open(file: &'a R, hot_cache: u64, first_id: u64) -> Result<Self, Error> {
         let header = structure::open(file)?;
         let start = header.sections.hot.offset;
         let len = header.sections.far.end() - start;
@@ -54,7 +57,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         if len <= hot_cache {
             read_whole(file, start, len + 8, &mut hot)?;
         }
-        Ok(Lookup { file, header, hot })
+        Ok(Lookup { file, header, hot, first_id })
     }
 
     /// The record of `key`; `None` if the file does not have it. Only as much of it is read at once as a record with
@@ -62,7 +65,10 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
     pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Record>, Error> {
         let hasher = &self.header.hasher;
         let hash = hasher.hash(key);
-        let cell = self.cell(hash.cell(self.header.cells))?;
+        if hash.part(self.header.parts) != self.header.part {
+            return Ok(None);
+        }
+        let cell = self.cell(hash.cell(self.header.parts, self.header.cells))?;
         let (view, head) = (&cell.view, &cell.view.head);
         if head.keys == 0 {
             return Ok(None);
@@ -79,8 +85,24 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         Ok(record.key_is(self.file, key)?.then_some(record))
     }
 
-    /// The record of a dense id below N.
+    /// Bytes of memory for hot and far section.
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        self.hot.len() as u64
+    }
+
+    /// Number of the part that would have this key.
+    pub(crate) fn part_of(&self, key: &[u8]) -> u32 {
+        self.header.hasher.hash(key).part(self.header.parts)
+    }
+
+    /// The dense ids of its keys.
+    pub(crate) fn ids(&self) -> Range<u64> {
+        self.first_id..self.first_id + self.header.keys
+    }
+
+    /// The record of a dense id, which is one of [`Self::ids`].
     pub(crate) fn record(&self, id: u64) -> Result<Record, Error> {
+        let id = id - self.first_id;
         // The last cell whose first id is not above, or the first cell.
         let (mut number, mut end) = (0, self.header.cells);
         while end - number > 1 {
@@ -147,7 +169,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         let lengths = lengths.filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
         let lengths =
             lengths.ok_or_else(|| Error::reader(16, at, "a record does not lie within the pool"))?;
-        Ok(Record { id: view.head.first_id + u64::from(slot), at, lengths, head, head_len })
+        Ok(Record { id: self.first_id + view.head.first_id + u64::from(slot), at, lengths, head, head_len })
     }
 }
 

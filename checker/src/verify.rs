@@ -69,13 +69,22 @@ pub struct Report {
 /// [`Error::Fault`] when the file breaks a rule, [`Error::Io`] when it cannot be read, [`Error::Memory`] when the
 /// memory does not suffice, and [`Error::Cancelled`].
 pub fn verify<R: ReadAt + ?Sized>(file: &R, options: &Options, progress: &Progress) -> Result<Report, Error> {
+    progress.total.store(file.len().unwrap_or(0), Ordering::Relaxed);
+    verify_file(file, options, progress)
+}
+
+/// One file of those whose bytes [`Progress`] counts.
+pub(crate) fn verify_file<R: ReadAt + ?Sized>(
+    file: &R,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Report, Error> {
     let header = structure::open(file)?;
-    progress.total.store(header.file_len(), Ordering::Relaxed);
 
     let mut window = Window::new(file, progress);
     check_sums_digest(&mut window, &header)?;
     // All that has no sum: the header, and the sums themselves.
-    progress.done.store(header.file_len() - sums_cover(&header), Ordering::Relaxed);
+    progress.done.fetch_add(header.file_len() - sums_cover(&header), Ordering::Relaxed);
 
     let findings = Findings::new();
     for result in [check_padding(&mut window, &header), check_metadata(file, &header)] {

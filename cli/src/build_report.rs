@@ -16,6 +16,8 @@ pub struct Report {
     /// Records that were read.
     records: u64,
     keys: u64,
+    /// Files of the set; 1 for a file that stands alone.
+    parts: usize,
     /// Records dropped because their key was there already.
     duplicates: u64,
     /// Bad rows left out.
@@ -44,20 +46,20 @@ struct PhaseTime {
 impl Report {
     /// Gathers what there is to say.
     pub fn new(output: &Path, built: &hashlith_builder::Report, read: &Summary, took: Duration) -> Self {
-        let sections = built.header.sections;
         let per_key = |bytes: u64| (built.keys > 0).then(|| bytes as f64 / built.keys as f64);
         let cores = process::core_seconds();
         Report {
             output: output.display().to_string(),
             records: built.records,
             keys: built.keys,
+            parts: built.headers.len(),
             duplicates: built.duplicates,
             skipped: read.skipped,
             first_skipped: read.first_skipped.clone(),
             input_bytes: read.bytes,
-            file_bytes: built.header.file_len(),
-            bytes_per_key: per_key(built.header.file_len()),
-            hot_bytes_per_key: per_key(sections.hot.len + sections.far.len),
+            file_bytes: built.bytes(),
+            bytes_per_key: per_key(built.bytes()),
+            hot_bytes_per_key: per_key(built.hot_bytes()),
             seconds: took.as_secs_f64(),
             phases: built
                 .phases
@@ -78,7 +80,8 @@ impl Report {
     /// For people, on standard error.
     pub fn write_table(&self) {
         let mut table = Table::words();
-        table.row([&"index", &self.output]);
+        let parts = if self.parts > 1 { format!(", a set of {} parts", Count(self.parts as u64)) } else { String::new() };
+        table.row([&"index", &format!("{}{parts}", self.output)]);
         table.row([&"records in", &format!("{} from {}", Count(self.records), Bytes(self.input_bytes))]);
         table.row([&"keys", &Count(self.keys)]);
         if self.duplicates > 0 {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub hasher: KeyHasher,
     /// A JSON object of the user's, or nothing.
     pub metadata: String,
+    /// Makes a set of so many files.
+    pub parts: Option<u32>,
 }
 
 impl Default for Settings {
@@ -44,6 +46,7 @@ impl Default for Settings {
             fingerprint_bits: 8,
             hasher: KeyHasher::xxh3(0),
             metadata: String::new(),
+            parts: None,
         }
     }
 }
@@ -65,8 +68,15 @@ impl Settings {
             ValueKind::Bytes => ValueType::Bytes,
             ValueKind::Json => ValueType::Json,
         };
+        self.builder_of(key_type, value_type, dir)
+    }
+
+    /// The same, by the types of the format.
+    pub fn builder_of(&self, key_type: KeyType, value_type: ValueType, dir: &Path) -> Builder {
         let threads = self.threads();
-        Builder::new()
+        let builder = Builder::new();
+        let builder = if let Some(parts) = self.parts { builder.parts(parts) } else { builder };
+        builder
             .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
             .threads(threads)
             .temp_dir(self.temp_dir.as_deref().unwrap_or(dir))
@@ -122,11 +132,11 @@ impl FileBuild {
         mut input: Options,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let dir = output_dir(output)?;
-        input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.to_owned()));
+        let dir = output_dir(output, settings.parts.is_some())?;
+        input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.clone()));
         let (Expanded { sources, left_out }, formats) = input_args::sources(inputs, &input)?;
         refuse_input_as_output(output, &sources)?;
-        let mut builder = settings.builder(input.keys, input.values, dir);
+        let mut builder = settings.builder(input.keys, input.values, &dir);
         if settings.on_duplicate == OnDuplicate::Error && input.on_error == OnError::Stop && !input.escape {
             builder = builder.expected_bytes(least_bytes(&sources, &formats));
         }
@@ -212,7 +222,7 @@ impl BuildWatch {
 
     /// True while records are read.
     pub fn is_reading(&self) -> bool {
-        self.progress.event().phase == Phase::Feed
+        is_reading(&self.progress)
     }
 
     /// What the progress shows: bytes of input while reading, then records, then bytes of the index.
@@ -225,6 +235,11 @@ impl BuildWatch {
             records: Some(self.reading.records.load(Ordering::Relaxed)),
         })
     }
+}
+
+/// True while a builder takes records.
+pub fn is_reading(progress: &Progress) -> bool {
+    progress.event().phase == Phase::Feed
 }
 
 /// Where a builder is once it has all records; nothing before.
@@ -342,16 +357,21 @@ fn is_packed(extension: &OsStr) -> bool {
 /// The folder of the output, which must be there.
 ///
 /// # Errors
-/// There is none, or the output could not be a file.
-pub fn output_dir(output: &Path) -> Result<&Path, Failure> {
+/// There is none, or the output could not be a file, or the directory of a set.
+pub fn output_dir(output: &Path, is_set: bool) -> Result<PathBuf, Failure> {
     let shown = output.display();
-    if output.is_dir() {
+    if is_set {
+        if fs::metadata(output).is_ok_and(|found| !found.is_dir()) {
+            let message = format!("{shown} is a file: a set is a directory; choose another name, or leave out --parts");
+            return Err(Failure::new(message).about(Subject::system(output, Some(Errno::NOTDIR.raw_os_error()))));
+        }
+    } else if output.is_dir() {
         let name = output.join("index.hlith");
         let message = format!("{shown} is a directory: name a file, for example {}", name.display());
         return Err(Failure::new(message).about(Subject::system(output, Some(Errno::ISDIR.raw_os_error()))));
     }
     // A rename would put a file in the place of a device or pipe: /dev/null, /dev/stdout.
-    if output == Path::new("-") || fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+    if output == Path::new("-") || !is_set && fs::metadata(output).is_ok_and(|found| !found.is_file()) {
         let message = format!("cannot write to {shown}: an index has to be a file; name one");
         return Err(Failure::new(message).about(Subject::system(output, Some(Errno::INVAL.raw_os_error()))));
     }
@@ -361,7 +381,7 @@ pub fn output_dir(output: &Path) -> Result<&Path, Failure> {
         Failure::new(message).about(Subject::system(dir, Some(errno.raw_os_error())))
     };
     match fs::metadata(dir) {
-        Ok(found) if found.is_dir() => Ok(dir),
+        Ok(found) if found.is_dir() => Ok(dir.to_owned()),
         Ok(_) => {
             Err(cannot(&format!("{} is not a directory; choose another place", dir.display()), Errno::NOTDIR))
         }

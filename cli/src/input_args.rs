@@ -3,6 +3,7 @@
 use crate::building::input_failure;
 use crate::failure::{Failure, tell};
 use clap::ValueEnum;
+use hashlith_builder::OnDuplicate;
 use hashlith_inputs::{Column, Expanded, Format, KeyKind, OnError, Options, ValueKind};
 use std::path::PathBuf;
 
@@ -55,6 +56,17 @@ pub enum DuplicateWord {
     Error,
     First,
     Last,
+}
+
+impl DuplicateWord {
+    /// As the builder has it.
+    pub fn policy(self) -> OnDuplicate {
+        match self {
+            DuplicateWord::Error => OnDuplicate::Error,
+            DuplicateWord::First => OnDuplicate::First,
+            DuplicateWord::Last => OnDuplicate::Last,
+        }
+    }
 }
 
 /// How to read input.

@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use crate::failure::{Failure, Subject, code};
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError};
+use hashlith_format::{Header, manifest::MANIFEST_NAME};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError, SetFiles};
 use rustix::io::Errno;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What will be read of an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,25 +17,34 @@ pub enum Access {
     Whole,
 }
 
-/// Fails if there is something else than a file at this path.
-pub fn check_file(path: &Path) -> Result<(), Failure> {
+/// Fails if there is something else than a file, or the directory of a set, at this path.
+pub fn check_index(path: &Path) -> Result<(), Failure> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_dir() && fs::exists(path.join(MANIFEST_NAME)).unwrap_or(true) => Ok(()),
         Ok(found) => {
             let (is, errno) = match found.is_dir() {
-                true => ("a directory", Errno::ISDIR),
+                true => ("a directory without a manifest.json, so no set", Errno::ISDIR),
                 false => ("not a file", Errno::INVAL),
             };
-            let failure = Failure::new(format!("{} is {is}: name an index file", path.display()));
+            let failure = Failure::new(format!("{} is {is}: name an index file, or a set", path.display()));
             Err(failure.about(Subject::system(path, Some(errno.raw_os_error()))))
         }
         Err(error) => Err(Failure::io("open", path, &error)),
     }
 }
 
+/// The path of the part with this header, of the index at `path`.
+pub fn part_path(path: &Path, header: &Header) -> PathBuf {
+    match SetFiles::read(path) {
+        Ok(files) => files.part_paths().get(header.part as usize).map_or_else(|| path.into(), PathBuf::clone),
+        Err(_) => path.into(),
+    }
+}
+
 /// Opens an index. Its pages are shared with every process that has it open.
 pub fn open(path: &Path, access: Access) -> Result<Index<Mapping>, Failure> {
-    check_file(path)?;
+    check_index(path)?;
     map(path, access).map_err(open_failure)
 }
 
@@ -51,8 +61,14 @@ pub fn open_failure(error: OpenError) -> Failure {
     }
 }
 
-/// Damage that was met while reading an open index.
+/// Damage that was met while reading an open index, which may be a set: then the part is named.
 pub fn corrupt(path: &Path, error: &hashlith_format::Error) -> Failure {
+    if let hashlith_format::Error::InPart { part, fault } = error
+        && let Ok(files) = SetFiles::read(path)
+        && let Some(path) = files.part_paths().get(*part as usize)
+    {
+        return corrupt(path, fault);
+    }
     let subject =
         Subject::Corrupt { path: path.to_owned(), rule: error.rule().to_string(), offset: error.offset() };
     Failure::with_code(code::CORRUPT, format!("{}: {error}", path.display())).about(subject)

@@ -1,6 +1,5 @@
 //! Work that listens for signals.
 
-use crate::building::BuildWatch;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,7 +12,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub fn supervise<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     signals: &Signals,
-    watch: &BuildWatch,
+    cancel: impl Fn(),
+    is_reading: impl Fn() -> bool,
 ) -> Result<T, Failure> {
     let (sender, result) = mpsc::channel();
     let worker = move || {
@@ -35,10 +35,10 @@ pub fn supervise<T: Send + 'static>(
             Err(RecvTimeoutError::Timeout) => {}
         }
         let Some(number) = signals.came() else { continue };
-        watch.cancel();
+        cancel();
         // A named pipe that nobody writes to holds up its reader for ever. While records are read no named file is
         // open; later on there is nothing to give up for, only a disk that takes its time.
-        if watch.is_reading() && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
+        if is_reading() && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
             return Err(Failure::Signal(number));
         }
     }

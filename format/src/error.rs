@@ -1,14 +1,18 @@
 //! What can be wrong with the bytes of an index.
 
+use alloc::{boxed::Box, string::String};
 use core::fmt;
 
-/// A numbered obligation of `spec.md` section 9: `R1`-`R17` for readers, `V1`-`V9` for verifiers.
+/// A numbered obligation of `spec.md`: `R1`-`R17` for readers and `V1`-`V9` for verifiers (section 9), `M1`-`M6` for readers
+/// of sets (section 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A reader obligation.
     R(u8),
     /// A verifier obligation.
     V(u8),
+    /// An obligation for a set's manifest.
+    M(u8),
 }
 
 impl fmt::Display for Rule {
@@ -16,6 +20,7 @@ impl fmt::Display for Rule {
         match self {
             Rule::R(number) => write!(f, "R{number}"),
             Rule::V(number) => write!(f, "V{number}"),
+            Rule::M(number) => write!(f, "M{number}"),
         }
     }
 }
@@ -48,12 +53,23 @@ pub enum Error {
         /// The length of the file in bytes.
         found: u64,
     },
-    /// R9: the file is one part of a set.
-    Part {
-        /// Number of this part, from 0.
+    /// M1 to M6: a set and its manifest do not fit together.
+    Set {
+        /// The number of the rule.
+        number: u8,
+        /// Where in the manifest, in bytes.
+        offset: u64,
+        /// The file that it is about; empty if it is about the manifest itself.
+        file: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A fault in one file of a set.
+    InPart {
+        /// Number of the part, from 0.
         part: u32,
-        /// How many parts the set has.
-        parts: u32,
+        /// What is wrong there.
+        fault: Box<Error>,
     },
     /// R10, R11: an id that this version does not know.
     Unknown {
@@ -99,9 +115,15 @@ impl fmt::Display for Error {
                 "the header says {expected} bytes, the file has {found}: it was cut off or appended to; copy or \
                  build it again"
             ),
-            Error::Part { part, parts } => {
-                write!(f, "part {part} of a set of {parts} files: this program reads whole files only")
+            Error::Set { number, offset, file, what } => {
+                let colon = if file.is_empty() { "" } else { ": " };
+                write!(
+                    f,
+                    "{file}{colon}{what} (M{number}, at byte {offset} of the manifest); copy the whole set again, or build \
+                     it again"
+                )
             }
+            Error::InPart { part, fault } => write!(f, "part {part}: {fault}"),
             Error::Unknown { what, offset, found } => {
                 write!(f, "unknown {what} {found} at byte {offset}: use a newer hashlith")
             }
@@ -122,29 +144,35 @@ impl Error {
 
     /// The broken obligation of `spec.md` section 9.
     pub fn rule(&self) -> Rule {
-        match *self {
+        match self {
             Error::TooShort { .. } => Rule::R(1),
             Error::Magic => Rule::R(2),
             Error::Version { .. } => Rule::R(3),
             Error::Feature { .. } => Rule::R(5),
             Error::Length { .. } => Rule::R(7),
-            Error::Part { .. } => Rule::R(9),
             Error::Unknown { offset: 72, .. } => Rule::R(10),
             Error::Unknown { .. } => Rule::R(11),
-            Error::Corrupt { rule, .. } => rule,
+            Error::Corrupt { rule, .. } => *rule,
+            Error::Set { number, .. } => Rule::M(*number),
+            Error::InPart { fault, .. } => fault.rule(),
         }
     }
 
-    /// Where the fault is, in bytes from the beginning of the file.
+    /// The part of a set that the fault is in, if it was opened as a set.
+    pub fn part(&self) -> Option<u32> {
+        if let Error::InPart { part, .. } = self { Some(*part) } else { None }
+    }
+
+    /// Where the fault is, in bytes from the beginning of the file (of a set: of the part, or the manifest).
     pub fn offset(&self) -> u64 {
-        match *self {
-            Error::TooShort { len } => len,
+        match self {
+            Error::TooShort { len } => *len,
             Error::Magic => 0,
             Error::Version { .. } => 8,
             Error::Feature { .. } => 16,
             Error::Length { .. } => 32,
-            Error::Part { .. } => 64,
-            Error::Unknown { offset, .. } | Error::Corrupt { offset, .. } => offset,
+            Error::Unknown { offset, .. } | Error::Corrupt { offset, .. } | Error::Set { offset, .. } => *offset,
+            Error::InPart { fault, .. } => fault.offset(),
         }
     }
 }

@@ -130,10 +130,23 @@ impl KeyHash {
         KeyHash { hi: (hash >> 64) as u64, lo: hash as u64 }
     }
 
-    /// Number of the key's cell among `cells` (one part).
+    /// Number of the key's part in a set of `parts` (step 2).
     #[inline]
-    pub fn cell(&self, cells: u64) -> u64 {
-        mulhi(self.hi, cells)
+    #[expect(clippy::cast_possible_truncation, reason = "it is below `parts`")]
+    pub fn part(&self, parts: u32) -> u32 {
+        mulhi(self.hi, u64::from(parts)) as u32
+    }
+
+    /// `h`, what takes the place of `hi` within the key's part (step 2).
+    #[inline]
+    pub fn within(&self, parts: u32) -> u64 {
+        self.hi.wrapping_mul(u64::from(parts))
+    }
+
+    /// Number of the key's cell among the `cells` of its part (step 3).
+    #[inline]
+    pub fn cell(&self, parts: u32, cells: u64) -> u64 {
+        mulhi(self.within(parts), cells)
     }
 
     /// The low `bits` bits of `hi`.

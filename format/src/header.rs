@@ -104,6 +104,10 @@ pub struct Header {
     pub keys: u64,
     /// C, the number of cells.
     pub cells: u64,
+    /// Number of this file in its set, from 0.
+    pub part: u32,
+    /// How many files the set has; 1 for a file that stands alone.
+    pub parts: u32,
     /// Hash of the keys, with its seeds.
     pub hasher: KeyHasher,
     /// What keys are.
@@ -165,7 +169,8 @@ impl Header {
         put(40, &self.keys.to_le_bytes());
         put(48, &self.cells.to_le_bytes());
         put(56, &seed.to_le_bytes());
-        put(68, &1u32.to_le_bytes());
+        put(64, &self.part.to_le_bytes());
+        put(68, &self.parts.to_le_bytes());
         put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
         put(75, &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX)]);
         for (row, (_, span)) in SECTION_ROWS.into_iter().zip(self.sections.all()) {
@@ -181,6 +186,11 @@ impl Header {
 
 /// Where the header digest lies.
 const DIGEST_AT: usize = 4088;
+
+/// The digest of a header page, which by way of the sums covers every byte of the file (section 8).
+pub fn digest(page: &[u8; PAGE as usize]) -> u64 {
+    Page(page).word(DIGEST_AT)
+}
 
 /// Writes the header digest into a header page.
 pub fn seal(page: &mut [u8; PAGE as usize]) {
@@ -247,8 +257,8 @@ impl Page<'_> {
             return Err(Error::reader(8, 40, "more keys than an index can hold"));
         }
         let (part, parts) = (self.half(64), self.half(68));
-        if part >= parts || parts != 1 {
-            return Err(Error::Part { part, parts });
+        if part >= parts {
+            return Err(Error::reader(9, 64, "the number of the part is not below that of the parts"));
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),
@@ -275,6 +285,8 @@ impl Page<'_> {
             ignorable_features: self.word(24),
             keys,
             cells,
+            part,
+            parts,
             hasher,
             key_type,
             value_type,

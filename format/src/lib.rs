@@ -18,11 +18,13 @@ pub mod checksum;
 mod error;
 pub mod hash;
 pub mod header;
+pub mod manifest;
 pub mod record;
 
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
+pub use manifest::Manifest;
 pub use header::{Header, KeyType, Sections, Span, ValueType};
 
 /// The first bytes of every index (section 3).
@@ -45,5 +47,7 @@ pub const MAX_CELL_KEYS: u8 = 127;
 pub const MAX_POOL: u64 = 1 << 48;
 /// Most bits in a slot entry, so that one 8-byte read holds it (section 6).
 pub const MAX_ENTRY_BITS: u32 = 57;
+/// Most parts of a set (section 15).
+pub const MAX_PARTS: u32 = 1 << 16;
 /// Most bytes of metadata (section 4).
 pub const MAX_METADATA: u64 = 1 << 20;

@@ -4,11 +4,8 @@
 //! together, a step at a time: every step asks for the cache lines that the next one needs, so that the memory works
 //! on all of them at once (`benches/README.md` has the sweep over its size).
 
-use crate::{
-    Index, Record,
-    lookup::{Lookup, Place},
-};
-use hashlith_format::{Error, KeyHash, KeyHasher, Span};
+use crate::{Index, Part, Record, lookup::Place};
+use hashlith_format::{Error, Header, KeyHash, Span};
 use prefetch_index::prefetch_index;
 
 /// How many keys go through the steps together.
@@ -38,7 +35,6 @@ impl<D: AsRef<[u8]>> Index<D> {
         keys: &[K],
         mut each: impl FnMut(Option<Record<'a>>),
     ) -> Result<(), Error> {
-        let lookup = self.lookup();
         let mut places = [None; WINDOW];
         for (number, window) in keys.chunks(WINDOW).enumerate() {
             let from = number.saturating_mul(WINDOW);
@@ -48,18 +44,18 @@ impl<D: AsRef<[u8]>> Index<D> {
                 let count = if from == 0 { AHEAD + WINDOW } else { WINDOW };
                 self.ask(ahead, next.get(..count).unwrap_or(next), &mut places);
             }
-            if find_window(&lookup, &self.header.hasher, window, &mut places).is_err() {
+            if self.find_window(window, &mut places).is_err() {
                 return self.find_each(keys.get(from..).unwrap_or_default(), &mut each);
             }
             let mut found = [None; WINDOW];
             let mut end = Ok(());
             let mut done = 0;
             for ((key, place), found) in window.iter().zip(&places).zip(&mut found) {
-                if let Some(place) = place {
-                    match lookup.compare(place, key.as_ref()) {
+                if let Some((part, place)) = place {
+                    match part.lookup().compare(place, key.as_ref()) {
                         Ok(record) => *found = record,
-                        Err(error) => {
-                            end = Err(error);
+                        Err(fault) => {
+                            end = Err(self.in_part(part, fault));
                             break;
                         }
                     }
@@ -76,30 +72,52 @@ impl<D: AsRef<[u8]>> Index<D> {
         Ok(())
     }
 
-    /// Asks for the records of these keys.
-    fn ask<K: AsRef<[u8]>>(&self, ahead: fn(&D, &[Span]), keys: &[K], places: &mut [Option<Place>; WINDOW]) {
-        let (usual, end) = (self.usual_record(), self.header.sections.pool.end());
-        let mut spans = [Span::default(); WINDOW];
-        for window in keys.chunks(WINDOW) {
-            // Damage is met again, and reported, by the lookup itself.
-            if find_window(&self.lookup(), &self.header.hasher, window, places).is_ok() {
-                let present = places.iter().take(window.len()).flatten();
-                let mut count = 0;
-                for (span, place) in spans.iter_mut().zip(present) {
-                    let offset = place.record;
-                    *span = Span { offset, len: usual.min(end.saturating_sub(offset)) };
-                    count += 1;
-                }
-                ahead(&self.data, spans.get(..count).unwrap_or_default());
+    /// All steps but the last. A place that is `None` belongs to an absent key. Damage is met again, and reported, by
+    /// whoever looks the keys up one by one.
+    #[inline]
+    fn find_window<'a, K: AsRef<[u8]>>(
+        &'a self,
+        keys: &[K],
+        places: &mut [Option<(&'a Part<D>, Place)>; WINDOW],
+    ) -> Result<(), Error> {
+        let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
+        for (key, hash) in keys.iter().zip(&mut hashes) {
+            *hash = self.hasher.hash(key.as_ref());
+            if let Some(part) = self.part_of(*hash) {
+                part.lookup().prefetch_cell(*hash);
             }
         }
+        for ((key, &hash), found) in keys.iter().zip(&hashes).zip(places) {
+            *found = None;
+            if let Some(part) = self.part_of(hash) {
+                let lookup = part.lookup();
+                if let Some(place) = lookup.locate(key.as_ref(), hash)? {
+                    // The two lengths and the key may lie across two cache lines.
+                    lookup.prefetch(place.record);
+                    lookup.prefetch(place.record.saturating_add(1 + key.as_ref().len() as u64));
+                    *found = Some((part, place));
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// How many bytes of a record are asked for before its length is known: half as many again as the mean, so that most
-    /// come whole; at most 64 KiB, so that what is under way fits into any memory.
-    fn usual_record(&self) -> u64 {
-        let mean = self.header.sections.pool.len.checked_div(self.header.keys).unwrap_or_default();
-        (mean + mean / 2).min(1 << 16)
+    /// Asks for the records of these keys.
+    fn ask<'a, K: AsRef<[u8]>>(
+        &'a self,
+        ahead: fn(&D, Span),
+        keys: &[K],
+        places: &mut [Option<(&'a Part<D>, Place)>; WINDOW],
+    ) {
+        for window in keys.chunks(WINDOW) {
+            if self.find_window(window, places).is_ok() {
+                for (part, place) in places.iter().take(window.len()).flatten() {
+                    let offset = place.record;
+                    let left = part.header().sections.pool.end().saturating_sub(offset);
+                    ahead(part.data(), Span { offset, len: usual_record(part.header()).min(left) });
+                }
+            }
+        }
     }
 
     /// After damage: key by key, for the answers of all keys before the one that meets it.
@@ -113,26 +131,9 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-/// All steps but the last. A place that is `None` belongs to an absent key.
-#[inline]
-fn find_window<K: AsRef<[u8]>>(
-    lookup: &Lookup<'_>,
-    hasher: &KeyHasher,
-    keys: &[K],
-    places: &mut [Option<Place>; WINDOW],
-) -> Result<(), Error> {
-    let mut hashes = [KeyHash { hi: 0, lo: 0 }; WINDOW];
-    for (key, hash) in keys.iter().zip(&mut hashes) {
-        *hash = hasher.hash(key.as_ref());
-        lookup.prefetch_cell(*hash);
-    }
-    for ((key, &hash), place) in keys.iter().zip(&hashes).zip(places) {
-        *place = lookup.locate(key.as_ref(), hash)?;
-        if let Some(place) = place {
-            // The two lengths and the key may lie across two cache lines.
-            lookup.prefetch(place.record);
-            lookup.prefetch(place.record.saturating_add(1 + key.as_ref().len() as u64));
-        }
-    }
-    Ok(())
+/// How many bytes of a record are asked for before its length is known: half as many again as the mean, so that most
+/// come whole; at most 64 KiB, so that what is under way fits into any memory.
+fn usual_record(header: &Header) -> u64 {
+    let mean = header.sections.pool.len.checked_div(header.keys).unwrap_or_default();
+    (mean + mean / 2).min(1 << 16)
 }

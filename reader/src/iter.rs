@@ -1,67 +1,98 @@
 //! All records, front to back.
 
 use crate::{
-    Record,
+    Index, Part, Record,
     lookup::{outside, split_record},
 };
-use hashlith_format::{Error, Header, Rule, Span};
+use hashlith_format::{Error, Rule};
 
 /// The records of an index in the order of their dense ids. Ends after the first error.
-#[derive(Clone, Debug)]
-pub struct Iter<'a> {
+#[derive(Debug)]
+pub struct Iter<'a, D> {
+    index: &'a Index<D>,
+    /// The part that is being read; `None` behind the last one.
+    part: Option<&'a Part<D>>,
+    number: u32,
+    /// What is left of its pool.
     rest: &'a [u8],
-    pool: Span,
+    /// Dense id of the next record.
     id: u64,
-    keys: u64,
 }
 
-/// Where an iteration is, for going on without a borrow of the index: see [`Index::iter_at`](crate::Index::iter_at).
+/// Where an iteration is, for going on without a borrow of the index: see [`Index::iter_at`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Bytes of the pool that are behind it.
+    /// The part, from 0 in this index.
+    part: u32,
+    /// Bytes of its pool that are behind it.
     pool_offset: u64,
     /// The dense id of the next record.
     id: u64,
 }
 
-impl<'a> Iter<'a> {
-    pub(crate) fn new(pool: &'a [u8], header: &Header, position: Position) -> Self {
-        let rest = usize::try_from(position.pool_offset).ok().and_then(|from| pool.get(from..));
-        Iter {
-            rest: rest.unwrap_or_default(),
-            pool: header.sections.pool,
-            id: position.id.min(header.keys),
-            keys: header.keys,
+impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
+    #[inline]
+    pub(crate) fn new(index: &'a Index<D>, position: Position) -> Self {
+        let part = index.parts.get(position.part as usize);
+        let rest = part.and_then(|part| {
+            let pool = part.section(part.header().sections.pool);
+            pool.get(usize::try_from(position.pool_offset).ok()?..)
+        });
+        let mut iter =
+            Iter { index, part, number: position.part, rest: rest.unwrap_or_default(), id: position.id };
+        if rest.is_none() {
+            iter.end();
         }
+        iter
     }
 
     /// Where the iteration is.
     pub fn position(&self) -> Position {
-        Position { pool_offset: self.pool.len.saturating_sub(self.rest.len() as u64), id: self.id }
+        let pool_len = self.part.map_or(0, |part| part.header().sections.pool.len);
+        Position { part: self.number, pool_offset: pool_len.saturating_sub(self.rest.len() as u64), id: self.id }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        *self = Iter { index: self.index, part: None, number: u32::MAX, rest: &[], id: self.index.keys };
     }
 
     fn offset(&self) -> u64 {
-        self.pool.end().saturating_sub(self.rest.len() as u64)
+        self.part.map_or(0, |part| part.header().sections.pool.end().saturating_sub(self.rest.len() as u64))
+    }
+
+    /// Ends with this fault.
+    #[cold]
+    fn fail(&mut self, part: &Part<D>, fault: Error) -> Option<Result<Record<'a>, Error>> {
+        self.end();
+        Some(Err(self.index.in_part(part, fault)))
     }
 }
 
-impl<'a> Iterator for Iter<'a> {
+impl<D> Clone for Iter<'_, D> {
+    fn clone(&self) -> Self {
+        Iter { index: self.index, part: self.part, number: self.number, rest: self.rest, id: self.id }
+    }
+}
+
+impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
     type Item = Result<Record<'a>, Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.id == self.keys {
-            if self.rest.is_empty() {
-                return None;
+        let mut part = self.part?;
+        while self.id >= part.first_id.saturating_add(part.header().keys) {
+            if !self.rest.is_empty() {
+                let what = "there are more records than keys";
+                let fault = Error::Corrupt { rule: Rule::V(4), offset: self.offset(), what };
+                return self.fail(part, fault);
             }
-            let what = "there are more records than keys";
-            let fault = Error::Corrupt { rule: Rule::V(4), offset: self.offset(), what };
-            self.rest = &[];
-            return Some(Err(fault));
+            let next = Position { part: self.number.saturating_add(1), pool_offset: 0, id: self.id };
+            *self = Iter::new(self.index, next);
+            part = self.part?;
         }
         let Some((key, value)) = split_record(self.rest) else {
-            let fault = outside(self.offset());
-            (self.rest, self.id) = (&[], self.keys);
-            return Some(Err(fault));
+            return self.fail(part, outside(self.offset()));
         };
         let record = Record { key, value, id: self.id };
         let len =
@@ -73,6 +104,6 @@ impl<'a> Iterator for Iter<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // Only an upper bound: a damaged file may hold fewer.
-        (0, usize::try_from(self.keys.saturating_sub(self.id)).ok().and_then(|left| left.checked_add(1)))
+        (0, usize::try_from(self.index.keys.saturating_sub(self.id)).ok().and_then(|left| left.checked_add(1)))
     }
 }

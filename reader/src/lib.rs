@@ -19,6 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! An index may also be a set: a directory of files, each with a part of the keys (`spec.md` section 15). It is opened by the
+//! name of the directory, and used like a file.
+//!
 //! No bytes make it panic, read outside of them, or loop for ever: what is wrong is reported when the index is
 //! opened, or by the lookup that meets it, with the offset. Checksums are left to `hashlith verify`.
 #![deny(unsafe_code, clippy::indexing_slicing)]
@@ -28,23 +31,33 @@ mod batch;
 mod iter;
 mod lookup;
 mod map;
+mod open;
+mod part;
 
 pub use batch::WINDOW;
 pub use hashlith_format::{Error, Header, KeyType, Rule, Span, ValueType};
 pub use iter::{Iter, Position};
-pub use map::{MapOptions, Mapping, OpenError};
+pub use map::{MapOptions, Mapping};
+pub use open::{OpenError, SetFiles};
+pub use part::Part;
 
-use hashlith_format::PAGE;
+use hashlith_format::{KeyHash, KeyHasher};
 
-/// A read-only dict over the bytes `D`.
+/// A read-only dict over the bytes `D`: those of one file, or of each file of a set.
 ///
 /// It is `Send`, `Sync` and cheap to clone as far as `D` is; [`Mapping`] is all of that.
 #[derive(Clone, Debug)]
 pub struct Index<D> {
-    data: D,
-    header: Header,
+    /// At least one. Their numbers follow one another.
+    parts: Vec<Part<D>>,
+    /// The first part's number, and how many parts the set has; 0 and 1 for a file that stands alone.
+    first: u32,
+    total: u32,
+    hasher: KeyHasher,
+    /// Keys of all parts.
+    keys: u64,
     /// See [`Self::read_ahead_with`].
-    ahead: Option<fn(&D, &[Span])>,
+    ahead: Option<fn(&D, Span)>,
 }
 
 /// A key with its value, and its dense id.
@@ -62,21 +75,41 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// Opens the index that these bytes are, all of them.
     ///
     /// Checks the header, the length and the places of the sections (`spec.md` R1 to R14), in the same time whatever the
-    /// length is.
+    /// length is. One part of a set is an index too: of the keys that it has.
     ///
     /// # Errors
     /// The first rule that the bytes break.
     pub fn new(data: D) -> Result<Self, Error> {
-        let bytes = data.as_ref();
-        let head = bytes.get(..PAGE as usize).unwrap_or(bytes);
-        let header = Header::parse(head, bytes.len() as u64)?;
-        Ok(Index { data, header, ahead: None })
+        Ok(Self::of(vec![Part::new(data)?]))
     }
 
-    /// Has batches call `ahead` with the places of the records that they are going to read, some hundred keys in advance:
+    /// An index of parts that follow one another and have been found to belong together; at least one.
+    fn of(mut parts: Vec<Part<D>>) -> Self {
+        let mut keys = 0u64;
+        for part in &mut parts {
+            part.first_id = keys;
+            keys = keys.saturating_add(part.header().keys);
+        }
+        let of_first = parts.first().map(|part| *part.header());
+        let (first, total) = of_first.map_or((0, 1), |header| (header.part, header.parts));
+        let hasher = of_first.map_or(KeyHasher::xxh3(0), |header| header.hasher);
+        Index { parts, first, total, hasher, keys, ahead: None }
+    }
+
+    /// One index of parts that were opened one by one: all of one set, in order.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        Self::of(parts.into_iter().flat_map(|index| index.parts).collect())
+    }
+
+    /// False for a part that was opened without the others of its set.
+    pub fn is_whole(&self) -> bool {
+        self.parts.len() as u64 == u64::from(self.total)
+    }
+
+    /// Has batches call `ahead` with the place of each record that they are going to read, some hundred keys in advance:
     /// for bytes that are not in memory yet.
     #[must_use]
-    pub fn read_ahead_with(mut self, ahead: fn(&D, &[Span])) -> Self {
+    pub fn read_ahead_with(mut self, ahead: fn(&D, Span)) -> Self {
         self.ahead = Some(ahead);
         self
     }
@@ -84,7 +117,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// The value of `key`, or `None` if it is absent.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if the bytes that the lookup meets are damaged.
+    /// [`Error::Corrupt`] if the bytes that the lookup meets are damaged; of a set [`Error::InPart`], with the part.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, Error> {
         Ok(self.find(key)?.map(|record| record.value))
@@ -97,11 +130,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     pub fn get_str(&self, key: &str) -> Result<Option<&str>, Error> {
         let Some(record) = self.find(key.as_bytes())? else { return Ok(None) };
         let text = core::str::from_utf8(record.value);
-        text.map(Some).map_err(|_| Error::Corrupt {
-            rule: Rule::R(17),
-            offset: self.offset_of(record.value),
-            what: "a value is not UTF-8",
-        })
+        text.map(Some).map_err(|_| self.fault_at(record.value, Rule::R(17), "a value is not UTF-8"))
     }
 
     /// True if the index has `key`.
@@ -129,8 +158,23 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// As [`Self::get`].
     #[inline]
     pub fn find(&self, key: &[u8]) -> Result<Option<Record<'_>>, Error> {
-        let hash = self.header.hasher.hash(key);
-        self.lookup().find(key, hash)
+        let hash = self.hasher.hash(key);
+        match self.part_of(hash) {
+            Some(part) => part.lookup().find(key, hash).map_err(|fault| self.in_part(part, fault)),
+            None => Ok(None),
+        }
+    }
+
+    /// The part that a key of this hash is in, if it is here (`spec.md` section 7, step 2).
+    #[inline]
+    fn part_of(&self, hash: KeyHash) -> Option<&Part<D>> {
+        self.parts.get(hash.part(self.total).wrapping_sub(self.first) as usize)
+    }
+
+    /// A fault of a part, with its number if there are others.
+    #[cold]
+    fn in_part(&self, part: &Part<D>, fault: Error) -> Error {
+        if self.parts.len() == 1 { fault } else { Error::InPart { part: part.header().part, fault: Box::new(fault) } }
     }
 
     /// The record with a dense id, or `None` if there are not that many.
@@ -138,23 +182,25 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// # Errors
     /// As [`Self::get`].
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'_>>, Error> {
-        self.lookup().by_id(id)
+        let behind = self.parts.partition_point(|part| part.first_id <= id);
+        let Some(part) = behind.checked_sub(1).and_then(|number| self.parts.get(number)) else { return Ok(None) };
+        part.lookup().by_id(id.wrapping_sub(part.first_id)).map_err(|fault| self.in_part(part, fault))
     }
 
     /// All records in the order of their dense ids.
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> Iter<'_, D> {
         self.iter_at(Position::default())
     }
 
     /// The records from a position on that [`Iter::position`] gave, of this index or of another with the same bytes.
     #[inline]
-    pub fn iter_at(&self, position: Position) -> Iter<'_> {
-        Iter::new(self.section(self.header.sections.pool), &self.header, position)
+    pub fn iter_at(&self, position: Position) -> Iter<'_, D> {
+        Iter::new(self, position)
     }
 
     /// Number of keys.
     pub fn len(&self) -> u64 {
-        self.header.keys
+        self.keys
     }
 
     /// True if there are no keys.
@@ -162,50 +208,37 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.len() == 0
     }
 
-    /// What the file says of itself: counts, types, and the places and lengths of its sections.
-    pub fn info(&self) -> &Header {
-        &self.header
+    /// The files of a set, or the one file.
+    pub fn parts(&self) -> &[Part<D>] {
+        &self.parts
+    }
+
+    /// The header of the first part: key type, value type and hash are those of all.
+    pub fn first_header(&self) -> &Header {
+        match self.parts.first() {
+            Some(part) => part.header(),
+            None => unreachable!("an index has a part"),
+        }
+    }
+
+    /// Length in bytes of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.header().file_len()).sum()
     }
 
     /// The user's JSON, or no bytes.
     pub fn metadata(&self) -> &[u8] {
-        self.section(self.header.sections.metadata)
+        self.parts.first().map_or(&[], |part| part.section(part.header().sections.metadata))
     }
 
-    /// The bytes that the index lies over.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.data.as_ref()
-    }
-
-    /// What the index lies over.
-    pub fn data(&self) -> &D {
-        &self.data
-    }
-
-    #[inline]
-    fn section(&self, span: Span) -> &[u8] {
-        lookup::slice(self.data.as_ref(), span.offset, span.len).unwrap_or_default()
-    }
-
-    #[inline]
-    fn lookup(&self) -> lookup::Lookup<'_> {
-        lookup::Lookup::new(self.data.as_ref(), &self.header)
-    }
-
-    /// Where a key or value that this index gave lies, in bytes from the beginning of the file.
-    pub fn offset_of(&self, part: &[u8]) -> u64 {
-        (part.as_ptr() as usize).wrapping_sub(self.data.as_ref().as_ptr() as usize) as u64
-    }
-}
-
-impl Index<Vec<u8>> {
-    /// Reads a whole file into memory and opens it: safe whatever happens to the file later.
-    ///
-    /// # Errors
-    /// [`OpenError`], with the path.
-    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Index::new(bytes).map_err(|source| OpenError::Invalid { path: path.into(), source })
+    /// The damage that a key, a value or the metadata turned out to be; they must be slices that this index gave.
+    pub fn fault_at(&self, bytes: &[u8], rule: Rule, what: &'static str) -> Error {
+        let place = |part: &Part<D>| {
+            let offset = part.offset_of(bytes);
+            (offset < part.header().file_len()).then(|| {
+                self.in_part(part, Error::Corrupt { rule, offset, what })
+            })
+        };
+        self.parts.iter().find_map(place).unwrap_or(Error::Corrupt { rule, offset: 0, what })
     }
 }

@@ -9,6 +9,8 @@ use prefetch_index::prefetch_index;
 pub(crate) struct Lookup<'a> {
     bytes: &'a [u8],
     header: &'a Header,
+    /// Number of keys in the parts before.
+    first_id: u64,
 }
 
 /// Where a record lies that may be the one.
@@ -39,8 +41,8 @@ fn changed(offset: u64) -> Error {
 // The steps are inlined without exception: as calls of their own they made batches a third slower.
 impl<'a> Lookup<'a> {
     #[inline]
-    pub fn new(bytes: &'a [u8], header: &'a Header) -> Self {
-        Lookup { bytes, header }
+    pub fn new(bytes: &'a [u8], header: &'a Header, first_id: u64) -> Self {
+        Lookup { bytes, header, first_id }
     }
 
     #[inline]
@@ -54,9 +56,14 @@ impl<'a> Lookup<'a> {
     /// Asks for the cell of a key (before step 3).
     #[inline]
     pub fn prefetch_cell(&self, hash: KeyHash) {
-        let at = self.cell_at(hash.cell(self.header.cells));
+        let at = self.cell_at(self.cell_number(hash));
         self.prefetch(at);
         self.prefetch(at.wrapping_add(64));
+    }
+
+    #[inline]
+    fn cell_number(&self, hash: KeyHash) -> u64 {
+        hash.cell(self.header.parts, self.header.cells)
     }
 
     #[inline]
@@ -82,7 +89,7 @@ impl<'a> Lookup<'a> {
     /// Steps 3 to 8: all that needs the cell only. `None` if the key is absent.
     #[inline(always)]
     pub fn locate(&self, key: &[u8], hash: KeyHash) -> Result<Option<Place>, Error> {
-        let view = self.cell(hash.cell(self.header.cells))?;
+        let view = self.cell(self.cell_number(hash))?;
         if view.head.keys == 0 {
             return Ok(None);
         }
@@ -112,7 +119,7 @@ impl<'a> Lookup<'a> {
         }
         Ok(Place {
             record: pool.offset.wrapping_add(start),
-            id: view.head.first_id.wrapping_add(u64::from(slot)),
+            id: self.first_id.wrapping_add(view.head.first_id).wrapping_add(u64::from(slot)),
         })
     }
 
@@ -133,6 +140,7 @@ impl<'a> Lookup<'a> {
         Ok(Record { key, value, id: place.id })
     }
 
+    /// The record with an id that counts from the beginning of the part.
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'a>>, Error> {
         if id >= self.header.keys {
             return Ok(None);

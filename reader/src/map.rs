@@ -1,16 +1,10 @@
 //! A file as memory: the only file of this crate with unsafe code.
 #![allow(unsafe_code)]
 
-use crate::Index;
-use hashlith_format::{Error, Span};
+use crate::{Index, OpenError};
+use hashlith_format::{Error, Header, PAGE, Span};
 use memmap2::{Advice, Mmap, MmapOptions};
-use std::{
-    fmt,
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, io, path::Path, sync::Arc};
 
 /// What to ask of the kernel for a mapped index. All are requests: what the kernel does not grant costs speed only,
 /// except `lock`, which fails loudly.
@@ -78,57 +72,6 @@ impl MapOptions {
     }
 }
 
-/// Why a file was not opened.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The file cannot be opened, mapped or locked.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The hot section cannot be kept in memory, as [`MapOptions::lock`] asks.
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The file is no index that can be read.
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The rule that it breaks.
-        source: Error,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io { path, source } => write!(f, "{}: {source}", path.display()),
-            OpenError::Lock { path, source } => write!(
-                f,
-                "cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or do without \
-                 lock",
-                path.display()
-            ),
-            OpenError::Invalid { path, source } => write!(f, "{}: {source}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            OpenError::Io { source, .. } | OpenError::Lock { source, .. } => Some(source),
-            OpenError::Invalid { source, .. } => Some(source),
-        }
-    }
-}
-
 /// A read-only shared mapping of a whole file. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Mapping {
@@ -145,18 +88,33 @@ impl AsRef<[u8]> for Mapping {
 }
 
 impl Index<Mapping> {
-    /// Maps a file and opens it. All processes that map it share its pages.
+    /// Maps a file, or all files of a set, and opens them. All processes that map a file share its pages.
     ///
     /// # Safety
     /// For as long as the mapping (or a clone) lives, nobody may write to the file or cut it off: the bytes behind a
     /// `&[u8]` must not change, and access past the new end of a file kills the process (SIGBUS). Replacing the file by a
-    /// rename, as the builder does, is fine: the mapping keeps the old file.
+    /// rename, or the set by another build, is fine: the mapping keeps the old files.
     ///
     /// # Errors
     /// [`OpenError`], with the path.
     pub unsafe fn map(path: impl AsRef<Path>, options: &MapOptions) -> Result<Self, OpenError> {
-        let path = path.as_ref();
+        // SAFETY: the caller promises what `Mapping::open` asks for.
+        let index = Index::open_with(path.as_ref(), |path| unsafe { Mapping::open(path, options) })?;
+        Ok(if options.cold { index.read_ahead_with(Mapping::will_need) } else { index })
+    }
+}
+
+impl Mapping {
+    /// Maps a file, and asks the kernel for what the options want.
+    ///
+    /// # Safety
+    /// As [`Index::map`].
+    ///
+    /// # Errors
+    /// [`OpenError`], with the path, as soon as the header breaks a rule (`spec.md` R1 to R14).
+    pub unsafe fn open(path: &Path, options: &MapOptions) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { path: path.into(), source };
+        let invalid = |source| OpenError::Invalid { path: path.into(), source };
         let file = File::open(path).map_err(failed)?;
         // SAFETY: the caller promises that the file is not changed while the mapping lives.
         let map = unsafe { MmapOptions::new().map(&file) };
@@ -164,37 +122,35 @@ impl Index<Mapping> {
             Ok(map) => map,
             // An empty file cannot be mapped; it is no index either.
             Err(_) if file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0) => {
-                return Err(OpenError::Invalid { path: path.into(), source: Error::TooShort { len: 0 } });
+                return Err(invalid(Error::TooShort { len: 0 }));
             }
             Err(source) => return Err(failed(source)),
         };
-        let mapping = Mapping { map: Arc::new(map), _locked: None };
-        let mut index =
-            Index::new(mapping).map_err(|source| OpenError::Invalid { path: path.into(), source })?;
-        let sections = &index.header.sections;
+        let head = map.get(..PAGE as usize).unwrap_or(&map);
+        let sections = Header::parse(head, map.len() as u64).map_err(invalid)?.sections;
         let hot = Span { offset: sections.hot.offset, len: sections.far.end() - sections.hot.offset };
-        let map = &index.data.map;
         if options.huge_pages {
             // Where this is given a page fault reads 2 MiB, whatever else is advised: too much for one record.
             let whole = Span { offset: 0, len: map.len() as u64 };
-            advise(map, Advice::HugePage, if options.cold { hot } else { whole });
+            advise(&map, Advice::HugePage, if options.cold { hot } else { whole });
         }
-        if options.preload && !advise(map, Advice::PopulateRead, hot) {
-            touch(map, hot);
+        if options.preload && !advise(&map, Advice::PopulateRead, hot) {
+            touch(&map, hot);
         }
         // After the preload, which goes page by page where this advice is given.
         if options.random {
             let start = sections.pool.offset;
-            advise(map, Advice::Random, Span { offset: start, len: sections.far.end() - start });
+            advise(&map, Advice::Random, Span { offset: start, len: sections.far.end() - start });
         }
+        let mut locked = None;
         if options.lock {
             let (offset, len) = (hot.offset, hot.len as usize);
             // SAFETY: as for the first mapping.
-            let locked = unsafe { MmapOptions::new().offset(offset).len(len).map(&file) }.map_err(failed)?;
-            locked.lock().map_err(|source| OpenError::Lock { path: path.into(), source })?;
-            index.data._locked = Some(Arc::new(locked));
+            let map = unsafe { MmapOptions::new().offset(offset).len(len).map(&file) }.map_err(failed)?;
+            map.lock().map_err(|source| OpenError::Lock { path: path.into(), source })?;
+            locked = Some(Arc::new(map));
         }
-        Ok(if options.cold { index.read_ahead_with(Mapping::will_need) } else { index })
+        Ok(Mapping { map: Arc::new(map), _locked: locked })
     }
 }
 
@@ -210,12 +166,10 @@ fn touch(map: &Mmap, span: Span) {
 }
 
 impl Mapping {
-    /// Asks the kernel to read these parts of the file soon, without waiting for them (`MADV_WILLNEED`, madvise(2)).
-    pub fn will_need(&self, parts: &[Span]) {
-        for part in parts {
-            // Only a hint: what is not there when it is looked at is read then.
-            advise(&self.map, Advice::WillNeed, *part);
-        }
+    /// Asks the kernel to read this part of the file soon, without waiting for it (`MADV_WILLNEED`, madvise(2)).
+    pub fn will_need(&self, span: Span) {
+        // Only a hint: what is not there when it is looked at is read then.
+        advise(&self.map, Advice::WillNeed, span);
     }
 
     /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells

@@ -10,7 +10,6 @@ use crate::signals::Signals;
 use crate::stdin_pump::{self, StdinPump};
 use crate::supervising::supervise;
 use crate::{build_report, size};
-use hashlith_builder::OnDuplicate;
 use hashlith_inputs::{KeyKind, Source, ValueKind};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -34,6 +33,9 @@ pub struct Args {
     /// The index to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Make a set of this many files instead of one file; the output is then its directory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    parts: Option<u32>,
     /// Memory to use, such as 512M, 4G or 1GiB [default: half of what is available]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     memory: Option<u64>,
@@ -68,7 +70,7 @@ pub struct Args {
     input: InputArgs,
 }
 
-fn parse_metadata(text: &str) -> Result<String, String> {
+pub fn parse_metadata(text: &str) -> Result<String, String> {
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => {
@@ -108,7 +110,7 @@ impl Args {
                 (Ended::Failed(error), _) => build.failure(&error),
             })
         };
-        let done = supervise(work, &signals, &watch);
+        let done = supervise(work, &signals, || watch.cancel(), || watch.is_reading());
         drop(meter);
         let (report, summary) = done?;
 
@@ -126,14 +128,11 @@ impl Args {
             memory: self.memory,
             threads: self.threads.map(usize::from),
             temp_dir: self.temp_dir.clone(),
-            on_duplicate: match self.on_duplicate {
-                DuplicateWord::Error => OnDuplicate::Error,
-                DuplicateWord::First => OnDuplicate::First,
-                DuplicateWord::Last => OnDuplicate::Last,
-            },
+            on_duplicate: self.on_duplicate.policy(),
             fingerprint_bits: self.fingerprint_bits,
             hasher: self.hash.hasher(self.seed).map_err(Failure::usage)?,
             metadata: self.metadata.clone().unwrap_or_default(),
+            parts: self.parts,
         })
     }
 }

@@ -46,7 +46,7 @@ impl Args {
             return Err(Failure::usage("--escape is for --format tsv: the other formats need no escapes"));
         }
         let index = open::open(&self.index, Access::Whole)?;
-        let json_values = index.info().value_type == ValueType::Json;
+        let json_values = index.first_header().value_type == ValueType::Json;
         let lines = Lines { escape: self.escape };
         let mut out = Output::new();
         let mut line = Vec::new();

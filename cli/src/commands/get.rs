@@ -52,7 +52,7 @@ impl Args {
             path: &self.index,
             lines: Lines { escape: self.escape },
             json: self.json,
-            json_values: index.info().value_type == ValueType::Json,
+            json_values: index.first_header().value_type == ValueType::Json,
             with_keys: false,
             absent: 0,
             named: 0,

@@ -7,7 +7,7 @@ use crate::open::{self, Access};
 use crate::output::Output;
 use crate::size::{Bytes, Count};
 use crate::table::Table;
-use hashlith_format::{HashId, Header, KeyType, ValueType};
+use hashlith_format::{HashId, KeyType, Span, ValueType};
 use hashlith_reader::{Index, Mapping};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,6 +34,10 @@ struct Info<'a> {
     file: String,
     file_bytes: u64,
     format_version: u32,
+    /// Number of this file in its set, if it was opened without the others.
+    part: Option<u32>,
+    /// How many files the set has; 1 for a file that stands alone.
+    parts: u32,
     keys: u64,
     key_type: &'static str,
     value_type: &'static str,
@@ -52,7 +56,8 @@ struct Info<'a> {
 #[derive(Serialize)]
 struct Section {
     name: &'static str,
-    offset: u64,
+    /// In a set each part has its own.
+    offset: Option<u64>,
     bytes: u64,
     bytes_per_key: Option<f64>,
     resident_bytes: Option<u64>,
@@ -101,15 +106,18 @@ pub fn info_json(path: &Path) -> Result<String, Failure> {
 
 impl<'a> Info<'a> {
     fn of(path: &Path, index: &'a Index<Mapping>) -> Result<Self, Failure> {
-        let header = *index.info();
+        let header = *index.first_header();
+        let (bytes, keys) = (index.bytes(), index.len());
         let [seed, second_seed] = header.hasher.seeds();
         let lengths = sample(index).map_err(|error| open::corrupt(path, &error))?;
         let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
         Ok(Info {
             file: path.display().to_string(),
-            file_bytes: header.file_len(),
+            file_bytes: bytes,
             format_version: hashlith_format::VERSION,
-            keys: header.keys,
+            part: (!index.is_whole()).then_some(header.part),
+            parts: header.parts,
+            keys,
             key_type: match header.key_type {
                 KeyType::Bytes => "bytes",
                 KeyType::Text => "text",
@@ -119,7 +127,7 @@ impl<'a> Info<'a> {
                 ValueType::Text => "text",
                 ValueType::Json => "json",
             },
-            cells: header.cells,
+            cells: index.parts().iter().map(|part| part.header().cells).sum(),
             hash: match header.hasher.id() {
                 HashId::SipHash13 => "SipHash-1-3-128",
                 _ => "XXH3-128",
@@ -127,28 +135,35 @@ impl<'a> Info<'a> {
             seed,
             second_seed,
             fingerprint_bits: header.fingerprint_bits,
-            bytes_per_key: per_key(header.file_len(), &header),
-            sections: sections(index, &header),
-            page_tables: page_tables(header.file_len()),
+            bytes_per_key: per_key(bytes, keys),
+            sections: sections(index),
+            page_tables: page_tables(bytes),
             lengths,
             metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
         })
     }
 }
 
-fn per_key(bytes: u64, header: &Header) -> Option<f64> {
-    (header.keys > 0).then(|| bytes as f64 / header.keys as f64)
+fn per_key(bytes: u64, keys: u64) -> Option<f64> {
+    (keys > 0).then(|| bytes as f64 / keys as f64)
 }
 
-fn sections(index: &Index<Mapping>, header: &Header) -> Vec<Section> {
-    let section = |(name, span): (&'static str, hashlith_format::Span)| Section {
-        name,
-        offset: span.offset,
-        bytes: span.len,
-        bytes_per_key: per_key(span.len, header),
-        resident_bytes: index.data().resident_bytes(span.offset, span.len).ok(),
+/// The sections of the file, or the sums over all parts.
+fn sections(index: &Index<Mapping>) -> Vec<Section> {
+    let of_first = index.first_header().sections.all();
+    let section = |(number, (name, first)): (usize, (&'static str, Span))| {
+        let spans = || index.parts().iter().map(|part| (part, part.header().sections.all()[number].1));
+        let bytes = spans().map(|(_, span)| span.len).sum();
+        let resident = spans().map(|(part, span)| part.data().resident_bytes(span.offset, span.len).ok());
+        Section {
+            name,
+            offset: (index.parts().len() == 1).then_some(first.offset),
+            bytes,
+            bytes_per_key: per_key(bytes, index.len()),
+            resident_bytes: resident.sum(),
+        }
     };
-    header.sections.all().into_iter().map(section).collect()
+    of_first.into_iter().enumerate().map(section).collect()
 }
 
 /// Lower page tables and the two levels above them: 8 bytes for each page that is mapped.
@@ -186,6 +201,11 @@ impl Info<'_> {
         let mut table = Table::words();
         table.row([&"index", &self.file]);
         table.row([&"size", &format!("{} ({} bytes)", Bytes(self.file_bytes), Count(self.file_bytes))]);
+        match self.part {
+            Some(part) => table.row([&"part", &format!("{part} of a set of {} files", Count(u64::from(self.parts)))]),
+            None if self.parts > 1 => table.row([&"parts", &Count(u64::from(self.parts))]),
+            None => {}
+        }
         table.row([&"keys", &format!("{}, {}", Count(self.keys), self.key_type)]);
         table.row([&"values", &self.value_type]);
         if let Some(bytes) = self.bytes_per_key {
@@ -210,7 +230,7 @@ impl Info<'_> {
             };
             table.row([
                 &section.name,
-                &Count(section.offset),
+                &section.offset.map_or(String::new(), |offset| Count(offset).to_string()),
                 &Count(section.bytes),
                 &percent(section.bytes, self.file_bytes),
                 &section.bytes_per_key.map_or(String::new(), |bytes| format!("{bytes:.2}")),

@@ -5,6 +5,7 @@ mod completions;
 mod dump;
 mod get;
 mod info;
+mod merge;
 mod verify;
 
 pub use info::info_json;
@@ -39,6 +40,8 @@ enum Command {
     Build(build::Args),
     Get(get::Args),
     Info(info::Args),
+    Merge(merge::Merge),
+    Split(merge::Split),
     Verify(verify::Args),
     Dump(dump::Args),
     Completions(completions::Args),
@@ -51,6 +54,8 @@ impl Cli {
             Command::Build(args) => args.run(),
             Command::Get(args) => args.run(),
             Command::Info(args) => args.run(),
+            Command::Merge(args) => args.run(),
+            Command::Split(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Dump(args) => args.run(),
             Command::Completions(args) => args.run(),

@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::process;
 use crate::size::{Bytes, Count};
 use hashlith_checker::{
-    Against, AgainstOptions, AgainstReport, Duplicates, Error, Mismatch, Progress, Report,
+    Against, AgainstOptions, AgainstReport, Duplicates, Error, FileError, Files, Mismatch, Progress, Report,
 };
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{Expanded, Format, KeyKind, Sink, Source, ValueKind, Watch};
@@ -58,6 +58,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Verdict {
     index: String,
+    /// The file that is at fault, if one is.
+    file: Option<String>,
     ok: bool,
     keys: Option<u64>,
     cells: Option<u64>,
@@ -87,30 +89,36 @@ impl Args {
     /// Checks the index.
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
-        open::check_file(&self.index)?;
-        let file = File::open(&self.index).map_err(|error| Failure::io("open", &self.index, &error))?;
+        open::check_index(&self.index)?;
         // Names that are wrong are told before the long check, not after it.
         self.check_inputs()?;
-        let report = match self.structure(&file) {
-            Ok(report) => report,
-            Err(error) => {
+        let (files, report) = match self.structure() {
+            Ok(checked) => checked,
+            Err(FileError { path, error }) => {
                 if self.json {
-                    Output::new().report(&self.verdict(None, Some(&error), None, began))?;
+                    Output::new().report(&self.verdict(None, Some((&path, &error)), None, began))?;
                 }
-                return Err(failure(&self.index, &error));
+                return Err(failure(&path, &error));
             }
         };
+        for path in &files.left_over {
+            tell(&format!("{} is no part of this set: left over from a build that was broken off, or of one that is under way", path.display()));
+        }
         let against = match self.against.as_slice() {
             [] => None,
-            _ => Some(self.compare(&file, &report)?),
+            _ => Some(self.compare(&files, &report)?),
         };
         let agrees = against.as_ref().is_none_or(|against| against.agrees);
         let mut out = Output::new();
         if self.json {
             out.report(&self.verdict(Some(&report), None, against, began))?;
         } else {
+            let parts = match files.parts.len() {
+                1 => String::new(),
+                parts => format!("a set of {} parts, ", Count(parts as u64)),
+            };
             let line = format!(
-                "{}: sound: {} keys, {}, checked in {:.1} s\n",
+                "{}: sound: {parts}{} keys, {}, checked in {:.1} s\n",
                 self.index.display(),
                 Count(report.keys),
                 Bytes(report.bytes),
@@ -154,7 +162,8 @@ impl Args {
         Ok(())
     }
 
-    fn structure(&self, file: &File) -> Result<Report, Error> {
+    fn structure(&self) -> Result<(Files, Report), FileError> {
+        let files = Files::open(&self.index)?;
         let progress = Arc::new(Progress::default());
         let seen = Arc::clone(&progress);
         let _meter = Meter::start(self.quiet, move || Snapshot {
@@ -165,11 +174,12 @@ impl Args {
             records: None,
         });
         let options = hashlith_checker::Options { threads: self.threads() };
-        hashlith_checker::verify(file, &options, &progress)
+        let report = files.verify(&options, &progress)?;
+        Ok((files, report))
     }
 
     /// Looks every record of the inputs up.
-    fn compare(&self, file: &File, report: &Report) -> Result<AgainstVerdict, Failure> {
+    fn compare(&self, files: &Files, report: &Report) -> Result<AgainstVerdict, Failure> {
         let keys = match report.header.key_type {
             KeyType::Bytes => KeyKind::Bytes,
             KeyType::Text => KeyKind::Text,
@@ -189,7 +199,7 @@ impl Args {
         // With the hot section in memory a lookup is one read.
         let hot_cache = process::available().map_or(512 << 20, |available| available / 4);
         let against_options = AgainstOptions { duplicates, hot_cache };
-        let against = Against::new(file, &against_options).map_err(told)?;
+        let against = Against::new(files.parts.iter().map(|(_, file)| file), &against_options).map_err(told)?;
         let differences = Mutex::new(BTreeMap::new());
         let watch = Arc::new(Watch::default());
         let meter = self.comparison_meter(&sources, &watch);
@@ -232,16 +242,18 @@ impl Args {
     fn verdict(
         &self,
         report: Option<&Report>,
-        error: Option<&Error>,
+        failed: Option<(&Path, &Error)>,
         against: Option<AgainstVerdict>,
         began: Instant,
     ) -> Verdict {
+        let error = failed.map(|(_, error)| error);
         let fault = match error {
             Some(Error::Fault(fault)) => Some(fault),
             _ => None,
         };
         Verdict {
             index: self.index.display().to_string(),
+            file: failed.map(|(path, _)| path.display().to_string()),
             ok: error.is_none() && against.as_ref().is_none_or(|against| against.agrees),
             keys: report.map(|report| report.keys),
             cells: report.map(|report| report.cells),

@@ -1,0 +1,295 @@
+//! One new file while its sections come together, and the files of a set, one after the other.
+
+use crate::{
+    Error, Options, Phase, Progress, Shape,
+    cell::Output,
+    publish::NewFile,
+    set::{self, Staging},
+};
+use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections, manifest::PartFile};
+use std::{
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+use tempfile::SpooledTempFile;
+
+/// Bytes that are copied at a time: two huge pages, see [`NewFile`].
+const COPY_LEN: u64 = 4 << 20;
+
+/// Finished cells that follow one another, with their records and far bodies.
+pub(crate) struct Piece<'a> {
+    pub pool: &'a [u8],
+    pub cells: &'a mut [u8],
+    pub far: &'a [u8],
+    /// What ids and places in the cells count from.
+    pub start: Place,
+    /// And where they end.
+    pub end: Place,
+}
+
+/// A number of keys, bytes of the pool, and bytes of the far section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub keys: u64,
+    pub pool: u64,
+    pub far: u64,
+}
+
+impl<'a> Piece<'a> {
+    /// All that a job has made.
+    pub fn of(output: &'a mut Output) -> Self {
+        let end =
+            Place { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
+        Piece {
+            pool: &output.pool,
+            cells: &mut output.cells,
+            far: &output.far,
+            start: Place::default(),
+            end,
+        }
+    }
+
+    fn len(&self) -> u64 {
+        self.cells.len() as u64 / CELL_LEN
+    }
+
+    /// The first `count` cells, and the others.
+    fn split(self, count: u64) -> (Self, Self) {
+        let (first, second) = self.cells.split_at_mut((count * CELL_LEN) as usize);
+        let mut heads = second.as_chunks().0.iter().map(Head::parse);
+        let cut = heads.clone().next().map_or(self.end, |head| Place {
+            keys: head.first_id,
+            pool: head.pool_start,
+            far: heads.find_map(|head| head.far).unwrap_or(self.end.far),
+        });
+        let (pool, pool_rest) = self.pool.split_at((cut.pool - self.start.pool) as usize);
+        let (far, far_rest) = self.far.split_at((cut.far - self.start.far) as usize);
+        (
+            Piece { pool, cells: first, far, start: self.start, end: cut },
+            Piece { pool: pool_rest, cells: second, far: far_rest, start: cut, end: self.end },
+        )
+    }
+}
+
+/// The new file while its sections come together.
+struct Assembly {
+    file: NewFile,
+    /// Cells and far bodies: they lie behind the pool, whose length is not known before the last cell.
+    hot: SpooledTempFile,
+    far: SpooledTempFile,
+    len: Place,
+    cells: u64,
+    temp_dir: PathBuf,
+}
+
+impl Assembly {
+    fn create(path: &Path, options: &Options, temp_dir: &Path) -> Result<Self, Error> {
+        let in_memory = (options.memory_limit / 32) as usize;
+        let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
+        Ok(Assembly {
+            file: NewFile::create(path)?,
+            hot: temporary(),
+            far: temporary(),
+            len: Place::default(),
+            cells: 0,
+            temp_dir: temp_dir.into(),
+        })
+    }
+
+    /// Appends cells, whose places and ids count from here.
+    fn append(&mut self, piece: Piece<'_>) -> Result<(), Error> {
+        let Piece { pool, cells, far, start, end } = piece;
+        for cell in cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
+            let mut head = Head::parse(cell);
+            head.first_id = head.first_id - start.keys + self.len.keys;
+            head.pool_start = head.pool_start - start.pool + self.len.pool;
+            head.far = head.far.map(|at| at - start.far + self.len.far);
+            head.write(cell);
+        }
+        self.file.write(pool)?;
+        let failed = Error::io("cannot write temporary data to", &self.temp_dir);
+        self.hot.write_all(cells).and_then(|()| self.far.write_all(far)).map_err(failed)?;
+        self.len.keys += end.keys - start.keys;
+        self.len.pool += pool.len() as u64;
+        self.len.far += far.len() as u64;
+        self.cells += cells.len() as u64 / CELL_LEN;
+        Ok(())
+    }
+
+    /// Copies a temporary file to where its section begins.
+    fn copy(
+        &mut self,
+        which: fn(&mut Self) -> &mut SpooledTempFile,
+        at: u64,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        self.file.pad_to(at)?;
+        let path = self.temp_dir.clone();
+        let failed =
+            |source| Error::Io { action: "cannot read temporary data in", path: path.clone(), source };
+        which(self).seek(SeekFrom::Start(0)).map_err(failed)?;
+        let mut buffer = Vec::with_capacity(COPY_LEN as usize);
+        loop {
+            progress.check()?;
+            buffer.clear();
+            let len = which(self).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
+            if len == 0 {
+                return Ok(());
+            }
+            self.file.write(&buffer)?;
+            progress.add_in(Phase::Seal, len as u64);
+        }
+    }
+
+    /// Writes everything behind the pool, then the header, and publishes the file, in a set under the name of its digest.
+    fn seal(
+        mut self,
+        (part, parts): (u32, u32),
+        options: &Options,
+        progress: &Progress,
+        in_set: bool,
+    ) -> Result<Header, Error> {
+        let metadata = options.metadata.as_bytes();
+        let sections = Sections::place(self.len.pool, self.cells, self.len.far, metadata.len() as u64);
+        let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
+        let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
+
+        self.copy(|file| &mut file.hot, sections.hot.offset, progress)?;
+        self.copy(|file| &mut file.far, sections.far.offset, progress)?;
+        self.file.pad_to(sections.metadata.offset)?;
+        self.file.write(metadata)?;
+        self.file.pad_to(sections.sums.offset)?;
+        let sums_digest = self.file.write_sums()?;
+        progress.check()?;
+        let header = Header {
+            ignorable_features: 0,
+            keys: self.len.keys,
+            cells: self.cells,
+            part,
+            parts,
+            hasher: options.hasher,
+            key_type: options.key_type,
+            value_type: options.value_type,
+            fingerprint_bits: options.fingerprint_bits,
+            sections,
+            sums_digest,
+        };
+        if in_set {
+            self.file.set_final_name(&PartFile::of(&header).file);
+        }
+        self.file.publish(&header)?;
+        Ok(header)
+    }
+}
+
+/// Takes cells in order and cuts them into files.
+pub(crate) struct Writer<'b> {
+    options: &'b Options,
+    progress: &'b Progress,
+    path: &'b Path,
+    temp_dir: PathBuf,
+    /// Files are written past the page cache.
+    direct: bool,
+    /// How many cells each file gets; only the number of the last file may be unknown, as 0.
+    cells: Vec<u64>,
+    staging: Option<Staging>,
+    current: Option<Assembly>,
+    done: Vec<Header>,
+}
+
+impl<'b> Writer<'b> {
+    /// For files of so many cells each at (or, for a set, in) `path`. Makes the first one, so that what cannot be made is
+    /// told early.
+    pub fn create(
+        path: &'b Path,
+        (options, progress): (&'b Options, &'b Progress),
+        temp_dir: &Path,
+        cells: Vec<u64>,
+        direct: bool,
+    ) -> Result<Self, Error> {
+        let staging = match options.shape {
+            Shape::Part { .. } => None,
+            Shape::Set { .. } => Some(Staging::create(path)?),
+        };
+        let temp_dir = temp_dir.to_path_buf();
+        let mut writer = Writer {
+            options,
+            progress,
+            path,
+            temp_dir,
+            direct,
+            cells,
+            staging,
+            current: None,
+            done: Vec::new(),
+        };
+        writer.current()?;
+        Ok(writer)
+    }
+
+    /// The file that the next cell goes to.
+    fn current(&mut self) -> Result<&mut Assembly, Error> {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let path = match &self.staging {
+                    None => self.path.to_path_buf(),
+                    Some(staging) => staging.path().join(format!("part-{:05}", self.done.len())),
+                };
+                let mut new = Assembly::create(&path, self.options, &self.temp_dir)?;
+                if self.direct {
+                    new.file.write_directly();
+                }
+                new
+            }
+        };
+        Ok(self.current.insert(current))
+    }
+
+    /// Appends cells.
+    pub fn append(&mut self, mut piece: Piece<'_>) -> Result<(), Error> {
+        loop {
+            let cells = self.cells.get(self.done.len()).copied().unwrap_or(0);
+            let current = self.current()?;
+            let left = cells - current.cells;
+            if piece.len() <= left {
+                return current.append(piece);
+            }
+            let (now, later) = piece.split(left);
+            current.append(now)?;
+            self.seal()?;
+            piece = later;
+        }
+    }
+
+    fn seal(&mut self) -> Result<(), Error> {
+        self.current()?;
+        let Some(current) = self.current.take() else { return Ok(()) };
+        let number = match self.options.shape {
+            Shape::Part { part, parts } => (part, parts),
+            Shape::Set { parts } => (self.done.len() as u32, parts),
+        };
+        self.done.push(current.seal(number, self.options, self.progress, self.staging.is_some())?);
+        Ok(())
+    }
+
+    /// Finishes the last file, and puts all at their final place. Gives their headers.
+    pub fn finish(mut self) -> Result<Vec<Header>, Error> {
+        let bytes = self.current()?.hot_bytes();
+        self.progress.enter(Phase::Seal, bytes);
+        while self.done.len() < self.cells.len() {
+            self.seal()?;
+        }
+        if let Some(staging) = self.staging {
+            let files = self.done.iter().map(|header| staging.path().join(PartFile::of(header).file));
+            set::commit(self.path, &files.collect::<Vec<_>>())?;
+        }
+        Ok(self.done)
+    }
+}
+
+impl Assembly {
+    fn hot_bytes(&self) -> u64 {
+        self.cells * CELL_LEN + self.len.far
+    }
+}

@@ -1,0 +1,208 @@
+//! The directory of a set: where its parts wait, and how they all come into force at once (spec section 15).
+
+use crate::{
+    Error,
+    publish::{self, is_at},
+};
+use hashlith_format::{
+    Header, Manifest, PAGE,
+    manifest::{MANIFEST_NAME, PartFile},
+};
+use std::{
+    ffi::OsStr,
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// A directory within that of a set, for parts that are not in force yet. It vanishes with this, unless its process is
+/// killed; then the next build of the set removes it.
+pub(crate) struct Staging {
+    path: PathBuf,
+    set: PathBuf,
+    /// Locked, so that others can tell it from one that was left over.
+    _lock: File,
+}
+
+impl Staging {
+    /// Makes the directory of the set if it is not there, and one in it.
+    pub fn create(set: &Path) -> Result<Self, Error> {
+        make_set(set)?;
+        remove_left_over(set);
+        for attempt in 0..1000u32 {
+            let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("cannot make a directory in", set)(error)),
+                Ok(()) => {
+                    let lock = File::open(&path).map_err(Error::io("cannot open", &path))?;
+                    // Another build may have taken it for left over before it was locked.
+                    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&lock, &path) {
+                        continue;
+                    }
+                    return Ok(Staging { path, set: set.into(), _lock: lock });
+                }
+            }
+        }
+        Err(Error::io("cannot make a directory in", set)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here; the next build tries again.
+        let _ = fs::remove_dir_all(&self.path);
+        // Only one that is empty goes: one that this build has made, or that somebody has made for it.
+        let _ = fs::remove_dir(&self.set);
+    }
+}
+
+/// Makes the directory of a set, or checks that the one that is there may become a set.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::NoSet`] for a directory that holds something else.
+fn make_set(set: &Path) -> Result<(), Error> {
+    match fs::create_dir(set) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(Error::io("cannot make the directory", set)(error)),
+    }
+    let failed = |error| Error::io("cannot look into", set)(error);
+    let foreign = |name: &OsStr| {
+        let name = name.to_str().unwrap_or_default();
+        !(name == MANIFEST_NAME || name.starts_with('.') || name.starts_with("manifest.json.") || PartFile::is_name(name))
+    };
+    let mut found = None;
+    for entry in fs::read_dir(set).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if name == MANIFEST_NAME {
+            return Ok(());
+        }
+        found = found.or_else(|| foreign(&name).then_some(name));
+    }
+    match found {
+        None => Ok(()),
+        Some(name) => Err(Error::NoSet { path: set.into(), holds: set.join(name) }),
+    }
+}
+
+/// Puts part files into the set that is, or will be, the directory `set`: all at once, in place of the parts that are there.
+///
+/// The files lie on the same file system; each is a part of a set of as many files as these, and all of that set are here.
+/// They are moved. Readers that have the old set open keep it; its files are removed.
+///
+/// # Errors
+/// [`Error::Part`] when the files are no set together; [`Error::Io`]. Then nothing has changed, except after
+/// [`Error::NotDurable`].
+pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
+    let manifest = manifest_of(files)?;
+    make_set(set)?;
+    let directory = File::open(set).map_err(Error::io("cannot open", set))?;
+    // One after the other. A file system without locks (some network ones) does without.
+    let _ = directory.lock();
+    let old = named_now(set);
+    let done = put(set, &directory, files, &manifest);
+    let kept = if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) { named_now(set) } else { old };
+    // Without a manifest that can be read nobody knows what the old parts were for.
+    if let Some(kept) = kept {
+        let is_left = |name: &str| PartFile::is_name(name) && !kept.iter().any(|kept| kept == name);
+        remove(set, |name| name.to_str().is_some_and(is_left));
+    } else {
+        remove(set, |name| manifest.parts.iter().any(|part| name == OsStr::new(&part.file)));
+    }
+    remove_left_over(set);
+    done.map(|()| manifest)
+}
+
+/// The manifest that these files make.
+fn manifest_of(files: &[PathBuf]) -> Result<Manifest, Error> {
+    let wrong = |path: &Path, what: String| Error::Part { path: path.into(), what };
+    let mut parts: Vec<Option<(&Path, Header)>> = vec![None; files.len()];
+    let mut first: Option<Header> = None;
+    for path in files {
+        let header = read_header(path)?;
+        if header.parts as usize != files.len() {
+            let count = files.len();
+            let what = format!("is a part of a set of {}, not of the {count} that are here", header.parts);
+            return Err(wrong(path, what));
+        }
+        let first = first.get_or_insert(header);
+        let facts = |header: &Header| (header.hasher, header.key_type, header.value_type);
+        if facts(first) != facts(&header) {
+            let what = "has another hash, seed, or type of keys or values than the others".to_owned();
+            return Err(wrong(path, what));
+        }
+        let place = &mut parts[header.part as usize];
+        if let Some((other, _)) = place {
+            return Err(wrong(path, format!("is part {}, and so is {}", header.part, other.display())));
+        }
+        *place = Some((path, header));
+    }
+    // As many places as files, and no two in one.
+    let headers = parts.iter().flatten().map(|(_, header)| PartFile::of(header)).collect();
+    let hasher = first.map(|header| header.hasher).ok_or(Error::Options { what: "a set has at least one part" })?;
+    Ok(Manifest { hasher, parts: headers })
+}
+
+/// The header of a part file.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Part`].
+pub(crate) fn read_header(path: &Path) -> Result<Header, Error> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut page = Vec::new();
+        (&mut file).take(PAGE).read_to_end(&mut page)?;
+        Ok((page, file.metadata()?.len()))
+    };
+    let (page, len) = read().map_err(Error::io("cannot read", path))?;
+    Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
+}
+
+/// Moves the parts in and then the manifest, which makes them the set.
+fn put(set: &Path, directory: &File, files: &[PathBuf], manifest: &Manifest) -> Result<(), Error> {
+    for path in files {
+        let name = PartFile::of(&read_header(path)?).file;
+        fs::rename(path, set.join(&name)).map_err(Error::io("cannot move into the set", path))?;
+    }
+    let path = set.join(MANIFEST_NAME);
+    let (mut file, temp_path) = publish::create_locked(&path)?;
+    let written = file.write_all(manifest.to_text().as_bytes()).and_then(|()| file.sync_all());
+    let put = written
+        .map_err(Error::io("cannot write", &temp_path))
+        // The parts must be there before the manifest that names them.
+        .and_then(|()| directory.sync_all().map_err(Error::io("cannot make durable", set)))
+        .and_then(|()| fs::rename(&temp_path, &path).map_err(Error::io("cannot rename to", &path)));
+    if put.is_err() {
+        let _ = fs::remove_file(&temp_path);
+        return put;
+    }
+    directory.sync_all().map_err(|source| Error::NotDurable { path: set.into(), source })
+}
+
+/// The files that the set's manifest names.
+fn named_now(set: &Path) -> Option<Vec<String>> {
+    let manifest = Manifest::parse(&fs::read(set.join(MANIFEST_NAME)).ok()?).ok()?;
+    Some(manifest.parts.into_iter().map(|part| part.file).collect())
+}
+
+fn remove(set: &Path, is_left: impl Fn(&OsStr) -> bool) {
+    for name in publish::names_in(set).iter().filter(|name| is_left(name)) {
+        let _ = fs::remove_file(set.join(name));
+    }
+}
+
+/// Removes what killed builds have left, but no parts: those may belong to a manifest that is about to come.
+fn remove_left_over(set: &Path) {
+    publish::remove_left_over(set, OsStr::new(MANIFEST_NAME));
+    for name in publish::names_in(set).iter().filter(|name| publish::is_temp_name(name, OsStr::new(".new"))) {
+        let path = set.join(name);
+        if File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}

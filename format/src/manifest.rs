@@ -1,0 +1,305 @@
+//! What holds the files of a set together (section 15).
+
+use crate::{Error, HashId, Header, KeyHasher, MAX_PARTS, PAGE, VERSION, header};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt::Write;
+
+/// The manifest's name in the directory of a set.
+pub const MANIFEST_NAME: &str = "manifest.json";
+/// Longest manifest, in bytes.
+pub const MAX_MANIFEST: u64 = 32 << 20;
+/// Longest name of a part's file, in bytes.
+const MAX_NAME: usize = 255;
+
+/// The files of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Hash of the keys of all parts.
+    pub hasher: KeyHasher,
+    /// The parts in their order.
+    pub parts: Vec<PartFile>,
+}
+
+/// What the manifest says of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartFile {
+    /// Its name in the directory of the set.
+    pub file: String,
+    /// Number of keys.
+    pub keys: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// The header digest, which covers every byte of the file by way of the sums.
+    pub digest: u64,
+}
+
+impl PartFile {
+    /// The entry of a part with this header. Its name tells number and digest, so that no two versions of a part share one.
+    pub fn of(header: &Header) -> Self {
+        let digest = header::digest(&header.to_bytes());
+        PartFile {
+            file: format!("part-{:05}-{digest:016x}.hlith", header.part),
+            keys: header.keys,
+            bytes: header.file_len(),
+            digest,
+        }
+    }
+
+    /// True for names that [`Self::of`] gives.
+    pub fn is_name(name: &str) -> bool {
+        let middle = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".hlith"));
+        middle.and_then(|middle| middle.split_once('-')).is_some_and(|(number, digest)| {
+            number.len() >= 5
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+                && digest.len() == 16
+                && parse_hex(digest).is_some()
+        })
+    }
+
+    /// Checks the header page of the file that has the place `part` in this manifest (M5).
+    ///
+    /// # Errors
+    /// What the file is instead.
+    pub fn check(&self, manifest: &Manifest, part: u32, page: &[u8; PAGE as usize], header: &Header) -> Result<(), Error> {
+        let parts = manifest.len();
+        let what = if (header.part, header.parts) != (part, parts) {
+            "is another part, or of a set of another size"
+        } else if header.hasher != manifest.hasher {
+            "has another hash or seed than the manifest says: it belongs to another set"
+        } else if header.keys != self.keys || header.file_len() != self.bytes {
+            "does not have the number of keys and the length that the manifest says: it belongs to another set"
+        } else if header::digest(page) != self.digest {
+            "does not have the digest that the manifest says: it belongs to another set, or to another version of this one"
+        } else {
+            return Ok(());
+        };
+        Err(manifest.fault(5, part, what))
+    }
+}
+
+/// The first and the last upper half of the hashes of a part.
+pub fn range(part: u32, parts: u32) -> (u64, u64) {
+    let first = |part: u64| (u128::from(part) << 64).div_ceil(u128::from(parts.max(1)));
+    let next = first(u64::from(part).saturating_add(1));
+    let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+    (narrow(first(u64::from(part))), narrow(next.saturating_sub(1)))
+}
+
+impl Manifest {
+    /// Number of parts.
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// True if there are no parts; no such manifest is valid.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The text of the file.
+    pub fn to_text(&self) -> String {
+        let mut text = self.first_line();
+        for part in 0..self.len() {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{}{}", self.line(part), if part.saturating_add(1) == self.len() { "\n" } else { ",\n" });
+        }
+        text.push_str(LAST_LINE);
+        text
+    }
+
+    fn first_line(&self) -> String {
+        let [seed, second_seed] = self.hasher.seeds();
+        format!(
+            "{{\"hashlith\": {VERSION}, \"hash\": {}, \"seed\": \"{seed:016x}\", \"second_seed\": \"{second_seed:016x}\", \
+             \"parts\": {}, \"files\": [\n",
+            self.hasher.id() as u8,
+            self.len()
+        )
+    }
+
+    fn line(&self, part: u32) -> String {
+        let (first, last) = range(part, self.len());
+        let Some(PartFile { file, keys, bytes, digest }) = self.parts.get(part as usize) else { return String::new() };
+        format!(
+            "{{\"file\": \"{file}\", \"first\": \"{first:016x}\", \"last\": \"{last:016x}\", \"keys\": {keys}, \
+             \"bytes\": {bytes}, \"digest\": \"{digest:016x}\"}}"
+        )
+    }
+
+    /// Where the line of a part begins in the file, in bytes.
+    fn offset(&self, part: u32) -> u64 {
+        let before: usize = (0..part).map(|part| self.line(part).len().saturating_add(2)).sum();
+        self.first_line().len().saturating_add(before) as u64
+    }
+
+    /// Rule M`number` is broken by the file of a part.
+    pub fn fault(&self, number: u8, part: u32, what: &'static str) -> Error {
+        let file = self.parts.get(part as usize).map(|part| part.file.clone());
+        Error::Set { number, offset: self.offset(part), file: file.unwrap_or_default(), what }
+    }
+
+    /// Parses the bytes of a manifest (M1 to M3).
+    ///
+    /// Its fields are looked for where they have to be; that everything around them is as it has to be follows from the
+    /// comparison with the text that they give.
+    ///
+    /// # Errors
+    /// The rule that is broken, at the line that breaks it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let fault = |number, offset: usize, what| Error::Set { number, offset: offset as u64, file: String::new(), what };
+        let text = core::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= MAX_MANIFEST);
+        let text = text.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
+        let (line, rest) = text.split_once('\n').ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
+        let version = line.strip_prefix("{\"hashlith\": ").and_then(|rest| rest.split_once(','));
+        let (version, _) = version.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
+        if version != VERSION.to_string() {
+            return Err(fault(2, 0, "another version than 1: use a newer hashlith"));
+        }
+        let seeds = Option::zip(field(line, "seed").and_then(parse_hex), field(line, "second_seed").and_then(parse_hex));
+        let (seed, second_seed) = seeds.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
+        let hasher = match field(line, "hash").and_then(|hash| hash.parse::<u8>().ok()) {
+            Some(id) if id == HashId::Xxh3 as u8 => KeyHasher::xxh3(seed),
+            Some(id) if id == HashId::SipHash13 as u8 => KeyHasher::siphash(seed, second_seed),
+            _ => return Err(fault(2, 0, "an unknown hash: use a newer hashlith")),
+        };
+        let parts: Option<u32> = field(line, "parts").and_then(|parts| parts.parse().ok());
+        let parts = parts.filter(|parts| (1..=MAX_PARTS).contains(parts));
+        let parts = parts.ok_or_else(|| fault(3, 0, "a set has 1 to 65,536 parts"))?;
+
+        let mut manifest = Manifest { hasher, parts: Vec::new() };
+        let mut at = line.len().saturating_add(1);
+        for line in rest.split_inclusive('\n').take_while(|line| *line != LAST_LINE) {
+            let entry = entry(line).ok_or_else(|| fault(1, at, "a line that is none of a manifest"))?;
+            if manifest.len() == parts {
+                return Err(Error::Set { number: 3, offset: at as u64, file: entry.file, what: "one part too many" });
+            }
+            manifest.parts.push(entry);
+            let part = manifest.len().saturating_sub(1);
+            let (first, last) = range(part, parts);
+            let found = Option::zip(field(line, "first").and_then(parse_hex), field(line, "last").and_then(parse_hex));
+            if found != Some((first, last)) {
+                return Err(Error::Set {
+                    number: 3,
+                    offset: at as u64,
+                    file: manifest.parts.pop().map(|part| part.file).unwrap_or_default(),
+                    what: "has another range of hashes than the part in this place: it overlaps others, or leaves a gap",
+                });
+            }
+            at = at.saturating_add(line.len());
+        }
+        if manifest.len() != parts {
+            return Err(fault(3, at, "parts are missing: there are fewer than it says"));
+        }
+        let expected = manifest.to_text();
+        if expected != text {
+            let same = |(number, (a, b)): (usize, (&str, &str))| (a != b).then_some(number);
+            let lines = || expected.split_inclusive('\n').zip(text.split_inclusive('\n'));
+            let number = lines().enumerate().find_map(same).unwrap_or(usize::MAX);
+            let at: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
+            return Err(fault(1, at, "a line is not as it has to be"));
+        }
+        Ok(manifest)
+    }
+}
+
+const LAST_LINE: &str = "]}\n";
+const NO_MANIFEST: &str = "no manifest of a hashlith set";
+
+/// The value of a field, without its quotes.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{name}\": "))?;
+    match rest.strip_prefix('"') {
+        Some(rest) => rest.split_once('"').map(|(value, _)| value),
+        None => rest.split_once([',', '}']).map(|(value, _)| value),
+    }
+}
+
+fn parse_hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
+}
+
+/// The file that a line names.
+fn entry(line: &str) -> Option<PartFile> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let file = field(line, "file")?;
+    let is_name = (1..=MAX_NAME).contains(&file.len()) && !file.starts_with('.') && file.bytes().all(allowed);
+    is_name.then_some(PartFile {
+        file: file.to_string(),
+        keys: field(line, "keys")?.parse().ok()?,
+        bytes: field(line, "bytes")?.parse().ok()?,
+        digest: parse_hex(field(line, "digest")?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(parts: u64) -> Manifest {
+        let part = |number: u64| PartFile {
+            file: format!("part-{number:05}-{:016x}.hlith", number * 77),
+            keys: number,
+            bytes: 8200 + number,
+            digest: number * 77,
+        };
+        Manifest { hasher: KeyHasher::siphash(1, u64::MAX), parts: (0..parts).map(part).collect() }
+    }
+
+    #[test]
+    fn a_manifest_comes_back() {
+        for parts in [1, 2, 3, 7, 100] {
+            let manifest = manifest(parts);
+            assert_eq!(Manifest::parse(manifest.to_text().as_bytes()), Ok(manifest));
+        }
+    }
+
+    /// Section 15: ranges are those of step 2.
+    #[test]
+    fn ranges_meet() {
+        for parts in [1u32, 2, 3, 10, 1000, 65_535, 65_536] {
+            assert_eq!((range(0, parts).0, range(parts - 1, parts).1), (0, u64::MAX));
+            for part in 1..parts {
+                let (first, _) = range(part, parts);
+                assert_eq!(range(part - 1, parts).1, first - 1);
+                let of = |hi| crate::KeyHash { hi, lo: 0 }.part(parts);
+                assert_eq!((of(first - 1), of(first)), (part - 1, part));
+            }
+        }
+    }
+
+    /// No byte of a manifest can be changed, left out or added without being noticed, or it is a name, a number or a digest,
+    /// which the parts themselves are compared with.
+    #[test]
+    fn every_byte_counts() {
+        let manifest = manifest(3);
+        let text = manifest.to_text();
+        let bytes = text.as_bytes();
+        let mut other = 0;
+        for at in 0..bytes.len() {
+            let mut changed = bytes.to_vec();
+            for value in 0..=255u8 {
+                changed[at] = value;
+                if let Ok(parsed) = Manifest::parse(&changed) {
+                    assert_eq!(parsed.to_text().as_bytes(), changed);
+                    other += usize::from(parsed != manifest);
+                }
+            }
+            assert_ne!(Manifest::parse(&bytes[..at]), Ok(manifest.clone()));
+            assert!(Manifest::parse(&[&bytes[..at], &bytes[at + 1..]].concat()) != Ok(manifest.clone()));
+        }
+        assert!(other > 0);
+        assert!(Manifest::parse(&[bytes, b"\n"].concat()).is_err());
+    }
+
+    #[test]
+    fn names_of_parts_are_known() {
+        assert!(PartFile::is_name("part-00003-0123456789abcdef.hlith"));
+        for other in ["part-0-0123456789abcdef.hlith", "part-00003-0123456789abcdeg.hlith", "part-00003.hlith", "x"] {
+            assert!(!PartFile::is_name(other), "{other}");
+        }
+    }
+}
