@@ -126,7 +126,7 @@ fn across(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<(f64, f64), Failur
     for key in keys {
         let Some(record) = index.find(key)? else { continue };
         // A byte each for the two lengths, as all records of the generator have.
-        let first = index.offset_of(record.key) - 2;
+        let first = index.parts()[0].offset_of(record.key) - 2;
         let key_end = first + 1 + record.key.len() as u64;
         let page = |offset: u64| offset / PAGE as u64;
         crossing_keys += u64::from(page(first) != page(key_end));
@@ -154,7 +154,7 @@ fn run(args: &Args) -> Result<Found, Failure> {
 
     let start = Instant::now();
     let index = open(args, &plain.preload(true))?;
-    let sections = &index.info().sections;
+    let sections = &index.first_header().sections;
     let loaded = (sections.far.end() - sections.hot.offset) as f64;
     let preload = loaded / start.elapsed().as_secs_f64();
     rows.push(measure("get, hit", &keys(args, few, true, 2), true, |keys| single(&index, keys))?);
@@ -168,9 +168,9 @@ fn run(args: &Args) -> Result<Found, Failure> {
     // The same keys again: their pages are there, and asked for in vain.
     rows.push(measure("the same, now warm", &hits, true, |keys| batched(&index, keys))?);
     rows.push(measure("get, hit, cold", &keys(args, few, true, 7), true, |keys| single(&index, keys))?);
-    let sections = index.info().sections;
+    let sections = index.first_header().sections;
     let records_to_far = sections.pool.offset as usize..sections.far.end() as usize;
-    let at_random = read_at_random(&index.as_bytes()[records_to_far]);
+    let at_random = read_at_random(&index.parts()[0].as_bytes()[records_to_far]);
     let (keys_across, records_across) = across(&index, &hits)?;
     Ok(Found { rows, preload, at_random, keys_across, records_across })
 }

@@ -131,8 +131,8 @@ fn round(index: &Index<Mapping>, args: &Args, salt: u64, together: &Barrier) -> 
     let hits = Keys::new(count, number);
     let absent = Keys::new(count, |at| records + number(at));
     let (hits, absent) = (hits.list(), absent.list());
-    let pool = index.info().sections.pool;
-    let pool = &index.as_bytes()[pool.offset as usize..pool.end() as usize];
+    let pool = index.first_header().sections.pool;
+    let pool = &index.parts()[0].as_bytes()[pool.offset as usize..pool.end() as usize];
     let rows: [&dyn Fn() -> f64; 6] = [
         &|| dependent_reads(pool, count, mix(!salt)),
         &|| prefetched_reads(pool, count, WINDOW, salt),
@@ -186,9 +186,9 @@ fn map(args: &Args, pages: Pages) -> Result<Mapped, Failure> {
     // SAFETY: a benchmark's own file, which nobody else writes.
     let index = unsafe { Index::map(&args.index, &options)? };
     let opened = start.elapsed().as_secs_f64() * 1e3;
-    touch(index.as_bytes());
+    touch(index.parts()[0].as_bytes());
     disable_transparent_huge_pages(false)?;
-    let huge_share = huge_share(index.as_bytes());
+    let huge_share = huge_share(index.parts()[0].as_bytes());
     assert_eq!(index.len(), args.records, "the index at that path has another number of records");
     Ok(Mapped { pages, index, opened, huge_share, alone: Vec::new(), together: Vec::new() })
 }
@@ -243,7 +243,7 @@ fn verdict(met: bool) -> &'static str {
 }
 
 fn print(args: &Args, open: f64, mapped: &[Mapped]) {
-    let info = mapped[0].index.info();
+    let info = mapped[0].index.first_header();
     let (keys, len) = (args.records as f64, info.file_len());
     println!(
         "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms, {} lookups x {} rounds",

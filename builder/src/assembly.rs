@@ -38,15 +38,8 @@ pub(crate) struct Place {
 impl<'a> Piece<'a> {
     /// All that a job has made.
     pub fn of(output: &'a mut Output) -> Self {
-        let end =
-            Place { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
-        Piece {
-            pool: &output.pool,
-            cells: &mut output.cells,
-            far: &output.far,
-            start: Place::default(),
-            end,
-        }
+        let end = Place { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
+        Piece { pool: &output.pool, cells: &mut output.cells, far: &output.far, start: Place::default(), end }
     }
 
     fn len(&self) -> u64 {

@@ -268,7 +268,8 @@ impl<'a> Work<'a> {
         records: &[Record],
         output: &mut Output,
     ) -> Result<(), Error> {
-        let cell_of = |record: &Record| (record.hash.cell(self.options.parts, self.cells) - cells.start) as usize;
+        let cell_of =
+            |record: &Record| (record.hash.cell(self.options.parts, self.cells) - cells.start) as usize;
         // Where each cell begins in `grouped`; after that, where it ends.
         let mut places = vec![0u32; (cells.end - cells.start) as usize + 1];
         records.iter().for_each(|record| places[cell_of(record) + 1] += 1);

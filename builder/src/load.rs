@@ -144,7 +144,9 @@ fn is_for(work: &Work, job: &Job, beginning: &[u8]) -> bool {
     let parsed = spill::read_chunk(beginning, |_, offset, lengths| {
         let start = offset + lengths.head as usize;
         let key = beginning.get(start..start.saturating_add(lengths.key as usize));
-        found |= key.is_none_or(|key| job.cells.contains(&work.options.hasher.hash(key).cell(work.options.parts, work.cells)));
+        found |= key.is_none_or(|key| {
+            job.cells.contains(&work.options.hasher.hash(key).cell(work.options.parts, work.cells))
+        });
     });
     found || parsed.is_none()
 }

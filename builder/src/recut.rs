@@ -28,7 +28,9 @@ fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
         // The old parts that it overlaps must have cells of the same width, and those must be a whole number in each new part.
         let (from, to) = (part * old / new, ((part + 1) * old).div_ceil(new));
         let all = headers[from as usize].cells.checked_mul(old)?;
-        let same = headers[from as usize..to as usize].iter().all(|header| header.cells == headers[from as usize].cells);
+        let same = headers[from as usize..to as usize]
+            .iter()
+            .all(|header| header.cells == headers[from as usize].cells);
         (same && all.is_multiple_of(new)).then_some(all / new)
     };
     if is_set { (0..new).map(cells).collect() } else { None }
@@ -47,8 +49,10 @@ impl Builder {
     /// # Errors
     /// Any [`Error`]; then nothing has changed at `path`, except after [`Error::NotDurable`].
     pub fn finish_recut(mut self, files: &[&[u8]], path: impl AsRef<Path>) -> Result<Report, Error> {
-        let damaged = || Error::Options { what: "a file that is to be cut anew is no index, or is damaged: verify it" };
-        let headers: Result<Vec<_>, _> = files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
+        let damaged =
+            || Error::Options { what: "a file that is to be cut anew is no index, or is damaged: verify it" };
+        let headers: Result<Vec<_>, _> =
+            files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
         let headers = headers.map_err(|_| damaged())?;
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
         if self.options.shape == (Shape::Part { part: 0, parts: 1 }) || parts > 1 || headers.len() == 1 {
@@ -67,7 +71,8 @@ impl Builder {
         let temp_dir = self.options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
         let direct = bytes > self.options.page_cache / 2;
         self.progress.enter(Phase::Build, keys);
-        let mut writer = Writer::create(path.as_ref(), (&self.options, &self.progress), &temp_dir, cells, direct)?;
+        let mut writer =
+            Writer::create(path.as_ref(), (&self.options, &self.progress), &temp_dir, cells, direct)?;
         crate::finish::check_space(&self.options.shape.directory(path.as_ref())?, bytes)?;
         for (bytes, header) in files.iter().zip(&headers) {
             let source = Source { bytes, header };

@@ -74,7 +74,10 @@ fn make_set(set: &Path) -> Result<(), Error> {
     let failed = |error| Error::io("cannot look into", set)(error);
     let foreign = |name: &OsStr| {
         let name = name.to_str().unwrap_or_default();
-        !(name == MANIFEST_NAME || name.starts_with('.') || name.starts_with("manifest.json.") || PartFile::is_name(name))
+        !(name == MANIFEST_NAME
+            || name.starts_with('.')
+            || name.starts_with("manifest.json.")
+            || PartFile::is_name(name))
     };
     let mut found = None;
     for entry in fs::read_dir(set).map_err(failed)? {
@@ -144,7 +147,8 @@ fn manifest_of(files: &[PathBuf]) -> Result<Manifest, Error> {
     }
     // As many places as files, and no two in one.
     let headers = parts.iter().flatten().map(|(_, header)| PartFile::of(header)).collect();
-    let hasher = first.map(|header| header.hasher).ok_or(Error::Options { what: "a set has at least one part" })?;
+    let hasher =
+        first.map(|header| header.hasher).ok_or(Error::Options { what: "a set has at least one part" })?;
     Ok(Manifest { hasher, parts: headers })
 }
 

@@ -107,7 +107,9 @@ mod tests {
         for (records, cells) in [(0, 1), (40, 1), (41, 2), (1_000_000, 25 * 1024)] {
             assert_eq!(cell_count(records, 0, 40.0, 1), cells);
         }
-        for (records, parts, cells) in [(0, 4, 1), (8 * 40, 4, 2), (1_000_000, 4, 6400), (0, 2048, 1), (0, 3, 1024)] {
+        for (records, parts, cells) in
+            [(0, 4, 1), (8 * 40, 4, 2), (1_000_000, 4, 6400), (0, 2048, 1), (0, 3, 1024)]
+        {
             assert_eq!(cell_count(records, 0, 40.0, parts), cells);
         }
         for parts in 1..5000 {

@@ -34,7 +34,7 @@ fn a_memory_limit_below_the_smallest_is_refused_and_the_smallest_works() {
 fn no_records_make_an_index_of_no_keys() {
     let dir = tempfile::tempdir().unwrap();
     let report = small().finish(dir.path().join("x")).unwrap();
-    assert_eq!((report.keys, report.header.cells), (0, 1));
+    assert_eq!((report.keys, report.headers[0].cells), (0, 1));
     let index = Index::load(dir.path().join("x")).unwrap();
     assert!(index.is_empty() && index.get(b"").unwrap().is_none() && index.iter().next().is_none());
 }

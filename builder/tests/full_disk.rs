@@ -20,7 +20,7 @@ fn build(limit: u64) -> String {
     let answer = match builder.finish(&path) {
         Err(Error::Io { source, .. }) => source.to_string(),
         Err(error) => format!("another error: {error}"),
-        Ok(report) => format!("built {}", report.header.file_len()),
+        Ok(report) => format!("built {}", report.bytes()),
     };
     let names = std::fs::read_dir(dir.path()).unwrap().count();
     let old = std::fs::read(&path).unwrap() == b"old";

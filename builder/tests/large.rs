@@ -21,7 +21,7 @@ fn a_pool_above_four_gib() {
     }
     let report = builder.finish(&path).unwrap();
     assert!(report.spilled_bytes > 1 << 32);
-    assert!(report.header.sections.pool.len > 1 << 32);
+    assert!(report.headers[0].sections.pool.len > 1 << 32);
     // SAFETY: a file of this test's own.
     let index = unsafe { Index::map(&path, &MapOptions::default()) }.unwrap();
     for i in 0..540u32 {
@@ -53,10 +53,11 @@ fn values_above_four_gib_and_wide_offsets() {
     builder.finish(dir.path().join("small")).unwrap();
     let small = Index::load(dir.path().join("small")).unwrap();
     let keys: Vec<&[u8]> = small.iter().map(|record| record.unwrap().key).collect();
-    let cell: &[u8; 128] =
-        small.as_bytes()[small.info().sections.hot.offset as usize..].first_chunk().unwrap();
+    let cell: &[u8; 128] = small.parts()[0].as_bytes()[small.first_header().sections.hot.offset as usize..]
+        .first_chunk()
+        .unwrap();
     let small_head = Head::parse(cell);
-    assert_eq!((small.info().cells, small_head.far), (1, None));
+    assert_eq!((small.first_header().cells, small_head.far), (1, None));
 
     let mut lengths = Vec::new();
     hashlith_format::record::write_varint(2, &mut lengths);
@@ -74,7 +75,7 @@ fn values_above_four_gib_and_wide_offsets() {
     data.write(0, 0, &mut hot, &mut Vec::new()).unwrap();
     assert!(Head::parse(hot.first_chunk().unwrap()).width > 32);
     let sections = Sections::place(8 * record_len, 1, 0, 0).unwrap();
-    let header = Header { sections, ..*small.info() };
+    let header = Header { sections, ..*small.first_header() };
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(header.file_len()).unwrap();
     file.as_file().write_all_at(&header.to_bytes(), 0).unwrap();

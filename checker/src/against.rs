@@ -147,14 +147,19 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// How many keys of each kind a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens an index for comparison, a file or all files of a set: their headers are checked (R1 to R14), the rest is not.
+    /// Opens an index for comparison: its header is checked (R1 to R14), the rest is not.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Io`] and [`Error::Memory`].
-    pub fn new(
-        files: impl IntoIterator<Item = &'a R>,
-        options: &AgainstOptions,
-    ) -> Result<Self, Error> {
+    pub fn new(file: &'a R, options: &AgainstOptions) -> Result<Self, Error> {
+        Self::of_parts([file], options)
+    }
+
+    /// The same for all files of a set, in order.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_parts(files: impl IntoIterator<Item = &'a R>, options: &AgainstOptions) -> Result<Self, Error> {
         let mut lookups: Vec<Lookup<'a, R>> = Vec::new();
         let (mut keys, mut hot_cache) = (0, options.hot_cache);
         let files: Vec<_> = files.into_iter().collect();

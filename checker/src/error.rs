@@ -47,7 +47,9 @@ impl Error {
     /// The same fault as one of a part.
     pub(crate) fn in_part(self, part: u32) -> Self {
         match self {
-            Error::Fault(fault) => Error::Fault(hashlith_format::Error::InPart { part, fault: Box::new(fault) }),
+            Error::Fault(fault) => {
+                Error::Fault(hashlith_format::Error::InPart { part, fault: Box::new(fault) })
+            }
             other => other,
         }
     }

@@ -47,7 +47,8 @@ impl Files {
             return Ok(Files { parts: vec![(path.into(), file)], left_over: Vec::new() });
         }
         let manifest_path = path.join(MANIFEST_NAME);
-        let fault = |error: hashlith_format::Error| FileError { path: manifest_path.clone(), error: error.into() };
+        let fault =
+            |error: hashlith_format::Error| FileError { path: manifest_path.clone(), error: error.into() };
         let mut text = Vec::new();
         let opened = File::open(&manifest_path).map_err(io(&manifest_path))?;
         opened.take(MAX_MANIFEST + 1).read_to_end(&mut text).map_err(io(&manifest_path))?;
@@ -106,7 +107,8 @@ fn left_over(directory: &Path, manifest: &Manifest) -> std::io::Result<Vec<PathB
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
-        let is_left = |name: &str| PartFile::is_name(name) && manifest.parts.iter().all(|part| part.file != name);
+        let is_left =
+            |name: &str| PartFile::is_name(name) && manifest.parts.iter().all(|part| part.file != name);
         if name.to_str().is_some_and(is_left) {
             found.push(directory.join(name));
         }

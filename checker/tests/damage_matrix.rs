@@ -161,7 +161,7 @@ fn spans_in_the_wrong_place() {
                 tried += 1;
             }
         };
-        let header = *Index::new(&file[..]).unwrap().info();
+        let header = *Index::new(&file[..]).unwrap().first_header();
         let chunks = (4096..file.len()).step_by(SPAN).map(|at| at..file.len().min(at + SPAN));
         let sections = header.sections.all().map(|(_, span)| span.offset as usize..span.end() as usize);
         let pages = (0..file.len()).step_by(4096).map(|at| at..file.len().min(at + 4096));

@@ -80,7 +80,11 @@ impl Report {
     /// For people, on standard error.
     pub fn write_table(&self) {
         let mut table = Table::words();
-        let parts = if self.parts > 1 { format!(", a set of {} parts", Count(self.parts as u64)) } else { String::new() };
+        let parts = if self.parts > 1 {
+            format!(", a set of {} parts", Count(self.parts as u64))
+        } else {
+            String::new()
+        };
         table.row([&"index", &format!("{}{parts}", self.output)]);
         table.row([&"records in", &format!("{} from {}", Count(self.records), Bytes(self.input_bytes))]);
         table.row([&"keys", &Count(self.keys)]);

@@ -34,6 +34,8 @@ pub struct Settings {
     pub metadata: String,
     /// Makes a set of so many files.
     pub parts: Option<u32>,
+    /// Makes this part of a set of so many files, out of records that belong to it.
+    pub part: Option<(u32, u32)>,
 }
 
 impl Default for Settings {
@@ -47,6 +49,7 @@ impl Default for Settings {
             hasher: KeyHasher::xxh3(0),
             metadata: String::new(),
             parts: None,
+            part: None,
         }
     }
 }
@@ -75,7 +78,11 @@ impl Settings {
     pub fn builder_of(&self, key_type: KeyType, value_type: ValueType, dir: &Path) -> Builder {
         let threads = self.threads();
         let builder = Builder::new();
-        let builder = if let Some(parts) = self.parts { builder.parts(parts) } else { builder };
+        let builder = match (self.part, self.parts) {
+            (Some((part, parts)), _) => builder.part(part, parts),
+            (None, Some(parts)) => builder.parts(parts),
+            (None, None) => builder,
+        };
         builder
             .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
             .threads(threads)
@@ -362,8 +369,11 @@ pub fn output_dir(output: &Path, is_set: bool) -> Result<PathBuf, Failure> {
     let shown = output.display();
     if is_set {
         if fs::metadata(output).is_ok_and(|found| !found.is_dir()) {
-            let message = format!("{shown} is a file: a set is a directory; choose another name, or leave out --parts");
-            return Err(Failure::new(message).about(Subject::system(output, Some(Errno::NOTDIR.raw_os_error()))));
+            let message =
+                format!("{shown} is a file: a set is a directory; choose another name, or leave out --parts");
+            return Err(
+                Failure::new(message).about(Subject::system(output, Some(Errno::NOTDIR.raw_os_error())))
+            );
         }
     } else if output.is_dir() {
         let name = output.join("index.hlith");

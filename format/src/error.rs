@@ -116,10 +116,10 @@ impl fmt::Display for Error {
                  build it again"
             ),
             Error::Set { number, offset, file, what } => {
-                let colon = if file.is_empty() { "" } else { ": " };
+                let space = if file.is_empty() { "" } else { " " };
                 write!(
                     f,
-                    "{file}{colon}{what} (M{number}, at byte {offset} of the manifest); copy the whole set again, or build \
+                    "{file}{space}{what} (M{number}, at byte {offset} of the manifest); copy the whole set again, or build \
                      it again"
                 )
             }
@@ -171,7 +171,9 @@ impl Error {
             Error::Version { .. } => 8,
             Error::Feature { .. } => 16,
             Error::Length { .. } => 32,
-            Error::Unknown { offset, .. } | Error::Corrupt { offset, .. } | Error::Set { offset, .. } => *offset,
+            Error::Unknown { offset, .. } | Error::Corrupt { offset, .. } | Error::Set { offset, .. } => {
+                *offset
+            }
             Error::InPart { fault, .. } => fault.offset(),
         }
     }

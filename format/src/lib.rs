@@ -24,8 +24,8 @@ pub mod record;
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
-pub use manifest::Manifest;
 pub use header::{Header, KeyType, Sections, Span, ValueType};
+pub use manifest::Manifest;
 
 /// The first bytes of every index (section 3).
 pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";

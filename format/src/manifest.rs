@@ -1,6 +1,6 @@
 //! What holds the files of a set together (section 15).
 
-use crate::{Error, HashId, Header, KeyHasher, MAX_PARTS, PAGE, VERSION, header};
+use crate::{Error, Header, KeyHasher, MAX_PARTS, PAGE, VERSION, header};
 use alloc::{
     format,
     string::{String, ToString},
@@ -49,6 +49,15 @@ impl PartFile {
         }
     }
 
+    /// Its line in the manifest, without what follows.
+    fn line(&self, (first, last): (u64, u64)) -> String {
+        let PartFile { file, keys, bytes, digest } = self;
+        format!(
+            "{{\"file\": \"{file}\", \"first\": \"{first:016x}\", \"last\": \"{last:016x}\", \"keys\": {keys}, \
+             \"bytes\": {bytes}, \"digest\": \"{digest:016x}\"}}"
+        )
+    }
+
     /// True for names that [`Self::of`] gives.
     pub fn is_name(name: &str) -> bool {
         let middle = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".hlith"));
@@ -64,7 +73,13 @@ impl PartFile {
     ///
     /// # Errors
     /// What the file is instead.
-    pub fn check(&self, manifest: &Manifest, part: u32, page: &[u8; PAGE as usize], header: &Header) -> Result<(), Error> {
+    pub fn check(
+        &self,
+        manifest: &Manifest,
+        part: u32,
+        page: &[u8; PAGE as usize],
+        header: &Header,
+    ) -> Result<(), Error> {
         let parts = manifest.len();
         let what = if (header.part, header.parts) != (part, parts) {
             "is another part, or of a set of another size"
@@ -105,29 +120,23 @@ impl Manifest {
         let mut text = self.first_line();
         for part in 0..self.len() {
             // Writing to a string does not fail.
-            let _ = write!(text, "{}{}", self.line(part), if part.saturating_add(1) == self.len() { "\n" } else { ",\n" });
+            let _ = write!(
+                text,
+                "{}{}",
+                self.line(part),
+                if part.saturating_add(1) == self.len() { "\n" } else { ",\n" }
+            );
         }
         text.push_str(LAST_LINE);
         text
     }
 
     fn first_line(&self) -> String {
-        let [seed, second_seed] = self.hasher.seeds();
-        format!(
-            "{{\"hashlith\": {VERSION}, \"hash\": {}, \"seed\": \"{seed:016x}\", \"second_seed\": \"{second_seed:016x}\", \
-             \"parts\": {}, \"files\": [\n",
-            self.hasher.id() as u8,
-            self.len()
-        )
+        first_line(self.hasher.id() as u8, self.hasher.seeds(), self.len())
     }
 
     fn line(&self, part: u32) -> String {
-        let (first, last) = range(part, self.len());
-        let Some(PartFile { file, keys, bytes, digest }) = self.parts.get(part as usize) else { return String::new() };
-        format!(
-            "{{\"file\": \"{file}\", \"first\": \"{first:016x}\", \"last\": \"{last:016x}\", \"keys\": {keys}, \
-             \"bytes\": {bytes}, \"digest\": \"{digest:016x}\"}}"
-        )
+        self.parts.get(part as usize).map(|file| file.line(range(part, self.len()))).unwrap_or_default()
     }
 
     /// Where the line of a part begins in the file, in bytes.
@@ -144,70 +153,96 @@ impl Manifest {
 
     /// Parses the bytes of a manifest (M1 to M3).
     ///
-    /// Its fields are looked for where they have to be; that everything around them is as it has to be follows from the
-    /// comparison with the text that they give.
+    /// Fields are looked for where they have to be; that everything around them is as it has to be follows from the comparison
+    /// with the text that they give.
     ///
     /// # Errors
     /// The rule that is broken, at the line that breaks it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let fault = |number, offset: usize, what| Error::Set { number, offset: offset as u64, file: String::new(), what };
         let text = core::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= MAX_MANIFEST);
-        let text = text.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
-        let (line, rest) = text.split_once('\n').ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
-        let version = line.strip_prefix("{\"hashlith\": ").and_then(|rest| rest.split_once(','));
-        let (version, _) = version.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
-        if version != VERSION.to_string() {
-            return Err(fault(2, 0, "another version than 1: use a newer hashlith"));
-        }
-        let seeds = Option::zip(field(line, "seed").and_then(parse_hex), field(line, "second_seed").and_then(parse_hex));
-        let (seed, second_seed) = seeds.ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
-        let hasher = match field(line, "hash").and_then(|hash| hash.parse::<u8>().ok()) {
-            Some(id) if id == HashId::Xxh3 as u8 => KeyHasher::xxh3(seed),
-            Some(id) if id == HashId::SipHash13 as u8 => KeyHasher::siphash(seed, second_seed),
-            _ => return Err(fault(2, 0, "an unknown hash: use a newer hashlith")),
-        };
-        let parts: Option<u32> = field(line, "parts").and_then(|parts| parts.parse().ok());
-        let parts = parts.filter(|parts| (1..=MAX_PARTS).contains(parts));
-        let parts = parts.ok_or_else(|| fault(3, 0, "a set has 1 to 65,536 parts"))?;
-
+        let mut lines = text.ok_or_else(|| fault(1, 0, NO_MANIFEST))?.split_inclusive('\n').peekable();
+        let line = lines.next().unwrap_or_default();
+        let (hasher, parts) = parse_first_line(line)?;
         let mut manifest = Manifest { hasher, parts: Vec::new() };
-        let mut at = line.len().saturating_add(1);
-        for line in rest.split_inclusive('\n').take_while(|line| *line != LAST_LINE) {
-            let entry = entry(line).ok_or_else(|| fault(1, at, "a line that is none of a manifest"))?;
-            if manifest.len() == parts {
-                return Err(Error::Set { number: 3, offset: at as u64, file: entry.file, what: "one part too many" });
-            }
-            manifest.parts.push(entry);
-            let part = manifest.len().saturating_sub(1);
-            let (first, last) = range(part, parts);
-            let found = Option::zip(field(line, "first").and_then(parse_hex), field(line, "last").and_then(parse_hex));
-            if found != Some((first, last)) {
+        let mut at = line.len() as u64;
+        while let Some(line) = lines.next_if(|line| *line != LAST_LINE) {
+            let end = if lines.peek() == Some(&LAST_LINE) { "\n" } else { ",\n" };
+            let entry = line.strip_suffix(end).and_then(entry);
+            let (file, range_found) = entry.ok_or_else(|| fault(1, at, "a line is not as it has to be"))?;
+            let part = manifest.len();
+            if part == parts {
                 return Err(Error::Set {
                     number: 3,
-                    offset: at as u64,
-                    file: manifest.parts.pop().map(|part| part.file).unwrap_or_default(),
-                    what: "has another range of hashes than the part in this place: it overlaps others, or leaves a gap",
+                    offset: at,
+                    file: file.file,
+                    what: "is one part too many",
                 });
             }
-            at = at.saturating_add(line.len());
+            if range_found != range(part, parts) {
+                let what = "does not have the range of hashes of the part in this place: it overlaps another, or leaves a gap";
+                return Err(Error::Set { number: 3, offset: at, file: file.file, what });
+            }
+            manifest.parts.push(file);
+            at = at.saturating_add(line.len() as u64);
+        }
+        if lines.next().is_none() {
+            return Err(fault(1, at, "the last line is missing"));
         }
         if manifest.len() != parts {
             return Err(fault(3, at, "parts are missing: there are fewer than it says"));
         }
-        let expected = manifest.to_text();
-        if expected != text {
-            let same = |(number, (a, b)): (usize, (&str, &str))| (a != b).then_some(number);
-            let lines = || expected.split_inclusive('\n').zip(text.split_inclusive('\n'));
-            let number = lines().enumerate().find_map(same).unwrap_or(usize::MAX);
-            let at: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
-            return Err(fault(1, at, "a line is not as it has to be"));
+        match lines.next() {
+            None => Ok(manifest),
+            Some(_) => {
+                Err(fault(1, at.saturating_add(LAST_LINE.len() as u64), "something follows the last line"))
+            }
         }
-        Ok(manifest)
     }
+}
+
+/// What is wrong with the manifest as such.
+fn fault(number: u8, offset: u64, what: &'static str) -> Error {
+    Error::Set { number, offset, file: String::new(), what }
 }
 
 const LAST_LINE: &str = "]}\n";
 const NO_MANIFEST: &str = "no manifest of a hashlith set";
+
+fn first_line(id: u8, [seed, second_seed]: [u64; 2], parts: u32) -> String {
+    format!(
+        "{{\"hashlith\": {VERSION}, \"hash\": {id}, \"seed\": \"{seed:016x}\", \"second_seed\": \"{second_seed:016x}\", \
+         \"parts\": {parts}, \"files\": [\n"
+    )
+}
+
+/// The hash, and the number of parts.
+fn parse_first_line(line: &str) -> Result<(KeyHasher, u32), Error> {
+    let version = line.strip_prefix("{\"hashlith\": ").and_then(|rest| rest.split_once(','));
+    let version = version.and_then(|(version, _)| version.parse::<u32>().ok());
+    if version.is_some_and(|version| version != VERSION) {
+        return Err(fault(2, 0, "another version than 1: use a newer hashlith"));
+    }
+    let fields = || {
+        let seed = parse_hex(field(line, "seed")?)?;
+        let second_seed = parse_hex(field(line, "second_seed")?)?;
+        let id: u8 = field(line, "hash")?.parse().ok()?;
+        Some((id, seed, second_seed, field(line, "parts")?.parse().ok()?))
+    };
+    let (id, seed, second_seed, parts) = fields().ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
+    let is_form = first_line(id, [seed, second_seed], parts) == line && (id != 1 || second_seed == 0);
+    if !is_form {
+        return Err(fault(1, 0, "the first line is not as it has to be"));
+    }
+    let hasher = match id {
+        1 => KeyHasher::xxh3(seed),
+        2 => KeyHasher::siphash(seed, second_seed),
+        _ => return Err(fault(2, 0, "an unknown hash: use a newer hashlith")),
+    };
+    if !(1..=MAX_PARTS).contains(&parts) {
+        return Err(fault(3, 0, "a set has 1 to 65,536 parts"));
+    }
+    Ok((hasher, parts))
+}
 
 /// The value of a field, without its quotes.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -222,17 +257,19 @@ fn parse_hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
 }
 
-/// The file that a line names.
-fn entry(line: &str) -> Option<PartFile> {
+/// The file that a line tells of, and its range.
+fn entry(line: &str) -> Option<(PartFile, (u64, u64))> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let file = field(line, "file")?;
-    let is_name = (1..=MAX_NAME).contains(&file.len()) && !file.starts_with('.') && file.bytes().all(allowed);
-    is_name.then_some(PartFile {
-        file: file.to_string(),
+    let name = field(line, "file")?;
+    let is_name = (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed);
+    let file = PartFile {
+        file: name.to_string(),
         keys: field(line, "keys")?.parse().ok()?,
         bytes: field(line, "bytes")?.parse().ok()?,
         digest: parse_hex(field(line, "digest")?)?,
-    })
+    };
+    let range = (parse_hex(field(line, "first")?)?, parse_hex(field(line, "last")?)?);
+    (is_name && file.line(range) == line).then_some((file, range))
 }
 
 #[cfg(test)]
@@ -295,10 +332,55 @@ mod tests {
         assert!(Manifest::parse(&[bytes, b"\n"].concat()).is_err());
     }
 
+    /// M1 to M3, each with the line that breaks it.
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let text = manifest(3).to_text();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let at = |line: usize| lines[..line].iter().map(|line| line.len() as u64).sum::<u64>();
+        let check = |text: String, number: u8, offset: u64, file: &str| {
+            let error = Manifest::parse(text.as_bytes()).unwrap_err();
+            let Error::Set { number: found, offset: found_at, file: named, .. } = &error else {
+                panic!("{error}")
+            };
+            assert_eq!((*found, *found_at, named.as_str()), (number, offset, file), "{text}");
+        };
+        let [_, one, two, three, _] = lines[..] else { panic!("five lines") };
+        let name = |line| field(line, "file").unwrap();
+        check(String::new(), 1, 0, "");
+        check(text.replace("\"hashlith\": 1", "\"hashlith\": 2"), 2, 0, "");
+        check(text.replace("\"hash\": 2", "\"hash\": 3"), 2, 0, "");
+        check(text.replace("\"parts\": 3", "\"parts\": 0"), 3, 0, "");
+        check(text.replace("\"parts\": 3", "\"parts\": 65537"), 3, 0, "");
+        check(text.replace("\"parts\": 3", "\"parts\":  3"), 1, 0, "");
+        check(text.replace("\"hash\": 2", "\"hash\": 1"), 1, 0, "");
+        check(text.replace("\"parts\": 3", "\"parts\": 2"), 3, at(1), name(one));
+        check(text.replace(two, ""), 3, at(2), name(three));
+        check(text.replace(two, one), 3, at(2), name(one));
+        check(text.replace(two, &two.replace("\"keys\": ", "\"keys\": 0")), 1, at(2), "");
+        check(
+            text.replace(three, "").replace(two, two.trim_end_matches(",\n")).replace("]}", "\n]}"),
+            3,
+            at(3) - 1,
+            "",
+        );
+        check(text.replace(three, &three.replace('\n', ",\n")), 1, at(3), "");
+        check(text.replace("]}\n", ""), 1, at(3), "");
+        check(text.clone() + "\n", 1, at(5), "");
+        for bad in ["../x", "/x", ".x", "a b", "\u{e9}", ""] {
+            check(text.replace(name(two), bad), 1, at(2), "");
+        }
+        check(text.replace(name(two), &"x".repeat(256)), 1, at(2), "");
+        let extra = Manifest { parts: manifest(4).parts, ..manifest(4) }.to_text();
+        check(extra.replace("\"parts\": 4", "\"parts\": 3"), 3, at(1), name(one));
+    }
+
     #[test]
     fn names_of_parts_are_known() {
         assert!(PartFile::is_name("part-00003-0123456789abcdef.hlith"));
-        for other in ["part-0-0123456789abcdef.hlith", "part-00003-0123456789abcdeg.hlith", "part-00003.hlith", "x"] {
+        for other in
+            ["part-0-0123456789abcdef.hlith", "part-00003-0123456789abcdeg.hlith", "part-00003.hlith", "x"]
+        {
             assert!(!PartFile::is_name(other), "{other}");
         }
     }

@@ -37,7 +37,7 @@ fn test_vectors_of_the_spec() {
             (format!("{:016x}", hash.hi), format!("{:016x}", hash.lo)),
             (row[1].into(), row[2].into())
         );
-        assert_eq!(hash.cell(1000), number(3));
+        assert_eq!(hash.cell(1, 1000), number(3));
         let geometry = Geometry { keys: 40 };
         let x = Attempt(number(4) as u8).number(hash.lo);
         assert_eq!(geometry.bucket(x), number(5));
@@ -199,6 +199,8 @@ fn header(pool: u64) -> Header {
         ignorable_features: 0,
         keys: 0,
         cells: 1,
+        part: 0,
+        parts: 1,
         hasher: KeyHasher::xxh3(5),
         key_type: KeyType::Text,
         value_type: ValueType::Json,
@@ -212,6 +214,8 @@ fn header(pool: u64) -> Header {
 fn headers_come_back() {
     let header = header(10);
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
+    let part = Header { part: u32::MAX - 1, parts: u32::MAX, ..header };
+    assert_eq!(Header::parse(&part.to_bytes(), part.file_len()), Ok(part));
 }
 
 /// The largest numbers that section 11 allows.
@@ -250,7 +254,8 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[], len + 1, 7, 32);
     check(&[(48, 0)], len, 8, 48);
     check(&[(46, 2)], len, 8, 40);
-    check(&[(68, 2)], len, 9, 64);
+    check(&[(64, 1)], len, 9, 64);
+    check(&[(64, 7), (68, 7)], len, 9, 64);
     check(&[(68, 0)], len, 9, 64);
     check(&[(72, 0)], len, 10, 72);
     check(&[(72, 3)], len, 10, 72);

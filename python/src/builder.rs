@@ -308,8 +308,8 @@ impl Builder {
         keywords.end()?;
         let output = errors::absolute(&path)?;
         let told = |failure| errors::from_failure(py, failure);
-        let dir = output_dir(&output).map_err(told)?;
-        let mut builder = settings.builder(keys.unwrap_or_default(), values.unwrap_or_default(), dir);
+        let dir = output_dir(&output, settings.parts.is_some()).map_err(told)?;
+        let mut builder = settings.builder(keys.unwrap_or_default(), values.unwrap_or_default(), &dir);
         let failed = |error: hashlith_builder::Error| told(builder_failure(&error, &|_| String::new()));
         builder.preflight(&output).map_err(failed)?;
         let feeder = builder.feeder().map_err(failed)?;

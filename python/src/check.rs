@@ -2,12 +2,11 @@
 
 use crate::errors;
 use crate::progress::{Listener, supervise};
-use hashlith_checker::{Options, Progress};
+use hashlith_checker::{FileError, Files, Options, Progress};
 use hashlith_cli::meter::{Snapshot, Unit};
-use hashlith_cli::open::check_file;
+use hashlith_cli::open::check_index;
 use pyo3::prelude::*;
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,8 +21,11 @@ pub fn verify(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(u64, u64, u64)> {
     let path = errors::absolute(&path)?;
-    check_file(&path).map_err(|failure| errors::from_failure(py, failure))?;
-    let file = File::open(&path).map_err(|error| errors::system_error(py, "open", &path, &error))?;
+    check_index(&path).map_err(|failure| errors::from_failure(py, failure))?;
+    let failed = |failed: FileError| {
+        errors::from_failure(py, hashlith_cli::verify_failure(&failed.path, &failed.error))
+    };
+    let files = Files::open(&path).map_err(failed)?;
     let options = threads.map_or_else(Options::default, |threads| Options { threads });
     let state = Arc::new(Progress::default());
     let shown = Arc::clone(&state);
@@ -36,9 +38,8 @@ pub fn verify(
     };
     let listener = Listener::new(progress, Arc::new(sampler))?;
     let cancel = || state.cancel.store(true, Relaxed);
-    let done = supervise(py, &listener, cancel, || hashlith_checker::verify(&file, &options, &state))?;
-    let report =
-        done.map_err(|error| errors::from_failure(py, hashlith_cli::verify_failure(&path, &error)))?;
+    let done = supervise(py, &listener, cancel, || files.verify(&options, &state))?;
+    let report = done.map_err(failed)?;
     Ok((report.keys, report.cells, report.bytes))
 }
 

@@ -107,11 +107,6 @@ fn os_error(py: Python<'_>, errno: i32, path: &Path, message: &str) -> PyErr {
     error
 }
 
-/// What the system said to `doing` something with a file.
-pub fn system_error(py: Python<'_>, doing: &str, path: &Path, error: &std::io::Error) -> PyErr {
-    from_failure(py, Failure::io(doing, path, error))
-}
-
 /// A path that the user gave, made absolute.
 ///
 /// # Errors

@@ -79,7 +79,7 @@ pub fn report<'py>(
     let first = read.map_or(&[][..], |read| &read.first_skipped);
     let first: Vec<_> = first.iter().map(|text| errors::without_flags(text)).collect();
     values.set_item("first_skipped", PyTuple::new(py, first)?)?;
-    values.set_item("nbytes", built.header.file_len())?;
+    values.set_item("nbytes", built.bytes())?;
     values.set_item("spilled_bytes", built.spilled_bytes)?;
     values.set_item("seconds", took.as_secs_f64())?;
     py.import("hashlith._build")?.getattr("BuildReport")?.call((), Some(&values))

@@ -5,6 +5,7 @@ use crate::open::{Data, open};
 use crate::records::{Part, Records};
 use crate::{arrow, errors, many};
 use arc_swap::{ArcSwapOption, Guard};
+use hashlith_format::checksum;
 use hashlith_reader::{Error, KeyType, MapOptions, Rule, ValueType};
 use pyo3::exceptions::{
     PyBaseException, PyIndexError, PyKeyError, PyOverflowError, PyTypeError, PyValueError,
@@ -132,7 +133,7 @@ impl Index {
     /// Damage that a reader need not look for, met on the way to a Python object.
     #[cold]
     fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
-        self.corrupt(py, &Error::Corrupt { rule, offset: index.offset_of(part), what })
+        self.corrupt(py, &index.fault_at(part, rule, what))
     }
 
     /// Damage that a lookup met.
@@ -193,7 +194,7 @@ impl Index {
                 });
             }
         };
-        let header = *index.info();
+        let header = *index.first_header();
         let loads = match header.value_type {
             ValueType::Json if decode_json => Some(py.import("json")?.getattr("loads")?.unbind()),
             _ => None,
@@ -304,6 +305,49 @@ impl Index {
         Ok((self.to_key(py, &index, record.key)?, self.to_value(py, &index, record.value)?))
     }
 
+    /// The keys and the values with these dense ids, of `start..stop`, as two Arrow arrays; a column that is not asked for is
+    /// None. Fewer come where there are no more ids, or where they would be more than `most_bytes`.
+    #[pyo3(signature = (start, stop, most_bytes, want_keys, want_values))]
+    fn _arrow_slice(
+        &self,
+        py: Python<'_>,
+        start: u64,
+        stop: u64,
+        most_bytes: usize,
+        want_keys: bool,
+        want_values: bool,
+    ) -> PyResult<(u64, Option<arrow::ArrowArray>, Option<arrow::ArrowArray>)> {
+        let index = self.open()?;
+        let rows = usize::try_from(stop.saturating_sub(start)).unwrap_or(usize::MAX).min(1 << 20);
+        let mut columns =
+            [want_keys, want_values].map(|wanted| wanted.then(|| arrow::Values::with_capacity(rows)));
+        let read = py.detach(|| {
+            let (mut id, mut bytes) = (start, 0usize);
+            for record in index.iter_from(start)? {
+                if id >= stop || bytes >= most_bytes {
+                    break;
+                }
+                let record = record?;
+                for (column, field) in columns.iter_mut().zip([record.key, record.value]) {
+                    if let Some(column) = column {
+                        column.push(Some(field));
+                        bytes = bytes.saturating_add(field.len());
+                    }
+                }
+                id += 1;
+            }
+            Ok(id)
+        });
+        let id = read.map_err(|error: Error| self.corrupt(py, &error))?;
+        let [keys, values] = columns;
+        let finish = |column: Option<arrow::Values>, text: bool, what| {
+            let array = column.map(|column| column.finish(text)).transpose();
+            array.map_err(|_| self.damage(py, &index, &[], Rule::R(17), what))
+        };
+        let keys = finish(keys, self.keys == KeyType::Text, "a key is not UTF-8")?;
+        Ok((id, keys, finish(values, self.values != ValueType::Bytes, "a value is not UTF-8")?))
+    }
+
     /// Lets go of the file. Using the index afterwards is a ValueError; closing it again is fine.
     fn close(&self) {
         self.index.store(None);
@@ -324,7 +368,7 @@ impl Index {
             Some(index) => format!(
                 "{} keys, {}",
                 hashlith_cli::size::Count(index.len()),
-                hashlith_cli::size::Bytes(index.as_bytes().len() as u64)
+                hashlith_cli::size::Bytes(index.bytes())
             ),
             None if self.refused.is_some() => "refused".to_owned(),
             None => "closed".to_owned(),
@@ -338,7 +382,7 @@ impl Index {
         self.index.load().is_none()
     }
 
-    /// The absolute path of the file.
+    /// The absolute path of the file, or of the directory of a set.
     #[getter]
     fn path(&self) -> &std::ffi::OsStr {
         self.path.as_os_str()
@@ -356,10 +400,10 @@ impl Index {
         if self.refused.is_some() { Err(self.not_open()) } else { Ok(value_type_name(self.values)) }
     }
 
-    /// Length of the file in bytes.
+    /// Length of the file, or of all files of a set, in bytes.
     #[getter]
     fn nbytes(&self) -> PyResult<usize> {
-        Ok(self.open()?.as_bytes().len())
+        Ok(usize::try_from(self.open()?.bytes())?)
     }
 
     /// The JSON object that was stored with the index, or None.
@@ -379,7 +423,13 @@ impl Index {
         }
     }
 
-    /// A short text that tells the content of the file, 32 hexadecimal digits: two files with the same digest hold the
+    /// How many files the index is: 1, or the parts of a set.
+    #[getter]
+    fn parts(&self) -> PyResult<usize> {
+        Ok(self.open()?.parts().len())
+    }
+
+    /// A short text that tells the content of the files, 32 hexadecimal digits: two indexes with the same digest hold the
     /// same bytes, as far as 128 bits of checksums can tell.
     #[getter]
     fn digest(&self) -> &str {
@@ -405,9 +455,16 @@ fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
     error.get_type(py).name().is_ok_and(|name| name == "JSONDecodeError")
 }
 
-/// The header's own digest and that of the sums (spec section 8): together they cover every byte.
+/// The header's own digest and that of the sums (spec section 8), which together cover every byte; of a set, digests of those.
 fn digest(index: &Open) -> String {
-    let own =
-        index.as_bytes().get(4088..4096).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-    format!("{:016x}{:016x}", own.unwrap_or_default(), index.info().sums_digest)
+    let (own, sums) = match index.parts() {
+        [only] => (only.digest(), only.header().sums_digest),
+        parts => {
+            let both = |of: fn(&hashlith_reader::Part<Data>) -> u64| {
+                checksum::digest(&parts.iter().flat_map(|part| of(part).to_le_bytes()).collect::<Vec<u8>>())
+            };
+            (both(hashlith_reader::Part::digest), both(|part| part.header().sums_digest))
+        }
+    };
+    format!("{own:016x}{sums:016x}")
 }

@@ -16,6 +16,7 @@ mod many;
 mod open;
 mod progress;
 mod records;
+mod sets;
 mod settings;
 
 use pyo3::prelude::*;
@@ -31,5 +32,6 @@ mod _native {
         files::build_from_files,
         index::Index,
         records::Records,
+        sets::{commit_set, part_numbers},
     };
 }

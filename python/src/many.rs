@@ -49,7 +49,7 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
         Some(Err(error)) => handle.corrupt(py, &error),
         Some(Ok(Some(value))) => handle.not_text(py, &index, value),
         // A row without a value has no bad one either.
-        _ => handle.not_text(py, &index, index.as_bytes()),
+        _ => handle.not_text(py, &index, &[]),
     })
 }
 

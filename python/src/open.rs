@@ -26,33 +26,32 @@ impl AsRef<[u8]> for Data {
 }
 
 impl Data {
-    fn will_need(&self, parts: &[Span]) {
+    fn will_need(&self, span: Span) {
         if let Data::Mapped(mapping) = self {
-            mapping.will_need(parts);
+            mapping.will_need(span);
         }
     }
 }
 
-/// Opens an index.
+/// Opens an index file, or a set.
 ///
 /// # Errors
 /// OSError, CorruptError.
 pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) -> PyResult<Index<Data>> {
     // A pipe would wait for its writer, a directory give a curious message.
-    hashlith_cli::open::check_file(path).map_err(|failure| errors::from_failure(py, failure))?;
-    let data = py.detach(|| {
+    hashlith_cli::open::check_index(path).map_err(|failure| errors::from_failure(py, failure))?;
+    let open_file = |path: &Path| {
         if in_memory {
             let source = std::fs::read(path);
             return source.map(Data::Memory).map_err(|source| OpenError::Io { path: path.into(), source });
         }
-        // SAFETY: `map` asks that nobody writes to the file or cuts it off while it is mapped. As Python's own `mmap`
+        // SAFETY: `open` asks that nobody writes to the file or cuts it off while it is mapped. As Python's own `mmap`
         // does, the package leaves this promise to whoever opens the file: the documentation of `hashlith.open` states
         // it, along with `in_memory=True` for files that cannot be trusted to keep it. hashlith itself keeps it: a build
         // writes to another file and renames it (spec.md section 10).
-        unsafe { Index::map(path, options) }.map(|index| Data::Mapped(index.data().clone()))
-    });
-    let invalid = |source| OpenError::Invalid { path: path.into(), source };
-    let index = data.and_then(|data| Index::new(data).map_err(invalid));
+        unsafe { Mapping::open(path, options) }.map(Data::Mapped)
+    };
+    let index = py.detach(|| Index::open_with(path, open_file));
     let index = index.map_err(|error| errors::not_opened(py, error))?;
     Ok(if options.cold { index.read_ahead_with(Data::will_need) } else { index })
 }

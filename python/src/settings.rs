@@ -101,6 +101,8 @@ impl<'py> Keywords<'py> {
             fingerprint_bits,
             hasher: self.hasher()?,
             metadata: self.metadata()?,
+            parts: self.take("parts")?,
+            part: self.take("part")?,
         })
     }
 
@@ -116,7 +118,7 @@ impl<'py> Keywords<'py> {
     }
 
     /// The hash, by its name and its seed: a number, or "random".
-    fn hasher(&self) -> PyResult<KeyHasher> {
+    pub fn hasher(&self) -> PyResult<KeyHasher> {
         let hash = match self.take::<String>("hash")?.as_deref() {
             None | Some("xxh3") => HashName::Xxh3,
             Some("siphash") => HashName::Siphash,

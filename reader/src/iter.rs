@@ -30,6 +30,16 @@ pub struct Position {
     id: u64,
 }
 
+impl Position {
+    /// Behind the last record.
+    pub(crate) const END: Position = Position { part: u32::MAX, pool_offset: 0, id: u64::MAX };
+
+    /// So far into the pool of a part, where the record of a dense id begins.
+    pub(crate) fn new(part: usize, pool_offset: u64, id: u64) -> Self {
+        Position { part: u32::try_from(part).unwrap_or(u32::MAX), pool_offset, id }
+    }
+}
+
 impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
     #[inline]
     pub(crate) fn new(index: &'a Index<D>, position: Position) -> Self {
@@ -49,7 +59,11 @@ impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
     /// Where the iteration is.
     pub fn position(&self) -> Position {
         let pool_len = self.part.map_or(0, |part| part.header().sections.pool.len);
-        Position { part: self.number, pool_offset: pool_len.saturating_sub(self.rest.len() as u64), id: self.id }
+        Position {
+            part: self.number,
+            pool_offset: pool_len.saturating_sub(self.rest.len() as u64),
+            id: self.id,
+        }
     }
 
     /// Nothing more comes.
@@ -104,6 +118,11 @@ impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         // Only an upper bound: a damaged file may hold fewer.
-        (0, usize::try_from(self.index.keys.saturating_sub(self.id)).ok().and_then(|left| left.checked_add(1)))
+        (
+            0,
+            usize::try_from(self.index.keys.saturating_sub(self.id))
+                .ok()
+                .and_then(|left| left.checked_add(1)),
+        )
     }
 }

@@ -174,7 +174,11 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// A fault of a part, with its number if there are others.
     #[cold]
     fn in_part(&self, part: &Part<D>, fault: Error) -> Error {
-        if self.parts.len() == 1 { fault } else { Error::InPart { part: part.header().part, fault: Box::new(fault) } }
+        if self.parts.len() == 1 {
+            fault
+        } else {
+            Error::InPart { part: part.header().part, fault: Box::new(fault) }
+        }
     }
 
     /// The record with a dense id, or `None` if there are not that many.
@@ -182,9 +186,14 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// # Errors
     /// As [`Self::get`].
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'_>>, Error> {
-        let behind = self.parts.partition_point(|part| part.first_id <= id);
-        let Some(part) = behind.checked_sub(1).and_then(|number| self.parts.get(number)) else { return Ok(None) };
+        let Some((_, part)) = self.part_of_id(id) else { return Ok(None) };
         part.lookup().by_id(id.wrapping_sub(part.first_id)).map_err(|fault| self.in_part(part, fault))
+    }
+
+    /// The last part whose first id is not above `id`, and its number.
+    fn part_of_id(&self, id: u64) -> Option<(usize, &Part<D>)> {
+        let number = self.parts.partition_point(|part| part.first_id <= id).checked_sub(1)?;
+        Some((number, self.parts.get(number)?))
     }
 
     /// All records in the order of their dense ids.
@@ -196,6 +205,22 @@ impl<D: AsRef<[u8]>> Index<D> {
     #[inline]
     pub fn iter_at(&self, position: Position) -> Iter<'_, D> {
         Iter::new(self, position)
+    }
+
+    /// The records from a dense id on.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn iter_from(&self, id: u64) -> Result<Iter<'_, D>, Error> {
+        let Some((number, part)) = self.part_of_id(id) else { return Ok(self.iter_at(Position::END)) };
+        let place = part.lookup().place_of(id.wrapping_sub(part.first_id));
+        Ok(self.iter_at(match place.map_err(|fault| self.in_part(part, fault))? {
+            None => Position::END,
+            Some(place) => {
+                let pool = part.header().sections.pool.offset;
+                Position::new(number, place.record.saturating_sub(pool), id)
+            }
+        }))
     }
 
     /// Number of keys.
@@ -235,9 +260,8 @@ impl<D: AsRef<[u8]>> Index<D> {
     pub fn fault_at(&self, bytes: &[u8], rule: Rule, what: &'static str) -> Error {
         let place = |part: &Part<D>| {
             let offset = part.offset_of(bytes);
-            (offset < part.header().file_len()).then(|| {
-                self.in_part(part, Error::Corrupt { rule, offset, what })
-            })
+            (offset < part.header().file_len())
+                .then(|| self.in_part(part, Error::Corrupt { rule, offset, what }))
         };
         self.parts.iter().find_map(place).unwrap_or(Error::Corrupt { rule, offset: 0, what })
     }

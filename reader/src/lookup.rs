@@ -140,8 +140,13 @@ impl<'a> Lookup<'a> {
         Ok(Record { key, value, id: place.id })
     }
 
-    /// The record with an id that counts from the beginning of the part.
+    /// The record with such an id.
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'a>>, Error> {
+        self.place_of(id)?.map(|place| self.record(&place)).transpose()
+    }
+
+    /// Where the record lies with an id that counts from the beginning of the part.
+    pub fn place_of(&self, id: u64) -> Result<Option<Place>, Error> {
         if id >= self.header.keys {
             return Ok(None);
         }
@@ -158,7 +163,7 @@ impl<'a> Lookup<'a> {
             || Error::Corrupt { rule: Rule::R(15), offset: self.cell_at(from), what: "a cell lacks a key" };
         let slot = slot.ok_or_else(missing)?;
         let (_, delta) = self.entry(&view, slot)?;
-        self.record(&self.place(&view, slot, delta)?).map(Some)
+        self.place(&view, slot, delta).map(Some)
     }
 }
 

@@ -116,7 +116,10 @@ impl<D: AsRef<[u8]>> Index<D> {
     ///
     /// # Errors
     /// [`OpenError`], with the path of the file that is at fault.
-    pub fn open_with(path: &Path, open_file: impl Fn(&Path) -> Result<D, OpenError>) -> Result<Self, OpenError> {
+    pub fn open_with(
+        path: &Path,
+        open_file: impl Fn(&Path) -> Result<D, OpenError>,
+    ) -> Result<Self, OpenError> {
         let open_part = |path: &Path| {
             let invalid = |source| OpenError::Invalid { path: path.into(), source };
             open_file(path).and_then(|data| Part::new(data).map_err(invalid))
@@ -152,7 +155,8 @@ fn open_set<D: AsRef<[u8]>>(
         if let Some(first) = parts.first().map(Part::header)
             && (first.key_type, first.value_type) != (part.header().key_type, part.header().value_type)
         {
-            let fault = files.manifest.fault(6, number, "has another type of keys or values than the first part");
+            let fault =
+                files.manifest.fault(6, number, "has another type of keys or values than the first part");
             return Err(files.invalid(fault));
         }
         parts.push(part);

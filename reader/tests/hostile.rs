@@ -75,7 +75,7 @@ fn every_truncation_and_extension_is_refused() {
 fn sealed_damage_is_answered_or_reported() {
     let dir = tempfile::tempdir().unwrap();
     let bytes = sample(50, &dir.path().join("x"));
-    let header = *Index::new(&bytes[..]).unwrap().info();
+    let header = *Index::new(&bytes[..]).unwrap().first_header();
     let sections = header.sections;
     let mut opened = 0;
     for at in (80..176).chain(sections.hot.offset as usize..sections.far.end() as usize) {
@@ -134,7 +134,7 @@ fn a_batch_hands_over_what_comes_before_the_damage() {
     let mut order: Vec<Vec<u8>> = index.iter().map(|record| record.unwrap().key.to_vec()).collect();
     order.rotate_left(20);
     let victim = index.find(&order[25]).unwrap().unwrap();
-    let at = index.offset_of(victim.key) as usize - 2;
+    let at = index.parts()[0].offset_of(victim.key) as usize - 2;
     // Lengths that never end.
     bytes[at..at + 11].fill(0xff);
     let index = Index::new(&bytes[..]).unwrap();

@@ -29,8 +29,9 @@ fn every_option_answers_the_same() {
         let options = options.random(on(3)).cold(on(4));
         let index = map(&path, &options).unwrap();
         assert_eq!(index.get(b"key 77").unwrap(), Some(&b"v"[..]));
-        let info = index.info();
-        let hot = index.data().resident_bytes(info.sections.hot.offset, info.sections.hot.len).unwrap();
+        let info = index.first_header();
+        let hot =
+            index.parts()[0].data().resident_bytes(info.sections.hot.offset, info.sections.hot.len).unwrap();
         assert_eq!(hot, info.sections.hot.len, "just written, so in the page cache");
     }
 }
@@ -45,11 +46,11 @@ fn what_a_lookup_reads_is_mapped_for_random_reads() {
     builder.finish(&path).unwrap();
     for random in [true, false] {
         let index = map(&path, &MapOptions::default().random(random)).unwrap();
-        let sections = index.info().sections;
+        let sections = index.first_header().sections;
         for section in [sections.pool, sections.hot, sections.far] {
             assert!(section.len > 4096);
             for at in [section.offset, section.end() - 1] {
-                let address = &raw const index.as_bytes()[at as usize] as usize;
+                let address = &raw const index.parts()[0].as_bytes()[at as usize] as usize;
                 assert_eq!(is_read_at_random(address), random, "{at}");
             }
         }
@@ -141,8 +142,7 @@ fn batches_ask_for_records_ahead() {
     build(&path, "v");
     let index = Index::load(&path).unwrap();
     let plain = index.clone();
-    let index =
-        index.read_ahead_with(|_, parts| ASKED.with_borrow_mut(|asked| asked.extend_from_slice(parts)));
+    let index = index.read_ahead_with(|_, span| ASKED.with_borrow_mut(|asked| asked.push(span)));
     // More than are asked for at a time, present and absent ones in turn.
     let keys: Vec<String> = (0..3000).map(|i| format!("key {}", i * 3)).collect();
     let mut answers = Vec::new();
@@ -151,7 +151,8 @@ fn batches_ask_for_records_ahead() {
         .find_many(&keys, |record| {
             asked_before_first.get_or_insert_with(|| ASKED.with_borrow(Vec::len));
             if let Some(record) = record {
-                let (at, end) = (index.offset_of(record.key), index.offset_of(record.value) + 1);
+                let (at, end) =
+                    (index.parts()[0].offset_of(record.key), index.parts()[0].offset_of(record.value) + 1);
                 let covered = |part: &Span| part.offset < at && end <= part.end();
                 ASKED.with_borrow(|asked| assert!(asked.iter().any(covered)));
             }
@@ -165,7 +166,7 @@ fn batches_ask_for_records_ahead() {
     // One absent key of 256 has the fingerprint of a present one.
     assert!((present..present + 50).contains(&asked), "{asked}");
     assert!(asked_before_first.unwrap() < asked);
-    let end = index.info().sections.pool.end();
+    let end = index.first_header().sections.pool.end();
     ASKED.with_borrow(|asked| assert!(asked.iter().all(|part| part.end() <= end)));
     let mapped = map(&path, &MapOptions::default().cold(true).preload(true)).unwrap();
     assert_eq!(mapped.get_many(&keys).unwrap(), answers);

@@ -76,7 +76,7 @@ impl Plan {
     pub fn model(&self, pairs: &[Pair]) -> Model {
         let mut parts = vec![Vec::new(); self.cells as usize];
         for pair in pairs {
-            parts[self.hasher.hash(&pair.0).cell(self.cells) as usize].push(pair);
+            parts[self.hasher.hash(&pair.0).cell(1, self.cells) as usize].push(pair);
         }
         Model {
             hasher: self.hasher,
@@ -165,6 +165,8 @@ impl Model {
 
         let cells = self.cells.len() as u64;
         let header = Header {
+            part: 0,
+            parts: 1,
             ignorable_features: 0,
             keys,
             cells,

@@ -133,6 +133,7 @@ impl Args {
             hasher: self.hash.hasher(self.seed).map_err(Failure::usage)?,
             metadata: self.metadata.clone().unwrap_or_default(),
             parts: self.parts,
+            part: None,
         })
     }
 }

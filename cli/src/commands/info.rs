@@ -202,7 +202,9 @@ impl Info<'_> {
         table.row([&"index", &self.file]);
         table.row([&"size", &format!("{} ({} bytes)", Bytes(self.file_bytes), Count(self.file_bytes))]);
         match self.part {
-            Some(part) => table.row([&"part", &format!("{part} of a set of {} files", Count(u64::from(self.parts)))]),
+            Some(part) => {
+                table.row([&"part", &format!("{part} of a set of {} files", Count(u64::from(self.parts)))])
+            }
             None if self.parts > 1 => table.row([&"parts", &Count(u64::from(self.parts))]),
             None => {}
         }

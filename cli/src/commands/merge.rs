@@ -1,7 +1,7 @@
 //! `hashlith merge` and `hashlith split`: from indexes to another index or set.
 
-use crate::building::{self, Settings, after_feeding, builder_failure};
 use crate::build_report::Report;
+use crate::building::{self, Settings, after_feeding, builder_failure};
 use crate::commands::build::parse_metadata;
 use crate::failure::{Failure, code};
 use crate::input_args::DuplicateWord;
@@ -121,9 +121,14 @@ impl Common {
             hasher: first.hasher,
             metadata,
             parts,
+            part: None,
         };
         let mut builder = settings.builder_of(first.key_type, first.value_type, &dir);
-        builder = builder.expected_bytes(if on_duplicate.policy() == OnDuplicate::Error { inputs.bytes() } else { 0 });
+        builder = builder.expected_bytes(if on_duplicate.policy() == OnDuplicate::Error {
+            inputs.bytes()
+        } else {
+            0
+        });
         let failure = {
             let names = inputs.names.clone();
             move |error: &hashlith_builder::Error| builder_failure(error, &|place| place_in(&names, place))
@@ -151,10 +156,12 @@ impl Common {
             let interrupted = |failure| work_signals.came().map_or(failure, Failure::Signal);
             inputs.verify(settings.threads(), &cancelled).map_err(&interrupted)?;
             let built = inputs.write(builder, parts.unwrap_or(1), &output, settings.threads());
-            built.map_err(|error| interrupted(match error {
-                Stopped::Build(error) => failure(&error),
-                Stopped::Read(failure) => failure,
-            }))
+            built.map_err(|error| {
+                interrupted(match error {
+                    Stopped::Build(error) => failure(&error),
+                    Stopped::Read(failure) => failure,
+                })
+            })
         };
         let watched = Arc::clone(&progress);
         let cancel = move || {
@@ -245,7 +252,9 @@ impl Inputs {
         let mut all = self.indexes.iter().map(Index::metadata);
         let first = all.next().unwrap_or_default();
         if all.any(|other| other != first) {
-            return Err(Failure::new("the inputs have different metadata: give that of the output (--metadata)"));
+            return Err(Failure::new(
+                "the inputs have different metadata: give that of the output (--metadata)",
+            ));
         }
         Ok(String::from_utf8_lossy(first).into_owned())
     }
@@ -255,7 +264,10 @@ impl Inputs {
     }
 
     fn parts(&self) -> impl Iterator<Item = (usize, &Part<Mapping>)> {
-        self.indexes.iter().enumerate().flat_map(|(number, index)| index.parts().iter().map(move |part| (number, part)))
+        self.indexes
+            .iter()
+            .enumerate()
+            .flat_map(|(number, index)| index.parts().iter().map(move |part| (number, part)))
     }
 
     /// What is copied must be right: its new sums would hide what is wrong.
@@ -295,8 +307,9 @@ impl Inputs {
                         let index = part.alone();
                         for record in index.iter() {
                             let name = self.names.get(number).map(PathBuf::as_path).unwrap_or(Path::new(""));
-                            let record = record
-                                .map_err(|error| Stopped::Read(open::corrupt(&open::part_path(name, part.header()), &error)))?;
+                            let record = record.map_err(|error| {
+                                Stopped::Read(open::corrupt(&open::part_path(name, part.header()), &error))
+                            })?;
                             let place = part.first_id() + record.id + 1;
                             feeder.add_from(number as u32, place, record.key, record.value)?;
                         }
@@ -325,10 +338,16 @@ fn check_parts(parts: &[(PathBuf, Index<Mapping>)], first: &Header) -> Result<()
         let header = index.first_header();
         let shown = path.display();
         if facts(header) != facts(first) {
-            return fail(format!("{shown} is a part of another set than {}: merge one set after the other", parts.first().map(|(path, _)| path.display().to_string()).unwrap_or_default()));
+            return fail(format!(
+                "{shown} is a part of another set than {}: merge one set after the other",
+                parts.first().map(|(path, _)| path.display().to_string()).unwrap_or_default()
+            ));
         }
         if header.part < number {
-            return fail(format!("{shown} is part {} of {}, and so is another: name each part once", header.part, header.parts));
+            return fail(format!(
+                "{shown} is part {} of {}, and so is another: name each part once",
+                header.part, header.parts
+            ));
         }
         if header.part > number {
             return fail(format!("part {number} of {} is missing: name all parts of the set", header.parts));

@@ -102,7 +102,10 @@ impl Args {
             }
         };
         for path in &files.left_over {
-            tell(&format!("{} is no part of this set: left over from a build that was broken off, or of one that is under way", path.display()));
+            tell(&format!(
+                "{} is no part of this set: left over from a build that was broken off, or of one that is under way",
+                path.display()
+            ));
         }
         let against = match self.against.as_slice() {
             [] => None,
@@ -199,7 +202,8 @@ impl Args {
         // With the hot section in memory a lookup is one read.
         let hot_cache = process::available().map_or(512 << 20, |available| available / 4);
         let against_options = AgainstOptions { duplicates, hot_cache };
-        let against = Against::new(files.parts.iter().map(|(_, file)| file), &against_options).map_err(told)?;
+        let against =
+            Against::of_parts(files.parts.iter().map(|(_, file)| file), &against_options).map_err(told)?;
         let differences = Mutex::new(BTreeMap::new());
         let watch = Arc::new(Watch::default());
         let meter = self.comparison_meter(&sources, &watch);

@@ -1,0 +1,44 @@
+//! What builds of sets on many machines stand on: which part a key belongs to, and the manifest.
+
+use crate::arrow::Column;
+use crate::errors;
+use crate::settings::Keywords;
+use hashlith_cli::building::builder_failure;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyDict};
+use std::path::PathBuf;
+
+/// The part of each key of an Arrow column, as 4-byte numbers of this machine; -1 for a null.
+#[pyfunction]
+#[pyo3(signature = (keys, parts, **options))]
+pub fn part_numbers<'py>(
+    py: Python<'py>,
+    keys: &Bound<'py, PyAny>,
+    parts: u32,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyByteArray>> {
+    let keywords = Keywords::new(py, options)?;
+    let hasher = keywords.hasher()?;
+    keywords.end()?;
+    if !(1..=hashlith_format::MAX_PARTS).contains(&parts) {
+        return Err(PyValueError::new_err(format!("parts must be 1 to 65,536, not {parts}")));
+    }
+    let column = Column::any(keys)?.ok_or_else(|| PyTypeError::new_err("keys must be an Arrow column"))?;
+    let numbers = py.detach(|| {
+        let part = |key: &[u8]| hasher.hash(key).part(parts).cast_signed();
+        column.rows().flat_map(|key| key.map_or(-1, part).to_le_bytes()).collect::<Vec<u8>>()
+    });
+    Ok(PyByteArray::new(py, &numbers))
+}
+
+/// Makes a set of finished part files.
+#[pyfunction]
+#[pyo3(signature = (path, files))]
+pub fn commit_set(py: Python<'_>, path: PathBuf, files: Vec<PathBuf>) -> PyResult<u64> {
+    let path = errors::absolute(&path)?;
+    let done = py.detach(|| hashlith_builder::commit_set(&path, &files));
+    let manifest =
+        done.map_err(|error| errors::from_failure(py, builder_failure(&error, &|_| String::new())))?;
+    Ok(manifest.parts.iter().map(|part| part.keys).sum())
+}
