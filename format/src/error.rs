@@ -1,6 +1,6 @@
 //! What can be wrong with the bytes of an index.
 
-use alloc::{boxed::Box, string::String};
+use alloc::boxed::Box;
 use core::fmt;
 
 /// A numbered obligation of `spec.md`: `R1`-`R17` for readers and `V1`-`V9` for verifiers (section 9), `M1`-`M6` for readers
@@ -59,8 +59,9 @@ pub enum Error {
         number: u8,
         /// Where in the manifest, in bytes.
         offset: u64,
-        /// The file that it is about; empty if it is about the manifest itself.
-        file: String,
+        /// The file that it is about; empty if it is about the manifest itself. In a box, so that all results of lookups
+        /// stay small.
+        file: Box<str>,
         /// What is wrong.
         what: &'static str,
     },

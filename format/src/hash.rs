@@ -146,7 +146,8 @@ impl KeyHash {
     /// Number of the key's cell among the `cells` of its part (step 3).
     #[inline]
     pub fn cell(&self, parts: u32, cells: u64) -> u64 {
-        mulhi(self.within(parts), cells)
+        // A product that nearly always is 1 times `hi` would make each lookup wait for it.
+        mulhi(if parts == 1 { self.hi } else { self.within(parts) }, cells)
     }
 
     /// The low `bits` bits of `hi`.

@@ -148,7 +148,7 @@ impl Manifest {
     /// Rule M`number` is broken by the file of a part.
     pub fn fault(&self, number: u8, part: u32, what: &'static str) -> Error {
         let file = self.parts.get(part as usize).map(|part| part.file.clone());
-        Error::Set { number, offset: self.offset(part), file: file.unwrap_or_default(), what }
+        Error::Set { number, offset: self.offset(part), file: file.unwrap_or_default().into(), what }
     }
 
     /// Parses the bytes of a manifest (M1 to M3).
@@ -174,13 +174,13 @@ impl Manifest {
                 return Err(Error::Set {
                     number: 3,
                     offset: at,
-                    file: file.file,
+                    file: file.file.into(),
                     what: "is one part too many",
                 });
             }
             if range_found != range(part, parts) {
                 let what = "does not have the range of hashes of the part in this place: it overlaps another, or leaves a gap";
-                return Err(Error::Set { number: 3, offset: at, file: file.file, what });
+                return Err(Error::Set { number: 3, offset: at, file: file.file.into(), what });
             }
             manifest.parts.push(file);
             at = at.saturating_add(line.len() as u64);
@@ -202,7 +202,7 @@ impl Manifest {
 
 /// What is wrong with the manifest as such.
 fn fault(number: u8, offset: u64, what: &'static str) -> Error {
-    Error::Set { number, offset, file: String::new(), what }
+    Error::Set { number, offset, file: "".into(), what }
 }
 
 const LAST_LINE: &str = "]}\n";
@@ -343,7 +343,7 @@ mod tests {
             let Error::Set { number: found, offset: found_at, file: named, .. } = &error else {
                 panic!("{error}")
             };
-            assert_eq!((*found, *found_at, named.as_str()), (number, offset, file), "{text}");
+            assert_eq!((*found, *found_at, &**named), (number, offset, file), "{text}");
         };
         let [_, one, two, three, _] = lines[..] else { panic!("five lines") };
         let name = |line| field(line, "file").unwrap();

@@ -159,7 +159,12 @@ impl<D: AsRef<[u8]>> Index<D> {
     #[inline]
     pub fn find(&self, key: &[u8]) -> Result<Option<Record<'_>>, Error> {
         let hash = self.hasher.hash(key);
-        match self.part_of(hash) {
+        let home = match self.parts.as_slice() {
+            // Its bytes are loaded while the hash is still being computed.
+            [only] if self.total == 1 => Some(only),
+            _ => self.part_of(hash),
+        };
+        match home {
             Some(part) => part.lookup().find(key, hash).map_err(|fault| self.in_part(part, fault)),
             None => Ok(None),
         }
