@@ -50,7 +50,7 @@ pub use finish::Report;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use progress::{Event, Phase, Progress};
 pub use recut::can_recut;
-pub use set::commit as commit_set;
+pub use set::{commit as commit_set, prepare as prepare_set};
 
 use feeder::Intake;
 use spill::Spill;

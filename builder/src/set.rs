@@ -27,7 +27,7 @@ pub(crate) struct Staging {
 impl Staging {
     /// Makes the directory of the set if it is not there, and one in it.
     pub fn create(set: &Path) -> Result<Self, Error> {
-        make_set(set)?;
+        prepare(set)?;
         remove_left_over(set);
         for attempt in 0..1000u32 {
             let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
@@ -65,7 +65,7 @@ impl Drop for Staging {
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::NoSet`] for a directory that holds something else.
-fn make_set(set: &Path) -> Result<(), Error> {
+pub fn prepare(set: &Path) -> Result<(), Error> {
     match fs::create_dir(set) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -103,7 +103,7 @@ fn make_set(set: &Path) -> Result<(), Error> {
 /// [`Error::NotDurable`].
 pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let manifest = manifest_of(files)?;
-    make_set(set)?;
+    prepare(set)?;
     let directory = File::open(set).map_err(Error::io("cannot open", set))?;
     // One after the other. A file system without locks (some network ones) does without.
     let _ = directory.lock();

@@ -76,6 +76,10 @@ class BuildOptions(TypedDict, total=False):
     seed: int | Literal["random"]
     #: A dict to store with the index, as JSON, for your own notes: `Index.metadata`.
     metadata: dict[str, Any] | None
+    #: Make a set of this many files; the path is then its directory. Default: one file.
+    parts: int | None
+    #: (number, parts): make one part of a set of so many, out of records that belong to it (see `part_numbers`, `commit_set`).
+    part: tuple[int, int] | None
     #: True for a bar on the terminal, or a function that is called with a `Progress`; an exception of it ends the build.
     progress: bool | Callable[[Progress], object] | None
 

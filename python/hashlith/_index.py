@@ -8,6 +8,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
+from ._native import ArrowArray
 
 if TYPE_CHECKING:
     import numpy
@@ -17,6 +18,7 @@ K = TypeVar("K")
 V = TypeVar("V", covariant=True)
 
 _BATCH = 1024
+_BATCH_BYTES = 32 << 20
 
 
 class IndexItems(ItemsView[K, V]):
@@ -72,6 +74,29 @@ class Index(_native.Index, Mapping[K, V]):
     def items(self) -> ItemsView[K, V]:
         """All pairs, as a set-like view."""
         return IndexItems(self)
+
+    def batches(
+        self, rows: int = 65_536, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[ArrowArray, ArrowArray]]:
+        """All keys and values, or those with dense ids of start..stop, as pairs of Arrow arrays of at most so many rows.
+
+        A pair may be shorter, so that it takes some dozens of MiB and not more.
+        """
+        for keys, values in self._batches(rows, start, len(self) if stop is None else stop, True, True):
+            assert keys is not None and values is not None
+            yield keys, values
+
+    def _batches(
+        self, rows: int, start: int, stop: int, want_keys: bool, want_values: bool
+    ) -> Iterator[tuple[ArrowArray | None, ArrowArray | None]]:
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
+        stop = min(stop, len(self))
+        while start < stop:
+            start, keys, values = self._arrow_slice(
+                start, min(start + rows, stop), _BATCH_BYTES, want_keys, want_values
+            )
+            yield keys, values
 
     def ids(self, keys: Iterable[K] | Any) -> numpy.typing.NDArray[numpy.int64]:
         """The dense ids of many keys (an iterable, or an Arrow column), as a numpy array; -1 for an absent one.
@@ -131,12 +156,12 @@ def open(
     cold: bool = False,
     decode_json: bool = True,
 ) -> Index[Any, Any]:
-    """Opens an index file. Time and memory do not grow with it: 100 million keys open in less than a millisecond.
+    """Opens an index file, or a set. Time and memory do not grow with it: 100 million keys open in less than a millisecond.
 
     The file is mapped. Nobody may write to it or cut it off while it is open (a lookup would give nonsense, or a signal
     end the process); replacing it by a rename, as builds do, is fine, and leaves this index its old file.
 
-    path: the file.
+    path: the file, or the directory of the set.
     flag: "r", which is all there is; accepted because dbm.open and shelve.open have it.
     in_memory: read the file into this process's own memory instead, so that nothing that happens to it matters any more.
     huge_pages: ask for 2 MiB pages: quicker lookups and smaller page tables, where the file system can do it.

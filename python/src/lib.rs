@@ -32,6 +32,6 @@ mod _native {
         files::build_from_files,
         index::Index,
         records::Records,
-        sets::{commit_set, part_numbers},
+        sets::{commit_set, part_numbers, prepare_set},
     };
 }

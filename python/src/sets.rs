@@ -2,25 +2,25 @@
 
 use crate::arrow::Column;
 use crate::errors;
-use crate::settings::Keywords;
+use crate::settings;
 use hashlith_cli::building::builder_failure;
+use hashlith_cli::hash_choice::Seed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyDict};
+use pyo3::types::PyByteArray;
 use std::path::PathBuf;
 
 /// The part of each key of an Arrow column, as 4-byte numbers of this machine; -1 for a null.
 #[pyfunction]
-#[pyo3(signature = (keys, parts, **options))]
+#[pyo3(signature = (keys, parts, *, hash = "xxh3", seed = 0))]
 pub fn part_numbers<'py>(
     py: Python<'py>,
     keys: &Bound<'py, PyAny>,
     parts: u32,
-    options: Option<&Bound<'py, PyDict>>,
+    hash: &str,
+    seed: u128,
 ) -> PyResult<Bound<'py, PyByteArray>> {
-    let keywords = Keywords::new(py, options)?;
-    let hasher = keywords.hasher()?;
-    keywords.end()?;
+    let hasher = settings::hasher(hash, Some(Seed::Number(seed)))?;
     if !(1..=hashlith_format::MAX_PARTS).contains(&parts) {
         return Err(PyValueError::new_err(format!("parts must be 1 to 65,536, not {parts}")));
     }
@@ -30,6 +30,15 @@ pub fn part_numbers<'py>(
         column.rows().flat_map(|key| key.map_or(-1, part).to_le_bytes()).collect::<Vec<u8>>()
     });
     Ok(PyByteArray::new(py, &numbers))
+}
+
+/// Makes the directory of a set, or checks that the one that is there may become one.
+#[pyfunction]
+#[pyo3(signature = (path))]
+pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    let path = errors::absolute(&path)?;
+    let done = py.detach(|| hashlith_builder::prepare_set(&path));
+    done.map_err(|error| errors::from_failure(py, builder_failure(&error, &|_| String::new())))
 }
 
 /// Makes a set of finished part files.

@@ -118,15 +118,8 @@ impl<'py> Keywords<'py> {
     }
 
     /// The hash, by its name and its seed: a number, or "random".
-    pub fn hasher(&self) -> PyResult<KeyHasher> {
-        let hash = match self.take::<String>("hash")?.as_deref() {
-            None | Some("xxh3") => HashName::Xxh3,
-            Some("siphash") => HashName::Siphash,
-            Some(other) => {
-                let message = format!("hash must be \"xxh3\" or \"siphash\", not {other:?}");
-                return Err(PyValueError::new_err(message));
-            }
-        };
+    fn hasher(&self) -> PyResult<KeyHasher> {
+        let name = self.take::<String>("hash")?;
         let seed = match self.object("seed")? {
             None => None,
             Some(value) => Some(match value.extract::<String>() {
@@ -138,7 +131,7 @@ impl<'py> Keywords<'py> {
                 Err(_) => Seed::Number(self.extract("seed", &value)?),
             }),
         };
-        hash.hasher(seed).map_err(|error| PyValueError::new_err(format!("seed: {error}")))
+        hasher(name.as_deref().unwrap_or("xxh3"), seed)
     }
 
     /// A dict, as JSON.
@@ -201,6 +194,19 @@ impl<'py> Keywords<'py> {
         });
         number.map(|number| Some(Column::Number(number)))
     }
+}
+
+/// A hash by its name, with this seed or its usual one.
+pub fn hasher(name: &str, seed: Option<Seed>) -> PyResult<KeyHasher> {
+    let name = match name {
+        "xxh3" => HashName::Xxh3,
+        "siphash" => HashName::Siphash,
+        other => {
+            let message = format!("hash must be \"xxh3\" or \"siphash\", not {other:?}");
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    name.hasher(seed).map_err(|error| PyValueError::new_err(format!("seed: {error}")))
 }
 
 /// The same error, with the name of the keyword.

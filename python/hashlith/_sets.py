@@ -1,0 +1,55 @@
+"""Sets that are built part by part, on one machine or on many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _native
+from ._build import Path
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+
+def part_numbers(
+    keys: Any, parts: int, *, hash: Literal["xxh3", "siphash"] = "xxh3", seed: int = 0
+) -> numpy.typing.NDArray[numpy.int32]:
+    """The part of a set of so many parts that each key of an Arrow column belongs to; -1 for a null.
+
+    `build(path, records, part=(number, parts))` makes one such part, and `commit_set` a set of all of them.
+
+    >>> import pyarrow
+    >>> part_numbers(pyarrow.array(["sky", "sea", None]), 4).tolist()
+    [0, 2, -1]
+    """
+    import numpy
+
+    return numpy.frombuffer(_native.part_numbers(keys, parts, hash=hash, seed=seed), dtype="<i4").astype(
+        numpy.int32, copy=False
+    )
+
+
+def commit_set(path: Path, files: Iterable[Path]) -> int:
+    """Makes a set at `path`, a directory, of part files: all parts of one set, in any order. Gives the number of keys.
+
+    The files are moved into the directory, which must be on the same file system. The set comes into force at once, in place of
+    the one that was there; who has that open keeps it.
+
+    Raises Error when a part is missing, there twice, or of another set; OSError.
+
+    >>> import hashlith, os, pyarrow, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> records = {"sky": "blue", "sea": "green"}
+    >>> numbers = part_numbers(pyarrow.array(list(records)), 4).tolist()
+    >>> for part in range(4):
+    ...     own = {key: records[key] for key, number in zip(records, numbers) if number == part}
+    ...     path = os.path.join(folder, f"{part}.hlith")
+    ...     report = hashlith.build(path, own, part=(part, 4), keys="text", values="text")
+    >>> commit_set(os.path.join(folder, "set"), [os.path.join(folder, f"{part}.hlith") for part in range(4)])
+    2
+    >>> hashlith.open(os.path.join(folder, "set"))["sea"]
+    'green'
+    """
+    return _native.commit_set(path, list(files))
