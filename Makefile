@@ -21,13 +21,13 @@ PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
 .NOTPARALLEL:
-.PHONY: help build wheel test rust-test oracle python-test reliability fuzz soak mutants sanitize audit python-test-all \
+.PHONY: help build wheel test rust-test oracle python-test spark-test reliability fuzz soak mutants sanitize audit python-test-all \
 	demo bench bench-python bench-full bench-peers clippy fmt fmt-check install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
 	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
-	@echo "make test      every test: Rust, documentation, Python oracle, Python package, reliability, short fuzzing"
+	@echo "make test      every test: Rust, documentation, Python oracle, Python package, Spark, reliability, short fuzzing"
 	@echo "make fuzz      libFuzzer with the address sanitizer: reader, checker, builder, input formats (FUZZ='--seconds 1800 reader')"
 	@echo "make soak      the long form of every test, some hours, and the figures of docs/reliability.md; parts of it:"
 	@echo "make sanitize  tests under the address sanitizer and valgrind; make mutants: changes that no test notices"
@@ -44,7 +44,7 @@ help:
 build:
 	$(CARGO) build --release --locked -p hashlith
 
-test: rust-test oracle python-test reliability
+test: rust-test oracle python-test spark-test reliability
 	$(PYTHON) fuzz/run $(FUZZ_SHORT)
 
 # Documentation tests are part of `cargo test`.
@@ -95,7 +95,15 @@ python-test: .venv/.test wheel
 	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	$(VENV) -m pytest -c python/pyproject.toml python/tests
 	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
-	$(VENV) -m mypy.stubtest hashlith
+	$(VENV) -m mypy.stubtest --mypy-config-file python/pyproject.toml hashlith._native
+
+# With a real Spark, which needs Java 17 or later.
+spark-test: .venv/.test wheel
+	@if tests/spark/has-java; then $(MAKE) --no-print-directory .venv/.spark; fi
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@if tests/spark/has-java; then $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/spark; else \
+	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
+	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
 
 # Faults at every system call, power cuts, readers of a file that is replaced; HASHLITH_SOAK=1 for the long form.
 reliability: .venv/.test build wheel
@@ -174,6 +182,10 @@ endef
 .venv/.test: $(VENV) tests/requirements.txt python/requirements-test.txt
 	@$(INSTALL) -r tests/requirements.txt -r python/requirements-test.txt || \
 	  $(call failed,the tests,-r tests/requirements.txt -r python/requirements-test.txt)
+	@touch $@
+
+.venv/.spark: $(VENV) tests/spark/requirements.txt
+	@$(INSTALL) -r tests/spark/requirements.txt || $(call failed,the tests with Spark,-r tests/spark/requirements.txt)
 	@touch $@
 
 .venv/.maturin: $(VENV)

@@ -20,10 +20,12 @@ The workers need this package; `PYSPARK_PYTHON` must name the interpreter that h
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["HashlithDataSource", "lookup", "partition", "register"]
 
 _ROWS = 65_536
-_PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 _FORMATS = {
     "text": (StringType(), pyarrow.string()),
     "bytes": (BinaryType(), pyarrow.binary()),
@@ -59,13 +60,8 @@ _FORMATS = {
 
 
 def register(spark: SparkSession) -> None:
-    """Makes the format "hashlith" known to a session.
-
-    Where spark.sql.python.filterPushdown.enabled is true (Spark 4.1 and later), `key = ...` and `key in (...)` become lookups;
-    it must be set before this call.
-    """
-    pushes = str(spark.conf.get(_PUSHDOWN, "false")).lower() == "true"
-    spark.dataSource.register(_LookingUp if pushes else HashlithDataSource)
+    """Makes the format "hashlith" known to a session."""
+    spark.dataSource.register(HashlithDataSource)
 
 
 def _kind(data_type: DataType, column: str) -> Literal["text", "bytes"]:
@@ -78,9 +74,10 @@ def _kind(data_type: DataType, column: str) -> Literal["text", "bytes"]:
     )
 
 
-def _local(path: str | None) -> str:
+def _local(path: str | os.PathLike[str] | None) -> str:
     if not path:
         raise ValueError("no path: say .load(path) or .option('path', path)")
+    path = os.fspath(path)
     path = path.removeprefix("file://") if path.startswith("file:///") else path.removeprefix("file:")
     if "://" in path:
         raise ValueError(f"{path} is no path of a file system: copy the set to one that all workers have")
@@ -116,7 +113,7 @@ def partition(
 def _by_number(df: DataFrame, parts: int, name: str) -> DataFrame:
     """Rows whose column has i to partition i."""
     if hasattr(df, "repartitionById"):
-        return cast("DataFrame", df.repartitionById(parts, functions.col(name)))
+        return df.repartitionById(parts, functions.col(name))
     # Spark 4.0 has partitions by hash only: each number goes by one whose hash leads to its partition.
     spark, stands_for = df.sparkSession, dict[int, int]()
     start, step = 0, 16 * parts
@@ -137,10 +134,12 @@ def _arrow_udf(function: Any, data_type: DataType) -> Any:
         return functions.arrow_udf(function, data_type)
     import pandas
 
-    def of_series(series: pandas.Series) -> pandas.Series:
+    def of_series(series: Any) -> Any:
         return function(pyarrow.Array.from_pandas(series)).to_pandas()
 
-    return functions.pandas_udf(of_series, data_type)  # type: ignore[call-overload]
+    # Spark goes by the types themselves.
+    of_series.__annotations__.update(dict.fromkeys(("series", "return"), pandas.Series))
+    return functions.pandas_udf(of_series, data_type)
 
 
 @dataclass
@@ -155,7 +154,7 @@ class _Written(WriterCommitMessage):
 class _Writer(DataSourceArrowWriter):
     def __init__(self, options: dict[str, str], schema: StructType, overwrite: bool) -> None:
         known = {"path", "parts", "key", "value", "nulls", "memory", "temp_dir", "on_duplicate", "hash", "seed"}
-        known |= {"fingerprint_bits"}
+        known |= {"fingerprint_bits", "report"}
         if unknown := sorted(set(options) - known):
             raise ValueError(f"unknown option {unknown[0]}: there are {', '.join(sorted(known))}")
         self.path = _local(options.get("path"))
@@ -174,7 +173,8 @@ class _Writer(DataSourceArrowWriter):
         self.nulls = options.get("nulls", "error")
         if self.nulls not in ("error", "drop"):
             raise ValueError(f'nulls must be "error" or "drop", not {self.nulls!r}')
-        self.hash = {"hash": options.get("hash", "xxh3"), "seed": int(options.get("seed", "0"), 0)}
+        self.report = options.get("report")
+        self.hash: dict[str, Any] = {"hash": options.get("hash", "xxh3"), "seed": int(options.get("seed", "0"), 0)}
         if self.hash["hash"] == "siphash" and "seed" not in options:
             raise ValueError("siphash needs the option seed, the number that partition() was given")
         self.build: dict[str, Any] = {
@@ -247,9 +247,13 @@ class _Writer(DataSourceArrowWriter):
             if part not in files:
                 files[part] = os.path.join(self.staging, f"part-{part:05}.empty")
                 build(files[part], {}, part=(part, self.parts), **self.build)
-        commit_set(self.path, [files[part] for part in range(self.parts)])
-        if dropped := sum(message.dropped for message in written):
-            print(f"hashlith: {dropped} rows with a null were left out")
+        keys = commit_set(self.path, [files[part] for part in range(self.parts)])
+        dropped = sum(message.dropped for message in written)
+        if dropped:
+            print(f"hashlith: {dropped} rows with a null were left out of {self.path}", file=sys.stderr)
+        if self.report:
+            with open(self.report, "w") as file:
+                json.dump({"path": self.path, "parts": self.parts, "keys": keys, "rows_with_null": dropped}, file)
         # Also those of drivers that were killed.
         for entry in os.scandir(self.path):
             if entry.name.startswith(".spark-") and entry.name.endswith(".tmp"):
@@ -269,20 +273,22 @@ class _Writer(DataSourceArrowWriter):
 
 @dataclass
 class _Task(InputPartition):
-    """Records by their dense ids, or keys to be looked up."""
+    """Records by their dense ids."""
 
     start: int
     stop: int
-    keys: list[Any] | None = None
 
 
 class _Reader(DataSourceReader):
+    # No pushFilters: Spark 4.1 to 4.3 hands what one query has pushed down to the others of the same data frame
+    # (docs/distributed.md has the proof). `lookup` is the way to ask for keys.
+
     #: Where a file that stands alone is cut.
     TASK_BYTES: ClassVar[int] = 128 << 20
 
     def __init__(self, options: dict[str, str], schema: StructType) -> None:
         path = _local(options.get("path"))
-        index = open_index(path, random=False)
+        index = open_index(path, random=False, decode_json=False)
         self.columns = schema.fieldNames()
         for field in schema.fields:
             if field.name not in ("key", "value"):
@@ -292,11 +298,8 @@ class _Reader(DataSourceReader):
                 raise TypeError(f"{field.name} is {stored} in {path}, not {field.dataType.simpleString()}")
         # Pickled, it opens the same files again, or fails if they have been replaced.
         self.index: Index[Any, Any] = index
-        self.wanted: list[Any] | None = None
 
     def partitions(self) -> Sequence[InputPartition]:
-        if self.wanted is not None:
-            return [_Task(0, 0, self.wanted)]
         if self.index.parts > 1:
             return [_Task(start, stop) for start, stop in self.index._part_ids()]
         count = max(1, -(-self.index.nbytes // self.TASK_BYTES))
@@ -306,12 +309,6 @@ class _Reader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         task = cast(_Task, partition)
         types = {field.name: _FORMATS[_kind(field.dataType, field.name)][1] for field in _schema(self.index).fields}
-        if task.keys is not None:
-            keys = pyarrow.array(task.keys, types["key"])
-            found = {"key": keys, "value": pyarrow.array(self.index.get_many_arrow(keys))}
-            there = found["value"].is_valid()
-            yield self._batch({name: column.filter(there) for name, column in found.items()}, types, None)
-            return
         wanted = ("key" in self.columns, "value" in self.columns)
         start = task.start
         while start < task.stop:
@@ -322,29 +319,11 @@ class _Reader(DataSourceReader):
             )
             start = stop
 
-    def _batch(self, columns: dict[str, Any], types: dict[str, Any], rows: int | None) -> pyarrow.RecordBatch:
+    def _batch(self, columns: dict[str, Any], types: dict[str, Any], rows: int) -> pyarrow.RecordBatch:
         if not self.columns:
-            return pyarrow.RecordBatch.from_struct_array(pyarrow.array([{}] * cast(int, rows), pyarrow.struct([])))
+            return pyarrow.RecordBatch.from_struct_array(pyarrow.array([{}] * rows, pyarrow.struct([])))
         arrays = [columns[name].cast(types[name]) for name in self.columns]
         return pyarrow.RecordBatch.from_arrays(arrays, names=self.columns)
-
-
-class _PushingReader(_Reader):
-    def pushFilters(self, filters: list[Any]) -> Iterable[Any]:
-        from pyspark.sql.datasource import EqualTo, In
-
-        for filter in filters:
-            values = None
-            if isinstance(filter, EqualTo) and filter.attribute == ("key",):
-                values = [filter.value]
-            elif isinstance(filter, In) and filter.attribute == ("key",):
-                values = list(filter.value)
-            if values is None:
-                yield filter
-            else:
-                values = [value for value in dict.fromkeys(values) if value is not None]
-                kept = values if self.wanted is None else [value for value in self.wanted if value in values]
-                self.wanted = [bytes(value) if isinstance(value, bytearray) else value for value in kept]
 
 
 def _schema(index: Index[Any, Any]) -> StructType:
@@ -361,7 +340,7 @@ class HashlithDataSource(DataSource):
 
     Writing: the options path and parts, key and value (names of the columns; default: key and value, or the first two),
     nulls ("error" or "drop"), memory (of a task, default 256M), temp_dir, on_duplicate ("error", "first", "last"), hash, seed,
-    fingerprint_bits. The rows must be partitioned by `partition`, unless parts is 1 and there is one partition.
+    fingerprint_bits, report (a file for the numbers of keys and of rows left out, as JSON). The rows must be partitioned by `partition`, unless parts is 1 and there is one partition.
     """
 
     @classmethod
@@ -379,11 +358,6 @@ class HashlithDataSource(DataSource):
         return _Writer(dict(self.options), schema, overwrite)
 
 
-class _LookingUp(HashlithDataSource):
-    def reader(self, schema: StructType) -> DataSourceReader:
-        return _PushingReader(dict(self.options), schema)
-
-
 # ---- Looking up ------------------------------------------------------------------------------------------------------
 
 #: What this Python worker has open, by path and digest.
@@ -393,7 +367,7 @@ _open: dict[tuple[str, str], Index[Any, Any]] = {}
 def lookup(
     df: DataFrame,
     key: str | Column,
-    path: str,
+    path: str | os.PathLike[str],
     *,
     value: str = "value",
     how: Literal["left", "inner"] = "left",
@@ -407,21 +381,21 @@ def lookup(
     workers have it open, the job fails with a ReplacedError rather than mix two versions. `huge_pages` and `cold` are those of
     `hashlith.open`.
     """
-    path = _local(path)
-    with open_index(path) as index:
+    place = _local(path)
+    with open_index(place) as index:
         kind, digest = index.key_type, index.digest
         data_type = _schema(index)["value"].dataType
     arrow_type = _FORMATS[_kind(data_type, "value")][1]
     column = functions.col(key) if isinstance(key, str) else key
     found = _kind(df.select(column).schema.fields[0].dataType, str(key))
     if {"text": "str", "bytes": "bytes"}[found] != kind:
-        raise TypeError(f"the keys of {path} are {kind}, the column {key} is {found}: cast it first")
-    options = {"huge_pages": huge_pages, "cold": cold, "decode_json": False, "_digest": digest}
+        raise TypeError(f"the keys of {place} are {kind}, the column {key} is {found}: cast it first")
+    options: dict[str, Any] = {"huge_pages": huge_pages, "cold": cold, "decode_json": False, "_digest": digest}
 
     def values(keys: pyarrow.Array) -> pyarrow.Array:
-        index = _open.get((path, digest))
+        index = _open.get((place, digest))
         if index is None:
-            index = _open[path, digest] = Index(path, **options)
+            index = _open[place, digest] = Index(place, **options)
         return pyarrow.array(index.get_many_arrow(keys)).cast(arrow_type)
 
     df = df.withColumn(value, _arrow_udf(values, data_type)(column))

@@ -21,7 +21,7 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 # Measurements and tests; no other page is without Python.
 REPORTS = {"performance.md", "reliability.md"}
 README = ROOT / "README.md"
-MODULES = ["hashlith", "hashlith._build", "hashlith._index", "hashlith._check"]
+MODULES = ["hashlith", "hashlith._build", "hashlith._index", "hashlith._check", "hashlith._sets"]
 LANGUAGES = {"", "text", "python", "sh", "bash", "rust", "toml", "json"}
 
 

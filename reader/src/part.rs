@@ -2,14 +2,22 @@
 
 use crate::{Error, Header, Index, Span, lookup};
 use hashlith_format::PAGE;
+use std::fmt;
 
 /// One file: a whole index, or a part of a set.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Part<D> {
     data: D,
     header: Header,
     /// Number of keys in the parts before.
     pub(crate) first_id: u64,
+}
+
+/// What the header says; the bytes would be too many.
+impl<D> fmt::Debug for Part<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl<D: AsRef<[u8]>> Part<D> {

@@ -1,0 +1,157 @@
+//! Sets: reader and checker agree on what is none, and the checker looks at every part.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
+
+use hashlith_builder::{Builder, ValueType};
+use hashlith_checker::{Against, AgainstOptions, Error, FileError, Files, Mismatch, Options, Progress};
+use hashlith_format::Manifest;
+use hashlith_reader::{Index, OpenError};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn build(path: &Path, keys: u32, parts: u32, value_type: ValueType) {
+    let mut builder = Builder::new().threads(1).memory_limit(64 << 20).parts(parts).value_type(value_type);
+    for i in 0..keys {
+        builder.add(format!("key {i}").as_bytes(), format!("value {i}").as_bytes()).unwrap();
+    }
+    builder.finish(path).unwrap();
+}
+
+fn manifest(set: &Path) -> Manifest {
+    Manifest::parse(&fs::read(set.join("manifest.json")).unwrap()).unwrap()
+}
+
+type Verdict = Option<(PathBuf, String, u64)>;
+
+fn checker_verdict(set: &Path) -> Verdict {
+    let checked =
+        Files::open(set).and_then(|files| files.verify(&Options { threads: 1 }, &Progress::default()));
+    match checked {
+        Ok(_) => None,
+        Err(FileError { path, error: Error::Fault(fault) }) => {
+            Some((path, fault.rule().to_string(), fault.offset()))
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn reader_verdict(set: &Path) -> Verdict {
+    match Index::load(set) {
+        Ok(_) => None,
+        Err(OpenError::Invalid { path, source }) => Some((path, source.rule().to_string(), source.offset())),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Each way to spoil a set that opening notices: the same file, rule and offset by both.
+#[test]
+fn reader_and_checker_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, other, bytes) = (dir.path().join("set"), dir.path().join("other"), dir.path().join("bytes"));
+    build(&set, 300, 3, ValueType::Text);
+    build(&other, 999, 3, ValueType::Text);
+    build(&bytes, 300, 3, ValueType::Bytes);
+    let sound = manifest(&set);
+    let path = |part: usize| set.join(&sound.parts[part].file);
+    let kept: Vec<_> = (0..3).map(|part| fs::read(path(part)).unwrap()).collect();
+    let mut seen = Vec::new();
+    let mut check = |spoil: &dyn Fn()| {
+        spoil();
+        let verdict = checker_verdict(&set);
+        assert_eq!(verdict, reader_verdict(&set));
+        seen.push(verdict.unwrap().1);
+        (0..3).for_each(|part| fs::write(path(part), &kept[part]).unwrap());
+        fs::write(set.join("manifest.json"), sound.to_text()).unwrap();
+    };
+    let edit = |from: &str, to: &str| {
+        let text = sound.to_text();
+        assert!(text.contains(from));
+        fs::write(set.join("manifest.json"), text.replacen(from, to, 1)).unwrap();
+    };
+    check(&|| edit("\"keys\"", "\"key\""));
+    check(&|| edit("\"hashlith\": 1", "\"hashlith\": 7"));
+    check(&|| edit("\"parts\": 3", "\"parts\": 4"));
+    check(&|| fs::remove_file(path(2)).unwrap());
+    check(&|| fs::write(path(1), &kept[0]).unwrap());
+    check(&|| fs::write(path(1), &kept[1][..4000]).unwrap());
+    check(&|| fs::write(path(0), fs::read(other.join(&manifest(&other).parts[0].file)).unwrap()).unwrap());
+    check(&|| edit("\"seed\": \"0000000000000000\"", "\"seed\": \"0000000000000001\""));
+    for part in &sound.parts {
+        check(&|| edit(&format!("\"keys\": {}", part.keys), "\"keys\": 7"));
+        check(&|| edit(&format!("\"bytes\": {}", part.bytes), "\"bytes\": 7"));
+        check(&|| edit(&format!("\"digest\": \"{:016x}\"", part.digest), "\"digest\": \"0000000000000007\""));
+        check(&|| edit(&part.file, "other.hlith"));
+    }
+    check(&|| {
+        let mut mixed = sound.clone();
+        mixed.parts[1] = manifest(&bytes).parts[1].clone();
+        fs::copy(bytes.join(&mixed.parts[1].file), set.join(&mixed.parts[1].file)).unwrap();
+        fs::write(set.join("manifest.json"), mixed.to_text()).unwrap();
+    });
+    for rule in ["M1", "M2", "M3", "M4", "M5", "M6", "R1"] {
+        assert!(seen.iter().any(|found| found == rule), "{rule} is not among {seen:?}");
+    }
+    assert_eq!((checker_verdict(&set), reader_verdict(&set)), (None, None));
+}
+
+/// Any byte of any part, and any of the manifest, can be changed: `verify` notices.
+#[test]
+fn every_byte_of_every_part_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    build(&set, 40, 2, ValueType::Text);
+    let mut files: Vec<PathBuf> = manifest(&set).parts.iter().map(|part| set.join(&part.file)).collect();
+    files.push(set.join("manifest.json"));
+    for path in files {
+        let bytes = fs::read(&path).unwrap();
+        for at in (0..bytes.len()).step_by(if path.ends_with("manifest.json") { 1 } else { 97 }) {
+            let mut spoiled = bytes.clone();
+            spoiled[at] ^= 1 << (at % 8);
+            fs::write(&path, &spoiled).unwrap();
+            assert!(checker_verdict(&set).is_some(), "byte {at} of {}", path.display());
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    assert_eq!(checker_verdict(&set), None);
+}
+
+#[test]
+fn what_is_left_over_is_named_and_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    build(&set, 100, 2, ValueType::Text);
+    let left = set.join("part-00000-0000000000000005.hlith");
+    fs::write(&left, b"half").unwrap();
+    fs::write(set.join("notes.txt"), b"mine").unwrap();
+    let files = Files::open(&set).unwrap();
+    assert_eq!(files.left_over, [left]);
+    let progress = Progress::default();
+    let report = files.verify(&Options::default(), &progress).unwrap();
+    let bytes: u64 = manifest(&set).parts.iter().map(|part| part.bytes).sum();
+    assert_eq!((report.keys, report.bytes), (100, bytes));
+    assert_eq!(progress.total.into_inner(), bytes);
+    assert_eq!(progress.done.into_inner(), bytes);
+}
+
+/// Records are looked up in the part that has them.
+#[test]
+fn a_set_is_compared_with_its_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    build(&set, 500, 5, ValueType::Text);
+    let files = Files::open(&set).unwrap();
+    for hot_cache in [0, 200_000, 1 << 30] {
+        let options = AgainstOptions { hot_cache, ..AgainstOptions::default() };
+        let against = Against::of_parts(files.parts.iter().map(|(_, file)| file), &options).unwrap();
+        assert_eq!(against.keys(), 500);
+        for i in 0..498 {
+            against.check(format!("key {i}").as_bytes(), format!("value {i}").as_bytes()).unwrap();
+        }
+        assert!(matches!(against.check(b"key 498", b"other"), Err(Mismatch::Value { .. })));
+        assert!(matches!(against.check(b"key 500", b"value"), Err(Mismatch::Absent { .. })));
+        let report = against.finish().unwrap();
+        assert_eq!((report.records, report.keys, report.absent, report.mismatched), (500, 499, 1, 1));
+        assert_eq!(report.unseen_keys[0].head, b"key 499");
+    }
+}

@@ -1,0 +1,447 @@
+"""Sets written, read and looked up by Spark."""
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+
+import pyarrow
+import pytest
+from pyspark import cloudpickle
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, IntegerType, StringType, StructField, StructType
+
+import hashlith
+import hashlith.spark
+
+# What tasks run comes from here, and workers do not know this file.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def numbered(spark, count, start=0):
+    """Rows key<i>, value<i>, in four partitions."""
+    text = lambda word: F.concat(F.lit(word), F.col("id").cast("string")).alias(word)
+    return spark.range(start, start + count, 1, 4).select(text("key"), text("value"))
+
+
+def write(df, path, parts=4, mode="overwrite", key="key", **options):
+    """Partitions and writes."""
+    chosen = {name: options[name] for name in ("hash", "seed") if name in options}
+    parted = hashlith.spark.partition(df, parts, key, **chosen)
+    save(parted, path, parts, mode, key=key, **options)
+
+
+def save(df, path, parts=4, mode="overwrite", **options):
+    options = {name: str(option) for name, option in options.items()}
+    df.write.format("hashlith").options(path=str(path), parts=parts, **options).mode(mode).save()
+
+
+def load(spark, path):
+    return spark.read.format("hashlith").load(str(path))
+
+
+def names(path):
+    """What is in the directory of a set, which is to be its manifest and parts and nothing else."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    files = {part["file"] for part in manifest["files"]}
+    assert set(os.listdir(path)) == files | {"manifest.json"}
+    return sorted(files)
+
+
+# ---- Writing
+
+
+@pytest.mark.parametrize("parts", [1, 3, 4])
+def test_round_trip(spark, tmp_path, parts):
+    path = tmp_path / "set"
+    write(numbered(spark, 5000), path, parts)
+    assert len(names(path)) == parts
+    assert hashlith.verify(path).keys == 5000
+    with hashlith.open(path) as index:
+        assert dict(index) == {f"key{i}": f"value{i}" for i in range(5000)}
+    rows = load(spark, path)
+    assert rows.rdd.getNumPartitions() == parts or parts == 1
+    assert {(row.key, row.value) for row in rows.collect()} == {(f"key{i}", f"value{i}") for i in range(5000)}
+
+
+def test_the_same_rows_give_the_same_files(spark, tmp_path):
+    write(numbered(spark, 3000), tmp_path / "a")
+    write(numbered(spark, 3000).orderBy(F.desc("value")), tmp_path / "b")
+    assert (tmp_path / "a/manifest.json").read_bytes() == (tmp_path / "b/manifest.json").read_bytes()
+
+
+def test_binary_siphash_and_names_of_columns(spark, tmp_path):
+    path = tmp_path / "set"
+    df = numbered(spark, 1000).select(
+        F.col("value").cast("binary").alias("payload"), F.lit(7).alias("other"), F.col("key").cast("binary").alias("word")
+    )
+    write(df, path, 2, key="word", value="payload", hash="siphash", seed=2**100 + 5)
+    with hashlith.open(path) as index:
+        assert index[b"key17"] == b"value17" and len(index) == 1000
+    assert hashlith.info(path)["hash"] == "SipHash-1-3-128"
+    with pytest.raises(Exception, match="siphash needs the option seed"):
+        save(df, path, 2, hash="siphash", key="word", value="payload")
+    rows = load(spark, path)
+    assert rows.where(F.col("key") == b"key5").collect()[0].value == b"value5"
+    found = hashlith.spark.lookup(df, "word", path, value="found")
+    assert found.where("found = payload").count() == 1000
+
+
+def test_an_empty_data_frame(spark, tmp_path):
+    path = tmp_path / "set"
+    schema = StructType([StructField("key", StringType()), StructField("value", BinaryType())])
+    write(spark.createDataFrame([], schema), path, 3)
+    assert (hashlith.verify(path).keys, len(names(path))) == (0, 3)
+    assert load(spark, path).collect() == []
+    assert load(spark, path).schema.simpleString() == "struct<key:string,value:binary>"
+
+
+def test_fewer_keys_than_parts(spark, tmp_path):
+    write(numbered(spark, 3), tmp_path / "set", 16)
+    assert len(names(tmp_path / "set")) == 16
+    assert load(spark, tmp_path / "set").count() == 3
+
+
+def test_skewed_keys(spark, tmp_path):
+    """All rows but a few have one key; the rest goes to one part."""
+    df = numbered(spark, 20_000).select(
+        F.when(F.rand(1) < 0.99, F.lit("hot")).otherwise(F.col("key")).alias("key"), "value"
+    )
+    kept = df.select("key").distinct().count()
+    path = tmp_path / "set"
+    with pytest.raises(Exception, match="is there twice"):
+        write(df, path)
+    assert not path.exists()
+    write(df, path, on_duplicate="first")
+    assert hashlith.verify(path).keys == kept
+
+
+def test_duplicates_across_tasks(spark, tmp_path):
+    """Equal keys come from different partitions and meet in one task."""
+    twice = numbered(spark, 2000).union(numbered(spark, 2000).select("key", F.lit("other").alias("value")))
+    path = tmp_path / "set"
+    with pytest.raises(Exception, match="is there twice"):
+        write(twice, path)
+    for policy in "first", "last":
+        write(twice, path, on_duplicate=policy)
+        with hashlith.open(path) as index:
+            assert len(index) == 2000
+            assert all(value in (f"value{key[3:]}", "other") for key, value in index.items())
+
+
+@pytest.mark.parametrize("column", ["key", "value"])
+def test_nulls(spark, tmp_path, column):
+    df = numbered(spark, 1000).withColumn(column, F.when(F.col("key") != "key7", F.col(column)))
+    path = tmp_path / "set"
+    with pytest.raises(Exception, match="1 rows of a batch have a null"):
+        write(df, path)
+    assert not path.exists()
+    write(df, path, nulls="drop", report=tmp_path / "report")
+    assert hashlith.verify(path).keys == 999
+    with hashlith.open(path) as index:
+        assert "key7" not in index
+    told = json.loads((tmp_path / "report").read_text())
+    assert told == {"path": str(path), "parts": 4, "keys": 999, "rows_with_null": 1}
+
+
+def test_wrong_partitioning(spark, tmp_path):
+    path = tmp_path / "set"
+    write(numbered(spark, 100), path)
+    before = names(path)
+    with pytest.raises(Exception, match=r"belongs to part \d of 4, this is part \d[\s\S]*hashlith.spark.partition"):
+        save(numbered(spark, 5000), path)
+    # Each task has one part alone, but two tasks have the same.
+    with pytest.raises(Exception, match="two tasks have rows of part 0"):
+        save(numbered(spark, 100).repartition(2), path, 1)
+    # Another number of parts, another hash.
+    with pytest.raises(Exception, match="belongs to part"):
+        save(hashlith.spark.partition(numbered(spark, 5000), 4), path, 3)
+    with pytest.raises(Exception, match="belongs to part"):
+        save(hashlith.spark.partition(numbered(spark, 5000), 4, seed=1), path, 4)
+    assert names(path) == before and load(spark, path).count() == 100
+
+
+def test_spark_4_0_has_no_partitions_by_number(spark, tmp_path, monkeypatch):
+    monkeypatch.delattr("pyspark.sql.classic.dataframe.DataFrame.repartitionById")
+    monkeypatch.delattr("pyspark.sql.DataFrame.repartitionById")
+    monkeypatch.delattr("pyspark.sql.functions.arrow_udf")
+    write(numbered(spark, 5000), tmp_path / "set", 7)
+    assert hashlith.verify(tmp_path / "set").keys == 5000
+    found = hashlith.spark.lookup(numbered(spark, 6000), "key", tmp_path / "set", value="found")
+    assert found.where("found = value").count() == 5000
+
+
+def test_options_that_make_no_sense(spark, tmp_path):
+    df = numbered(spark, 10)
+    for options, message in [
+        ({"parts": 0}, "parts must be 1 to 65,536"),
+        ({"party": 3}, "unknown option party"),
+        ({"key": "word"}, "there is no column word"),
+        ({"nulls": "keep"}, "nulls must be"),
+    ]:
+        with pytest.raises(Exception, match=message):
+            df.write.format("hashlith").options(path=str(tmp_path / "set"), **options).mode("overwrite").save()
+    with pytest.raises(TypeError, match="the column key is int"):
+        hashlith.spark.partition(df.withColumn("key", F.lit(1)), 2)
+    with pytest.raises(Exception, match="the column value is int"):
+        save(df.withColumn("value", F.lit(1)), tmp_path / "set")
+    with pytest.raises(Exception, match="no path"):
+        df.write.format("hashlith").mode("overwrite").save()
+    with pytest.raises(Exception, match="no path of a file system"):
+        save(df, "s3://bucket/x")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").touch()
+    with pytest.raises(Exception, match="is no set, and holds"):
+        save(df, tmp_path / "mine")
+    assert os.listdir(tmp_path / "mine") == ["file"]
+
+
+def test_append(spark, tmp_path):
+    write(numbered(spark, 10), tmp_path / "set", mode="append")
+    with pytest.raises(Exception, match="cannot be appended to"):
+        write(numbered(spark, 10), tmp_path / "set", mode="append")
+
+
+# ---- Tasks that fail
+
+
+def failing(marker, how):
+    """A function of Arrow batches that fails the first time that it sees key 4000 and finds no marker file."""
+
+    def function(batches):
+        for batch in batches:
+            if "key4000" in batch.column("key").to_pylist():
+                try:
+                    os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    pass
+                else:
+                    # What came before is with the builder, some of it on disk.
+                    yield batch
+                    how()
+            yield batch
+
+    return function
+
+
+def die():
+    os.kill(os.getpid(), 9)
+
+
+def raise_error():
+    raise RuntimeError("a task that fails")
+
+
+@pytest.mark.parametrize("how", [die, raise_error])
+def test_a_task_that_fails_is_tried_again(start, tmp_path, how):
+    """The first attempt is killed, or fails, in the middle of its part: the second one does it all."""
+    spark = start("local[2,3]")
+    path, marker = tmp_path / "set", tmp_path / "marker"
+    parted = hashlith.spark.partition(numbered(spark, 8000), 4)
+    broken = parted.mapInArrow(failing(str(marker), how), parted.schema)
+    save(broken, path)
+    assert marker.exists()
+    assert hashlith.verify(path).keys == 8000
+    names(path)
+
+
+def test_a_job_that_fails_leaves_nothing(start, tmp_path):
+    spark = start("local[2,2]")
+    path = tmp_path / "set"
+
+    def always(batches):
+        for batch in batches:
+            yield batch
+            if "key4000" in batch.column("key").to_pylist():
+                raise RuntimeError("a task that always fails")
+
+    parted = hashlith.spark.partition(numbered(spark, 8000), 4)
+    with pytest.raises(Exception, match="a task that always fails"):
+        save(parted.mapInArrow(always, parted.schema), path)
+    assert not path.exists()
+    write(numbered(spark, 10), path)
+    before = names(path)
+    with pytest.raises(Exception, match="a task that always fails"):
+        save(parted.mapInArrow(always, parted.schema), path)
+    assert names(path) == before
+
+
+def test_speculative_attempts(start, cluster, tmp_path):
+    """One task is slow once: Spark starts it a second time on the other machine, beside the first."""
+    spark = start(
+        cluster,
+        **{
+            "spark.executor.memory": "512m",
+            "spark.speculation": "true",
+            "spark.speculation.interval": "50ms",
+            "spark.speculation.multiplier": "1.1",
+            "spark.speculation.quantile": "0.5",
+            "spark.speculation.minTaskRuntime": "100ms",
+        },
+    )
+    path, marker, attempts = tmp_path / "set", tmp_path / "marker", tmp_path / "attempts"
+    attempts.mkdir()
+
+    def slow(batches):
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        (attempts / f"{context.partitionId()}-{context.taskAttemptId()}").touch()
+        for batch in batches:
+            yield batch
+            if "key4000" in batch.column("key").to_pylist():
+                try:
+                    os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                    time.sleep(30)
+                except FileExistsError:
+                    pass
+
+    parted = hashlith.spark.partition(numbered(spark, 8000), 4)
+    save(parted.mapInArrow(slow, parted.schema), path)
+    assert len(os.listdir(attempts)) > 4, "no task was started twice"
+    assert hashlith.verify(path).keys == 8000
+    names(path)
+
+
+def test_what_a_killed_driver_left_is_cleared_up(spark, tmp_path):
+    path = tmp_path / "set"
+    write(numbered(spark, 10), path)
+    left = path / ".spark-0123.tmp"
+    left.mkdir()
+    (left / "part-00000.7").write_bytes(b"half")
+    (path / f"part-00000-{'0' * 16}.hlith").write_bytes(b"whole, but never committed")
+    assert load(spark, path).count() == 10
+    write(numbered(spark, 20), path)
+    names(path)
+
+
+# ---- Readers and replacement
+
+
+def test_an_overwrite_under_readers(spark, tmp_path):
+    """Whoever opens the set while it is replaced over and over finds one version or another, whole."""
+    path = tmp_path / "set"
+    versions = [numbered(spark, 1000, start) for start in (0, 100_000)]
+    write(versions[0], path)
+    held = hashlith.open(path)
+    stop, faults, seen = threading.Event(), [], set()
+
+    def read():
+        while not stop.is_set():
+            try:
+                with hashlith.open(path) as index:
+                    first = int(next(iter(index))[3:]) // 100_000
+                    expected = [f"value{i}" for i in range(first * 100_000, first * 100_000 + 1000)]
+                    keys = [f"key{i}" for i in range(first * 100_000, first * 100_000 + 1000)]
+                    if index.get_many(keys) != expected or len(index) != 1000:
+                        faults.append("a mixture of two versions")
+                    seen.add(first)
+            except BaseException as error:
+                faults.append(repr(error))
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for turn in range(1, 7):
+        write(versions[turn % 2], path, parts=1 + turn)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert (faults, seen) == ([], {0, 1})
+    assert len(held) == 1000 and held["key17"] == "value17"
+    held.close()
+
+
+def test_a_lookup_does_not_mix_versions(spark, tmp_path):
+    path = tmp_path / "set"
+    write(numbered(spark, 1000), path)
+    rows = load(spark, path)
+    assert rows.count() == 1000
+    planned = hashlith.spark.lookup(numbered(spark, 1000), "key", path, value="found")
+    write(numbered(spark, 500), path)
+    with pytest.raises(Exception, match="ReplacedError"):
+        planned.where("found is not null").count()
+    again = hashlith.spark.lookup(numbered(spark, 1000), "key", path, value="found")
+    assert again.where("found is not null").count() == 500
+    with pytest.raises(Exception, match="ReplacedError"):
+        rows.count()
+
+
+# ---- Reading
+
+
+def test_columns_and_filters(start, tmp_path):
+    """Also with pushdown on, which Spark 4.3 mixes up between queries of one data frame."""
+    spark = start("local[2]", **{"spark.sql.python.filterPushdown.enabled": "true"})
+    path = tmp_path / "set"
+    write(numbered(spark, 5000), path)
+    rows = load(spark, path)
+    assert [row.value for row in rows.select("value").orderBy("value").limit(2).collect()] == ["value0", "value1"]
+    for column in "key", "value":
+        only = spark.read.format("hashlith").schema(f"{column} string").load(str(path))
+        assert only.columns == [column] and only.distinct().count() == 5000
+    assert rows.where("key = 'key77'").collect()[0].value == "value77"
+    assert rows.count() == 5000
+    two = rows.where("key = 'key1'").union(rows.where("key in ('key2', 'absent')"))
+    assert sorted(row.value for row in two.collect()) == ["value1", "value2"]
+    with pytest.raises(Exception, match="columns key and value, not word"):
+        spark.read.format("hashlith").schema("word string").load(str(path)).count()
+    with pytest.raises(Exception, match="value is string in"):
+        spark.read.format("hashlith").schema("value int").load(str(path)).count()
+
+
+def test_a_file_that_stands_alone(spark, tmp_path):
+    path = tmp_path / "one.hlith"
+    hashlith.build(path, {f"key{i}": {"number": i} for i in range(1000)}, values="json")
+    rows = load(spark, path)
+    assert rows.where("key = 'key5'").collect()[0].value == '{"number":5}'
+    assert rows.count() == 1000
+    found = hashlith.spark.lookup(numbered(spark, 2000), "key", path, value="found")
+    assert found.where("found is not null").count() == 1000
+
+
+def test_a_damaged_set(spark, tmp_path):
+    path = tmp_path / "set"
+    write(numbered(spark, 1000), path)
+    lost = names(path)[2]
+    os.remove(path / lost)
+    with pytest.raises(Exception, match=re.escape(lost) + " is missing"):
+        load(spark, path).count()
+    with pytest.raises(hashlith.CorruptError, match=re.escape(lost)):
+        hashlith.spark.lookup(numbered(spark, 10), "key", path)
+
+
+# ---- Looking up
+
+
+def test_lookup(spark, tmp_path):
+    path = tmp_path / "set"
+    write(numbered(spark, 5000), path)
+    big = spark.range(20_000).select(
+        F.when(F.col("id") % 3 > 0, F.concat(F.lit("key"), F.col("id").cast("string"))).alias("word"), "id"
+    )
+    found = hashlith.spark.lookup(big, "word", path, value="meaning")
+    assert found.columns == ["word", "id", "meaning"]
+    expected = [f"value{i}" if i % 3 and i < 5000 else None for i in range(20_000)]
+    assert [row.meaning for row in found.orderBy("id").collect()] == expected
+    there = hashlith.spark.lookup(big, F.col("word"), path, how="inner")
+    assert there.count() == sum(value is not None for value in expected)
+    plan = found._jdf.queryExecution().toString()
+    assert "Exchange" not in plan and "Join" not in plan
+    with pytest.raises(TypeError, match="the keys of .* are str, the column"):
+        hashlith.spark.lookup(big.withColumn("word", F.col("word").cast("binary")), "word", path)
+    with pytest.raises(TypeError, match="stores strings and binary"):
+        hashlith.spark.lookup(big.withColumn("word", F.col("id").cast(IntegerType())), "word", path)
+
+
+def test_part_numbers_are_those_of_the_spec():
+    """Section 7, step 2, with the test vectors of the spec."""
+    keys = pyarrow.array(["a", "key", "hello", None])
+    his = [0xA96FAF705AF16834, 0xA4BDF4E564564CF8, 0xB5E9C1AD071B3E7F]
+    for parts in 1, 2, 7, 65_536:
+        expected = [hi * parts >> 64 for hi in his] + [-1]
+        assert hashlith.part_numbers(keys, parts).tolist() == expected
