@@ -59,10 +59,12 @@ fn check(index: &Index<Vec<u8>>, model: &Pairs, absent: &[Vec<u8>]) {
         assert_eq!(index.by_id(record.id).unwrap(), Some(record));
         let mut from = index.iter_from(record.id).unwrap();
         assert_eq!(from.next().unwrap().unwrap(), record);
-        let position = from.position();
-        let rest: Vec<_> = from.map(Result::unwrap).collect();
-        assert_eq!(rest.len() as u64, index.len() - record.id - 1);
-        assert_eq!(index.iter_at(position).map(Result::unwrap).collect::<Vec<_>>(), rest);
+        if record.id % (index.len() / 20 + 1) == 0 {
+            let position = from.position();
+            let rest: Vec<_> = from.map(Result::unwrap).collect();
+            assert_eq!(rest.len() as u64, index.len() - record.id - 1);
+            assert_eq!(index.iter_at(position).map(Result::unwrap).collect::<Vec<_>>(), rest);
+        }
     }
     assert_eq!(index.iter_from(index.len()).unwrap().count(), 0);
     let keys: Vec<_> = model.keys().chain(absent).collect();

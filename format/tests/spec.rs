@@ -331,3 +331,31 @@ fn a_salt_is_another_seed() {
         assert_eq!(hasher.salted_lo(b"key", hash, 0), hash.lo);
     }
 }
+
+/// What is wrong, where, and what to do: a message that says less sends its reader to the source.
+#[test]
+fn messages_say_what_and_where() {
+    let set = Error::Set { number: 4, offset: 137, file: "part-1".into(), what: "is missing" };
+    let in_part = Error::InPart { part: 3, fault: Box::new(Error::Magic) };
+    for (error, parts) in [
+        (Error::TooShort { len: 17 }, &["17 bytes", "copy or build it again"][..]),
+        (Error::Magic, &["no hashlith index"]),
+        (Error::Version { found: 9 }, &["version 9", "newer hashlith"]),
+        (Error::Feature { bits: 0x40 }, &["0x40", "newer hashlith"]),
+        (Error::Length { expected: 5000, found: 4999 }, &["5000", "4999"]),
+        (Error::Unknown { what: "hash id", offset: 72, found: 7 }, &["hash id 7 at byte 72"]),
+        (
+            Error::Corrupt { rule: Rule::V(5), offset: 4711, what: "a reason" },
+            &["byte 4711", "a reason", "(V5)", "from a copy"],
+        ),
+        (set.clone(), &["part-1 is missing", "M4", "byte 137 of the manifest", "copy the whole set again"]),
+        (in_part.clone(), &["part 3: no hashlith index"]),
+    ] {
+        let message = error.to_string();
+        for part in parts {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert_eq!((set.rule(), set.offset(), set.part()), (Rule::M(4), 137, None));
+    assert_eq!((in_part.rule(), in_part.offset(), in_part.part()), (Rule::R(2), 0, Some(3)));
+}
