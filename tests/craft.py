@@ -135,6 +135,24 @@ def reseal(data, sums=True, sums_digest=True, header=True):
     return bytes(data)
 
 
+def part_name(number, data):
+    """A name that no other version of this part has."""
+    return f"part-{number:05}-{data[4088:4096][::-1].hex()}.hlith"
+
+
+def manifest(files):
+    """The manifest of part files, given as name and bytes in order (section 15)."""
+    h, parts, lines = oracle.Index(files[0][1]).header, len(files), []
+    for part, (name, data) in enumerate(files):
+        start, end = ceil_div(part << 64, parts), ceil_div(part + 1 << 64, parts)
+        lines.append(f'{{"file": "{name}", "first": "{start:016x}", "last": "{end - 1:016x}", '
+                     f'"keys": {oracle.Index(data).header.keys}, "bytes": {len(data)}, '
+                     f'"digest": "{data[4088:4096][::-1].hex()}"}}')
+    first = (f'{{"hashlith": 1, "hash": {h.hash_id}, "seed": "{h.seed:016x}", "second_seed": "{h.second_seed:016x}", '
+             f'"parts": {parts}, "files": [')
+    return (first + "\n" + ",\n".join(lines) + "\n]}\n").encode()
+
+
 def search(keys, seed, second, salt, try_, rng):
     """Pilots and slots of `keys`, or None: buckets by size, the first pilot that fits; some times over."""
     n = len(keys)

@@ -1,4 +1,5 @@
-"""Makes golden/*.hlith with the Rust builder, and golden/*.jsonl with their records in hex, in the order of their ids.
+"""Makes golden/*.hlith and the sets golden/sets/* with the Rust builder, and beside each a .jsonl with its records in
+hex, in the order of their ids.
 
 A line is ["key", "value"]. Run once: `HASHLITH_BIN=target/release/hashlith python tests/make_golden.py`.
 The files are committed; the tests say whether later programs still read them, and whether the builder still makes the
@@ -6,11 +7,13 @@ same bytes.
 """
 import json
 import random
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import oracle
+from oracle_set import Set
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -58,6 +61,17 @@ def kinds():
                                                                         "0x0f0e0d0c0b0a09080706050403020100"]
 
 
+def sets():
+    """The same of each golden set. Numbers of parts that are powers of two leave the parts small."""
+    rng = random.Random(2026)
+    values = [bytes(rng.getrandbits(8) for _ in range(rng.randint(0, 9))) for _ in range(40)]
+    yield "four", [(b"word %d" % i, b"%d" % (i * i)) for i in range(80)], \
+        ["--keys", "text", "--values", "text", "--parts", "4", "--metadata", '{"made": "by hand"}']
+    yield "siphash", [(b"\0\xff%d" % i, value) for i, value in enumerate(values)] + [(b"", b"")], \
+        ["--keys", "bytes", "--values", "bytes", "--parts", "2", "--hash", "siphash", "--seed",
+         "0x0f0e0d0c0b0a09080706050403020100"]
+
+
 def shorten(data):
     """Hexadecimal; a single byte many times as `6b*70000`."""
     return f"{data[:1].hex()}*{len(data)}" if len(data) > 99 and len(set(data)) == 1 else data.hex()
@@ -75,6 +89,15 @@ def recorded(name):
     return [tuple(map(lengthen, json.loads(line))) for line in lines]
 
 
+def write_records(name, index, records):
+    """Checks the index, and writes its .jsonl."""
+    index.verify()
+    if sorted(index.items()) != sorted(records):
+        raise SystemExit(f"{name}: other records came out than went in")
+    lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in index.items())
+    (GOLDEN / f"{name}.jsonl").write_text("".join(lines))
+
+
 def main(binary):
     GOLDEN.mkdir(exist_ok=True)
     for name, records, options in kinds():
@@ -83,13 +106,17 @@ def main(binary):
             build(binary, records, path, *options)
             data = path.read_bytes()
         index = oracle.Index(data)
-        index.verify()
-        if sorted(index.items()) != sorted(records):
-            raise SystemExit(f"{name}: other records came out than went in")
+        write_records(name, index, records)
         (GOLDEN / f"{name}.hlith").write_bytes(data)
-        lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in index.items())
-        (GOLDEN / f"{name}.jsonl").write_text("".join(lines))
         print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
+    for name, records, options in sets():
+        path = GOLDEN / "sets" / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(exist_ok=True)
+        build(binary, records, path, *options)
+        index = Set(path)
+        write_records(f"sets/{name}", index, records)
+        print(f"sets/{name}: {len(index)} keys, {len(index.parts)} parts")
 
 
 if __name__ == "__main__":

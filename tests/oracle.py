@@ -8,6 +8,8 @@ Rust crates, so that agreement of the two means something. Needs Python 3.9 and 
     python oracle.py dump FILE          all records in id order, as JSON lines
     python oracle.py serve FILE         hex keys on stdin, one a line; answers `id hexvalue` or `-`
     python oracle.py vectors            the test vectors of section 7
+
+Sets, section 15, are in oracle_set.py.
 """
 import json
 import mmap
@@ -43,11 +45,14 @@ Cell = namedtuple("Cell", "number at first pool n width try_ salt mean far")
 
 
 class Corrupt(Exception):
-    """The file breaks `rule` of section 9 at `offset`."""
+    """The file breaks `rule` of section 9 or 15 at `offset`. In a set, `file` is the name of the file."""
 
-    def __init__(self, rule, offset, message):
-        super().__init__(f"{rule} at offset {offset}: {message}")
-        self.rule, self.offset, self.message = rule, offset, message
+    def __init__(self, rule, offset, message, file=None):
+        super().__init__(rule, offset, message, file)
+        self.rule, self.offset, self.message, self.file = rule, offset, message, file
+
+    def __str__(self):
+        return f"{self.file + ': ' if self.file else ''}{self.rule} at offset {self.offset}: {self.message}"
 
 
 # Conventions ----------------------------------------------------------------------------------------------------------
@@ -182,19 +187,19 @@ def is_json(data):
 class Index:
     """An open index. Opening checks R1 to R14, every answer R15 to R17, and `verify` all the rest."""
 
-    def __init__(self, source, sets=False):
-        """`source`: the bytes of an index, or its path. `sets`: whether to read a file that is one part of a set."""
+    def __init__(self, source):
+        """`source`: the bytes of an index, or its path."""
         if not isinstance(source, (bytes, bytearray, memoryview)):
             with open(source, "rb") as file:
                 empty = not file.read(1)
                 source = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.data = memoryview(source)
-        self._open_header(sets)
+        self._open_header()
         self._open_sections()
 
     # Opening: R1 to R14, in this order --------------------------------------------------------------------------------
 
-    def _open_header(self, sets):
+    def _open_header(self):
         data = self.data
         _refuse(len(data) < PAGE, "R1", len(data), "shorter than a header")
         _refuse(data[:8] != MAGIC, "R2", 0, "wrong magic")
@@ -209,7 +214,7 @@ class Index:
         _refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
         _refuse(h.cells == 0, "R8", 48, "no cells")
         _refuse(h.keys >= 2**48, "R8", 40, "too many keys")
-        _refuse(h.part >= h.parts or (h.parts != 1 and not sets), "R9", 64, f"part {h.part} of {h.parts}")
+        _refuse(h.part >= h.parts, "R9", 64, f"part {h.part} of {h.parts}")
         _refuse(h.hash_id not in (XXH3, SIPHASH), "R10", 72, "unknown hash")
         _refuse(h.key_type > TEXT, "R11", 73, "unknown key type")
         _refuse(h.value_type > JSON, "R11", 74, "unknown value type")
@@ -509,14 +514,14 @@ def _shown(index, number, key, value):
     return json.dumps(shown, ensure_ascii=False)
 
 
-def main(arguments):
+def main(arguments, opened=Index):
     command, *rest = arguments or ["help"]
     if command == "vectors":
         return int(any(row != vector(row[0], row[4], row[6]) for row in VECTORS))
     if command not in ("get", "verify", "dump", "serve") or not rest:
         sys.exit(__doc__)
     try:
-        index = Index(rest[0])
+        index = opened(rest[0])
         if command == "verify":
             index.verify()
         elif command == "dump":

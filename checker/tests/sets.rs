@@ -60,7 +60,19 @@ fn reader_and_checker_agree() {
         spoil();
         let verdict = checker_verdict(&set);
         assert_eq!(verdict, reader_verdict(&set));
-        seen.push(verdict.unwrap().1);
+        let (file, rule, offset) = verdict.unwrap();
+        if file.ends_with("manifest.json") {
+            // The line that the message is about; what is wrong with a line's own form is told without a name.
+            let text = fs::read_to_string(&file).unwrap();
+            let line = text[offset as usize..].lines().next().unwrap();
+            assert_eq!(offset == 0, line.starts_with("{\"hashlith\""), "{rule} at {offset}");
+            if ["M4", "M5", "M6"].contains(&&*rule) {
+                let message = Files::open(&set).unwrap_err().to_string();
+                let name = line.split('"').nth(3).unwrap();
+                assert!(message.contains(name), "{message}: {line}");
+            }
+        }
+        seen.push(rule);
         (0..3).for_each(|part| fs::write(path(part), &kept[part]).unwrap());
         fs::write(set.join("manifest.json"), sound.to_text()).unwrap();
     };
@@ -70,6 +82,18 @@ fn reader_and_checker_agree() {
         fs::write(set.join("manifest.json"), text.replacen(from, to, 1)).unwrap();
     };
     check(&|| edit("\"keys\"", "\"key\""));
+    // Too long: M1 at 0, whatever it begins with.
+    check(&|| {
+        let text = sound.to_text().replace("\"parts\": 3", "\"parts\": 4");
+        fs::write(set.join("manifest.json"), text).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(set.join("manifest.json"))
+            .unwrap()
+            .set_len((32 << 20) + 1)
+            .unwrap();
+        assert_eq!(checker_verdict(&set).unwrap().2, 0);
+    });
     check(&|| edit("\"hashlith\": 1", "\"hashlith\": 7"));
     check(&|| edit("\"parts\": 3", "\"parts\": 4"));
     check(&|| fs::remove_file(path(2)).unwrap());
@@ -129,9 +153,26 @@ fn what_is_left_over_is_named_and_does_no_harm() {
     let progress = Progress::default();
     let report = files.verify(&Options::default(), &progress).unwrap();
     let bytes: u64 = manifest(&set).parts.iter().map(|part| part.bytes).sum();
-    assert_eq!((report.keys, report.bytes), (100, bytes));
+    let cells: u64 = Index::load(&set).unwrap().parts().iter().map(|part| part.header().cells).sum();
+    assert_eq!((report.keys, report.cells, report.bytes), (100, cells, bytes));
     assert_eq!(progress.total.into_inner(), bytes);
     assert_eq!(progress.done.into_inner(), bytes);
+}
+
+/// What the system refuses is no fault of the set.
+#[test]
+fn a_part_that_cannot_be_opened_is_not_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    build(&set, 100, 2, ValueType::Text);
+    let part = set.join(&manifest(&set).parts[1].file);
+    fs::remove_file(&part).unwrap();
+    std::os::unix::fs::symlink(&part, &part).unwrap();
+    match Files::open(&set).unwrap_err() {
+        FileError { path, error: Error::Io { .. } } => assert_eq!(path, part),
+        error => panic!("{error}"),
+    }
+    assert!(matches!(Index::load(&set), Err(OpenError::Io { path, .. }) if path == part));
 }
 
 /// Records are looked up in the part that has them.

@@ -80,7 +80,7 @@ impl PartFile {
         page: &[u8; PAGE as usize],
         header: &Header,
     ) -> Result<(), Error> {
-        let parts = manifest.len();
+        let parts = manifest.count();
         let what = if (header.part, header.parts) != (part, parts) {
             "is another part, or of a set of another size"
         } else if header.hasher != manifest.hasher {
@@ -106,25 +106,20 @@ pub fn range(part: u32, parts: u32) -> (u64, u64) {
 
 impl Manifest {
     /// Number of parts.
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
-    }
-
-    /// True if there are no parts; no such manifest is valid.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
     }
 
     /// The text of the file.
     pub fn to_text(&self) -> String {
         let mut text = self.first_line();
-        for part in 0..self.len() {
+        for part in 0..self.count() {
             // Writing to a string does not fail.
             let _ = write!(
                 text,
                 "{}{}",
                 self.line(part),
-                if part.saturating_add(1) == self.len() { "\n" } else { ",\n" }
+                if part.saturating_add(1) == self.count() { "\n" } else { ",\n" }
             );
         }
         text.push_str(LAST_LINE);
@@ -132,11 +127,11 @@ impl Manifest {
     }
 
     fn first_line(&self) -> String {
-        first_line(self.hasher.id() as u8, self.hasher.seeds(), self.len())
+        first_line(self.hasher.id() as u8, self.hasher.seeds(), self.count())
     }
 
     fn line(&self, part: u32) -> String {
-        self.parts.get(part as usize).map(|file| file.line(range(part, self.len()))).unwrap_or_default()
+        self.parts.get(part as usize).map(|file| file.line(range(part, self.count()))).unwrap_or_default()
     }
 
     /// Where the line of a part begins in the file, in bytes.
@@ -159,17 +154,20 @@ impl Manifest {
     /// # Errors
     /// The rule that is broken, at the line that breaks it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let text = core::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= MAX_MANIFEST);
-        let mut lines = text.ok_or_else(|| fault(1, 0, NO_MANIFEST))?.split_inclusive('\n').peekable();
+        if bytes.len() as u64 > MAX_MANIFEST {
+            return Err(fault(1, 0, "the manifest has more than 32 MiB"));
+        }
+        // What is no text becomes a sign that no line of a manifest has.
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').map(String::from_utf8_lossy).peekable();
         let line = lines.next().unwrap_or_default();
-        let (hasher, parts) = parse_first_line(line)?;
+        let (hasher, parts) = parse_first_line(&line)?;
         let mut manifest = Manifest { hasher, parts: Vec::new() };
         let mut at = line.len() as u64;
         while let Some(line) = lines.next_if(|line| *line != LAST_LINE) {
-            let end = if lines.peek() == Some(&LAST_LINE) { "\n" } else { ",\n" };
+            let end = if lines.peek().is_some_and(|next| *next == LAST_LINE) { "\n" } else { ",\n" };
             let entry = line.strip_suffix(end).and_then(entry);
             let (file, range_found) = entry.ok_or_else(|| fault(1, at, "a line is not as it has to be"))?;
-            let part = manifest.len();
+            let part = manifest.count();
             if part == parts {
                 return Err(Error::Set {
                     number: 3,
@@ -188,7 +186,7 @@ impl Manifest {
         if lines.next().is_none() {
             return Err(fault(1, at, "the last line is missing"));
         }
-        if manifest.len() != parts {
+        if manifest.count() != parts {
             return Err(fault(3, at, "parts are missing: there are fewer than it says"));
         }
         match lines.next() {
@@ -218,8 +216,8 @@ fn first_line(id: u8, [seed, second_seed]: [u64; 2], parts: u32) -> String {
 /// The hash, and the number of parts.
 fn parse_first_line(line: &str) -> Result<(KeyHasher, u32), Error> {
     let version = line.strip_prefix("{\"hashlith\": ").and_then(|rest| rest.split_once(','));
-    let version = version.and_then(|(version, _)| version.parse::<u32>().ok());
-    if version.is_some_and(|version| version != VERSION) {
+    let number = version.and_then(|(text, _)| Some((text, text.parse::<u32>().ok()?)));
+    if number.is_some_and(|(text, version)| version != VERSION && version.to_string() == text) {
         return Err(fault(2, 0, "another version than 1: use a newer hashlith"));
     }
     let fields = || {

@@ -1,0 +1,173 @@
+"""An independent reader and full verifier of sets, section 15 of spec.md: a directory of parts that oracle.py reads.
+
+    python oracle_set.py get|verify|dump|serve DIRECTORY ...    what oracle.py does with a file
+"""
+import re
+import sys
+from bisect import bisect_right
+from collections import namedtuple
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+
+import oracle
+from oracle import SIPHASH, XXH3, Corrupt, Index, _number, ceil_div, hash_key, mulhi
+
+MANIFEST = "manifest.json"
+LONGEST = 32 << 20
+MOST_PARTS = 65_536
+NUMBER, HEX = rb"(0|[1-9][0-9]{0,19})", rb"([0-9a-f]{16})"  # 2^64 has 20 digits
+# The three kinds of lines. A line of a part ends in a comma unless the last line follows.
+VERSION = re.compile(rb'\{"hashlith": %b,' % NUMBER)
+FIRST = re.compile(rb'\{"hashlith": 1, "hash": %b, "seed": "%b", "second_seed": "%b", "parts": %b, "files": \[\n'
+                   % (NUMBER, HEX, HEX, NUMBER))
+PART = re.compile(rb'\{"file": "([A-Za-z0-9_-][A-Za-z0-9._-]{0,254})", "first": "%b", "last": "%b", "keys": %b, '
+                  rb'"bytes": %b, "digest": "%b"\}(?:,\n(?!\]\}\n)|\n(?=\]\}\n))' % (HEX, HEX, NUMBER, NUMBER, HEX))
+LAST = b"]}\n"
+
+Manifest = namedtuple("Manifest", "hash_id seed second_seed rows")
+Row = namedtuple("Row", "at file first last keys length digest")  # `at`: the offset of the line
+
+
+def ranges(parts):
+    """The first and the last `hi` of each part."""
+    starts = [ceil_div(part << 64, parts) for part in range(parts + 1)]
+    return [(first, following - 1) for first, following in zip(starts, starts[1:])]
+
+
+def parse(data):
+    """The manifest in `data`: M1 to M3, line by line."""
+    _refuse(len(data) > LONGEST, "M1", 0, "more than 32 MiB")
+    version = VERSION.match(data)
+    _refuse(version and int(version[1]) != 1 and int(version[1]) < 2**32, "M2", 0, "another version")
+    line = FIRST.match(data)
+    _refuse(not line, "M1", 0, "not the first line of a manifest")
+    hash_id, seed, second_seed, parts = int(line[1]), int(line[2], 16), int(line[3], 16), int(line[4])
+    _refuse(hash_id >= 2**8 or parts >= 2**32, "M1", 0, "a number is too large")
+    _refuse(hash_id == XXH3 and second_seed, "M1", 0, "a second seed without SipHash")
+    _refuse(hash_id not in (XXH3, SIPHASH), "M2", 0, "unknown hash")
+    _refuse(not 1 <= parts <= MOST_PARTS, "M3", 0, f"{parts} parts")
+    rows, right, at = [], ranges(parts), line.end()
+    while data[at:at + len(LAST)] != LAST:
+        _refuse(at == len(data), "M1", at, "there is no last line")
+        line = PART.match(data, at)
+        _refuse(not line, "M1", at, "not a line of a manifest")
+        row = Row(at, line[1].decode(), int(line[2], 16), int(line[3], 16), int(line[4]), int(line[5]),
+                  int(line[6], 16))
+        _refuse(row.keys >= 2**64 or row.length >= 2**64, "M1", at, "a number is too large")
+        _refuse(len(rows) == parts, "M3", at, "one part more than there are")
+        _refuse((row.first, row.last) != right[len(rows)], "M3", at, f"not the range of part {len(rows)}")
+        rows.append(row)
+        at = line.end()
+    _refuse(len(rows) < parts, "M3", at, f"{len(rows)} parts instead of {parts}")
+    end = at + len(LAST)
+    _refuse(end < len(data), "M1", end, "something follows the last line")
+    return Manifest(hash_id, seed, second_seed, rows)
+
+
+class Set:
+    """An open set. Opening checks M1 to M6 and R1 to R14 of each part; a fault has the name of its file."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        while True:
+            data = self._read()
+            try:
+                self._open(parse(data))
+                return
+            except Corrupt:
+                if self._read() == data:  # else another set has taken the place of this one
+                    raise
+
+    def _read(self):
+        with open(self.folder / MANIFEST, "rb") as file:
+            return file.read(LONGEST + 1)
+
+    def _open(self, manifest):
+        self.manifest, self.parts = manifest, []
+        for number, row in enumerate(manifest.rows):
+            self.parts.append(self._part(number, row))
+        self.starts = [0, *accumulate(map(len, self.parts))]
+        self.header = self.parts[0].header
+
+    def _part(self, number, row):
+        """Part `number`, an Index: M4, R1 to R14, M5, M6."""
+        try:
+            with _of(row.file):
+                part = Index(self.folder / row.file)
+        except FileNotFoundError:
+            raise Corrupt("M4", row.at, f"{row.file} is not there", MANIFEST) from None
+        h, m = part.header, self.manifest
+        found = h.part, h.parts, h.hash_id, h.seed, h.second_seed, h.keys, h.length, _number(part.data, 4088, 8)
+        said = number, len(m.rows), m.hash_id, m.seed, m.second_seed, row.keys, row.length, row.digest
+        _refuse(found != said, "M5", row.at, f"{row.file} has {found} instead of {said}")
+        types = (self.parts or [part])[0].header[11:13]
+        _refuse(h[11:13] != types, "M6", row.at, f"{row.file} has the types {h[11:13]} instead of {types}")
+        return part
+
+    # Lookup -----------------------------------------------------------------------------------------------------------
+
+    def lookup(self, key):
+        """Dense id and value of a key, or None."""
+        h = self.header
+        hi = hash_key(key, h.seed, h.second_seed if h.hash_id == SIPHASH else None)[0]
+        number = mulhi(hi, len(self.parts))
+        with _of(self.manifest.rows[number].file):
+            found = self.parts[number].lookup(key)
+        return found and (self.starts[number] + found[0], found[1])
+
+    def get(self, key):
+        """The value of `key`, or None."""
+        found = self.lookup(key)
+        return found and found[1]
+
+    def id(self, key):
+        """The dense id of `key`, or None."""
+        found = self.lookup(key)
+        return found and found[0]
+
+    def by_id(self, number):
+        """Key and value of a dense id."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        part = bisect_right(self.starts, number) - 1
+        with _of(self.manifest.rows[part].file):
+            return self.parts[part].by_id(number - self.starts[part])
+
+    def items(self):
+        """All keys and values in the order of their ids."""
+        for row, part in zip(self.manifest.rows, self.parts):
+            with _of(row.file):
+                yield from part.items()
+
+    def __len__(self):
+        return self.starts[-1]
+
+    @property
+    def metadata(self):
+        return self.parts[0].metadata
+
+    def verify(self):
+        """Raises the fault of the first part that has one."""
+        for row, part in zip(self.manifest.rows, self.parts):
+            with _of(row.file):
+                part.verify()
+
+
+@contextmanager
+def _of(file):
+    """Gives faults the name of the part's file."""
+    try:
+        yield
+    except Corrupt as fault:
+        fault.file = file
+        raise
+
+
+def _refuse(condition, rule, offset, message):
+    if condition:
+        raise Corrupt(rule, offset, message, MANIFEST)
+
+
+if __name__ == "__main__":
+    sys.exit(oracle.main(sys.argv[1:], Set))
