@@ -59,7 +59,7 @@ fn check(index: &Index<Vec<u8>>, model: &Pairs, absent: &[Vec<u8>]) {
         assert_eq!(index.by_id(record.id).unwrap(), Some(record));
         let mut from = index.iter_from(record.id).unwrap();
         assert_eq!(from.next().unwrap().unwrap(), record);
-        if record.id % (index.len() / 20 + 1) == 0 {
+        if record.id.is_multiple_of(index.len() / 20 + 1) {
             let position = from.position();
             let rest: Vec<_> = from.map(Result::unwrap).collect();
             assert_eq!(rest.len() as u64, index.len() - record.id - 1);
