@@ -289,8 +289,9 @@ class _Reader(DataSourceReader):
     def __init__(self, options: dict[str, str], schema: StructType) -> None:
         path = _local(options.get("path"))
         index = open_index(path, random=False, decode_json=False)
-        self.columns = schema.fieldNames()
-        for field in schema.fields:
+        self.columns = list(schema.names)
+        # Sail gives the schema as one of Arrow, which it has from here.
+        for field in getattr(schema, "fields", []):
             if field.name not in ("key", "value"):
                 raise ValueError(f"an index has the columns key and value, not {field.name}")
             if field.dataType != _schema(index)[field.name].dataType:
