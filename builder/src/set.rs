@@ -108,14 +108,19 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     // One after the other. A file system without locks (some network ones) does without.
     let _ = directory.lock();
     let old = named_now(set);
-    let done = put(set, &directory, files, &manifest);
-    let kept = if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) { named_now(set) } else { old };
-    // Without a manifest that can be read nobody knows what the old parts were for.
-    if let Some(kept) = kept {
-        let is_left = |name: &str| PartFile::is_name(name) && !kept.iter().any(|kept| kept == name);
-        remove(set, |name| name.to_str().is_some_and(is_left));
+    let mut moved = Vec::new();
+    let done = put(set, &directory, files, &manifest, &mut moved);
+    if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) {
+        let is_left =
+            |name: &str| PartFile::is_name(name) && manifest.parts.iter().all(|part| part.file != name);
+        for name in publish::names_in(set).iter().filter(|name| name.to_str().is_some_and(is_left)) {
+            let _ = fs::remove_file(set.join(name));
+        }
     } else {
-        remove(set, |name| manifest.parts.iter().any(|part| name == OsStr::new(&part.file)));
+        // Back to where they were, but for those that the old set has too: what has their names has their bytes.
+        for (path, name) in moved.iter().filter(|(_, name)| !old.contains(name)) {
+            let _ = fs::rename(set.join(name), path);
+        }
     }
     remove_left_over(set);
     done.map(|()| manifest)
@@ -167,11 +172,18 @@ pub(crate) fn read_header(path: &Path) -> Result<Header, Error> {
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
 }
 
-/// Moves the parts in and then the manifest, which makes them the set.
-fn put(set: &Path, directory: &File, files: &[PathBuf], manifest: &Manifest) -> Result<(), Error> {
+/// Moves the parts in and then the manifest, which makes them the set. Tells what it has moved, and to which names.
+fn put<'f>(
+    set: &Path,
+    directory: &File,
+    files: &'f [PathBuf],
+    manifest: &Manifest,
+    moved: &mut Vec<(&'f Path, String)>,
+) -> Result<(), Error> {
     for path in files {
         let name = PartFile::of(&read_header(path)?).file;
         fs::rename(path, set.join(&name)).map_err(Error::io("cannot move into the set", path))?;
+        moved.push((path, name));
     }
     let path = set.join(MANIFEST_NAME);
     let (mut file, temp_path) = publish::create_locked(&path)?;
@@ -188,16 +200,11 @@ fn put(set: &Path, directory: &File, files: &[PathBuf], manifest: &Manifest) -> 
     directory.sync_all().map_err(|source| Error::NotDurable { path: set.into(), source })
 }
 
-/// The files that the set's manifest names.
-fn named_now(set: &Path) -> Option<Vec<String>> {
-    let manifest = Manifest::parse(&fs::read(set.join(MANIFEST_NAME)).ok()?).ok()?;
-    Some(manifest.parts.into_iter().map(|part| part.file).collect())
-}
-
-fn remove(set: &Path, is_left: impl Fn(&OsStr) -> bool) {
-    for name in publish::names_in(set).iter().filter(|name| is_left(name)) {
-        let _ = fs::remove_file(set.join(name));
-    }
+/// The files that the set's manifest names, if there is one that can be read.
+fn named_now(set: &Path) -> Vec<String> {
+    let text = fs::read(set.join(MANIFEST_NAME)).unwrap_or_default();
+    let parts = Manifest::parse(&text).map(|manifest| manifest.parts);
+    parts.unwrap_or_default().into_iter().map(|part| part.file).collect()
 }
 
 /// Removes what killed builds have left, but no parts: those may belong to a manifest that is about to come.
@@ -208,5 +215,43 @@ fn remove_left_over(set: &Path) {
         if File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok()) {
             let _ = fs::remove_dir_all(&path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_builds_of_one_set_do_not_meet() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = dir.path().join("set");
+        let first = Staging::create(&set).unwrap();
+        let second = Staging::create(&set).unwrap();
+        assert!(first.path() != second.path() && first.path().is_dir() && second.path().is_dir());
+        drop(first);
+        assert!(second.path().is_dir());
+        drop(second);
+        assert!(!set.exists());
+    }
+
+    /// The system's own answer is told, and at once.
+    #[test]
+    fn a_set_that_cannot_be_made_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let Err(Error::Io { action, source, .. }) = Staging::create(&dir.path().join("none").join("set"))
+        else {
+            panic!("made")
+        };
+        assert_eq!((action, source.kind()), ("cannot make the directory", io::ErrorKind::NotFound));
+        // A path that leaves no room for another name: 4,095 bytes are the most that Linux takes.
+        let mut long = dir.path().to_path_buf();
+        while long.as_os_str().len() < 3890 {
+            long.push("d".repeat(180));
+        }
+        fs::create_dir_all(&long).unwrap();
+        long.push("s".repeat(4090 - long.as_os_str().len() - 1));
+        let Err(Error::Io { action, source, .. }) = Staging::create(&long) else { panic!("made") };
+        assert_eq!((action, source.kind()), ("cannot make a directory in", io::ErrorKind::InvalidFilename));
     }
 }

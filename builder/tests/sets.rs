@@ -282,10 +282,40 @@ fn only_a_set_is_replaced_by_a_set() {
     fs::write(&file, b"x").unwrap();
     assert!(small().parts(2).finish(&file).is_err());
     assert_eq!(fs::read(&file).unwrap(), b"x");
-    // An empty directory is as good as none.
-    fs::create_dir(dir.path().join("empty")).unwrap();
-    build(&dir.path().join("empty"), &numbered(10), small().parts(2));
-    assert_clean(&dir.path().join("empty"));
+    // An empty directory is as good as none, and so is what a killed first build has left.
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    build(&empty, &numbered(10), small().parts(2));
+    assert_clean(&empty);
+    let killed = dir.path().join("killed");
+    for left in
+        [".new.1-0.tmp/part-00000.1-0.tmp", "part-00000-0000000000000005.hlith", "manifest.json.1-0.tmp"]
+    {
+        fs::create_dir_all(killed.join(left).parent().unwrap()).unwrap();
+        fs::write(killed.join(left), b"half").unwrap();
+        build(&killed, &numbered(10), small().parts(2));
+        assert_clean(&killed);
+        fs::remove_dir_all(&killed).unwrap();
+    }
+}
+
+/// A manifest that cannot be put in place: the parts are where they were, and the old set is as it was.
+#[test]
+fn parts_come_back_from_a_commit_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    let mut files = Vec::new();
+    for part in 0..2 {
+        files.push(dir.path().join(format!("{part}.hlith")));
+        small().part(part, 2).finish(&files[part as usize]).unwrap();
+    }
+    fs::create_dir_all(set.join("manifest.json/x")).unwrap();
+    let before = names(dir.path());
+    commit_set(&set, &files).unwrap_err();
+    assert_eq!((names(dir.path()), names(&set)), (before, vec!["manifest.json".to_owned()]));
+    fs::remove_dir_all(&set).unwrap();
+    commit_set(&set, &files).unwrap();
+    assert_clean(&set);
 }
 
 #[test]
