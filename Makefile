@@ -21,8 +21,8 @@ PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /
 	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
 .NOTPARALLEL:
-.PHONY: help build wheel test rust-test oracle python-test spark-test reliability fuzz soak mutants sanitize audit python-test-all \
-	demo bench bench-python bench-full bench-peers clippy fmt fmt-check install clean
+.PHONY: help build wheel test rust-test oracle python-test distributed-test reliability fuzz soak mutants sanitize audit python-test-all \
+	demo bench bench-python bench-full bench-peers bench-spark clippy fmt fmt-check install clean
 
 help:
 	@echo "make build     the release binary: $(HASHLITH)"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
 	@echo "make bench-full   the whole job at full size, 60 GB of disk, and docs/performance.md (PAIRS=1750000000)"
 	@echo "make bench-peers   hashlith beside its peers, and the pages that say so (SIZES='1000000 10000000')"
+	@echo "make bench-spark   sets written and looked up by Spark, beside its own joins: docs/distributed.md"
 	@echo "make clippy    the linter; make fmt: the formatter"
 	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
 	@echo "make clean     away with all that was made"
@@ -44,7 +45,7 @@ help:
 build:
 	$(CARGO) build --release --locked -p hashlith
 
-test: rust-test oracle python-test spark-test reliability
+test: rust-test oracle python-test distributed-test reliability
 	$(PYTHON) fuzz/run $(FUZZ_SHORT)
 
 # Documentation tests are part of `cargo test`.
@@ -97,11 +98,11 @@ python-test: .venv/.test wheel
 	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
 	$(VENV) -m mypy.stubtest --mypy-config-file python/pyproject.toml hashlith._native
 
-# With a real Spark, which needs Java 17 or later.
-spark-test: .venv/.test wheel
-	@if tests/spark/has-java; then $(MAKE) --no-print-directory .venv/.spark; fi
+# With a real Spark, which needs Java 17 or later, and with Dask and Ray.
+distributed-test: .venv/.test wheel
+	@if tests/distributed/has-java; then $(MAKE) --no-print-directory .venv/.distributed; fi
 	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
-	@if tests/spark/has-java; then $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/spark; else \
+	@if tests/distributed/has-java; then $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/distributed; else \
 	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
 	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
 
@@ -150,6 +151,11 @@ bench-peers: .venv-peers/.installed wheel
 	.venv-peers/bin/python benches/peers/run.py --rust $(TARGET)/peers/release/hashlith-peers --sizes $(SIZES) $(PEERS_ARGS)
 	.venv-peers/bin/python benches/peers/report.py
 
+# Some 15 minutes; the table of docs/distributed.md is written anew.
+bench-spark: .venv/.distributed wheel
+	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(VENV) benches/spark.py --page
+
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
@@ -184,8 +190,9 @@ endef
 	  $(call failed,the tests,-r tests/requirements.txt -r python/requirements-test.txt)
 	@touch $@
 
-.venv/.spark: $(VENV) tests/spark/requirements.txt
-	@$(INSTALL) -r tests/spark/requirements.txt || $(call failed,the tests with Spark,-r tests/spark/requirements.txt)
+.venv/.distributed: $(VENV) tests/distributed/requirements.txt
+	@$(INSTALL) -r tests/distributed/requirements.txt || \
+	  $(call failed,the tests with Spark$(comma) Dask and Ray,-r tests/distributed/requirements.txt)
 	@touch $@
 
 .venv/.maturin: $(VENV)

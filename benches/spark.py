@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sets written and looked up by Spark on this machine, beside Spark's own joins of the same data.
 
-    benches/spark.py [--rows 20000000] [--keys 10000000] [--rounds 3] [--json FILE]
+    benches/spark.py [--rows 20000000] [--keys 10000000] [--rounds 3] [--json FILE] [--page]
 
 Each measurement is a Spark of its own (local[2]), one after the other in each round; figures are medians over the rounds. Memory is
 the most that the Java process and all Python workers had at one time: memory of their own (anonymous), and files that they had
@@ -186,14 +186,46 @@ def child(what, args, memory="4g", may_fail=False):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def line(name, runs):
+HEAD = """\
+| | seconds | least and greatest | own memory, MiB | files mapped, MiB | shuffled, MiB |
+| :--- | ---: | ---: | ---: | ---: | ---: |"""
+
+
+def row(name, runs):
     """A row of the table: medians, and the least and greatest time."""
+    if not runs or None in runs:
+        return f"| {name} | out of memory | | | | |"
     seconds = sorted(run["seconds"] for run in runs)
-    middle = lambda field: statistics.median(run[field] for run in runs)
-    return (
-        f"{name:<28} {statistics.median(seconds):>8.1f} {seconds[0]:>8.1f} {seconds[-1]:>8.1f}"
-        f" {middle('own') / 2**20:>10,.0f} {middle('mapped') / 2**20:>10,.0f} {middle('shuffled') / 2**20:>12,.1f}"
-    )
+    own, mapped, shuffled = (statistics.median(run[field] for run in runs) / 2**20 for field in FIELDS)
+    spread = f"{seconds[0]:.1f} to {seconds[-1]:.1f}" if len(runs) > 1 else ""
+    return f"| {name} | {statistics.median(seconds):.1f} | {spread} | {own:,.0f} | {mapped:,.0f} | {shuffled:,.0f} |"
+
+
+FIELDS = ["own", "mapped", "shuffled"]
+
+
+def table(found):
+    """The page's table."""
+    rows, keys, runs = found["rows"], found["keys"], found["runs"]
+    rounds = len(runs["write"])
+    lines = [
+        f"{rows:,} rows, local[2], a Java heap of {found['memory']}; medians of {rounds} rounds (`make bench-spark`). A set of {keys:,} keys in",
+        f"{PARTS} parts; half of the rows have a key that is in it; all ways find the same values.",
+        "",
+        HEAD,
+        row(f"`partition` and write {rows:,} rows", runs["write"]),
+        *(row(f"look up: {way}", runs[way]) for way in WAYS),
+        *(row(f"with a heap of {found['small_memory']}: {way}", [found["tight"][way]]) for way in WAYS),
+    ]
+    return "\n".join(lines)
+
+
+def write_page(text):
+    """Puts the table into its page."""
+    page = DATA.parent.parent.parent / "docs" / "distributed.md"
+    before, rest = page.read_text().split("<!-- spark -->\n")
+    _, after = rest.split("<!-- /spark -->\n")
+    page.write_text(f"{before}<!-- spark -->\n{text}\n<!-- /spark -->\n{after}")
 
 
 def main():
@@ -204,12 +236,20 @@ def main():
     parser.add_argument("--memory", default="4g", help="heap of Spark's Java process")
     parser.add_argument("--small-memory", default="1g", help="a heap that the keys do not fit into")
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--page", action="store_true", help="put the table into docs/distributed.md")
+    parser.add_argument("--from", dest="kept", type=pathlib.Path, help="do not measure, but take figures that --json has kept")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         settings = {"rows": args.rows, "keys": args.keys, "memory": args.memory}
         measure = {"prepare": prepare, "write": measure_write}.get(args.child)
         print(json.dumps(measure(**settings) if measure else measure_way(args.child, **settings)))
+        return
+    if args.kept:
+        text = table(json.loads(args.kept.read_text()))
+        print(text)
+        if args.page:
+            write_page(text)
         return
     DATA.mkdir(parents=True, exist_ok=True)
     child("prepare", args)
@@ -222,17 +262,13 @@ def main():
     assert len({tuple(run["found"]) for way in WAYS for run in runs[way]}) == 1, "not all ways find the same"
     tight = {way: child(way, args, args.small_memory, may_fail=True) for way in WAYS}
 
-    print(f"{args.rows:,} rows; {args.keys:,} keys in {PARTS} parts; local[2], heap {args.memory}; {args.rounds} rounds")
-    head = ("", "seconds", "least", "greatest", "own, MiB", "maps, MiB", "shuffled, MiB")
-    print("{:<28} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12}".format(*head))
-    print(line("write " + f"{args.rows:,} rows", runs["write"]))
-    for way in WAYS:
-        print(line(way, runs[way]))
-    print(f"with a heap of {args.small_memory}:")
-    for way in WAYS:
-        print(line(way, [tight[way]]) if tight[way] else f"{way:<28} fails (out of memory)")
+    found = {"rows": args.rows, "keys": args.keys, "memory": args.memory, "small_memory": args.small_memory}
+    found |= {"runs": runs, "tight": tight}
+    print(table(found))
     if args.json:
-        args.json.write_text(json.dumps({"rows": args.rows, "keys": args.keys, "runs": runs, "tight": tight}, indent=1))
+        args.json.write_text(json.dumps(found, indent=1))
+    if args.page:
+        write_page(table(found))
 
 
 if __name__ == "__main__":

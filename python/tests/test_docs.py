@@ -20,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 # Measurements and tests; no other page is without Python.
 REPORTS = {"performance.md", "reliability.md"}
+# tests/distributed runs its blocks, which need engines.
+ELSEWHERE = {"distributed.md"}
 README = ROOT / "README.md"
 MODULES = ["hashlith", "hashlith._build", "hashlith._index", "hashlith._check", "hashlith._sets"]
 LANGUAGES = {"", "text", "python", "sh", "bash", "rust", "toml", "json"}
@@ -154,7 +156,7 @@ def test_the_pages_are_there():
     assert {"choosing.md", "memory.md", "python.md", "recipes.md"} <= {page.name for page in DOCS}
 
 
-@pytest.mark.parametrize("page", [page for page in DOCS if page.name not in REPORTS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in DOCS if page.name not in REPORTS | ELSEWHERE], ids=lambda page: page.name)
 def test_the_blocks_of_a_page_run(page, tmp_path):
     run_page(page.read_text(), page.stem, tmp_path)
 

@@ -164,10 +164,10 @@ impl<D: AsRef<[u8]>> Index<D> {
             [only] if self.total == 1 => Some(only),
             _ => self.part_of(hash),
         };
-        match home {
-            Some(part) => part.lookup().find(key, hash).map_err(|fault| self.in_part(part, fault)),
-            None => Ok(None),
-        }
+        let Some(part) = home else { return Ok(None) };
+        let found = part.lookup().find(key, hash);
+        // Not `map_err`, which would move the answer once more.
+        if found.is_err() { found.map_err(|fault| self.in_part(part, fault)) } else { found }
     }
 
     /// The part that a key of this hash is in, if it is here (`spec.md` section 7, step 2).

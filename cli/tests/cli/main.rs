@@ -16,6 +16,7 @@ mod output_file;
 mod pickles;
 mod progress;
 mod round_trips;
+mod sets;
 mod signals;
 mod streams;
 mod support;

@@ -178,3 +178,17 @@ pub fn sorted(text: &[u8]) -> Vec<&[u8]> {
     lines.sort();
     lines
 }
+
+/// The most anonymous memory that a process has while it runs, in bytes.
+pub fn peak_anonymous(mut child: std::process::Child) -> (u64, std::process::Child) {
+    let path = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = anonymous.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    (peak, child)
+}
