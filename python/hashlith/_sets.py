@@ -22,7 +22,7 @@ def part_numbers(
 
     >>> import pyarrow
     >>> part_numbers(pyarrow.array(["sky", "sea", None]), 4).tolist()
-    [0, 2, -1]
+    [2, 0, -1]
     """
     import numpy
 
