@@ -170,8 +170,13 @@ impl Assembly {
         if in_set {
             self.file.set_final_name(&PartFile::of(&header).file);
         }
-        self.file.publish(&header)?;
-        Ok(header)
+        match self.file.publish(&header) {
+            // The part is complete, but the set is not: nothing has changed yet.
+            Err(Error::NotDurable { path, source }) if in_set => {
+                Err(Error::Io { action: "cannot make durable", path, source })
+            }
+            published => published.map(|()| header),
+        }
     }
 }
 
@@ -276,6 +281,7 @@ impl<'b> Writer<'b> {
         if let Some(staging) = self.staging {
             let files = self.done.iter().map(|header| staging.path().join(PartFile::of(header).file));
             set::commit(self.path, &files.collect::<Vec<_>>())?;
+            staging.remove();
         }
         Ok(self.done)
     }

@@ -50,6 +50,13 @@ impl Staging {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Removes it so that no power cut brings it back, as far as that can be had.
+    pub fn remove(self) {
+        let set = self.set.clone();
+        drop(self);
+        let _ = File::open(set).and_then(|set| set.sync_all());
+    }
 }
 
 impl Drop for Staging {
@@ -197,7 +204,17 @@ fn put<'f>(
         let _ = fs::remove_file(&temp_path);
         return put;
     }
-    directory.sync_all().map_err(|source| Error::NotDurable { path: set.into(), source })
+    let not_durable = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::NotDurable { path, source }
+    };
+    directory.sync_all().map_err(not_durable(set))?;
+    // The directory itself may be new.
+    let parent = match set.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => parent,
+        None => Path::new("."),
+    };
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(not_durable(parent))
 }
 
 /// The files that the set's manifest names, if there is one that can be read.

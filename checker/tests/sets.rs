@@ -175,6 +175,36 @@ fn a_part_that_cannot_be_opened_is_not_missing() {
     assert!(matches!(Index::load(&set), Err(OpenError::Io { path, .. }) if path == part));
 }
 
+/// A lookup that meets damage names the part, if there are others.
+#[test]
+fn damage_is_told_with_its_part() {
+    let dir = tempfile::tempdir().unwrap();
+    for parts in [1, 3] {
+        let set = dir.path().join(format!("{parts}"));
+        build(&set, 100, parts, ValueType::Text);
+        let name = &manifest(&set).parts[parts as usize - 1].file;
+        let mut bytes = fs::read(set.join(name)).unwrap();
+        let hot = Index::load(&set).unwrap().parts()[parts as usize - 1].header().sections.hot;
+        // Every cell says that it has 200 keys.
+        bytes[hot.offset as usize..hot.end() as usize].chunks_mut(128).for_each(|cell| cell[12] = 200);
+        fs::write(set.join(name), bytes).unwrap();
+        let files = Files::open(&set).unwrap();
+        let against =
+            Against::of_parts(files.parts.iter().map(|(_, file)| file), &AgainstOptions::default()).unwrap();
+        let found = (0..100).find_map(|i| {
+            against
+                .check(format!("key {i}").as_bytes(), b"")
+                .err()
+                .filter(|error| matches!(error, Mismatch::Index(_)))
+        });
+        let Some(Mismatch::Index(Error::Fault(fault))) = found else { panic!("{found:?}") };
+        assert_eq!(
+            (fault.rule().to_string(), fault.part()),
+            ("R15".to_owned(), (parts > 1).then_some(parts - 1))
+        );
+    }
+}
+
 /// Records are looked up in the part that has them.
 #[test]
 fn a_set_is_compared_with_its_records() {

@@ -1,4 +1,6 @@
 """A folder in which a build replaces a file, and the three states that promise 3 allows, however the build ends."""
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -28,10 +30,24 @@ class Place:
         before = self.folder / "old.tsv"
         before.write_text("key\told value\n")
         self.build(before).check_returncode()
-        self.old_bytes = self.path.read_bytes()
+        self.old_bytes = self.content()
         self.build().check_returncode()
-        self.new_bytes = self.path.read_bytes()
-        self.path.unlink()
+        self.new_bytes = self.content()
+        self.clear()
+
+    def content(self):
+        """All bytes of what lies at the final path; None if there is nothing."""
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def put(self, content):
+        self.path.write_bytes(content)
+
+    def clear(self):
+        for path in self.out.iterdir():
+            if path.is_dir() and path.name != "lost+found":
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
 
     def command(self, source=None):
         return [hashlith(), "build", *self.options, str(source or self.input), "-o", str(self.path)]
@@ -42,16 +58,15 @@ class Place:
 
     def begin(self, with_old):
         """The state before a build: an old file, or none."""
-        for path in self.out.iterdir():
-            path.unlink()
+        self.clear()
         if with_old:
-            self.path.write_bytes(self.old_bytes)
+            self.put(self.old_bytes)
 
     def state(self):
         """What lies at the final path."""
-        if not self.path.exists():
+        found = self.content()
+        if found is None:
             return "none"
-        found = self.path.read_bytes()
         return "old" if found == self.old_bytes else "new" if found == self.new_bytes else "broken"
 
     def left_over(self):
@@ -70,3 +85,34 @@ class Place:
         if next_build.returncode or self.state() != "new" or self.left_over():
             return f"the next build: {next_build.returncode} {next_build.stderr} {self.state()} {self.left_over()}"
         return None
+
+
+@dataclass
+class SetPlace(Place):
+    """The same for a set of two parts: its content is that of the manifest and of all files that this names."""
+
+    def __post_init__(self):
+        self.options = [*self.options, "--parts", "2"]
+        super().__post_init__()
+
+    def content(self):
+        manifest = self.path / "manifest.json"
+        if not manifest.exists():
+            return None
+        text = manifest.read_text()
+        names = [part["file"] for part in json.loads(text)["files"]] if text else []
+        files = {name: self.path / name for name in names}
+        return {"manifest.json": text.encode(), **{name: path.read_bytes() for name, path in files.items() if path.exists()}}
+
+    def put(self, content):
+        self.path.mkdir()
+        for name, data in content.items():
+            (self.path / name).write_bytes(data)
+
+    def left_over(self):
+        """Also what is in the directory of the set and not of it; that directory itself, if it is no set."""
+        content = self.content()
+        if content is None:
+            return super().left_over() + ([NAME] if self.path.exists() else [])
+        inside = [path.name for path in self.path.iterdir() if path.name not in content]
+        return super().left_over() + sorted(inside)

@@ -1,0 +1,92 @@
+"""Promise 3 for sets: killed at every system call, a call that fails, and power cuts. Nothing, the old set, or the new one."""
+import errno
+import os
+from collections import Counter
+
+import pytest
+from place import SetPlace
+from test_power_cut import disk  # noqa: F401  (a fixture)
+from test_system_calls import KILLED, NUMBERS, calls
+
+NUMBERS = {**NUMBERS, "write": 1, "mkdir": 83, "unlinkat": 263}
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence):
+    place, wrong, states = SetPlace(tmp_path), [], Counter()
+    count = len(calls(inject, place)[0])
+    numbers = range(1, count + 1, 1 if soak else 11)
+    for number in numbers:
+        place.begin(with_old)
+        done = place.build(under=[inject, "/dev/null", "kill", str(number)])
+        states[place.state()] += 1
+        if done.returncode != KILLED and number < count - 20:
+            wrong.append((number, "was not killed", done.returncode, done.stderr))
+        fault = place.fault(with_old, done.returncode == 0)
+        if fault:
+            wrong.append((number, fault))
+    assert not wrong
+    assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
+    evidence("kill points", len(numbers))
+
+
+@pytest.mark.parametrize("call, error", [("pwrite64", "ENOSPC"), ("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EACCES"),
+                                         ("mkdir", "ENOSPC"), ("openat", "EMFILE"), ("unlinkat", "EACCES")])
+def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
+    """An error that names a path and a cause, the old set, and nothing left, unless it was the clearing up that failed."""
+    place, wrong, failed = SetPlace(tmp_path), [], 0
+    of_build, of_start = calls(inject, place)
+    # What a mere start writes is its version.
+    of_start[NUMBERS["write"]] = 0
+    own = range(of_start[NUMBERS[call]] + 1, of_build.count(NUMBERS[call]) + 1)
+    assert own, f"a build makes no such call: {Counter(of_build)}"
+    code = getattr(errno, error)
+    for number in own:
+        place.begin(with_old=True)
+        done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), str(code), str(number)])
+        told = done.stderr.strip()
+        if done.returncode:
+            failed += 1
+            durable = "may not survive" in told
+            if done.returncode != 1 or not told.startswith("hashlith: ") or "panicked" in told \
+                    or str(tmp_path) not in told or os.strerror(code) not in told:
+                wrong.append((number, done.returncode, told))
+            # Whoever cannot open a directory cannot clear it: the next build does.
+            if place.left_over() and call != "openat" or place.state() == "new" and not durable:
+                wrong.append((number, "left", place.left_over(), place.state(), told))
+        fault = place.fault(True, done.returncode == 0)
+        if fault:
+            wrong.append((number, done.returncode, told, fault))
+    assert not wrong
+    assert failed or call == "unlinkat"
+    evidence(f"{call} {error}", len(own))
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):  # noqa: F811
+    place, wrong, states = SetPlace(disk.at), [], Counter()
+    count = len(calls(inject, place)[0])
+    chosen = range(1, count + 1, 1 if soak else 20)
+    for number in chosen:
+        place.begin(with_old)
+        os.sync()
+        done = place.build(under=[inject, "/dev/null", "kill", str(number)])
+        disk.cut_power()
+        states[place.state()] += 1
+        fault = place.fault(with_old, done.returncode == 0)
+        if fault:
+            wrong.append((number, done.returncode, fault))
+    assert not wrong
+    assert len(states) == 2, states
+    evidence("power cuts", len(chosen))
+
+
+def test_power_cut_after_success(disk, soak, evidence):  # noqa: F811
+    place, rounds = SetPlace(disk.at), 50 if soak else 5
+    for turn in range(rounds):
+        place.begin(turn % 2)
+        os.sync()
+        assert place.build().returncode == 0
+        disk.cut_power()
+        assert place.state() == "new" and not place.left_over()
+    evidence("power cuts after success", rounds)
