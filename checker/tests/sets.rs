@@ -191,17 +191,25 @@ fn damage_is_told_with_its_part() {
         let files = Files::open(&set).unwrap();
         let against =
             Against::of_parts(files.parts.iter().map(|(_, file)| file), &AgainstOptions::default()).unwrap();
+        let told = |error: Error| match error {
+            Error::Fault(fault) => (fault.rule().to_string(), fault.part()),
+            error => panic!("{error}"),
+        };
+        let part = (parts > 1).then_some(parts - 1);
         let found = (0..100).find_map(|i| {
             against
                 .check(format!("key {i}").as_bytes(), b"")
                 .err()
                 .filter(|error| matches!(error, Mismatch::Index(_)))
         });
-        let Some(Mismatch::Index(Error::Fault(fault))) = found else { panic!("{found:?}") };
-        assert_eq!(
-            (fault.rule().to_string(), fault.part()),
-            ("R15".to_owned(), (parts > 1).then_some(parts - 1))
-        );
+        let Some(Mismatch::Index(error)) = found else { panic!("{found:?}") };
+        assert_eq!(told(error), ("R15".to_owned(), part));
+        // A header that changes after the files were opened.
+        let mut bytes = fs::read(set.join(name)).unwrap();
+        bytes[4088] ^= 1;
+        fs::write(set.join(name), bytes).unwrap();
+        let opened = Against::of_parts(files.parts.iter().map(|(_, file)| file), &AgainstOptions::default());
+        assert_eq!(told(opened.err().unwrap()), ("R4".to_owned(), part));
     }
 }
 
