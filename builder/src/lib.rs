@@ -48,6 +48,7 @@ pub use error::{Error, Place};
 pub use feeder::Feeder;
 pub use finish::Report;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
+pub use limits::open_files;
 pub use progress::{Event, Phase, Progress};
 pub use recut::can_recut;
 pub use set::{commit as commit_set, prepare as prepare_set};
@@ -284,6 +285,11 @@ impl Builder {
                 drop(publish::NewFile::create(output)?);
                 self.options.shape.directory(output)?
             }
+            // It may be another file system than the one that it lies in.
+            Shape::Set { .. } if output.is_dir() => {
+                drop(set::Staging::create(output)?);
+                output.into()
+            }
             Shape::Set { .. } => {
                 drop(set::Staging::create(output)?);
                 match output.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -376,7 +382,7 @@ impl Options {
     fn partitions(&self) -> Result<usize, Error> {
         let chunks = self.memory_limit / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
         let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
-        let limit = limits::open_files(wanted as u64 + OTHER_FILES);
+        let limit = open_files(wanted as u64 + OTHER_FILES);
         let possible = previous_power_of_two(limit.saturating_sub(OTHER_FILES));
         if possible < MIN_PARTITIONS {
             return Err(Error::OpenFiles { limit, needed: MIN_PARTITIONS as u64 + OTHER_FILES });

@@ -22,7 +22,7 @@ pub(crate) fn check_addresses(memory: u64, threads: usize) -> Result<(), Error> 
 }
 
 /// How many files may be open; raises the soft limit as far as needed and allowed.
-pub(crate) fn open_files(needed: u64) -> u64 {
+pub fn open_files(needed: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match current {
         Some(soft) if soft < needed => {

@@ -18,7 +18,7 @@ const BYTES: u64 = 1 << 20;
 /// cells would be others.
 fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     let old = headers.len() as u64;
-    let (new, first) = (u64::from(parts), headers.first()?);
+    let (new, first) = (u64::from(parts), headers.first().filter(|_| parts > 0)?);
     let facts =
         |header: &Header| (header.hasher, header.key_type, header.value_type, header.fingerprint_bits);
     let is_set = (0u32..).zip(headers).all(|(number, header)| {
@@ -54,10 +54,14 @@ impl Builder {
         let headers: Result<Vec<_>, _> =
             files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
         let headers = headers.map_err(|_| damaged())?;
-        let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
-        if self.options.shape == (Shape::Part { part: 0, parts: 1 }) || parts > 1 || headers.len() == 1 {
-            self.options.check()?;
-        }
+        self.options.check()?;
+        let parts = match self.options.shape {
+            Shape::Set { parts } => parts,
+            Shape::Part { part: 0, parts: 1 } => 1,
+            Shape::Part { .. } => {
+                return Err(Error::Options { what: "cells cannot be cut into one part of a set" });
+            }
+        };
         let cells = cells_of(&headers, parts)
             .ok_or(Error::Options { what: "these files have other cells than the new ones would have" })?;
         if let Some(first) = headers.first() {

@@ -9,6 +9,7 @@ use hashlith_format::{
     manifest::{MANIFEST_NAME, PartFile},
 };
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     fs::{self, File, TryLockError},
     io::{self, Read, Write},
@@ -20,6 +21,8 @@ use std::{
 pub(crate) struct Staging {
     path: PathBuf,
     set: PathBuf,
+    /// The directory of the set was not there before.
+    is_new: bool,
     /// Locked, so that others can tell it from one that was left over.
     _lock: File,
 }
@@ -27,20 +30,25 @@ pub(crate) struct Staging {
 impl Staging {
     /// Makes the directory of the set if it is not there, and one in it.
     pub fn create(set: &Path) -> Result<Self, Error> {
-        prepare(set)?;
+        let mut is_new = prepare(set)?;
         remove_left_over(set);
         for attempt in 0..1000u32 {
             let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Another build has given up, and removed the directory that it had made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => is_new |= prepare(set)?,
                 Err(error) => return Err(Error::io("cannot make a directory in", set)(error)),
                 Ok(()) => {
-                    let lock = File::open(&path).map_err(Error::io("cannot open", &path))?;
                     // Another build may have taken it for left over before it was locked.
+                    let lock = match File::open(&path) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        opened => opened.map_err(Error::io("cannot open", &path))?,
+                    };
                     if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&lock, &path) {
                         continue;
                     }
-                    return Ok(Staging { path, set: set.into(), _lock: lock });
+                    return Ok(Staging { path, set: set.into(), is_new, _lock: lock });
                 }
             }
         }
@@ -63,41 +71,40 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // Nothing can be done about a failure here; the next build tries again.
         let _ = fs::remove_dir_all(&self.path);
-        // Only one that is empty goes: one that this build has made, or that somebody has made for it.
-        let _ = fs::remove_dir(&self.set);
+        if self.is_new {
+            // Only if it is empty.
+            let _ = fs::remove_dir(&self.set);
+        }
     }
 }
 
-/// Makes the directory of a set, or checks that the one that is there may become a set.
+/// Makes the directory of a set, or checks that the one that is there may become a set. True if it was not there.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::NoSet`] for a directory that holds something else.
-pub fn prepare(set: &Path) -> Result<(), Error> {
+pub fn prepare(set: &Path) -> Result<bool, Error> {
     match fs::create_dir(set) {
-        Ok(()) => return Ok(()),
+        Ok(()) => return Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(Error::io("cannot make the directory", set)(error)),
     }
     let failed = |error| Error::io("cannot look into", set)(error);
-    let foreign = |name: &OsStr| {
-        let name = name.to_str().unwrap_or_default();
-        !(name == MANIFEST_NAME
-            || name.starts_with('.')
-            || name.starts_with("manifest.json.")
-            || PartFile::is_name(name))
-    };
-    let mut found = None;
+    let manifest = set.join(MANIFEST_NAME);
+    // Others have files of this name too.
+    let is_set = fs::metadata(&manifest).is_ok_and(|found| found.is_file())
+        && fs::read(&manifest).map_err(failed)?.starts_with(b"{\"hashlith\": ");
+    if is_set {
+        return Ok(false);
+    }
+    let own =
+        |name: &str| name.starts_with('.') || name.starts_with("manifest.json.") || PartFile::is_name(name);
     for entry in fs::read_dir(set).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        if name == MANIFEST_NAME {
-            return Ok(());
+        if !name.to_str().is_some_and(own) {
+            return Err(Error::NoSet { path: set.into(), holds: set.join(name) });
         }
-        found = found.or_else(|| foreign(&name).then_some(name));
     }
-    match found {
-        None => Ok(()),
-        Some(name) => Err(Error::NoSet { path: set.into(), holds: set.join(name) }),
-    }
+    Ok(false)
 }
 
 /// Puts part files into the set that is, or will be, the directory `set`: all at once, in place of the parts that are there.
@@ -109,32 +116,42 @@ pub fn prepare(set: &Path) -> Result<(), Error> {
 /// [`Error::Part`] when the files are no set together; [`Error::Io`]. Then nothing has changed, except after
 /// [`Error::NotDurable`].
 pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
-    let manifest = manifest_of(files)?;
-    prepare(set)?;
+    let (manifest, files) = manifest_of(files)?;
+    let is_new = prepare(set)?;
     let directory = File::open(set).map_err(Error::io("cannot open", set))?;
     // One after the other. A file system without locks (some network ones) does without.
-    let _ = directory.lock();
+    while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+    let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
+    // A part that the old set has too waits: the manifests, the old and the new one, fit either file.
     let old = named_now(set);
+    let (shared, new): (Vec<_>, Vec<_>) =
+        files.into_iter().zip(&manifest.parts).partition(|(_, part)| old.contains(&part.file));
     let mut moved = Vec::new();
-    let done = put(set, &directory, files, &manifest, &mut moved);
+    let done = put(set, &directory, &new, &manifest, &mut moved);
     if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) {
-        let is_left =
-            |name: &str| PartFile::is_name(name) && manifest.parts.iter().all(|part| part.file != name);
-        for name in publish::names_in(set).iter().filter(|name| name.to_str().is_some_and(is_left)) {
-            let _ = fs::remove_file(set.join(name));
+        for (path, part) in shared {
+            fs::rename(path, set.join(&part.file)).map_err(Error::io("cannot move into the set", path))?;
         }
     } else {
-        // Back to where they were, but for those that the old set has too: what has their names has their bytes.
-        for (path, name) in moved.iter().filter(|(_, name)| !old.contains(name)) {
+        for (path, name) in moved {
             let _ = fs::rename(set.join(name), path);
+        }
+        if is_new {
+            let _ = fs::remove_dir(set);
+        }
+    }
+    if done.is_ok() {
+        let is_left = |name: &str| PartFile::is_name(name) && !names.contains(name);
+        for name in publish::names_in(set).iter().filter(|name| name.to_str().is_some_and(is_left)) {
+            let _ = fs::remove_file(set.join(name));
         }
     }
     remove_left_over(set);
     done.map(|()| manifest)
 }
 
-/// The manifest that these files make.
-fn manifest_of(files: &[PathBuf]) -> Result<Manifest, Error> {
+/// The manifest that these files make, and the files in the order of their parts.
+fn manifest_of(files: &[PathBuf]) -> Result<(Manifest, Vec<&Path>), Error> {
     let wrong = |path: &Path, what: String| Error::Part { path: path.into(), what };
     let mut parts: Vec<Option<(&Path, Header)>> = vec![None; files.len()];
     let mut first: Option<Header> = None;
@@ -157,19 +174,23 @@ fn manifest_of(files: &[PathBuf]) -> Result<Manifest, Error> {
         }
         *place = Some((path, header));
     }
+    let hasher = first.map(|header| header.hasher);
+    let hasher = hasher.ok_or(Error::Options { what: "a set has at least one part" })?;
     // As many places as files, and no two in one.
-    let headers = parts.iter().flatten().map(|(_, header)| PartFile::of(header)).collect();
-    let hasher =
-        first.map(|header| header.hasher).ok_or(Error::Options { what: "a set has at least one part" })?;
-    Ok(Manifest { hasher, parts: headers })
+    let (files, headers): (Vec<_>, Vec<_>) = parts.into_iter().flatten().unzip();
+    Ok((Manifest { hasher, parts: headers.iter().map(PartFile::of).collect() }, files))
 }
 
 /// The header of a part file.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Part`].
-pub(crate) fn read_header(path: &Path) -> Result<Header, Error> {
+fn read_header(path: &Path) -> Result<Header, Error> {
     let read = || {
+        // A pipe would wait for its writer.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
         let mut file = File::open(path)?;
         let mut page = Vec::new();
         (&mut file).take(PAGE).read_to_end(&mut page)?;
@@ -179,18 +200,19 @@ pub(crate) fn read_header(path: &Path) -> Result<Header, Error> {
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
 }
 
-/// Moves the parts in and then the manifest, which makes them the set. Tells what it has moved, and to which names.
+/// Moves parts in and then the manifest, which makes them the set. Tells what it has moved, and to which names.
 fn put<'f>(
     set: &Path,
     directory: &File,
-    files: &'f [PathBuf],
+    files: &[(&'f Path, &'f PartFile)],
     manifest: &Manifest,
-    moved: &mut Vec<(&'f Path, String)>,
+    moved: &mut Vec<(&'f Path, &'f str)>,
 ) -> Result<(), Error> {
-    for path in files {
-        let name = PartFile::of(&read_header(path)?).file;
-        fs::rename(path, set.join(&name)).map_err(Error::io("cannot move into the set", path))?;
-        moved.push((path, name));
+    for &(path, part) in files {
+        // Whoever has copied it may have left it in the cache.
+        File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))?;
+        fs::rename(path, set.join(&part.file)).map_err(Error::io("cannot move into the set", path))?;
+        moved.push((path, &part.file));
     }
     let path = set.join(MANIFEST_NAME);
     let (mut file, temp_path) = publish::create_locked(&path)?;
@@ -218,7 +240,7 @@ fn put<'f>(
 }
 
 /// The files that the set's manifest names, if there is one that can be read.
-fn named_now(set: &Path) -> Vec<String> {
+fn named_now(set: &Path) -> HashSet<String> {
     let text = fs::read(set.join(MANIFEST_NAME)).unwrap_or_default();
     let parts = Manifest::parse(&text).map(|manifest| manifest.parts);
     parts.unwrap_or_default().into_iter().map(|part| part.file).collect()
@@ -249,6 +271,10 @@ mod tests {
         drop(first);
         assert!(second.path().is_dir());
         drop(second);
+        // Whoever found the directory leaves it.
+        assert_eq!(fs::read_dir(&set).unwrap().count(), 0);
+        fs::remove_dir(&set).unwrap();
+        drop(Staging::create(&set).unwrap());
         assert!(!set.exists());
     }
 

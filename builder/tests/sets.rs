@@ -157,7 +157,11 @@ fn another_cut_gives_the_bytes_of_another_build() {
     // Cells do not fit into three parts; and a set with other cells in each part only keeps its parts.
     assert!(!can_recut(&headers(&whole), 3));
     assert!(matches!(recut(&whole, &path("x"), Some(3)), Err(Error::Options { .. })));
-    assert!(!path("x").exists());
+    assert!(!path("x").exists() && !can_recut(&headers(&whole), 0));
+    let bytes: Vec<&[u8]> = whole.parts().iter().map(|part| part.as_bytes()).collect();
+    for builder in [small().parts(0), small().part(3, 8)] {
+        assert!(matches!(builder.finish_recut(&bytes, path("x")), Err(Error::Options { .. })));
+    }
 }
 
 /// Parts of builds of their own have numbers of cells of their own.
@@ -297,6 +301,60 @@ fn only_a_set_is_replaced_by_a_set() {
         assert_clean(&killed);
         fs::remove_dir_all(&killed).unwrap();
     }
+}
+
+/// A part that the old set has too is touched only when the new set is in force.
+#[test]
+fn a_commit_that_fails_loses_no_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    let hasher = KeyHasher::xxh3(0);
+    let part = |name: &str, number: u32, keys: u32| {
+        let own: Pairs =
+            numbered(keys).into_iter().filter(|(key, _)| hasher.hash(key).part(2) == number).collect();
+        let path = dir.path().join(name);
+        build(&path, &own, small().part(number, 2));
+        path
+    };
+    commit_set(&set, &[part("0", 0, 100), part("1", 1, 100)]).unwrap();
+    let before = (names(&set), fs::read(set.join("manifest.json")).unwrap());
+    // The same part 0, another part 1, whose place is taken by something that cannot be replaced.
+    let (same, other) = (part("same", 0, 100), part("other", 1, 200));
+    let header = *Index::load(&other).unwrap().first_header();
+    let name = hashlith_format::manifest::PartFile::of(&header).file;
+    fs::create_dir_all(set.join(&name).join("x")).unwrap();
+    commit_set(&set, &[same.clone(), other.clone()]).unwrap_err();
+    assert!(same.exists() && other.exists());
+    fs::remove_dir_all(set.join(&name)).unwrap();
+    assert_eq!((names(&set), fs::read(set.join("manifest.json")).unwrap()), before);
+    check(&Index::load(&set).unwrap(), &numbered(100), &[]);
+    commit_set(&set, &[same, other]).unwrap();
+    assert_clean(&set);
+    assert_eq!(names(dir.path()), ["set"]);
+}
+
+/// A directory that somebody has made keeps its rights, and stays when a build fails.
+#[test]
+fn a_directory_that_was_there_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    fs::create_dir(&set).unwrap();
+    fs::set_permissions(&set, fs::Permissions::from_mode(0o2770)).unwrap();
+    let mode = || fs::metadata(&set).unwrap().permissions().mode() & 0o7777;
+    let mut builder = small().parts(2);
+    builder.preflight(&set).unwrap();
+    (0..2).for_each(|_| builder.add(b"key", b"value").unwrap());
+    assert!(builder.finish(&set).is_err());
+    assert_eq!((mode(), names(&set).len()), (0o2770, 0));
+    build(&set, &numbered(10), small().parts(2));
+    assert_eq!(mode(), 0o2770);
+    // Other programs have a manifest.json too.
+    let theirs = dir.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("manifest.json"), b"{\"name\": \"an extension\"}").unwrap();
+    assert!(matches!(small().parts(2).finish(&theirs), Err(Error::NoSet { .. })));
+    assert_eq!(fs::read(theirs.join("manifest.json")).unwrap(), b"{\"name\": \"an extension\"}");
 }
 
 /// A manifest that cannot be put in place: the parts are where they were, and the old set is as it was.

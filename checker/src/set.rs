@@ -6,11 +6,15 @@ use hashlith_format::{
     manifest::{MANIFEST_NAME, MAX_MANIFEST, PartFile},
 };
 use std::{
+    collections::HashSet,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
+
+/// How often a set is opened that is replaced meanwhile.
+const ATTEMPTS: usize = 10;
 
 /// An error and the file that it is about.
 #[derive(Debug, thiserror::Error)]
@@ -47,17 +51,28 @@ impl Files {
             return Ok(Files { parts: vec![(path.into(), file)], left_over: Vec::new() });
         }
         let manifest_path = path.join(MANIFEST_NAME);
-        let fault =
-            |error: hashlith_format::Error| FileError { path: manifest_path.clone(), error: error.into() };
-        let mut text = Vec::new();
-        let opened = File::open(&manifest_path).map_err(io(&manifest_path))?;
-        opened.take(MAX_MANIFEST + 1).read_to_end(&mut text).map_err(io(&manifest_path))?;
-        let manifest = Manifest::parse(&text).map_err(fault)?;
+        for _ in 1..ATTEMPTS {
+            let text = read_manifest(&manifest_path)?;
+            match Self::open_set(path, &text) {
+                // Replaced meanwhile.
+                Err(_) if read_manifest(&manifest_path).is_ok_and(|now| now != text) => {}
+                opened => return opened,
+            }
+        }
+        Self::open_set(path, &read_manifest(&manifest_path)?)
+    }
+
+    fn open_set(directory: &Path, text: &[u8]) -> Result<Self, FileError> {
+        let fault = |error: hashlith_format::Error| FileError {
+            path: directory.join(MANIFEST_NAME),
+            error: error.into(),
+        };
+        let manifest = Manifest::parse(text).map_err(fault)?;
         let mut parts = Vec::with_capacity(manifest.parts.len());
         let mut first: Option<Header> = None;
         for (number, part) in (0..).zip(&manifest.parts) {
-            let path = path.join(&part.file);
-            let file = match File::open(&path) {
+            let path = directory.join(&part.file);
+            let file = match open_file(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     return Err(fault(manifest.fault(4, number, "is missing")));
                 }
@@ -75,7 +90,7 @@ impl Files {
             first = first.or(Some(header));
             parts.push((path, file));
         }
-        Ok(Files { parts, left_over: left_over(path, &manifest).map_err(io(path))? })
+        Ok(Files { parts, left_over: left_over(directory, &manifest).map_err(io(directory))? })
     }
 
     /// [`verify`](crate::verify()) for each of them.
@@ -103,13 +118,26 @@ impl Files {
     }
 }
 
+/// Opens what must be a file: a pipe would wait for its writer.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file")),
+    }
+}
+
+fn read_manifest(path: &Path) -> Result<Vec<u8>, FileError> {
+    let mut text = Vec::new();
+    let read = open_file(path).and_then(|file| file.take(MAX_MANIFEST + 1).read_to_end(&mut text));
+    read.map(|_| text).map_err(io(path))
+}
+
 fn left_over(directory: &Path, manifest: &Manifest) -> std::io::Result<Vec<PathBuf>> {
+    let own: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
-        let is_left =
-            |name: &str| PartFile::is_name(name) && manifest.parts.iter().all(|part| part.file != name);
-        if name.to_str().is_some_and(is_left) {
+        if name.to_str().is_some_and(|name| PartFile::is_name(name) && !own.contains(name)) {
             found.push(directory.join(name));
         }
     }

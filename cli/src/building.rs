@@ -375,6 +375,10 @@ pub fn output_dir(output: &Path, is_set: bool) -> Result<PathBuf, Failure> {
                 Failure::new(message).about(Subject::system(output, Some(Errno::NOTDIR.raw_os_error())))
             );
         }
+        // It may be another file system than the one that it lies in.
+        if output.is_dir() {
+            return Ok(output.to_owned());
+        }
     } else if output.is_dir() {
         let name = output.join("index.hlith");
         let message = format!("{shown} is a directory: name a file, for example {}", name.display());

@@ -2,11 +2,11 @@
 #![allow(unsafe_code)]
 
 use crate::failure::{Failure, Subject, code};
-use hashlith_format::{Header, manifest::MANIFEST_NAME};
+use hashlith_format::manifest::MANIFEST_NAME;
 use hashlith_reader::{Index, MapOptions, Mapping, OpenError, SetFiles};
 use rustix::io::Errno;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What will be read of an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,14 +31,6 @@ pub fn check_index(path: &Path) -> Result<(), Failure> {
             Err(failure.about(Subject::system(path, Some(errno.raw_os_error()))))
         }
         Err(error) => Err(Failure::io("open", path, &error)),
-    }
-}
-
-/// The path of the part with this header, of the index at `path`.
-pub fn part_path(path: &Path, header: &Header) -> PathBuf {
-    match SetFiles::read(path) {
-        Ok(files) => files.part_paths().get(header.part as usize).map_or_else(|| path.into(), PathBuf::clone),
-        Err(_) => path.into(),
     }
 }
 

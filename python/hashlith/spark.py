@@ -142,6 +142,18 @@ def _arrow_udf(function: Any, data_type: DataType) -> Any:
     return functions.pandas_udf(of_series, data_type)
 
 
+def _columns(options: dict[str, str], names: list[str]) -> list[str]:
+    """Names of the key and of the value column."""
+    named = [options.get(which, which if which in names else None) for which in ("key", "value")]
+    for column in named:
+        if column is not None and column not in names:
+            raise ValueError(f"there is no column {column}: name key and value column by the options key and value")
+    others = [name for name in names if name not in named]
+    if named.count(None) > len(others) or len(others) > named.count(None) > 0:
+        raise ValueError(f"which of {', '.join(names)} are key and value? Name them by the options key and value")
+    return [others.pop(0) if name is None else name for name in named]
+
+
 @dataclass
 class _Written(WriterCommitMessage):
     """What a task has written: nothing if it had no rows."""
@@ -162,13 +174,7 @@ class _Writer(DataSourceArrowWriter):
         if not 1 <= self.parts <= 65_536:
             raise ValueError(f"parts must be 1 to 65,536, not {self.parts}")
         names = schema.fieldNames()
-        self.columns = [
-            options.get(which, which if which in names else names[place] if place < len(names) else which)
-            for place, which in enumerate(("key", "value"))
-        ]
-        for column in self.columns:
-            if column not in names:
-                raise ValueError(f"there is no column {column}: name key and value column by the options key and value")
+        self.columns = _columns(options, names)
         kinds = [_kind(schema[column].dataType, column) for column in self.columns]
         self.nulls = options.get("nulls", "error")
         if self.nulls not in ("error", "drop"):
@@ -188,7 +194,7 @@ class _Writer(DataSourceArrowWriter):
         }
         if not overwrite and os.path.exists(os.path.join(self.path, "manifest.json")):
             raise ValueError(f'{self.path} is there: an index cannot be appended to; use mode("overwrite")')
-        _native.prepare_set(self.path)
+        self.is_new = _native.prepare_set(self.path)
         # Tasks write here, each attempt under its own name, and the commit moves what counts.
         self.staging = os.path.join(self.path, f".spark-{uuid.uuid4().hex}.tmp")
         os.mkdir(self.staging)
@@ -246,7 +252,11 @@ class _Writer(DataSourceArrowWriter):
         for part in range(self.parts):
             if part not in files:
                 files[part] = os.path.join(self.staging, f"part-{part:05}.empty")
-                build(files[part], {}, part=(part, self.parts), **self.build)
+                # The temporary folder of the workers need not be here.
+                build(files[part], {}, part=(part, self.parts), **{**self.build, "temp_dir": self.staging})
+        if self.report:
+            # What cannot be written is told before anything has changed.
+            open(self.report, "w").close()
         keys = commit_set(self.path, [files[part] for part in range(self.parts)])
         dropped = sum(message.dropped for message in written)
         if dropped:
@@ -261,11 +271,11 @@ class _Writer(DataSourceArrowWriter):
 
     def abort(self, messages: list[WriterCommitMessage | None]) -> None:
         shutil.rmtree(self.staging, ignore_errors=True)
-        try:
-            # Only if the set is a new one, and so empty.
-            os.rmdir(self.path)
-        except OSError:
-            pass
+        if self.is_new:
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                pass
 
 
 # ---- Reading ---------------------------------------------------------------------------------------------------------
@@ -273,10 +283,12 @@ class _Writer(DataSourceArrowWriter):
 
 @dataclass
 class _Task(InputPartition):
-    """Records by their dense ids."""
+    """Records of a file by their dense ids; the digest, if its name does not tell its version."""
 
+    path: str
     start: int
     stop: int
+    digest: str | None = None
 
 
 class _Reader(DataSourceReader):
@@ -297,33 +309,40 @@ class _Reader(DataSourceReader):
             if field.dataType != _schema(index)[field.name].dataType:
                 stored = _schema(index)[field.name].dataType.simpleString()
                 raise TypeError(f"{field.name} is {stored} in {path}, not {field.dataType.simpleString()}")
-        # Pickled, it opens the same files again, or fails if they have been replaced.
-        self.index: Index[Any, Any] = index
+        self.types = {field.name: _FORMATS[_kind(field.dataType, field.name)][1] for field in _schema(index).fields}
+        self.tasks = self._tasks(path, index)
+        index.close()
+
+    def _tasks(self, path: str, index: Index[Any, Any]) -> list[InputPartition]:
+        if index.parts > 1:
+            # A part's name tells its version: one that has been replaced is not there any more.
+            with open(os.path.join(path, "manifest.json")) as file:
+                parts = json.load(file)["files"]
+            return [_Task(os.path.join(path, part["file"]), 0, part["keys"]) for part in parts]
+        count = max(1, -(-index.nbytes // self.TASK_BYTES))
+        cuts = [len(index) * number // count for number in range(count + 1)]
+        return [_Task(path, start, stop, index.digest) for start, stop in zip(cuts, cuts[1:])]
 
     def partitions(self) -> Sequence[InputPartition]:
-        if self.index.parts > 1:
-            return [_Task(start, stop) for start, stop in self.index._part_ids()]
-        count = max(1, -(-self.index.nbytes // self.TASK_BYTES))
-        cuts = [len(self.index) * number // count for number in range(count + 1)]
-        return [_Task(start, stop) for start, stop in zip(cuts, cuts[1:])]
+        return self.tasks
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         task = cast(_Task, partition)
-        types = {field.name: _FORMATS[_kind(field.dataType, field.name)][1] for field in _schema(self.index).fields}
         wanted = ("key" in self.columns, "value" in self.columns)
-        start = task.start
-        while start < task.stop:
-            stop, *arrays = self.index._arrow_slice(start, min(start + _ROWS, task.stop), 32 << 20, *wanted)
-            named = zip(("key", "value"), arrays)
-            yield self._batch(
-                {name: pyarrow.array(array) for name, array in named if array is not None}, types, stop - start
-            )
-            start = stop
+        with Index[Any, Any](task.path, random=False, decode_json=False, _digest=task.digest) as index:
+            start = task.start
+            while start < task.stop:
+                stop, *arrays = index._arrow_slice(start, min(start + _ROWS, task.stop), 32 << 20, *wanted)
+                named = zip(("key", "value"), arrays)
+                yield self._batch(
+                    {name: pyarrow.array(array) for name, array in named if array is not None}, stop - start
+                )
+                start = stop
 
-    def _batch(self, columns: dict[str, Any], types: dict[str, Any], rows: int) -> pyarrow.RecordBatch:
+    def _batch(self, columns: dict[str, Any], rows: int) -> pyarrow.RecordBatch:
         if not self.columns:
             return pyarrow.RecordBatch.from_struct_array(pyarrow.array([{}] * rows, pyarrow.struct([])))
-        arrays = [columns[name].cast(types[name]) for name in self.columns]
+        arrays = [columns[name].cast(self.types[name]) for name in self.columns]
         return pyarrow.RecordBatch.from_arrays(arrays, names=self.columns)
 
 
@@ -361,8 +380,16 @@ class HashlithDataSource(DataSource):
 
 # ---- Looking up ------------------------------------------------------------------------------------------------------
 
-#: What this Python worker has open, by path and digest.
-_open: dict[tuple[str, str], Index[Any, Any]] = {}
+#: What this Python worker has open, by path: of each the version that was asked for last.
+_open: dict[str, Index[Any, Any]] = {}
+
+
+def _opened(path: str, options: dict[str, Any]) -> Index[Any, Any]:
+    """The index, which stays open in this worker. (A function that is sent to workers would bring a table of its own.)"""
+    index = _open.get(path)
+    if index is None or index.digest != options["_digest"]:
+        index = _open[path] = Index(path, **options)
+    return index
 
 
 def lookup(
@@ -387,6 +414,8 @@ def lookup(
         kind, digest = index.key_type, index.digest
         data_type = _schema(index)["value"].dataType
     arrow_type = _FORMATS[_kind(data_type, "value")][1]
+    if value.lower() in (name.lower() for name in df.columns):
+        raise ValueError(f"there is a column {value} already: name another one for the values (value=...)")
     column = functions.col(key) if isinstance(key, str) else key
     found = _kind(df.select(column).schema.fields[0].dataType, str(key))
     if {"text": "str", "bytes": "bytes"}[found] != kind:
@@ -394,10 +423,7 @@ def lookup(
     options: dict[str, Any] = {"huge_pages": huge_pages, "cold": cold, "decode_json": False, "_digest": digest}
 
     def values(keys: pyarrow.Array) -> pyarrow.Array:
-        index = _open.get((place, digest))
-        if index is None:
-            index = _open[place, digest] = Index(place, **options)
-        return pyarrow.array(index.get_many_arrow(keys)).cast(arrow_type)
+        return pyarrow.array(_opened(place, options).get_many_arrow(keys)).cast(arrow_type)
 
     df = df.withColumn(value, _arrow_udf(values, data_type)(column))
     return df.where(functions.col(value).isNotNull()) if how == "inner" else df

@@ -25,6 +25,8 @@ pub fn verify(
     let failed = |failed: FileError| {
         errors::from_failure(py, hashlith_cli::verify_failure(&failed.path, &failed.error))
     };
+    // Of a set all parts are open at a time.
+    hashlith_builder::open_files(u64::from(hashlith_format::MAX_PARTS) + 64);
     let files = Files::open(&path).map_err(failed)?;
     let options = threads.map_or_else(Options::default, |threads| Options { threads });
     let state = Arc::new(Progress::default());

@@ -305,12 +305,6 @@ impl Index {
         Ok((self.to_key(py, &index, record.key)?, self.to_value(py, &index, record.value)?))
     }
 
-    /// The dense ids of each part, as (first, behind the last).
-    fn _part_ids(&self) -> PyResult<Vec<(u64, u64)>> {
-        let index = self.open()?;
-        Ok(index.parts().iter().map(|part| (part.first_id(), part.first_id() + part.header().keys)).collect())
-    }
-
     /// The keys and the values with these dense ids, of `start..stop`, as two Arrow arrays; a column that is not asked for is
     /// None. Fewer come where there are no more ids, or where they would be more than `most_bytes`.
     #[pyo3(signature = (start, stop, most_bytes, want_keys, want_values))]

@@ -32,10 +32,10 @@ pub fn part_numbers<'py>(
     Ok(PyByteArray::new(py, &numbers))
 }
 
-/// Makes the directory of a set, or checks that the one that is there may become one.
+/// Makes the directory of a set, or checks that the one that is there may become one; True if it was not there.
 #[pyfunction]
 #[pyo3(signature = (path))]
-pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
     let path = errors::absolute(&path)?;
     let done = py.detach(|| hashlith_builder::prepare_set(&path));
     done.map_err(|error| errors::from_failure(py, builder_failure(&error, &|_| String::new())))

@@ -93,6 +93,12 @@ impl<'py> Keywords<'py> {
                 "fingerprint_bits must be 1 to 16, not {fingerprint_bits}"
             )));
         }
+        let (parts, part) = (self.take("parts")?, self.take("part")?);
+        if let (Some::<u32>(_), Some::<(u32, u32)>(_)) = (parts, part) {
+            return Err(PyValueError::new_err(
+                "parts makes a whole set, part one file of one: give one of the two",
+            ));
+        }
         Ok(Settings {
             memory: self.memory()?,
             threads,
@@ -101,8 +107,8 @@ impl<'py> Keywords<'py> {
             fingerprint_bits,
             hasher: self.hasher()?,
             metadata: self.metadata()?,
-            parts: self.take("parts")?,
-            part: self.take("part")?,
+            parts,
+            part,
         })
     }
 

@@ -159,6 +159,11 @@ def test_numbers_that_make_no_sense(tmp_path, options):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_set_or_a_part(tmp_path):
+    with pytest.raises(ValueError, match="give one of the two"):
+        hashlith.build(tmp_path / "x", {}, parts=2, part=(0, 2))
+
+
 def test_parts_that_are_no_set(tmp_path):
     paths = [tmp_path / "0", tmp_path / "1"]
     for number, path in enumerate(paths):

@@ -84,6 +84,9 @@ impl SetFiles {
     pub fn read(directory: &Path) -> Result<Self, OpenError> {
         let path = directory.join(MANIFEST_NAME);
         let mut text = Vec::new();
+        if let Err(source) = check_file(&path) {
+            return Err(OpenError::Io { path, source });
+        }
         let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST + 1).read_to_end(&mut text));
         if let Err(source) = read {
             return Err(OpenError::Io { path, source });
@@ -138,13 +141,22 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
+/// A pipe would wait for its writer.
+fn check_file(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
+    }
+}
+
 fn open_set<D: AsRef<[u8]>>(
     files: &SetFiles,
     open_part: impl Fn(&Path) -> Result<Part<D>, OpenError>,
 ) -> Result<Vec<Part<D>>, OpenError> {
     let mut parts: Vec<Part<D>> = Vec::with_capacity(files.manifest.parts.len());
     for ((number, file), path) in (0..).zip(&files.manifest.parts).zip(files.part_paths()) {
-        let part = open_part(&path).map_err(|error| match error {
+        let part = check_file(&path).map_err(|source| OpenError::Io { path: path.clone(), source });
+        let part = part.and_then(|()| open_part(&path)).map_err(|error| match error {
             OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 files.invalid(files.manifest.fault(4, number, "is missing"))
             }

@@ -180,6 +180,7 @@ def test_options_that_make_no_sense(spark, tmp_path):
         ({"parts": 0}, "parts must be 1 to 65,536"),
         ({"party": 3}, "unknown option party"),
         ({"key": "word"}, "there is no column word"),
+        ({"report": tmp_path / "none/report"}, "No such file"),
         ({"nulls": "keep"}, "nulls must be"),
     ]:
         with pytest.raises(Exception, match=message):
@@ -198,6 +199,22 @@ def test_options_that_make_no_sense(spark, tmp_path):
     with pytest.raises(Exception, match="is no set, and holds"):
         save(df, tmp_path / "mine")
     assert os.listdir(tmp_path / "mine") == ["file"]
+
+
+def test_columns_that_are_not_named(spark, tmp_path):
+    """Two columns are key and value by their names or their order; one name is enough; of three two are needed."""
+    df = numbered(spark, 100)
+    pair = df.select(F.col("value").alias("meaning"), F.col("key").alias("word"))
+    write(pair, tmp_path / "set", 1, key="word")
+    with hashlith.open(tmp_path / "set") as index:
+        assert index["key5"] == "value5"
+    for columns, options in [(["key", "value", "other"], {}), (["a", "b", "c"], {"key": "a"}), (["a"], {})]:
+        other = spark.createDataFrame([tuple("xyz"[: len(columns)])], columns)
+        if options or columns != ["key", "value", "other"]:
+            with pytest.raises(Exception, match="are key and value"):
+                save(other, tmp_path / "x", 1, **options)
+        else:
+            save(other, tmp_path / "set", 1)
 
 
 def test_append(spark, tmp_path):
@@ -367,7 +384,7 @@ def test_a_lookup_does_not_mix_versions(spark, tmp_path):
         planned.where("found is not null").count()
     again = hashlith.spark.lookup(numbered(spark, 1000), "key", path, value="found")
     assert again.where("found is not null").count() == 500
-    with pytest.raises(Exception, match="ReplacedError"):
+    with pytest.raises(Exception, match="FileNotFoundError"):
         rows.count()
 
 
@@ -432,6 +449,8 @@ def test_lookup(spark, tmp_path):
     assert there.count() == sum(value is not None for value in expected)
     plan = found._jdf.queryExecution().toString()
     assert "Exchange" not in plan and "Join" not in plan
+    with pytest.raises(ValueError, match="there is a column Word already"):
+        hashlith.spark.lookup(big, "word", path, value="Word")
     with pytest.raises(TypeError, match="the keys of .* are str, the column"):
         hashlith.spark.lookup(big.withColumn("word", F.col("word").cast("binary")), "word", path)
     with pytest.raises(TypeError, match="stores strings and binary"):

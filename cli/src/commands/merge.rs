@@ -14,7 +14,7 @@ use crate::supervising::supervise;
 use hashlith_builder::{Builder, OnDuplicate, Place, can_recut};
 use hashlith_format::Header;
 use hashlith_inputs::Summary;
-use hashlith_reader::{Index, Mapping, Part};
+use hashlith_reader::{Index, Mapping, Part, SetFiles};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,7 +130,7 @@ impl Common {
             0
         });
         let failure = {
-            let names = inputs.names.clone();
+            let names = inputs.paths.concat();
             move |error: &hashlith_builder::Error| builder_failure(error, &|place| place_in(&names, place))
         };
         builder.preflight(&self.output).map_err(|error| failure(&error))?;
@@ -204,32 +204,38 @@ impl From<hashlith_builder::Error> for Stopped {
 
 /// What is merged: whole indexes.
 struct Inputs {
-    /// As the user named them: a file or directory each, or the first of the parts that were named one by one.
-    names: Vec<PathBuf>,
     indexes: Vec<Index<Mapping>>,
+    /// The files of each.
+    paths: Vec<Vec<PathBuf>>,
 }
 
 impl Inputs {
     fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let mut inputs = Inputs { names: Vec::new(), indexes: Vec::new() };
+        let mut inputs = Inputs { indexes: Vec::new(), paths: Vec::new() };
+        // Parts that were named one by one, all of a set in any order, are the input that the first of them is.
         let mut lone: Vec<(PathBuf, Index<Mapping>)> = Vec::new();
+        let mut lone_place = 0;
         for path in paths {
             let index = open::open(path, Access::Whole)?;
-            if index.is_whole() {
-                inputs.names.push(path.clone());
-                inputs.indexes.push(index);
-            } else {
+            if !index.is_whole() {
+                if lone.is_empty() {
+                    lone_place = inputs.indexes.len();
+                }
                 lone.push((path.clone(), index));
+                continue;
             }
+            inputs.paths.push(match index.parts().len() {
+                1 if path.is_file() => vec![path.clone()],
+                _ => SetFiles::read(path).map_err(open::open_failure)?.part_paths(),
+            });
+            inputs.indexes.push(index);
         }
-        // Parts that were named one by one: all of a set, in any order.
-        if let Some((name, first)) = lone.first().map(|(path, index)| (path.clone(), *index.first_header())) {
-            let place = inputs.names.len();
+        if let Some(first) = lone.first().map(|(_, index)| *index.first_header()) {
             lone.sort_by_key(|(_, index)| index.first_header().part);
             check_parts(&lone, &first)?;
-            let parts = lone.into_iter().map(|(_, index)| index);
-            inputs.names.insert(place, name);
-            inputs.indexes.insert(place, Index::join(parts));
+            let (paths, parts): (Vec<_>, Vec<_>) = lone.into_iter().unzip();
+            inputs.paths.insert(lone_place, paths);
+            inputs.indexes.insert(lone_place, Index::join(parts));
         }
         Ok(inputs)
     }
@@ -238,12 +244,14 @@ impl Inputs {
         let types = |header: &Header| (header.key_type, header.value_type);
         let headers: Vec<Header> = self.indexes.iter().map(|index| *index.first_header()).collect();
         let first = *headers.first().ok_or_else(|| Failure::usage("there is nothing to merge"))?;
-        match headers.iter().zip(&self.names).find(|(header, _)| types(header) != types(&first)) {
+        let name = |number: usize| self.paths.get(number).and_then(|paths| paths.first());
+        let shown = |number| name(number).map(|name| name.display().to_string()).unwrap_or_default();
+        match headers.iter().position(|header| types(header) != types(&first)) {
             None => Ok(first),
-            Some((_, name)) => Err(Failure::new(format!(
+            Some(number) => Err(Failure::new(format!(
                 "{} has another type of keys or values than {}: dump it and build it anew with the type of the other",
-                name.display(),
-                self.names.first().map(|name| name.display().to_string()).unwrap_or_default()
+                shown(number),
+                shown(0)
             ))),
         }
     }
@@ -263,20 +271,17 @@ impl Inputs {
         self.indexes.iter().map(Index::bytes).sum()
     }
 
-    fn parts(&self) -> impl Iterator<Item = (usize, &Part<Mapping>)> {
-        self.indexes
-            .iter()
-            .enumerate()
-            .flat_map(|(number, index)| index.parts().iter().map(move |part| (number, part)))
+    /// All files, in order.
+    fn parts(&self) -> impl Iterator<Item = (&PathBuf, &Part<Mapping>)> {
+        self.paths.iter().zip(&self.indexes).flat_map(|(paths, index)| paths.iter().zip(index.parts()))
     }
 
     /// What is copied must be right: its new sums would hide what is wrong.
     fn verify(&self, threads: usize, progress: &hashlith_checker::Progress) -> Result<(), Failure> {
         let options = hashlith_checker::Options { threads };
-        for (number, part) in self.parts() {
-            let name = self.names.get(number).map(PathBuf::as_path).unwrap_or(Path::new(""));
-            hashlith_checker::verify(part.as_bytes(), &options, progress)
-                .map_err(|error| super::verify::failure(&open::part_path(name, part.header()), &error))?;
+        for (path, part) in self.parts() {
+            let checked = hashlith_checker::verify(part.as_bytes(), &options, progress);
+            checked.map_err(|error| super::verify::failure(path, &error))?;
         }
         Ok(())
     }
@@ -303,21 +308,22 @@ impl Inputs {
             for mut feeder in feeders {
                 let (next, parts, failed) = (&next, &parts, &failed);
                 let feed = move || -> Result<(), Stopped> {
-                    while let Some(&(number, part)) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let index = part.alone();
-                        for record in index.iter() {
-                            let name = self.names.get(number).map(PathBuf::as_path).unwrap_or(Path::new(""));
-                            let record = record.map_err(|error| {
-                                Stopped::Read(open::corrupt(&open::part_path(name, part.header()), &error))
-                            })?;
-                            let place = part.first_id() + record.id + 1;
-                            feeder.add_from(number as u32, place, record.key, record.value)?;
+                    loop {
+                        // The number of a file is that of the source of its records.
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((path, part)) = parts.get(number) else { break };
+                        for record in part.alone().iter() {
+                            let record =
+                                record.map_err(|error| Stopped::Read(open::corrupt(path, &error)))?;
+                            feeder.add_from(number as u32, record.id + 1, record.key, record.value)?;
                         }
                     }
                     Ok(feeder.finish()?)
                 };
                 scope.spawn(move || {
                     if let Err(error) = feed() {
+                        // The others need not begin another file.
+                        next.store(parts.len(), Ordering::Relaxed);
                         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     }
                 });

@@ -166,6 +166,8 @@ impl Args {
     }
 
     fn structure(&self) -> Result<(Files, Report), FileError> {
+        // Of a set all parts are open at a time.
+        hashlith_builder::open_files(u64::from(hashlith_format::MAX_PARTS) + 64);
         let files = Files::open(&self.index)?;
         let progress = Arc::new(Progress::default());
         let seen = Arc::clone(&progress);

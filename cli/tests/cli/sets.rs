@@ -70,7 +70,7 @@ fn several_indexes_become_one() {
     place.run("build b.tsv -o b --parts 3").ok();
     place
         .run("merge a.hlith b -o ab.hlith")
-        .fails(1, &["\"both\"", "a.hlith, record ", "b, record ", "--on-duplicate"]);
+        .fails(1, &["\"both\"", "a.hlith, record ", "b/part-0000", "--on-duplicate"]);
     place.holds(&["a.hlith", "a.tsv", "b", "b.tsv"]);
     for (policy, value) in [("first", "1\n"), ("last", "2\n")] {
         place.run(&format!("merge a.hlith b -o ab --parts 2 --on-duplicate {policy}")).ok();
@@ -102,6 +102,62 @@ fn parts_are_named_one_by_one() {
     place.run("build a.tsv -o other --parts 3 --seed 5").ok();
     let foreign = format!("../other/{}", manifest_names(&place, "other")[1]);
     merge(&[zero, &foreign, two], "x").fails(1, &["is a part of another set"]);
+}
+
+/// Parts that are named one by one are an input in the place of the first of them.
+#[test]
+fn the_order_of_inputs_is_that_of_their_names() {
+    let place = Place::new();
+    place.write("old.tsv", "k\told\na\t1\nb\t2\n");
+    place.write("new.tsv", "k\tnew\n");
+    place.run("build old.tsv -o old --parts 2").ok();
+    place.run("build new.tsv -o new.hlith").ok();
+    let parts: Vec<String> = manifest_names(&place, "old").iter().map(|name| format!("old/{name}")).collect();
+    let parts = parts.join(" ");
+    for (inputs, policy, value) in [
+        (format!("{parts} new.hlith"), "last", "new\n"),
+        (format!("{parts} new.hlith"), "first", "old\n"),
+        (format!("new.hlith {parts}"), "last", "old\n"),
+        (format!("new.hlith {parts}"), "first", "new\n"),
+    ] {
+        place.run(&format!("merge {inputs} -o x.hlith --on-duplicate {policy}")).ok();
+        assert_eq!(place.run("get x.hlith k").ok().text(), value, "{inputs} {policy}");
+    }
+    // Each record is named with its own file.
+    let told =
+        place.run(&format!("merge {parts} new.hlith -o x.hlith")).fails(1, &["\"k\"", "new.hlith, record 1"]);
+    assert!(told.err.contains("old/part-0000"), "{}", told.err);
+}
+
+/// A pipe in the place of a file would wait for its writer.
+#[test]
+fn a_pipe_in_a_set_is_refused() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(100));
+    for victim in ["manifest.json", "part"] {
+        place.run("build a.tsv -o set --parts 2").ok();
+        let name =
+            if victim == "part" { manifest_names(&place, "set")[1].clone() } else { victim.to_owned() };
+        let path = place.path("set").join(&name);
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        place.run("get set key").fails(1, &[&name, "not a file"]);
+        place.run("verify set").fails(1, &[&name, "not a file"]);
+        fs::remove_dir_all(place.path("set")).unwrap();
+    }
+}
+
+/// More parts than files may be open: the soft limit is raised.
+#[test]
+fn many_parts_are_verified() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(100));
+    place.run("build a.tsv -o set --parts 300").ok();
+    let binary = env!("CARGO_BIN_EXE_hashlith");
+    let line = format!("ulimit -S -n 100 && {binary} verify set --quiet && {binary} get set absent");
+    let done =
+        std::process::Command::new("sh").args(["-c", &line]).current_dir(place.path(".")).output().unwrap();
+    assert_eq!(done.status.code(), Some(3), "{done:?}");
 }
 
 #[test]
