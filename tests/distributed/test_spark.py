@@ -180,11 +180,12 @@ def test_options_that_make_no_sense(spark, tmp_path):
         ({"parts": 0}, "parts must be 1 to 65,536"),
         ({"party": 3}, "unknown option party"),
         ({"key": "word"}, "there is no column word"),
-        ({"report": tmp_path / "none/report"}, "No such file"),
         ({"nulls": "keep"}, "nulls must be"),
     ]:
         with pytest.raises(Exception, match=message):
             df.write.format("hashlith").options(path=str(tmp_path / "set"), **options).mode("overwrite").save()
+    with pytest.raises(Exception, match="No such file or directory: .*none/report"):
+        write(df, tmp_path / "set", report=tmp_path / "none/report")
     with pytest.raises(TypeError, match="the column key is int"):
         hashlith.spark.partition(df.withColumn("key", F.lit(1)), 2)
     with pytest.raises(Exception, match="the column value is int"):
