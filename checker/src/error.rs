@@ -18,6 +18,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The file, or the manifest of a set, could not be opened or read at all.
+    #[error("cannot open the index: {source}")]
+    Open {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The check needs more memory than there is.
     #[error(
         "no memory for {bytes} bytes that lie at byte {offset} of the index: free some, or use a larger machine"
@@ -59,7 +65,7 @@ impl Error {
         match self {
             Error::Fault(fault) => Some(fault.offset()),
             Error::Io { offset, .. } | Error::Memory { offset, .. } => Some(*offset),
-            Error::Cancelled => None,
+            Error::Open { .. } | Error::Cancelled => None,
         }
     }
 }

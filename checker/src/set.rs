@@ -37,7 +37,7 @@ pub struct Files {
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FileError + '_ {
-    |source| FileError { path: path.into(), error: Error::Io { offset: 0, source } }
+    |source| FileError { path: path.into(), error: Error::Open { source } }
 }
 
 impl Files {

@@ -169,7 +169,7 @@ fn a_part_that_cannot_be_opened_is_not_missing() {
     fs::remove_file(&part).unwrap();
     std::os::unix::fs::symlink(&part, &part).unwrap();
     match Files::open(&set).unwrap_err() {
-        FileError { path, error: Error::Io { .. } } => assert_eq!(path, part),
+        FileError { path, error: Error::Open { .. } } => assert_eq!(path, part),
         error => panic!("{error}"),
     }
     assert!(matches!(Index::load(&set), Err(OpenError::Io { path, .. }) if path == part));

@@ -94,6 +94,11 @@ impl<'py> Keywords<'py> {
             )));
         }
         let (parts, part) = (self.take("parts")?, self.take("part")?);
+        if let Some(parts) = parts
+            && !(1..=hashlith_format::MAX_PARTS).contains(&parts)
+        {
+            return Err(PyValueError::new_err(format!("parts: a set has 1 to 65,536 parts, not {parts}")));
+        }
         if let (Some::<u32>(_), Some::<(u32, u32)>(_)) = (parts, part) {
             return Err(PyValueError::new_err(
                 "parts makes a whole set, part one file of one: give one of the two",

@@ -32,6 +32,8 @@ USES = {
     "ids of a column": lambda index: index.ids(pyarrow.array(["key 1"])),
     "by_id": lambda index: index.by_id(0),
     "nbytes": lambda index: index.nbytes,
+    "parts": lambda index: index.parts,
+    "batches": lambda index: list(index.batches()),
     "metadata": lambda index: index.metadata,
     "keys": lambda index: list(index.keys()),
     "values": lambda index: list(index.values()),
@@ -63,6 +65,7 @@ def test_all_methods_and_properties_are_here():
     """A new one has to say what it does after `close`."""
     answering = {"closed", "path", "digest", "key_type", "value_type", "close"}
     tested = {"get", "get_many", "get_many_arrow", "ids", "by_id", "nbytes", "metadata", "keys", "values", "items"}
+    tested |= {"parts", "batches"}
     assert {name for name in dir(hashlith.Index) if not name.startswith("_")} == answering | tested
 
 

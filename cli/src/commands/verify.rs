@@ -334,6 +334,7 @@ fn tell_differences(
 pub fn failure(index: &Path, error: &Error) -> Failure {
     match error {
         Error::Fault(fault) => open::corrupt(index, fault),
+        Error::Open { source } => Failure::io("open", index, source),
         error => Failure::from_error(code::FAILED, index.display(), error),
     }
 }
