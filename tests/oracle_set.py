@@ -116,15 +116,8 @@ class Set:
             found = self.parts[number].lookup(key)
         return found and (self.starts[number] + found[0], found[1])
 
-    def get(self, key):
-        """The value of `key`, or None."""
-        found = self.lookup(key)
-        return found and found[1]
-
-    def id(self, key):
-        """The dense id of `key`, or None."""
-        found = self.lookup(key)
-        return found and found[0]
+    # Both only ask `lookup`.
+    get, id = Index.get, Index.id
 
     def by_id(self, number):
         """Key and value of a dense id."""

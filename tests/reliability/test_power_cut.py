@@ -58,11 +58,11 @@ def disk(tmp_path):
     disk.unmount()
 
 
-@pytest.mark.parametrize("with_old", [False, True])
-def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):
-    place, wrong, states = Place(disk.at), [], Counter()
+def cut_builds(place, with_old, disk, inject, step):
+    """Cuts the power at every step-th system call of builds, and gives how often. What lies there must be sound, of two kinds."""
+    wrong, states = [], Counter()
     count = len(calls(inject, place)[0])
-    chosen = range(1, count + 1, 1 if soak else 12)
+    chosen = range(1, count + 1, step)
     for number in chosen:
         place.begin(with_old)
         os.sync()
@@ -74,7 +74,12 @@ def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):
             wrong.append((number, done.returncode, fault))
     assert not wrong
     assert len(states) == 2, states
-    evidence("power cuts", len(chosen))
+    return len(chosen)
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):
+    evidence("power cuts", cut_builds(Place(disk.at), with_old, disk, inject, 1 if soak else 12))
 
 
 @pytest.mark.parametrize("with_old", [False, True])

@@ -5,29 +5,15 @@ from collections import Counter
 
 import pytest
 from place import SetPlace
-from test_power_cut import disk  # noqa: F401  (a fixture)
-from test_system_calls import KILLED, NUMBERS, calls
+from test_power_cut import cut_builds, disk  # noqa: F401  (a fixture)
+from test_system_calls import NUMBERS, calls, kill_builds
 
 NUMBERS = {**NUMBERS, "write": 1, "mkdir": 83, "unlinkat": 263}
 
 
 @pytest.mark.parametrize("with_old", [False, True])
 def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence):
-    place, wrong, states = SetPlace(tmp_path), [], Counter()
-    count = len(calls(inject, place)[0])
-    numbers = range(1, count + 1, 1 if soak else 11)
-    for number in numbers:
-        place.begin(with_old)
-        done = place.build(under=[inject, "/dev/null", "kill", str(number)])
-        states[place.state()] += 1
-        if done.returncode != KILLED and number < count - 20:
-            wrong.append((number, "was not killed", done.returncode, done.stderr))
-        fault = place.fault(with_old, done.returncode == 0)
-        if fault:
-            wrong.append((number, fault))
-    assert not wrong
-    assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
-    evidence("kill points", len(numbers))
+    evidence("kill points", kill_builds(SetPlace(tmp_path), with_old, inject, 1 if soak else 11))
 
 
 @pytest.mark.parametrize("call, error", [("pwrite64", "ENOSPC"), ("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EACCES"),
@@ -65,21 +51,7 @@ def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
 
 @pytest.mark.parametrize("with_old", [False, True])
 def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):  # noqa: F811
-    place, wrong, states = SetPlace(disk.at), [], Counter()
-    count = len(calls(inject, place)[0])
-    chosen = range(1, count + 1, 1 if soak else 20)
-    for number in chosen:
-        place.begin(with_old)
-        os.sync()
-        done = place.build(under=[inject, "/dev/null", "kill", str(number)])
-        disk.cut_power()
-        states[place.state()] += 1
-        fault = place.fault(with_old, done.returncode == 0)
-        if fault:
-            wrong.append((number, done.returncode, fault))
-    assert not wrong
-    assert len(states) == 2, states
-    evidence("power cuts", len(chosen))
+    evidence("power cuts", cut_builds(SetPlace(disk.at), with_old, disk, inject, 1 if soak else 20))
 
 
 def test_power_cut_after_success(disk, soak, evidence):  # noqa: F811

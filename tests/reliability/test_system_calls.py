@@ -27,11 +27,11 @@ def calls(inject, place):
     return of_build, Counter(map(int, log.read_text().split()))
 
 
-@pytest.mark.parametrize("with_old", [False, True])
-def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence):
-    place, wrong, states = Place(tmp_path), [], Counter()
+def kill_builds(place, with_old, inject, step):
+    """Kills builds at every step-th system call, and gives how many. What lies there must be sound, and of both kinds."""
+    wrong, states = [], Counter()
     count = len(calls(inject, place)[0])
-    numbers = range(1, count + 1, 1 if soak else 7)
+    numbers = range(1, count + 1, step)
     for number in numbers:
         place.begin(with_old)
         done = place.build(under=[inject, "/dev/null", "kill", str(number)])
@@ -45,7 +45,12 @@ def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence)
     assert not wrong
     # Some die before the file is there, some after.
     assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
-    evidence("kill points", len(numbers))
+    return len(numbers)
+
+
+@pytest.mark.parametrize("with_old", [False, True])
+def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence):
+    evidence("kill points", kill_builds(Place(tmp_path), with_old, inject, 1 if soak else 7))
 
 
 # Each call and the error that it gives, and whether a build must fail then. It goes on without a lock, without clearing up, and
