@@ -51,8 +51,11 @@ impl Findings {
 
     /// True if nothing but a chunk can matter any more of what lies at `offset` or behind it.
     pub(crate) fn others_settled(&self, offset: u64) -> bool {
+        self.chunk_known() || self.lowest_other.load(Ordering::Relaxed) < offset
+    }
+
+    fn chunk_known(&self) -> bool {
         self.lowest_chunk.load(Ordering::Relaxed) < u64::MAX
-            || self.lowest_other.load(Ordering::Relaxed) < offset
     }
 
     pub(crate) fn into_result(self) -> Result<(), Error> {
