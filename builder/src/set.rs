@@ -6,7 +6,7 @@ use crate::{
 };
 use hashlith_format::{
     Header, Manifest, PAGE,
-    manifest::{MANIFEST_NAME, PartFile},
+    manifest::{MANIFEST_NAME, MAX_MANIFEST, PartFile},
 };
 use std::{
     collections::HashSet,
@@ -92,7 +92,7 @@ pub fn prepare(set: &Path) -> Result<bool, Error> {
     let manifest = set.join(MANIFEST_NAME);
     // Others have files of this name too.
     let is_set = fs::metadata(&manifest).is_ok_and(|found| found.is_file())
-        && fs::read(&manifest).map_err(failed)?.starts_with(b"{\"hashlith\": ");
+        && read_manifest(&manifest).map_err(failed)?.starts_with(b"{\"hashlith\": ");
     if is_set {
         return Ok(false);
     }
@@ -114,7 +114,7 @@ pub fn prepare(set: &Path) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::Part`] when the files are no set together; [`Error::Io`]. Then nothing has changed, except after
-/// [`Error::NotDurable`].
+/// [`Error::NotDurable`], and when a part that the old set has too cannot be moved: then the new set has the old copy.
 pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let (manifest, files) = manifest_of(files)?;
     let is_new = prepare(set)?;
@@ -122,15 +122,20 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     // One after the other. A file system without locks (some network ones) does without.
     while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
     let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
+    // Whoever has copied them may have left them in the cache.
+    let mut done = files.iter().try_for_each(|path| make_durable(path));
     // A part that the old set has too waits: the manifests, the old and the new one, fit either file.
     let old = named_now(set);
     let (shared, new): (Vec<_>, Vec<_>) =
         files.into_iter().zip(&manifest.parts).partition(|(_, part)| old.contains(&part.file));
     let mut moved = Vec::new();
-    let done = put(set, &directory, &new, &manifest, &mut moved);
+    if done.is_ok() {
+        done = put(set, &directory, &new, &manifest, &mut moved);
+    }
     if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) {
         for (path, part) in shared {
-            fs::rename(path, set.join(&part.file)).map_err(Error::io("cannot move into the set", path))?;
+            let kept = "the set is complete, but keeps its old copy: cannot move into it";
+            done = done.and(fs::rename(path, set.join(&part.file)).map_err(Error::io(kept, path)));
         }
     } else {
         for (path, name) in moved {
@@ -200,6 +205,10 @@ fn read_header(path: &Path) -> Result<Header, Error> {
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
 }
 
+fn make_durable(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))
+}
+
 /// Moves parts in and then the manifest, which makes them the set. Tells what it has moved, and to which names.
 fn put<'f>(
     set: &Path,
@@ -209,8 +218,6 @@ fn put<'f>(
     moved: &mut Vec<(&'f Path, &'f str)>,
 ) -> Result<(), Error> {
     for &(path, part) in files {
-        // Whoever has copied it may have left it in the cache.
-        File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))?;
         fs::rename(path, set.join(&part.file)).map_err(Error::io("cannot move into the set", path))?;
         moved.push((path, &part.file));
     }
@@ -239,9 +246,16 @@ fn put<'f>(
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(not_durable(parent))
 }
 
+/// A manifest, or as much of a file of that name as a manifest can have.
+fn read_manifest(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_MANIFEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// The files that the set's manifest names, if there is one that can be read.
 fn named_now(set: &Path) -> HashSet<String> {
-    let text = fs::read(set.join(MANIFEST_NAME)).unwrap_or_default();
+    let text = read_manifest(&set.join(MANIFEST_NAME)).unwrap_or_default();
     let parts = Manifest::parse(&text).map(|manifest| manifest.parts);
     parts.unwrap_or_default().into_iter().map(|part| part.file).collect()
 }
@@ -276,6 +290,18 @@ mod tests {
         fs::remove_dir(&set).unwrap();
         drop(Staging::create(&set).unwrap());
         assert!(!set.exists());
+    }
+
+    /// One that gives up removes the directory of the set while another is about to use it.
+    #[test]
+    fn a_build_that_gives_up_does_no_harm_to_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = dir.path().join("set");
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..3000).for_each(|_| drop(Staging::create(&set).unwrap())));
+            }
+        });
     }
 
     /// The system's own answer is told, and at once.

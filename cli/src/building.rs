@@ -60,6 +60,11 @@ impl Settings {
         self.threads.unwrap_or_else(process::threads)
     }
 
+    /// Bytes of memory to use.
+    pub fn memory(&self) -> u64 {
+        self.memory.unwrap_or_else(|| default_memory(self.threads()))
+    }
+
     /// A builder with these settings. Temporary files go to `dir` if the settings name no folder.
     pub fn builder(&self, keys: KeyKind, values: ValueKind, dir: &Path) -> Builder {
         let key_type = match keys {
@@ -84,7 +89,7 @@ impl Settings {
             (None, None) => builder,
         };
         builder
-            .memory_limit(self.memory.unwrap_or_else(|| default_memory(threads)))
+            .memory_limit(self.memory())
             .threads(threads)
             .temp_dir(self.temp_dir.as_deref().unwrap_or(dir))
             .on_duplicate(self.on_duplicate)
@@ -140,6 +145,8 @@ impl FileBuild {
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let dir = output_dir(output, settings.parts.is_some())?;
+        let memory = usize::try_from(settings.memory()).unwrap_or(usize::MAX);
+        input.max_record_bytes = input.max_record_bytes.min(memory);
         input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.clone()));
         let (Expanded { sources, left_out }, formats) = input_args::sources(inputs, &input)?;
         refuse_input_as_output(output, &sources)?;

@@ -3,10 +3,10 @@
 
 use crate::failure::{Failure, Subject, code};
 use hashlith_format::manifest::MANIFEST_NAME;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError, SetFiles};
+use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Part, SetFiles};
 use rustix::io::Errno;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What will be read of an index.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,16 @@ pub fn corrupt(path: &Path, error: &hashlith_format::Error) -> Failure {
     Failure::with_code(code::CORRUPT, format!("{}: {error}", path.display())).about(subject)
 }
 
+/// The file of each part of an open index, for messages: that of the whole set for a part that the set no longer has.
+pub fn part_paths(path: &Path, index: &Index<Mapping>) -> Vec<PathBuf> {
+    let files = SetFiles::read(path).ok();
+    let file = |(number, part): (usize, &Part<Mapping>)| {
+        let named = files.as_ref()?.manifest.parts.get(number)?;
+        (named.digest == part.digest()).then(|| path.join(&named.file))
+    };
+    index.parts().iter().enumerate().map(|part| file(part).unwrap_or_else(|| path.to_owned())).collect()
+}
+
 /// Some key of an index that one can type, for the command to try next.
 pub fn typeable_key(path: &Path) -> Option<String> {
     let index = map(path, Access::Random).ok()?;
@@ -84,4 +94,34 @@ fn map(path: &Path, access: Access) -> Result<Index<Mapping>, OpenError> {
     // That other programs keep to this is what the documentation asks of whoever runs this one on a file (spec.md
     // section 13); this process ends with the command, so the promise is needed only that long.
     unsafe { Index::map(path, &options) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hashlith_builder::Builder;
+
+    fn build(set: &Path, parts: u32, value: &[u8]) -> Index<Mapping> {
+        let mut builder = Builder::new().threads(1).memory_limit(64 << 20).parts(parts);
+        builder.add(b"key", value).unwrap();
+        builder.finish(set).unwrap();
+        open(set, Access::Whole).unwrap()
+    }
+
+    /// An index that is open has all its parts, whatever the manifest says by now.
+    #[test]
+    fn each_part_of_a_replaced_set_has_a_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = dir.path().join("set");
+        let index = build(&set, 8, b"old");
+        let paths = part_paths(&set, &index);
+        assert!(paths.len() == 8 && paths.iter().all(|path| path.is_file()));
+        build(&set, 2, b"new");
+        assert_eq!(part_paths(&set, &index), vec![set; 8]);
+        let file = dir.path().join("file");
+        let mut builder = Builder::new().threads(1).memory_limit(64 << 20);
+        builder.add(b"key", b"value").unwrap();
+        builder.finish(&file).unwrap();
+        assert_eq!(part_paths(&file, &open(&file, Access::Whole).unwrap()), [file]);
+    }
 }

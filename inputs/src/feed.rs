@@ -236,7 +236,8 @@ impl<'a> Lines<'a> {
         let hint =
             if self.format == Format::Csv { "is a quote not closed?" } else { "is this the right format?" };
         let line = self.format.has_lines().then_some(1 + self.lines);
-        let what = format!("this record is longer than {} bytes; {hint}", options.max_record_bytes);
+        let most = options.max_record_bytes;
+        let what = format!("this record is longer than {most} bytes, the memory for one; {hint}");
         Halt::Fault(Fault { at: self.offset, line, what })
     }
 }

@@ -222,7 +222,19 @@ fn hostile_pickles_take_no_memory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hostile.pkl");
     let huge = |head: &[u8]| [b"}", head, b"abc"].concat();
-    let table: [(&str, Vec<u8>); 15] = [
+    // Each list holds the one before ten times.
+    let mut doubling = b"}S'x'\n](S'0123456789'\nep0\n".to_vec();
+    for level in 1..=20 {
+        let get = format!("g{}\n", level - 1).repeat(10);
+        doubling.extend(format!("0](N{get}ep{level}\n").into_bytes());
+    }
+    doubling.extend(b"s.");
+    let mut falling = b"}(".to_vec();
+    for number in (0..5_000_000u32).rev() {
+        falling.extend(b"U\x01ar");
+        falling.extend(number.to_le_bytes());
+    }
+    let table: [(&str, Vec<u8>); 20] = [
         ("huge text", huge(b"X\xff\xff\xff\xff")),
         ("huge text, 8 bytes", huge(b"\x8d\xff\xff\xff\xff\xff\xff\0\0")),
         ("huge bytes", huge(b"B\xff\xff\xff\xff")),
@@ -237,8 +249,17 @@ fn hostile_pickles_take_no_memory() {
         ("lists with numbers", b"]\x94".repeat(20_000_000)),
         ("nones in a value", [b"}\x8c\x01a(", &b"N".repeat(50_000_000)[..], b"ls."].concat()),
         ("pairs of nones", [b"}(", &b"N".repeat(50_000_000)[..], b"u."].concat()),
+        ("lists of lists of lists", doubling),
+        ("memo numbers in falling order", falling),
+        ("a list that holds itself", [b"}S'x'\n]p1\n(", &b"g1\n".repeat(10_000_000)[..], b"es."].concat()),
+        ("a dict that holds itself", b"}p0\nS'x'\ng0\ns.".to_vec()),
+        ("deep tuples", [b"}S'x'\n)", &b"\x85".repeat(50_000_000)[..], b"s."].concat()),
         ("one line", [b"}V", &b"x".repeat(15_000_000)[..], b"\nV1\ns."].concat()),
     ];
+    if let Some(folder) = std::env::var_os("HASHLITH_EVIDENCE") {
+        let figure = format!("{{\"number\": {}}}\n", table.len());
+        std::fs::write(Path::new(&folder).join("pickle_memory.hostile.json"), figure).unwrap();
+    }
     for (name, pickle) in table {
         std::fs::write(&path, &pickle).unwrap();
         drop(pickle);

@@ -1,11 +1,32 @@
-//! Cases that run in a process of their own, whose peak memory the kernel counts.
-#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+//! Cases that run in a process of their own, whose peak memory the kernel counts; and figures that are kept.
+#![allow(clippy::unwrap_used, dead_code, reason = "a test may fail by a panic; none needs all of this")]
 
-use std::process::Command;
+use std::{
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A case that takes longer hangs: the slowest takes some ten seconds.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 pub const LIMIT: u64 = 48 << 20;
 /// What a process has beside the builder's own: code, stacks, what the allocator holds back.
 pub const BESIDES: u64 = 32 << 20;
+
+/// The long form leaves nothing out.
+pub fn soak() -> bool {
+    std::env::var_os("HASHLITH_SOAK").is_some()
+}
+
+/// Keeps a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
+pub fn evidence(what: &str, number: usize) {
+    if let Some(folder) = std::env::var_os("HASHLITH_EVIDENCE") {
+        let form = if soak() { "long" } else { "short" };
+        let path = std::path::Path::new(&folder).join(format!("{what}.json"));
+        std::fs::write(path, format!("{{\"number\": {number}, \"form\": \"{form}\"}}\n")).unwrap();
+    }
+}
 
 /// Runs `case` in a child, which is this test program again, and returns its peak memory in bytes and its answer.
 pub fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
@@ -17,11 +38,24 @@ pub fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, Strin
         println!("ANSWER {} {answer}", kib << 10);
         return None;
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", name, "--nocapture"]).env("HASHLITH_CHILD", "1").output().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env("HASHLITH_CHILD", "1");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > DEADLINE {
+            child.kill().unwrap();
+            panic!("{name} does not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let line = text.lines().find_map(|line| line.split_once("ANSWER ")).map(|(_, line)| line.to_owned());
     let line = line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
     let (peak, answer) = line.split_once(' ').unwrap();
+    let program = std::env::current_exe().unwrap();
+    let (program, _) = program.file_name().unwrap().to_str().unwrap().split_once('-').unwrap();
+    evidence(&format!("{program}.{name}"), 1);
     Some((peak.parse().unwrap(), answer.to_owned()))
 }

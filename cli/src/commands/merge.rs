@@ -14,7 +14,7 @@ use crate::supervising::supervise;
 use hashlith_builder::{Builder, OnDuplicate, Place, can_recut};
 use hashlith_format::Header;
 use hashlith_inputs::Summary;
-use hashlith_reader::{Index, Mapping, Part, SetFiles};
+use hashlith_reader::{Index, Mapping, Part};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -224,10 +224,7 @@ impl Inputs {
                 lone.push((path.clone(), index));
                 continue;
             }
-            inputs.paths.push(match index.parts().len() {
-                1 if path.is_file() => vec![path.clone()],
-                _ => SetFiles::read(path).map_err(open::open_failure)?.part_paths(),
-            });
+            inputs.paths.push(open::part_paths(path, &index));
             inputs.indexes.push(index);
         }
         if let Some(first) = lone.first().map(|(_, index)| *index.first_header()) {
