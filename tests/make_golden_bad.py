@@ -1,18 +1,24 @@
-"""Makes golden/bad/*.hlith: files that break one obligation of spec.md section 9 each, sealed again as if all were well.
+"""Makes golden/bad/*.hlith: files that break one obligation of spec.md section 9 each, sealed again as if all were well;
+and golden/bad/sets/*, which break those of section 15: what stands there, put over the files of golden/sets/four.
 
-A name tells what a verifier must report: rule, offset, and in words what is wrong. (Of R17 a verifier knows nothing: it
-reports V8 at the record.) Run once: `python tests/make_golden_bad.py`. The files are committed and stay as they are.
+A name tells what a verifier must report: rule, offset (of a set: in its manifest), and in words what is wrong. (Of R17 a
+verifier knows nothing: it reports V8 at the record.) Run once: `python tests/make_golden_bad.py`. The files are committed and
+stay as they are.
 """
 import random
 import re
+import shutil
 from dataclasses import replace
 
 import faults
+import faults_set
 import oracle
 from craft import File, Parts, make
 from make_golden import GOLDEN
+from oracle_set import MANIFEST
 
 BAD = GOLDEN / "bad"
+FOUR = GOLDEN / "sets" / "four"
 # What faults.py calls them, in the files of `bases`, and the name here.
 CHOSEN = {
     "4095 bytes": "a_byte_short_of_a_header", "text transfer": "carriage_return_lost", "version 2": "version_2",
@@ -35,10 +41,43 @@ CHOSEN = {
     "cell 1: a pilot": "pilot_changed", "cells exchanged": "keys_in_another_cell",
     "cell 1: key length of 0 longer by 1": "key_length_with_a_byte_too_many",
     "cell 1: value length of 0 longer": "value_length_with_a_byte_too_many", "cell 1: reserved byte": "reserved_byte_of_a_cell",
-    "cell 1: far body would fit": "far_body_that_would_fit", "cell 1: byte 127": "byte_behind_a_body",
+    "far section a byte longer": "far_section_longer_than_its_bodies", "a sum too many": "a_sum_too_many",
+    "cell 1: first id 20": "first_id_one_too_high", "cell 1: far body would fit": "far_body_that_would_fit", "cell 1: byte 127": "byte_behind_a_body",
     "empty cell 0: byte 14 is 1": "empty_cell_with_a_try", "key b'\\xff'": "key_not_UTF_8", "JSON b'[1,]'": "value_not_JSON",
     "metadata b'[]'": "metadata_not_an_object",
 }
+# The same of sets, in `bases_of_sets`.
+CHOSEN_SETS = {
+    "no spaces": "no_spaces", "cut off behind line 3": "cut_off", "followed by b'x'": "something_behind_the_last_line",
+    "b'seed' b'FFFFFFFFFFFFFFFF'": "seed_in_capitals", "second seed and hash 1": "second_seed_without_siphash",
+    "line 1: name b'a/b'": "file_of_another_directory", "a comma too few": "a_comma_too_few", "version 2": "version_2",
+    "hash 3": "unknown_hash", "0 parts": "no_parts", "65537 parts": "too_many_parts", "a part too many": "a_part_too_many",
+    "a part too few": "a_part_too_few", "two parts exchanged": "parts_exchanged", "line 4: another b'last'": "ranges_that_overlap",
+    "line 1: name b'-'": "a_part_that_is_not_there", "another b'seed'": "another_seed", "line 4: another b'digest'": "another_digest",
+    "part 1 with {'part': 2}": "a_part_in_the_place_of_another", "part 1 with {'seed': 1}": "a_part_with_another_seed",
+    f"part 1 with {dict(value_type=oracle.BYTES)}": "a_part_with_another_type",
+}
+
+
+def bases_of_sets():
+    """Label, rule, offset and files of every fault of a set whose manifest is at fault, or does not fit the parts."""
+    files = {path.name: path.read_bytes() for path in FOUR.iterdir()}
+    for label, rule, offset, manifest in faults_set.manifest_faults(files[MANIFEST]):
+        yield label, rule, offset, {**files, MANIFEST: manifest}
+    parts = [files[name] for name in faults_set.part_names(files)]
+    for label, rule, offset, file, made in faults_set.part_faults(parts):
+        if file == MANIFEST:
+            yield label, rule, offset, made
+
+
+def chosen_sets():
+    """Name of every set, and those of its files that are others than in golden/sets/four."""
+    left = dict(CHOSEN_SETS)
+    for label, rule, offset, files in bases_of_sets():
+        if label in left:
+            sound = {path.name: path.read_bytes() for path in FOUR.iterdir()}
+            yield f"{rule}-{offset}-{left.pop(label)}", {name: data for name, data in files.items() if data != sound.get(name)}
+    assert not left, left
 
 
 def bases():
@@ -79,6 +118,12 @@ def main():
     for name, data in chosen():
         assert re.fullmatch(r"[RV]\d+-\d+-\w+", name), name
         (BAD / f"{name}.hlith").write_bytes(data)
+    shutil.rmtree(BAD / "sets", ignore_errors=True)
+    for name, files in chosen_sets():
+        assert re.fullmatch(r"M\d+-\d+-\w+", name), name
+        (BAD / "sets" / name).mkdir(parents=True)
+        for file, data in files.items():
+            (BAD / "sets" / name / file).write_bytes(data)
     # What to ask of them: the keys that most of them hold.
     keys = [key for key, _ in faults.pairs(50, random.Random(17), text=True)]
     (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in keys + [b"k"]))

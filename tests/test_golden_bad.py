@@ -1,12 +1,15 @@
-"""golden/bad: files that break one obligation of spec.md section 9 each, as the oracle and the command see them."""
+"""golden/bad: files and sets that break one obligation of spec.md each, as the oracle and the command see them."""
 import re
+import shutil
 
 import make_golden_bad
 import oracle
 import pytest
-from make_golden_bad import BAD
+import test_sets
+from make_golden_bad import BAD, FOUR
 from test_oracle import oracle_verdict, run, rust_verdict
 
+SETS = sorted(path.name for path in (BAD / "sets").iterdir())
 NAMES = sorted(path.stem for path in BAD.glob("*.hlith"))
 KEYS = (BAD / "keys.txt").read_bytes().split()
 
@@ -40,3 +43,19 @@ def test_each_is_reported(name, tmp_path):
         else:
             index.verify()
     assert (caught.value.rule, caught.value.offset) == (rule, int(offset))
+
+
+def test_the_sets_are_those_that_are_made():
+    made = dict(make_golden_bad.chosen_sets())
+    assert sorted(made) == SETS
+    assert {name: test_sets.loaded(BAD / "sets" / name) for name in SETS} == made
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_each_set_is_reported(name, tmp_path):
+    rule, offset, _ = name.split("-", 2)
+    folder = shutil.copytree(FOUR, tmp_path / "set")
+    shutil.copytree(BAD / "sets" / name, folder, dirs_exist_ok=True)
+    assert test_sets.verdict(folder) == test_sets.rust_verdict(folder) == (rule, int(offset), "manifest.json")
+    done = run("get", folder, "word 1")
+    assert done.returncode == 4 and rule in done.stderr.decode(), done

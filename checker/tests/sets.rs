@@ -8,6 +8,9 @@ use hashlith_reader::{Index, OpenError};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 fn build(path: &Path, keys: u32, parts: u32, value_type: ValueType) {
@@ -144,7 +147,7 @@ fn every_byte_of_every_part_is_looked_at() {
 fn what_is_left_over_is_named_and_does_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let set = dir.path().join("set");
-    build(&set, 100, 2, ValueType::Text);
+    build(&set, 100, 3, ValueType::Text);
     let left = set.join("part-00000-0000000000000005.hlith");
     fs::write(&left, b"half").unwrap();
     fs::write(set.join("notes.txt"), b"mine").unwrap();
@@ -157,6 +160,41 @@ fn what_is_left_over_is_named_and_does_no_harm() {
     assert_eq!((report.keys, report.cells, report.bytes), (100, cells, bytes));
     assert_eq!(progress.total.into_inner(), bytes);
     assert_eq!(progress.done.into_inner(), bytes);
+}
+
+/// While one set takes the place of the other again and again, there is always one to open.
+#[test]
+fn a_set_that_is_replaced_meanwhile_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    let sources = ["a", "b"].map(|name| dir.path().join(name));
+    build(&sources[0], 100, 16, ValueType::Text);
+    // Of another type, so that no part is the same.
+    build(&sources[1], 100, 16, ValueType::Bytes);
+    let put = |from: &Path, old: Option<&Path>| {
+        let files = |set: &Path| manifest(set).parts.into_iter().map(|part| part.file);
+        files(from).for_each(|file| fs::hard_link(from.join(&file), set.join(&file)).unwrap());
+        fs::copy(from.join("manifest.json"), set.join("new")).unwrap();
+        fs::rename(set.join("new"), set.join("manifest.json")).unwrap();
+        old.into_iter().flat_map(files).for_each(|file| fs::remove_file(set.join(file)).unwrap());
+    };
+    fs::create_dir(&set).unwrap();
+    put(&sources[0], None);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 1.. {
+                put(&sources[turn % 2], Some(&sources[(turn + 1) % 2]));
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(3));
+            }
+        });
+        let failed = (0..3000).find_map(|_| Files::open(&set).err());
+        ended.store(true, Ordering::Relaxed);
+        assert!(failed.is_none(), "{}", failed.unwrap());
+    });
 }
 
 /// What the system refuses is no fault of the set.

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_format::{
-    Attempt, CELL_LEN, CellData, CellView, Error, Geometry, Head, Header, KeyHasher, KeyType, Rule, Sections,
-    Span, ValueType,
+    Attempt, CELL_LEN, CellData, CellView, Error, Geometry, Head, Header, KeyHasher, KeyType, Manifest, Rule,
+    Sections, Span, ValueType,
     checksum::{self, ChunkSums},
     hash::mulhi,
+    header::digest as header_digest,
+    manifest::PartFile,
     record::{self, Lengths},
 };
 
@@ -219,6 +221,31 @@ fn headers_come_back() {
 }
 
 /// The largest numbers that section 11 allows.
+/// Section 8: the digest of the bytes before it.
+#[test]
+fn a_header_has_its_digest() {
+    let page = header(5000).to_bytes();
+    assert_eq!(header_digest(&page), checksum::digest(&page[..4088]));
+    assert_eq!(PartFile::of(&header(5000)).digest, header_digest(&page));
+    assert_ne!(header_digest(&page), header_digest(&header(5001).to_bytes()));
+}
+
+/// M1: 32 MiB are looked at, a byte more is not.
+#[test]
+fn a_manifest_has_at_most_32_mib() {
+    let manifest = Manifest { hasher: KeyHasher::xxh3(0), parts: vec![PartFile::of(&header(5000))] };
+    let text = manifest.to_text().into_bytes();
+    assert_eq!(Manifest::parse(&text), Ok(manifest));
+    let refused = |len: usize| {
+        let mut long = text.clone();
+        long.resize(len, b'\n');
+        let error = Manifest::parse(&long).unwrap_err();
+        (error.rule(), error.offset())
+    };
+    assert_eq!(refused(32 << 20), (Rule::M(1), text.len() as u64));
+    assert_eq!(refused((32 << 20) + 1), (Rule::M(1), 0));
+}
+
 #[test]
 fn headers_at_their_limits_come_back() {
     let sections = Sections::place((1 << 48) - 1, 1, 0, 1 << 20).unwrap();
