@@ -3,7 +3,7 @@
 
 use hashlith_builder::{Builder, OnDuplicate};
 use hashlith_checker::{Options as CheckOptions, Progress, verify};
-use hashlith_format::{PAGE, checksum, header};
+use hashlith_format::{Manifest, PAGE, checksum, header, manifest::range};
 use hashlith_inputs::{Format, KeyKind, OnError, Options, Sink, Source, ValueKind, Watch, read};
 use hashlith_reader::Index;
 use std::{
@@ -16,6 +16,15 @@ use std::{
 pub fn reader(bytes: &[u8]) {
     ask(bytes);
     sealed(bytes).iter().for_each(|bytes| ask(bytes));
+}
+
+/// Bytes as a manifest: what is accepted is of the one form there is, whose ranges have neither gap nor overlap.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(manifest) = Manifest::parse(bytes) else { return };
+    assert_eq!(manifest.to_text().as_bytes(), bytes);
+    let ranges: Vec<_> = (0..manifest.count()).map(|part| range(part, manifest.count())).collect();
+    assert!(ranges.windows(2).all(|pair| pair[0].1.checked_add(1) == Some(pair[1].0)));
+    assert_eq!((ranges[0].0, ranges[ranges.len() - 1].1), (0, u64::MAX));
 }
 
 fn ask(bytes: &[u8]) {
