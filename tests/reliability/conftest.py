@@ -16,14 +16,16 @@ def soak():
 
 
 @pytest.fixture
-def evidence(request):
+def evidence(request, soak):
     """`evidence(what, number)` keeps a figure, if HASHLITH_EVIDENCE names a folder."""
+    form = "long" if soak else "short"
+
     def write(what, number):
         folder = os.environ.get("HASHLITH_EVIDENCE")
         if folder:
             name = f"{request.node.module.__name__}.{request.node.name}.{what}"
             path = Path(folder) / "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
-            path.with_name(path.name + ".json").write_text(json.dumps({"what": what, "number": number}))
+            path.with_name(path.name + ".json").write_text(json.dumps({"what": what, "number": number, "form": form}))
     return write
 
 

@@ -87,6 +87,11 @@ class Place:
         return None
 
 
+def spilling(folder, records):
+    """A build that needs temporary files."""
+    return Place(folder, ["--quiet", "--threads", "2", "--memory", "48M"], records, value="v" * 200)
+
+
 @dataclass
 class SetPlace(Place):
     """The same for a set of two parts: its content is that of the manifest and of all files that this names."""

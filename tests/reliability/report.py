@@ -14,13 +14,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PAGE, FIGURES = ROOT / "docs" / "reliability.md", HERE / "figures.json"
+# So long is each fuzz target run for its figure.
+LONG_S = 1800
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 
 # Promises, what is tested, where, and the figure: its words, and the names of the files that the tests keep.
 ROWS = [
     ("1, 2", "Every bit of every kind of file is flipped; reader and checker agree", "checker/tests/damage_matrix.rs",
      "{} bits", ["damage_matrix.bits"]),
-    ("1, 2", "Bytes are set to other values", "checker/tests/damage_matrix.rs", "{} files", ["damage_matrix.bytes"]),
+    ("1, 2", "Bytes are set to every other value (of the file of 200 kB one in 16 of these)", "checker/tests/damage_matrix.rs", "{} files", ["damage_matrix.bytes"]),
     ("1, 2", "Every length, from none to 4,096 bytes too many", "checker/tests/damage_matrix.rs", "{} lengths", ["damage_matrix.lengths"]),
     ("1, 2", "Spans of 64 KiB, pages and sections zeroed, rotated, swapped, copied, from another file", "checker/tests/damage_matrix.rs",
      "{} files", ["damage_matrix.spans"]),
@@ -28,9 +30,13 @@ ROWS = [
      "{} bits", ["test_damage.*.bits"]),
     ("1, 2", "of these compared with the command and the oracle", "tests/reliability/test_damage.py",
      "{} bits", ["test_damage.*.compared"]),
+    ("1, 2", "Manifests of sets edited, and the Python package and the oracle are asked", "tests/reliability/test_damage.py",
+     "{} edits", ["test_damage.test_edited*.edits"]),
     ("1", "Any bytes as an index, with and without right sums: opened and asked under the address sanitizer", "fuzz/ reader",
      "{} executions, {edges} edges", ["fuzz.reader"]),
     ("1, 2", "The same, checked: what is accepted answers, each key at its place", "fuzz/ checker", "{} executions, {edges} edges", ["fuzz.checker"]),
+    ("1", "Any bytes as the manifest of a set; what is accepted is of the one form there is", "fuzz/ manifest",
+     "{} executions, {edges} edges", ["fuzz.manifest"]),
     ("1, 4", "Any records, built, checked and compared with a map", "fuzz/ builder", "{} executions, {edges} edges", ["fuzz.builder"]),
     ("7", "Any bytes as a pickle, in blocks of three sizes", "fuzz/ pickle", "{} executions, {edges} edges", ["fuzz.pickle"]),
     ("7", "The same as TSV, CSV, JSON lines and cdbmake", "fuzz/ tsv csv jsonl cdbmake", "{} executions, {edges} edges",
@@ -39,6 +45,13 @@ ROWS = [
     ("1, 7", "Some of them under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"]),
     ("2", "Changes to format, checker and publish code that a test notices", "tests/mutants", "{} changes", ["mutants.caught"]),
     ("2", "Changes that none notices", "tests/mutants", "{} changes", ["mutants.missed"]),
+    ("6", "Records in another order each time, 1 to 16 threads, three limits of memory: the same bytes", "builder/tests/model.rs",
+     "{} builds", ["model.same_bytes"]),
+    ("3", "Many records, long ones, one key many times: the kernel counts the memory", "builder/tests/memory.rs",
+     "{} builds", ["memory.*"]),
+    ("3", "A million keys chosen by their hash, and a value of 1 GiB: the same", "builder/tests/hostile_keys.rs",
+     "{} builds", ["hostile_keys.*"]),
+    ("7", "Hostile pickles, of which none takes 64 MB", "inputs/tests/pickle_memory.rs", "{} pickles", ["pickle_memory.hostile"]),
     ("3", "Killed at a system call, every one of a build", "tests/reliability/test_system_calls.py", "{} kills",
      ["test_system_calls.test_killed*"]),
     ("3", "Killed at a random moment of a build of 2 M records that spills", "tests/reliability/test_limits.py", "{} kills",
@@ -89,9 +102,17 @@ def page(figures):
     return before + BEGIN + table(figures) + END + rest.split(END)[1]
 
 
+def is_short(figure):
+    """Of the quick form of a test, which is not what the table shows."""
+    return figure.get("form") == "short" or figure.get("seconds", LONG_S) < LONG_S
+
+
 def take(figures, folder):
     """Takes the figures of a folder, in place of all that the same tests have kept before."""
     paths = sorted(folder.glob("*.json"))
+    short = [path.stem for path in paths if is_short(json.loads(path.read_text()))]
+    if short:
+        sys.exit(f"report.py: of the short form, so not taken, nor anything else: {', '.join(short)}; measure with HASHLITH_SOAK=1")
     tests = {path.stem.split(".")[0] for path in paths} - {"fuzz", "mutants", "sanitize"}
     for name in [name for name in figures if name.split(".")[0] in tests]:
         del figures[name]

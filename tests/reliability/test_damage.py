@@ -1,7 +1,10 @@
 """Test 1 of the promises, through the Python package and the command: bits of files of every kind are flipped. Each is
 refused by `verify`, with the rule and the offset that the oracle finds; `open` refuses what it must see; lookups in what it
 opens answer or say that the file is corrupt. checker/tests/damage_matrix.rs does the same with the reader and the checker.
+Then sets: every edit of a manifest, and parts that do not go together.
 """
+import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,10 +14,15 @@ import pytest
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 
-from faults import oracle_verdict  # noqa: E402  (the folder above)
+import faults_set  # noqa: E402  (the folder above)
+import oracle  # noqa: E402
+from faults import oracle_verdict  # noqa: E402
+from oracle_set import MANIFEST, Set  # noqa: E402
 from test_oracle import rust_verdict  # noqa: E402
 
+SETS = sorted(path for path in (TESTS / "golden" / "sets").iterdir() if path.is_dir())
 FILES = sorted((TESTS / "golden").glob("*.hlith"))
+SMALL = 21_000
 OPENING = {f"R{number}" for number in range(1, 15)}
 
 
@@ -55,7 +63,9 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
             file.seek(bit // 8)
             file.write(bytes([byte]))
 
-        for bit in spread(8 * len(data), 30_000 if soak else 1500):
+        # The long form leaves no bit of a small file out.
+        most = 1500 if not soak else 8 * len(data) if len(data) < SMALL else 100_000
+        for bit in spread(8 * len(data), most):
             put(bit, data[bit // 8] ^ 1 << bit % 8)
             told[bit] = found = verdict(hashlith.verify, damaged)
             opened = verdict(lambda path: ask(path, keys), damaged)
@@ -65,7 +75,7 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
             flipped += 1
         assert damaged.read_bytes() == data and hashlith.verify(damaged).keys == len(hashlith.open(path))
         # Processes and the oracle take their time.
-        compared = list(told)[:: max(1, len(told) // (300 if soak else 40))]
+        compared = list(told)[:: max(1, len(told) // (3000 if soak else 40))]
         for bit in compared:
             put(bit, data[bit // 8] ^ 1 << bit % 8)
             verdicts = [told[bit], oracle_verdict(damaged.read_bytes()), rust_verdict(damaged.read_bytes(), tmp_path)]
@@ -75,3 +85,87 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
     assert wrong == []
     evidence("bits", flipped)
     evidence("compared", len(compared))
+
+
+def oracle_set_verdict(folder):
+    try:
+        Set(folder)
+    except oracle.Corrupt as fault:
+        return fault.rule, fault.offset
+    return None
+
+
+def bytes_changed(manifest, soak):
+    """Each byte set to other values: in the short form to one, and to one that a manifest has elsewhere."""
+    for at in range(len(manifest)):
+        some = {manifest[at] ^ 1, manifest[(7 * at + 1) % len(manifest)]}
+        for value in set(range(256) if soak else some) - {manifest[at]}:
+            yield manifest[:at] + bytes([value]) + manifest[at + 1:]
+
+
+def edits(manifest, soak):
+    """All kinds of wrong manifests. A name that another file has too may be right."""
+    yield from bytes_changed(manifest, soak)
+    for at in range(len(manifest)):
+        yield manifest[:at] + manifest[at + 1:]
+        yield manifest[:at] + manifest[at:at + 1] + manifest[at:]
+        yield manifest[:at]
+    for _, changed, _ in faults_set.edits(manifest, random.Random(3), 20_000 if soak else 500):
+        yield changed
+    for _, _, _, changed in faults_set.manifest_faults(manifest):
+        yield changed
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.name)
+def test_edited_manifests(path, tmp_path, soak, evidence):
+    folder = shutil.copytree(path, tmp_path / "set")
+    manifest, wrong, edited = (folder / MANIFEST).read_bytes(), [], 0
+    assert oracle_set_verdict(folder) is verdict(lambda path: hashlith.open(path).close(), folder) is None
+    for changed in edits(manifest, soak):
+        (folder / MANIFEST).unlink()
+        (folder / MANIFEST).write_bytes(changed)
+        expected = oracle_set_verdict(folder)
+        found = [verdict(lambda path: hashlith.open(path).close(), folder), verdict(hashlith.verify, folder)]
+        if expected is None or found != [expected, expected]:
+            wrong.append((changed, expected, found))
+        edited += 1
+    assert wrong == []
+    evidence("edits", edited)
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.name)
+def test_flipped_bits_of_parts(path, tmp_path, soak, evidence):
+    folder = shutil.copytree(path, tmp_path / "set")
+    wrong, flipped = [], 0
+    for part in sorted(folder.glob("*.hlith")):
+        data = part.read_bytes()
+        with open(part, "r+b", buffering=0) as file:
+            for bit in spread(8 * len(data), 20_000 if soak else 500):
+                file.seek(bit // 8)
+                file.write(bytes([data[bit // 8] ^ 1 << bit % 8]))
+                found = verdict(hashlith.verify, folder), verdict(lambda path: hashlith.open(path).close(), folder)
+                if found[0] is None or found[1] != (None if found[0][0] not in OPENING else found[0]):
+                    wrong.append((part.name, bit, found))
+                file.seek(bit // 8)
+                file.write(data[bit // 8:bit // 8 + 1])
+                flipped += 1
+    assert wrong == [] and verdict(hashlith.verify, folder) is None
+    evidence("bits", flipped)
+
+
+def test_parts_that_do_not_go_together(tmp_path):
+    """Every exchange of parts of a set with keys in all of them, and what only `verify` finds in one."""
+    files = {path.name: path.read_bytes() for path in SETS[0].iterdir()}
+    parts, wrong, tried = [files[name] for name in faults_set.part_names(files)], [], 0
+    for label, rule, offset, _, made in faults_set.part_faults(parts):
+        folder = tmp_path / f"{tried}"
+        folder.mkdir()
+        for name, data in made.items():
+            (folder / name).write_bytes(data)
+        found = verdict(hashlith.verify, folder), verdict(lambda path: hashlith.open(path).close(), folder)
+        opens = rule[0] == "V" or rule in ("R15", "R16")
+        if found != ((rule, offset), None if opens else (rule, offset)):
+            wrong.append((label, rule, offset, found))
+        shutil.rmtree(folder)
+        tried += 1
+    assert wrong == [] and tried > 100

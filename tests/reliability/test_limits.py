@@ -2,6 +2,7 @@
 and test 7 at random moments of a large one, which goes through temporary files.
 """
 import errno
+import gzip
 import os
 import random
 import resource
@@ -10,16 +11,12 @@ import subprocess
 import time
 
 import pytest
+from binary import hashlith
 from conftest import cannot
-from place import Place
+from place import Place, spilling
 from test_system_calls import NUMBERS, calls
 
 MIB = 1 << 20
-
-
-def spilling(folder, records):
-    """A build that needs temporary files."""
-    return Place(folder, ["--quiet", "--threads", "2", "--memory", "48M"], records, value="v" * 200)
 
 
 def limited(which, most):
@@ -116,6 +113,24 @@ def test_the_default_memory_is_within_the_limit(tmp_path):
     place.begin(with_old=False)
     done = place.build(preexec_fn=limited(resource.RLIMIT_AS, 1024 * MIB))
     assert done.returncode == 0, done.stderr
+
+
+BOMBS = {"tsv": b"key\t", "csv": b'key,"', "jsonl": b'{"key": "k", "value": "', "cdbmake": b"+1,1073741824:k->"}
+
+
+@pytest.mark.parametrize("format", BOMBS)
+def test_a_compressed_bomb(format, tmp_path):
+    """A record of a GiB out of a few MB: refused with the memory that was allowed, and not much more is taken."""
+    bomb = tmp_path / f"bomb.{format}.gz"
+    bomb.write_bytes(gzip.compress(BOMBS[format]) + gzip.compress(b"a" * (4 << 20)) * 256)
+    command = [hashlith(), "build", bomb, "-o", tmp_path / "x.hlith", "--quiet", "--memory", "64M", "--threads", "1"]
+    build = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    message = build.stderr.read()
+    _, status, used = os.wait4(build.pid, 0)
+    build.returncode = os.waitstatus_to_exitcode(status)
+    assert build.returncode == 1 and f"longer than {64 << 20} bytes" in message and str(bomb) in message, message
+    assert used.ru_maxrss < 64 * 1024 * 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == [bomb.name]
 
 
 @pytest.mark.parametrize("with_old", [False, True])

@@ -1,6 +1,7 @@
 """Promise 3 for sets: killed at every system call, a call that fails, and power cuts. Nothing, the old set, or the new one."""
 import errno
 import os
+import re
 from collections import Counter
 
 import pytest
@@ -47,6 +48,35 @@ def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
     assert not wrong
     assert failed or call == "unlinkat"
     evidence(f"{call} {error}", len(own))
+
+
+def test_the_order_of_system_calls(tmp_path, strace):
+    """Parts durable < moved in < manifest and directory durable < manifest renamed < directory durable < old parts removed."""
+    place, log = SetPlace(tmp_path), tmp_path / "log"
+    place.begin(with_old=True)
+    old = [name for name in place.content() if name != "manifest.json"]
+    done = place.build(under=[strace, "-f", "-qq", "-y", "-o", str(log), "-e", "trace=fsync,rename,renameat,renameat2,unlink,unlinkat"])
+    assert done.returncode == 0
+    lines = [line for line in log.read_text().splitlines() if line.endswith("= 0")]
+
+    def numbers(pattern):
+        return [number for number, line in enumerate(lines) if re.search(pattern, line)]
+
+    folder = re.escape(str(place.path))
+    names = [name for name in place.content() if name != "manifest.json"]
+    staged = rf"{folder}/\.new\.[^/]+\.tmp"
+    synced = numbers(rf"fsync\(\d+<{staged}/[^>]*part-\d+[^>]*>\)")
+    moved = [numbers(rf'rename.*"{staged}/{name}".*"{folder}/{name}"') for name in map(re.escape, names)]
+    manifest_synced = numbers(rf"fsync\(\d+<{folder}/manifest\.json\.[^>]*>\)")
+    renamed = numbers(rf'rename.*"{folder}/manifest\.json\.[^"]*", .*"{folder}/manifest\.json"')
+    directory = numbers(rf"fsync\(\d+<{folder}>\)")
+    removed = [number for name in old for number in numbers(rf'unlink.*"{folder}/{re.escape(name)}"')]
+    assert len(names) == 2 and all(len(moves) == 1 for moves in moved) and len(renamed) == 1 and len(removed) == len(old)
+    first, last = min(map(min, moved)), max(map(max, moved))
+    assert len([number for number in synced if number < first]) >= len(names)
+    assert [number for number in manifest_synced if number < renamed[0]]
+    assert [number for number in directory if last < number < renamed[0]]
+    assert [number for number in directory if renamed[0] < number < min(removed)]
 
 
 @pytest.mark.parametrize("with_old", [False, True])
