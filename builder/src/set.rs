@@ -83,18 +83,30 @@ impl Drop for Staging {
 /// # Errors
 /// [`Error::Io`], and [`Error::NoSet`] for a directory that holds something else.
 pub fn prepare(set: &Path) -> Result<bool, Error> {
-    match fs::create_dir(set) {
-        Ok(()) => return Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Error::io("cannot make the directory", set)(error)),
+    let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    loop {
+        match fs::create_dir(set) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("cannot make the directory", set)(error)),
+        }
+        match check_may_become_set(set) {
+            // Another build has given up, and removed the directory that it had made. (A link that leads nowhere is still there.)
+            Err(Error::Io { source, .. })
+                if is_gone(&source) && fs::symlink_metadata(set).is_err_and(|error| is_gone(&error)) => {}
+            checked => return checked.map(|()| false),
+        }
     }
+}
+
+fn check_may_become_set(set: &Path) -> Result<(), Error> {
     let failed = |error| Error::io("cannot look into", set)(error);
     let manifest = set.join(MANIFEST_NAME);
     // Others have files of this name too.
     let is_set = fs::metadata(&manifest).is_ok_and(|found| found.is_file())
         && read_manifest(&manifest).map_err(failed)?.starts_with(b"{\"hashlith\": ");
     if is_set {
-        return Ok(false);
+        return Ok(());
     }
     let own =
         |name: &str| name.starts_with('.') || name.starts_with("manifest.json.") || PartFile::is_name(name);
@@ -104,7 +116,7 @@ pub fn prepare(set: &Path) -> Result<bool, Error> {
             return Err(Error::NoSet { path: set.into(), holds: set.join(name) });
         }
     }
-    Ok(false)
+    Ok(())
 }
 
 /// Puts part files into the set that is, or will be, the directory `set`: all at once, in place of the parts that are there.
@@ -313,6 +325,10 @@ mod tests {
             panic!("made")
         };
         assert_eq!((action, source.kind()), ("cannot make the directory", io::ErrorKind::NotFound));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let Err(Error::Io { action, source, .. }) = Staging::create(&link) else { panic!("made") };
+        assert_eq!((action, source.kind()), ("cannot look into", io::ErrorKind::NotFound));
         // A path that leaves no room for another name: 4,095 bytes are the most that Linux takes.
         let mut long = dir.path().to_path_buf();
         while long.as_os_str().len() < 3890 {
