@@ -131,8 +131,7 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let (manifest, files) = manifest_of(files)?;
     let is_new = prepare(set)?;
     let directory = File::open(set).map_err(Error::io("cannot open", set))?;
-    // One after the other. A file system without locks (some network ones) does without.
-    while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+    wait_for_lock(&directory);
     let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
     // Whoever has copied them may have left them in the cache.
     let mut done = files.iter().try_for_each(|path| make_durable(path));
@@ -165,6 +164,11 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     }
     remove_left_over(set);
     done.map(|()| manifest)
+}
+
+/// One commit after the other. A file system without locks (some network ones) does without.
+fn wait_for_lock(directory: &File) {
+    while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
 }
 
 /// The manifest that these files make, and the files in the order of their parts.
@@ -309,11 +313,36 @@ mod tests {
     fn a_build_that_gives_up_does_no_harm_to_another() {
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
+        let ended = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| (0..3000).for_each(|_| drop(Staging::create(&set).unwrap())));
-            }
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = fs::create_dir(&set).and_then(|()| fs::remove_dir(&set));
+                }
+            });
+            let failed = (0..3000).find_map(|_| Staging::create(&set).err());
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(failed.is_none(), "{}", failed.unwrap());
         });
+    }
+
+    /// A commit waits while another one has the directory.
+    #[test]
+    fn one_commit_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, part) = (dir.path().join("set"), dir.path().join("part"));
+        crate::Builder::new().threads(1).memory_limit(64 << 20).part(0, 1).finish(&part).unwrap();
+        fs::create_dir(&set).unwrap();
+        let other = File::open(&set).unwrap();
+        other.lock().unwrap();
+        std::thread::scope(|scope| {
+            let commit = scope.spawn(|| commit(&set, &[part]));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert!(!set.join(MANIFEST_NAME).exists());
+            other.unlock().unwrap();
+            commit.join().unwrap().unwrap();
+        });
+        assert!(set.join(MANIFEST_NAME).exists());
     }
 
     /// The system's own answer is told, and at once.
