@@ -105,7 +105,7 @@ mod tests {
         let mut builder = Builder::new().threads(1).memory_limit(64 << 20).parts(parts);
         builder.add(b"key", value).unwrap();
         builder.finish(set).unwrap();
-        open(set, Access::Whole).unwrap()
+        map(set, Access::Whole).unwrap()
     }
 
     /// An index that is open has all its parts, whatever the manifest says by now.
@@ -122,6 +122,6 @@ mod tests {
         let mut builder = Builder::new().threads(1).memory_limit(64 << 20);
         builder.add(b"key", b"value").unwrap();
         builder.finish(&file).unwrap();
-        assert_eq!(part_paths(&file, &open(&file, Access::Whole).unwrap()), [file]);
+        assert_eq!(part_paths(&file, &map(&file, Access::Whole).unwrap()), [file]);
     }
 }
