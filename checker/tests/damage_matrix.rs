@@ -51,7 +51,7 @@ fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
     let header = index.first_header();
     let mut builder = Builder::new().threads(1).memory_limit(64 << 20);
     builder = builder.key_type(header.key_type).value_type(header.value_type).hasher(header.hasher);
-    builder = builder.fingerprint_bits(header.fingerprint_bits.into());
+    builder = builder.fingerprint_bits(header.fingerprint_bits);
     builder = builder.metadata(String::from_utf8(index.metadata().to_vec()).unwrap());
     let mut changed = 0;
     for record in index.iter() {
