@@ -175,14 +175,19 @@ def measure_way(way, memory, **_):
     return {"seconds": seconds, "own": used.own, "mapped": used.mapped, "shuffled": shuffled(spark), "found": found}
 
 
-def child(what, args, memory="4g", may_fail=False):
+# What Java says, and what Spark makes of it while it builds a table to broadcast.
+OUT_OF_MEMORY = ("OutOfMemoryError", "Not enough memory to build and broadcast")
+
+
+def child(what, args, memory="4g", may_run_out=False):
+    """Figures of a run in a process of its own; nothing if it may run out of memory, and did."""
     command = [sys.executable, __file__, "--child", what, "--memory", memory]
     command += ["--rows", str(args.rows), "--keys", str(args.keys)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        if may_fail:
+        if may_run_out and any(words in done.stderr for words in OUT_OF_MEMORY):
             return None
-        sys.exit(done.stderr[-3000:])
+        sys.exit(f"{done.stderr[-3000:]}\n{what}, with a heap of {memory}: ended by {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -260,7 +265,7 @@ def main():
             print(f"round {number + 1}: {way}: {runs[way][-1]['seconds']:.1f} s", file=sys.stderr)
     assert {run["found"][0] for run in runs["write"]} == {args.rows}, "rows are missing"
     assert len({tuple(run["found"]) for way in WAYS for run in runs[way]}) == 1, "not all ways find the same"
-    tight = {way: child(way, args, args.small_memory, may_fail=True) for way in WAYS}
+    tight = {way: child(way, args, args.small_memory, may_run_out=True) for way in WAYS}
 
     found = {"rows": args.rows, "keys": args.keys, "memory": args.memory, "small_memory": args.small_memory}
     found |= {"runs": runs, "tight": tight}

@@ -20,10 +20,12 @@ The workers need this package; `PYSPARK_PYTHON` must name the interpreter that h
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ from pyspark.sql.types import BinaryType, DataType, IntegerType, StringType, Str
 from . import _native
 from ._build import Builder, build
 from ._index import Index, open as open_index
-from ._sets import commit_set, part_numbers
+from ._sets import commit_set
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 __all__ = ["HashlithDataSource", "lookup", "partition", "register"]
 
 _ROWS = 65_536
+#: Files of a job that have not changed for so long belong to nobody.
+_IDLE_SECONDS = 24 * 3600
 _FORMATS = {
     "text": (StringType(), pyarrow.string()),
     "bytes": (BinaryType(), pyarrow.binary()),
@@ -103,11 +107,17 @@ def partition(
     _kind(df.schema[key].dataType, key)
 
     def numbers(keys: pyarrow.Array) -> pyarrow.Array:
-        return pyarrow.array(part_numbers(keys, parts, hash=hash, seed=seed).clip(0))
+        return pyarrow.compute.max_element_wise(_part_numbers(keys, parts, hash=hash, seed=seed), pyarrow.scalar(0, "int32"))
 
     number = _arrow_udf(numbers, IntegerType())(functions.col(key))
     name = f"__part_{uuid.uuid4().hex}"
     return _by_number(df.withColumn(name, number), parts, name).drop(name)
+
+
+def _part_numbers(keys: pyarrow.Array, parts: int, **options: Any) -> pyarrow.Array:
+    """`hashlith.part_numbers`, as an Arrow array: workers need not have numpy."""
+    numbers = _native.part_numbers(keys, parts, **options)
+    return pyarrow.Array.from_buffers(pyarrow.int32(), len(keys), [None, pyarrow.py_buffer(numbers)])
 
 
 def _by_number(df: DataFrame, parts: int, name: str) -> DataFrame:
@@ -144,14 +154,19 @@ def _arrow_udf(function: Any, data_type: DataType) -> Any:
 
 def _columns(options: dict[str, str], names: list[str]) -> list[str]:
     """Names of the key and of the value column."""
-    named = [options.get(which, which if which in names else None) for which in ("key", "value")]
-    for column in named:
+    named = {which: options.get(which) for which in ("key", "value")}
+    for column in named.values():
         if column is not None and column not in names:
             raise ValueError(f"there is no column {column}: name key and value column by the options key and value")
-    others = [name for name in names if name not in named]
-    if named.count(None) > len(others) or len(others) > named.count(None) > 0:
+    for which in named:
+        # A column of this name, unless the other option has taken it.
+        if named[which] is None and which in names and which not in named.values():
+            named[which] = which
+    others = [name for name in names if name not in named.values()]
+    missing = list(named.values()).count(None)
+    if missing > len(others) or len(others) > missing > 0:
         raise ValueError(f"which of {', '.join(names)} are key and value? Name them by the options key and value")
-    return [others.pop(0) if name is None else name for name in named]
+    return [others.pop(0) if name is None else name for name in named.values()]
 
 
 @dataclass
@@ -221,7 +236,7 @@ class _Writer(DataSourceArrowWriter):
                 if len(keys) == 0:
                     continue
                 if builder is None:
-                    part = int(part_numbers(keys.slice(0, 1), self.parts, **self.hash)[0])
+                    part = _part_numbers(keys.slice(0, 1), self.parts, **self.hash)[0].as_py()
                     file = os.path.join(self.staging, f"part-{part:05}.{attempt}")
                     builder = Builder(file, part=(part, self.parts), **self.build)
                 builder.add_many(keys, values)
@@ -256,18 +271,31 @@ class _Writer(DataSourceArrowWriter):
                 build(files[part], {}, part=(part, self.parts), **{**self.build, "temp_dir": self.staging})
         if self.report:
             # What cannot be written is told before anything has changed.
-            open(self.report, "w").close()
+            open(self.report, "a").close()
         keys = commit_set(self.path, [files[part] for part in range(self.parts)])
         dropped = sum(message.dropped for message in written)
         if dropped:
             print(f"hashlith: {dropped} rows with a null were left out of {self.path}", file=sys.stderr)
         if self.report:
-            with open(self.report, "w") as file:
-                json.dump({"path": self.path, "parts": self.parts, "keys": keys, "rows_with_null": dropped}, file)
-        # Also those of drivers that were killed.
-        for entry in os.scandir(self.path):
-            if entry.name.startswith(".spark-") and entry.name.endswith(".tmp"):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            try:
+                with open(self.report, "w") as file:
+                    json.dump({"path": self.path, "parts": self.parts, "keys": keys, "rows_with_null": dropped}, file)
+            except OSError as error:
+                # The set is in force: the job has done what it was to do.
+                print(f"hashlith: {self.path} is written, but its report is not: {error}", file=sys.stderr)
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self._remove_left_over()
+
+    def _remove_left_over(self) -> None:
+        """Removes what drivers that were killed have left: directories like this one's, in which nothing changes any more."""
+        for path in glob.glob(os.path.join(glob.escape(self.path), ".spark-*.tmp")):
+            try:
+                newest = max(os.stat(name).st_mtime for name in [path, *(entry.path for entry in os.scandir(path))])
+            except OSError:
+                # Something has just gone: it is in use.
+                continue
+            if newest < time.time() - _IDLE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
     def abort(self, messages: list[WriterCommitMessage | None]) -> None:
         shutil.rmtree(self.staging, ignore_errors=True)
@@ -358,7 +386,7 @@ class HashlithDataSource(DataSource):
 
     Reading: the option path; columns key and value, or with .schema("key string") only that one.
 
-    Writing: the options path and parts, key and value (names of the columns; default: key and value, or the first two),
+    Writing: the options path and parts, key and value (names of the columns; default: key and value, or the only two),
     nulls ("error" or "drop"), memory (of a task, default 256M), temp_dir, on_duplicate ("error", "first", "last"), hash, seed,
     fingerprint_bits, report (a file for the numbers of keys and of rows left out, as JSON). The rows must be partitioned by `partition`, unless parts is 1 and there is one partition.
     """
@@ -409,6 +437,8 @@ def lookup(
     workers have it open, the job fails with a ReplacedError rather than mix two versions. `huge_pages` and `cold` are those of
     `hashlith.open`.
     """
+    if how not in ("left", "inner"):
+        raise ValueError(f'how must be "left" or "inner", not {how!r}')
     place = _local(path)
     with open_index(place) as index:
         kind, digest = index.key_type, index.digest

@@ -82,6 +82,21 @@ impl Column {
         self.chunks.iter().flat_map(LargeBinaryArray::iter)
     }
 
+    /// The first row that is not UTF-8. Arrow says that strings are, but whoever made them may not have looked.
+    pub fn first_not_utf8(&self) -> Option<usize> {
+        let mut before = 0;
+        for chunk in &self.chunks {
+            if !is_utf8(chunk) {
+                let is_bad = |row: Option<&[u8]>| row.is_some_and(|row| std::str::from_utf8(row).is_err());
+                if let Some(row) = chunk.iter().position(is_bad) {
+                    return Some(before + row);
+                }
+            }
+            before += chunk.len();
+        }
+        None
+    }
+
     /// Hands the rows over in runs of at most `most` keys, and each null apart, as no keys.
     ///
     /// # Errors
@@ -117,6 +132,18 @@ fn to_bytes(chunk: &ArrayRef) -> Result<LargeBinaryArray, ArrowError> {
         true => Ok(arrow_cast::cast(chunk, &DataType::LargeUtf8)?.as_string::<i64>().clone().into()),
         false => Ok(arrow_cast::cast(chunk, &DataType::LargeBinary)?.as_binary::<i64>().clone()),
     }
+}
+
+/// True if all values are UTF-8, also what lies behind nulls. Their bytes are looked at in one go.
+fn is_utf8(chunk: &LargeBinaryArray) -> bool {
+    let ends = chunk.value_offsets();
+    // Those of a slice need not begin at 0.
+    let at = |end: Option<&i64>| end.and_then(|&end| usize::try_from(end).ok()).unwrap_or_default();
+    let first = at(ends.first());
+    let bytes = chunk.value_data().get(first..at(ends.last())).unwrap_or_default();
+    bytes.is_ascii()
+        || std::str::from_utf8(bytes)
+            .is_ok_and(|text| ends.iter().all(|end| text.is_char_boundary(at(Some(end)) - first)))
 }
 
 /// True for strings in any layout, and for a column of nothing but nulls.

@@ -26,6 +26,10 @@ use std::time::Instant;
 const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 1 << 18;
 
+/// What is wrong with a row of a column.
+const NULL: &str = "null: leave such rows out first";
+const NOT_UTF8: &str = "not valid UTF-8: cast the column to binary to keep any bytes";
+
 /// Builds an index out of records that come one by one or in batches.
 #[pyclass(frozen, subclass, module = "hashlith._native")]
 pub struct Builder {
@@ -210,20 +214,29 @@ impl Builder {
             ));
         }
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
-        for (key, value) in keys.rows().zip(values.rows()) {
-            let (Some(key), Some(value)) = (key, value) else {
-                let what = if key.is_none() { "key" } else { "value" };
-                let number = self.counts.records.load(Relaxed) + 1;
-                let message = format!("the {what} of record {number} is null: leave such rows out first");
-                return Err(errors::input_error(py, &message));
+        let not_utf8 = |column: &Column| if column.is_text() { column.first_not_utf8() } else { None };
+        let (bad_key, bad_value) = py.detach(|| (not_utf8(keys), not_utf8(values)));
+        for (row, pair) in keys.rows().zip(values.rows()).enumerate() {
+            let (what, why) = match pair {
+                (None, _) => ("key", NULL),
+                (_, None) => ("value", NULL),
+                _ if bad_key == Some(row) => ("key", NOT_UTF8),
+                _ if bad_value == Some(row) => ("value", NOT_UTF8),
+                (Some(key), Some(value)) => {
+                    batch.push(key);
+                    batch.push(value);
+                    self.counts.records.fetch_add(1, Relaxed);
+                    if is_full(&batch) {
+                        self.feed(py, &mut batch)?;
+                        ticker.tick(py, &self.listener)?;
+                    }
+                    continue;
+                }
             };
-            batch.push(key);
-            batch.push(value);
-            self.counts.records.fetch_add(1, Relaxed);
-            if is_full(&batch) {
-                self.feed(py, &mut batch)?;
-                ticker.tick(py, &self.listener)?;
-            }
+            // As with pairs, what came before is in.
+            self.feed(py, &mut batch)?;
+            let number = self.counts.records.load(Relaxed) + 1;
+            return Err(errors::input_error(py, &format!("the {what} of record {number} is {why}")));
         }
         self.feed(py, &mut batch)
     }

@@ -40,8 +40,9 @@ pub fn get_many<'py>(
 /// `Index.get_many_arrow`.
 pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<ArrowArray> {
     let py = column.py();
-    let column = Column::required(column, handle.keys == KeyType::Text)?;
+    // First: a handle that was refused does not know its types.
     let index = handle.open()?;
+    let column = Column::required(column, handle.keys == KeyType::Text)?;
     let mut values = Values::with_capacity(column.len());
     search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
     let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));

@@ -195,6 +195,58 @@ def test_nulls_in_columns(target):
                 builder.add_many(pyarrow.array(keys), pyarrow.array(values))
 
 
+def as_text(rows, layout="string"):
+    """A column of strings that holds these bytes, UTF-8 or not: nobody looks at them on the way."""
+    if layout == "dictionary":
+        return pyarrow.DictionaryArray.from_arrays(pyarrow.array(range(len(rows))), as_text(rows))
+    binary = getattr(pyarrow, layout.replace("string", "binary"))()
+    return pyarrow.array(rows, binary).view(getattr(pyarrow, layout)())
+
+
+@pytest.mark.parametrize("layout", ["string", "large_string", "string_view", "dictionary"])
+def test_strings_in_columns_that_are_not_utf8(layout, target):
+    """They would be found by `verify` only, and by whoever reads them."""
+    good = [b"a", "\N{SNOWMAN}".encode(), b"c"]
+    for bad in ([b"a", b"b", b"\xff"], [b"a", b"b", b"\xed\xa0\x80"], [b"a", b"b", b"\xe2\x98", b"\x83"]):
+        rows = [*good, *(b"%d" % n for n in range(len(bad) - 3))]
+        for keys, values, what in (bad, rows, "key"), (rows, bad, "value"):
+            message = f"the {what} of record 4 is not valid UTF-8: cast the column to binary"
+            with pytest.raises(hashlith.InputError, match=message):
+                with hashlith.Builder(target) as builder:
+                    builder.add("first", "0")
+                    builder.add_many(as_text(keys, layout), as_text(values, layout))
+            with pytest.raises(hashlith.InputError, match=message):
+                with hashlith.Builder(target) as builder:
+                    builder.add("first", "0")
+                    chunks = [as_text(values[:2], layout), as_text(values[2:], layout)]
+                    builder.add_many(as_text(keys, layout), pyarrow.chunked_array(chunks))
+
+
+def test_only_the_rows_of_a_column_must_be_utf8(tmp_path):
+    """What is around a slice is not looked at, nor does a column of binary have to be text."""
+    rows = ["\N{SNOWMAN}" * n for n in range(1, 9)]
+    column = as_text([b"\xff", *(row.encode() for row in rows), b"\xff\xff"])
+    feed_two(tmp_path / "x.hlith", column[1:-1], column[1:-1])
+    with hashlith.open(tmp_path / "x.hlith") as index:
+        assert index == {row: row for row in rows}
+    feed_two(tmp_path / "y.hlith", pyarrow.array([b"\xff"]), pyarrow.array([b"\xfe"]))
+    with hashlith.open(tmp_path / "y.hlith") as index:
+        assert index == {b"\xff": b"\xfe"}
+
+
+def test_what_came_before_a_bad_row_is_in(tmp_path):
+    """A builder that goes on after a bad row of a column has the rows before it, and counts on from there."""
+    path = tmp_path / "x.hlith"
+    with hashlith.Builder(path) as builder:
+        for number, bad in enumerate(["null", "text"]):
+            good = [f"{number}-{n}".encode() for n in range(5)]
+            values = as_text([*good, None if bad == "null" else b"\xff", b"never seen"])
+            with pytest.raises(hashlith.InputError, match=f"the value of record {6 + 5 * number} is n"):
+                builder.add_many(as_text([*good, b"bad", b"never"]), values)
+    with hashlith.open(path) as index:
+        assert index == {key: key for number in range(2) for n in range(5) for key in [f"{number}-{n}"]}
+
+
 def feed_two(path, keys_of_all, values_of_all, **options):
     with hashlith.Builder(path, **options) as builder:
         builder.add_many(keys_of_all, values_of_all)

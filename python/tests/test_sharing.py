@@ -121,6 +121,22 @@ def test_another_file_at_the_path_is_refused(path):
             pickle.loads(data)["key 1"]
 
 
+@pytest.mark.parametrize("key", ["key", b"key"])
+def test_a_refused_handle_says_so_first(key, tmp_path):
+    """It knows nothing of the types in the file: columns of any type of keys get the right error."""
+    path = tmp_path / "x.hlith"
+    hashlith.build(path, {key: "one"})
+    with hashlith.open(path) as index:
+        data = pickle.dumps(index)
+    hashlith.build(path, {key: "two"})
+    loaded = pickle.loads(data)
+    uses = [(loaded.get_many_arrow, pyarrow.array([key])), (loaded.ids, pyarrow.array([key])), (loaded.get_many, [key]),
+            (loaded.get, key), (loaded.__contains__, key), (loaded.__getitem__, key)]
+    for use, argument in uses:
+        with pytest.raises(hashlith.ReplacedError):
+            use(argument)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_replaced_file_is_refused_in_the_child(method, path):
     """The worker lives, and the exception reaches whoever asked: nobody waits for ever."""

@@ -1,11 +1,14 @@
 """Sets written, read and looked up by Spark."""
 
+import importlib.util
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pyarrow
 import pytest
@@ -15,6 +18,8 @@ from pyspark.sql.types import BinaryType, IntegerType, StringType, StructField, 
 
 import hashlith
 import hashlith.spark
+
+TEXTS = StructType([StructField("key", StringType()), StructField("value", StringType())])
 
 # What tasks run comes from here, and workers do not know this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -216,6 +221,72 @@ def test_columns_that_are_not_named(spark, tmp_path):
                 save(other, tmp_path / "x", 1, **options)
         else:
             save(other, tmp_path / "set", 1)
+    # An option may take the name that the other one has by default: then the other column is the other one.
+    crossed = df.select(F.col("key").alias("value"), F.col("value").alias("n"))
+    write(crossed, tmp_path / "set", 1, key="value")
+    with hashlith.open(tmp_path / "set") as index:
+        assert index["key5"] == "value5"
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "expected"),
+    [
+        ("key value", {}, "key value"),
+        ("value key", {}, "key value"),
+        ("a b", {}, "a b"),
+        ("a key", {}, "key a"),
+        ("value a", {}, "a value"),
+        ("value n", {"key": "value"}, "value n"),
+        ("key x", {"value": "key"}, "x key"),
+        ("key value", {"key": "value"}, "value key"),
+        ("key value", {"value": "key"}, "value key"),
+        ("key value x", {"key": "x"}, "x value"),
+        ("key value x", {"key": "value", "value": "key"}, "value key"),
+        ("a b", {"key": "a", "value": "a"}, "a a"),
+        ("value", {"key": "value", "value": "value"}, "value value"),
+        ("value", {"key": "value"}, None),
+        ("key", {"value": "key"}, None),
+        ("key value x", {"key": "value"}, None),
+        ("key x y", {"value": "key"}, None),
+        ("key x y", {}, None),
+    ],
+)
+def test_which_columns_are_written(columns, options, expected):
+    """No column is left out in silence, and none is written twice unless both options name it."""
+    if expected is None:
+        with pytest.raises(ValueError, match="are key and value"):
+            hashlith.spark._columns(options, columns.split())
+    else:
+        assert hashlith.spark._columns(options, columns.split()) == expected.split()
+
+
+@pytest.mark.parametrize("column", ["key", "value"])
+def test_strings_that_are_not_utf8(spark, tmp_path, column):
+    """Spark's strings hold whatever bytes they were cast from."""
+    path = tmp_path / "set"
+    bad = F.when(F.col("key") == "key7", F.expr("cast(X'ff' as string)")).otherwise(F.col(column))
+    df = numbered(spark, 1000).withColumn(column, bad)
+    with pytest.raises(Exception, match=rf"the {column} of record \d+ is not valid UTF-8: cast the column to binary"):
+        write(df, path)
+    assert not path.exists()
+    write(df.select(F.col("key").cast("binary"), F.col("value").cast("binary")), path)
+    with hashlith.open(path) as index:
+        assert index[b"\xff" if column == "key" else b"key7"] == (b"\xff" if column == "value" else b"value7")
+    assert hashlith.verify(path).keys == 1000
+
+
+def test_a_report_that_cannot_be_written_after_all(spark, tmp_path, capsys):
+    """The disk is full by then: the set is in force, so the job is done, and says so."""
+    path = tmp_path / "set"
+    write(numbered(spark, 100), path, report="/dev/full")
+    assert hashlith.verify(path).keys == 100
+    names(path)
+    writer = hashlith.spark._Writer({"path": str(path), "report": "/dev/full"}, TEXTS, overwrite=True)
+    writer.commit([writer.write(iter([]))])
+    assert hashlith.verify(path).keys == 0
+    names(path)
+    told = capsys.readouterr().err
+    assert f"{path} is written, but its report is not: [Errno 28] No space left on device" in told
 
 
 def test_append(spark, tmp_path):
@@ -264,6 +335,52 @@ def test_a_task_that_fails_is_tried_again(start, tmp_path, how):
     save(broken, path)
     assert marker.exists()
     assert hashlith.verify(path).keys == 8000
+    names(path)
+
+
+class KilledWriter(hashlith.spark._Writer):
+    """Its first process is killed in the middle of a part."""
+
+    def write(self, iterator):
+        def batches():
+            for number, batch in enumerate(iterator):
+                if number == 15:
+                    try:
+                        marker = os.open(f"{self.path}.killed", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                    except FileExistsError:
+                        pass
+                    else:
+                        open_now = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+                        own = [os.stat(path) for path in open_now if os.path.realpath(path).startswith(self.staging)]
+                        os.write(marker, str(sum(file.st_size for file in own)).encode())
+                        die()
+                yield batch
+
+        return super().write(batches())
+
+
+class KilledSource(hashlith.spark.HashlithDataSource):
+    @classmethod
+    def name(cls):
+        return "killed"
+
+    def writer(self, schema, overwrite):
+        return KilledWriter(dict(self.options), schema, overwrite)
+
+
+def test_a_writer_that_is_killed_is_tried_again(start, tmp_path):
+    """Not the process that makes its rows, but the one that writes them."""
+    spark = start("local[2,3]", **{"spark.sql.execution.arrow.maxRecordsPerBatch": "100"})
+    spark.dataSource.register(KilledSource)
+    path = tmp_path / "set"
+    long = numbered(spark, 8000).withColumn("value", F.concat("value", F.lit(" " * 15_000)))
+    parted = hashlith.spark.partition(long, 4)
+    parted.write.format("killed").options(path=str(path), parts=4, memory="32M").mode("overwrite").save()
+    # 15 of the 20 batches of a part had been written, and not to memory only.
+    assert int((tmp_path / "set.killed").read_text()) > 0
+    assert hashlith.verify(path).keys == 8000
+    with hashlith.open(path) as index:
+        assert all(value.rstrip() == f"value{key[3:]}" for key, value in index.items())
     names(path)
 
 
@@ -326,14 +443,40 @@ def test_speculative_attempts(start, cluster, tmp_path):
 
 
 def test_what_a_killed_driver_left_is_cleared_up(spark, tmp_path):
+    """When nothing in it has changed for a day; until then it may belong to a job that runs."""
     path = tmp_path / "set"
     write(numbered(spark, 10), path)
-    left = path / ".spark-0123.tmp"
-    left.mkdir()
-    (left / "part-00000.7").write_bytes(b"half")
+    for name, folder_hours, file_hours in ("old", 25, 25), ("busy", 25, 1), ("new", 1, 25):
+        left = path / f".spark-{name}.tmp"
+        left.mkdir()
+        (left / "part-00000.7").write_bytes(b"half")
+        os.utime(left / "part-00000.7", (time.time() - 3600 * file_hours,) * 2)
+        os.utime(left, (time.time() - 3600 * folder_hours,) * 2)
     (path / f"part-00000-{'0' * 16}.hlith").write_bytes(b"whole, but never committed")
     assert load(spark, path).count() == 10
     write(numbered(spark, 20), path)
+    kept = {name for name in os.listdir(path) if name.startswith(".spark-")}
+    assert kept == {".spark-busy.tmp", ".spark-new.tmp"}
+    for name in kept:
+        os.utime(path / name / "part-00000.7", (0, 0))
+        os.utime(path / name, (0, 0))
+    write(numbered(spark, 30), path)
+    names(path)
+
+
+def test_two_jobs_leave_each_other_alone(tmp_path):
+    """Each commits all that it has, whatever the other one does; the last one is in force."""
+    path = tmp_path / "set"
+    writers = [hashlith.spark._Writer({"path": str(path)}, TEXTS, overwrite=True) for _ in range(2)]
+    rows = [{f"key{number}": f"value{number}"} for number in range(2)]
+    written = [
+        writer.write(iter([pyarrow.record_batch({"key": list(row), "value": list(row.values())})]))
+        for writer, row in zip(writers, rows)
+    ]
+    for writer, message, row in zip(writers, written, rows):
+        writer.commit([message])
+        with hashlith.open(path) as index:
+            assert index == row
     names(path)
 
 
@@ -450,6 +593,9 @@ def test_lookup(spark, tmp_path):
     assert there.count() == sum(value is not None for value in expected)
     plan = found._jdf.queryExecution().toString()
     assert "Exchange" not in plan and "Join" not in plan
+    for how in "outer", "right", "Inner", None:
+        with pytest.raises(ValueError, match='how must be "left" or "inner", not'):
+            hashlith.spark.lookup(big, "word", path, how=how)
     with pytest.raises(ValueError, match="there is a column Word already"):
         hashlith.spark.lookup(big, "word", path, value="Word")
     with pytest.raises(TypeError, match="the keys of .* are str, the column"):
@@ -465,3 +611,43 @@ def test_part_numbers_are_those_of_the_spec():
     for parts in 1, 2, 7, 65_536:
         expected = [hi * parts >> 64 for hi in his] + [-1]
         assert hashlith.part_numbers(keys, parts).tolist() == expected
+        assert hashlith.spark._part_numbers(keys, parts).to_pylist() == expected
+
+
+WITHOUT_NUMPY = """
+import importlib.util
+import sys
+
+from pyspark.sql import SparkSession
+
+import hashlith.spark
+
+assert not importlib.util.find_spec("numpy") and not importlib.util.find_spec("pandas")
+settings = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+spark = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+hashlith.spark.register(spark)
+df = spark.range(1000).selectExpr("concat('key', id) as key", "concat('value', id) as value")
+nulls = spark.sql("select cast(null as string) as key, 'value' as value")
+parted = hashlith.spark.partition(df.union(nulls), 3)
+parted.write.format("hashlith").options(path=sys.argv[1], parts=3, nulls="drop").mode("overwrite").save()
+assert spark.read.format("hashlith").load(sys.argv[1]).count() == 1000
+assert hashlith.spark.lookup(df, "key", sys.argv[1], value="found").where("found = value").count() == 1000
+"""
+
+
+def test_without_numpy(tmp_path):
+    """Workers that have only Spark, pyarrow and this package write, read and look up."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for module in "hashlith", "pyspark", "py4j", "pyarrow":
+        (packages / module).symlink_to(Path(importlib.util.find_spec(module).origin).parent)
+    program = tmp_path / "program.py"
+    program.write_text(WITHOUT_NUMPY)
+    environment = {**os.environ, "PYTHONPATH": str(packages), "PYSPARK_PYTHON": str(tmp_path / "python")}
+    # -S: nothing but the packages above.
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "python", program, tmp_path / "set"], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
