@@ -27,11 +27,16 @@ OPENING = {f"R{number}" for number in range(1, 15)}
 
 
 def verdict(act, path):
+    """Rule and offset of the fault that the package or the oracle finds, or nothing."""
     try:
         act(path)
-    except hashlith.CorruptError as error:
+    except (hashlith.CorruptError, oracle.Corrupt) as error:
         return error.rule, error.offset
     return None
+
+
+def opened(path):
+    hashlith.open(path).close()
 
 
 def ask(path, keys):
@@ -68,9 +73,9 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
         for bit in spread(8 * len(data), most):
             put(bit, data[bit // 8] ^ 1 << bit % 8)
             told[bit] = found = verdict(hashlith.verify, damaged)
-            opened = verdict(lambda path: ask(path, keys), damaged)
-            if found is None or opened != (found if found[0] in OPENING else None):
-                wrong.append((bit, found, opened))
+            asked = verdict(lambda path: ask(path, keys), damaged)
+            if found is None or asked != (found if found[0] in OPENING else None):
+                wrong.append((bit, found, asked))
             put(bit, data[bit // 8])
             flipped += 1
         assert damaged.read_bytes() == data and hashlith.verify(damaged).keys == len(hashlith.open(path))
@@ -87,14 +92,6 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
     evidence("compared", len(compared))
 
 
-def oracle_set_verdict(folder):
-    try:
-        Set(folder)
-    except oracle.Corrupt as fault:
-        return fault.rule, fault.offset
-    return None
-
-
 def bytes_changed(manifest, soak):
     """Each byte set to other values: in the short form to one, and to one that a manifest has elsewhere."""
     for at in range(len(manifest)):
@@ -104,7 +101,7 @@ def bytes_changed(manifest, soak):
 
 
 def edits(manifest, soak):
-    """All kinds of wrong manifests. A name that another file has too may be right."""
+    """All kinds of wrong manifests."""
     yield from bytes_changed(manifest, soak)
     for at in range(len(manifest)):
         yield manifest[:at] + manifest[at + 1:]
@@ -120,12 +117,12 @@ def edits(manifest, soak):
 def test_edited_manifests(path, tmp_path, soak, evidence):
     folder = shutil.copytree(path, tmp_path / "set")
     manifest, wrong, edited = (folder / MANIFEST).read_bytes(), [], 0
-    assert oracle_set_verdict(folder) is verdict(lambda path: hashlith.open(path).close(), folder) is None
+    assert verdict(Set, folder) is verdict(opened, folder) is None
     for changed in edits(manifest, soak):
         (folder / MANIFEST).unlink()
         (folder / MANIFEST).write_bytes(changed)
-        expected = oracle_set_verdict(folder)
-        found = [verdict(lambda path: hashlith.open(path).close(), folder), verdict(hashlith.verify, folder)]
+        expected = verdict(Set, folder)
+        found = [verdict(opened, folder), verdict(hashlith.verify, folder)]
         if expected is None or found != [expected, expected]:
             wrong.append((changed, expected, found))
         edited += 1
@@ -143,7 +140,7 @@ def test_flipped_bits_of_parts(path, tmp_path, soak, evidence):
             for bit in spread(8 * len(data), 20_000 if soak else 500):
                 file.seek(bit // 8)
                 file.write(bytes([data[bit // 8] ^ 1 << bit % 8]))
-                found = verdict(hashlith.verify, folder), verdict(lambda path: hashlith.open(path).close(), folder)
+                found = verdict(hashlith.verify, folder), verdict(opened, folder)
                 if found[0] is None or found[1] != (None if found[0][0] not in OPENING else found[0]):
                     wrong.append((part.name, bit, found))
                 file.seek(bit // 8)
@@ -162,7 +159,7 @@ def test_parts_that_do_not_go_together(tmp_path):
         folder.mkdir()
         for name, data in made.items():
             (folder / name).write_bytes(data)
-        found = verdict(hashlith.verify, folder), verdict(lambda path: hashlith.open(path).close(), folder)
+        found = verdict(hashlith.verify, folder), verdict(opened, folder)
         opens = rule[0] == "V" or rule in ("R15", "R16")
         if label == "keys of other parts":  # at the first that is none of this part
             offset = found[0][1]
