@@ -181,8 +181,13 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
 
 /// True if this open file is the one at `path`.
 pub(crate) fn is_at(file: &File, path: &Path) -> bool {
-    let same = |a: &fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-    file.metadata().is_ok_and(|open| fs::symlink_metadata(path).is_ok_and(|named| same(&open, named)))
+    is_same(file, fs::symlink_metadata(path))
+}
+
+/// True if this open file is the one that was found.
+pub(crate) fn is_same(file: &File, found: io::Result<fs::Metadata>) -> bool {
+    let place = |file: fs::Metadata| (file.dev(), file.ino());
+    file.metadata().is_ok_and(|open| found.is_ok_and(|found| place(found) == place(open)))
 }
 
 /// Removes temporary files of this name that nobody holds a lock on.
@@ -192,6 +197,8 @@ pub(crate) fn remove_left_over(dir: &Path, name: &OsStr) {
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
             && let Ok(file) = OpenOptions::new().write(true).open(&path)
             && file.try_lock().is_ok()
+            // A build that has ended meanwhile may have been followed by another one, with a file of the same name.
+            && is_at(&file, &path)
         {
             let _ = fs::remove_file(&path);
         }
@@ -277,6 +284,28 @@ mod tests {
         ] {
             assert!(!is_temp_name(name.as_ref(), "a.hlith".as_ref()), "{name}");
         }
+    }
+
+    /// A build that clears up takes no file that another has just made, not even under the name of an earlier one.
+    #[test]
+    fn what_is_in_use_is_not_left_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.hlith");
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_left_over(dir.path(), "x.hlith".as_ref());
+                }
+            });
+            let lost = (0..3000).find(|_| {
+                let file = NewFile::create(&path).unwrap();
+                std::thread::yield_now();
+                !file.temp_path.exists()
+            });
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(lost, None);
+        });
     }
 
     /// Promise 3: the file of a killed build goes, that of a running one stays.

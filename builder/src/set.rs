@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    publish::{self, is_at},
+    publish::{self, is_at, is_same},
 };
 use hashlith_format::{
     Header, Manifest, PAGE,
@@ -32,7 +32,7 @@ impl Staging {
     pub fn create(set: &Path) -> Result<Self, Error> {
         let mut is_new = prepare(set)?;
         remove_left_over(set);
-        for attempt in 0..1000u32 {
+        for attempt in 0..ATTEMPTS {
             let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -78,12 +78,16 @@ impl Drop for Staging {
     }
 }
 
+/// How often a directory that others make and remove meanwhile is tried.
+const ATTEMPTS: u32 = 1000;
+
 /// Makes the directory of a set, or checks that the one that is there may become a set. True if it was not there.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::NoSet`] for a directory that holds something else.
 pub fn prepare(set: &Path) -> Result<bool, Error> {
     let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let mut others = 0;
     loop {
         match fs::create_dir(set) {
             Ok(()) => return Ok(true),
@@ -93,7 +97,12 @@ pub fn prepare(set: &Path) -> Result<bool, Error> {
         match check_may_become_set(set) {
             // Another build has given up, and removed the directory that it had made. (A link that leads nowhere is still there.)
             Err(Error::Io { source, .. })
-                if is_gone(&source) && fs::symlink_metadata(set).is_err_and(|error| is_gone(&error)) => {}
+                if is_gone(&source)
+                    && fs::symlink_metadata(set).is_err_and(|error| is_gone(&error))
+                    && others < ATTEMPTS =>
+            {
+                others += 1;
+            }
             checked => return checked.map(|()| false),
         }
     }
@@ -129,25 +138,27 @@ fn check_may_become_set(set: &Path) -> Result<(), Error> {
 /// [`Error::NotDurable`], and when a part that the old set has too cannot be moved: then the new set has the old copy.
 pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let (manifest, files) = manifest_of(files)?;
-    let is_new = prepare(set)?;
-    let directory = File::open(set).map_err(Error::io("cannot open", set))?;
-    wait_for_lock(&directory);
+    let (directory, is_new) = open_locked(set)?;
     let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
-    // Whoever has copied them may have left them in the cache.
-    let mut done = files.iter().try_for_each(|path| make_durable(path));
-    // A part that the old set has too waits: the manifests, the old and the new one, fit either file.
-    let old = named_now(set);
-    let (shared, new): (Vec<_>, Vec<_>) =
-        files.into_iter().zip(&manifest.parts).partition(|(_, part)| old.contains(&part.file));
-    let mut moved = Vec::new();
+    let (mut shared, mut new, mut moved) = (Vec::new(), Vec::new(), Vec::new());
+    let sorted = files.into_iter().zip(&manifest.parts).try_for_each(|(path, part)| {
+        // Whoever has copied it may have left it in the cache.
+        File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))?;
+        // One that is there, as those of the old set are, waits: the manifests, the old and the new one, fit either file.
+        if is_there(&set.join(&part.file))? {
+            shared.push((path, part))
+        } else {
+            new.push((path, part))
+        }
+        Ok(())
+    });
+    let mut done = sorted.and_then(|()| put(set, &directory, &new, &manifest, &mut moved));
     if done.is_ok() {
-        done = put(set, &directory, &new, &manifest, &mut moved);
-    }
-    if matches!(done, Ok(()) | Err(Error::NotDurable { .. })) {
         for (path, part) in shared {
             let kept = "the set is complete, but keeps its old copy: cannot move into it";
             done = done.and(fs::rename(path, set.join(&part.file)).map_err(Error::io(kept, path)));
         }
+        done = done.and(make_durable(set, &directory));
     } else {
         for (path, name) in moved {
             let _ = fs::rename(set.join(name), path);
@@ -166,9 +177,26 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     done.map(|()| manifest)
 }
 
-/// One commit after the other. A file system without locks (some network ones) does without.
-fn wait_for_lock(directory: &File) {
-    while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+/// The directory of a set, and true if it was not there: for one commit after the other. A file system without locks (some
+/// network ones) does without.
+///
+/// # Errors
+/// As [`prepare`].
+fn open_locked(set: &Path) -> Result<(File, bool), Error> {
+    let mut is_new = false;
+    for _ in 0..ATTEMPTS {
+        is_new |= prepare(set)?;
+        let directory = match File::open(set) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.map_err(Error::io("cannot open", set))?,
+        };
+        while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+        // A commit that has failed meanwhile may have removed the directory that it had made.
+        if is_same(&directory, fs::metadata(set)) {
+            return Ok((directory, is_new));
+        }
+    }
+    Err(Error::io("cannot open", set)(io::ErrorKind::NotFound.into()))
 }
 
 /// The manifest that these files make, and the files in the order of their parts.
@@ -221,8 +249,26 @@ fn read_header(path: &Path) -> Result<Header, Error> {
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
 }
 
-fn make_durable(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))
+/// True for all but a directory, into whose place no file can be moved.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        found => Ok(!found.map_err(Error::io("cannot look at", path))?.is_dir()),
+    }
+}
+
+/// Makes durable what was moved within the directory of a set, and the directory itself, which may be new.
+fn make_durable(set: &Path, directory: &File) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::NotDurable { path, source }
+    };
+    directory.sync_all().map_err(failed(set))?;
+    let parent = match set.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => parent,
+        None => Path::new("."),
+    };
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed(parent))
 }
 
 /// Moves parts in and then the manifest, which makes them the set. Tells what it has moved, and to which names.
@@ -247,19 +293,8 @@ fn put<'f>(
         .and_then(|()| fs::rename(&temp_path, &path).map_err(Error::io("cannot rename to", &path)));
     if put.is_err() {
         let _ = fs::remove_file(&temp_path);
-        return put;
     }
-    let not_durable = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| Error::NotDurable { path, source }
-    };
-    directory.sync_all().map_err(not_durable(set))?;
-    // The directory itself may be new.
-    let parent = match set.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => parent,
-        None => Path::new("."),
-    };
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(not_durable(parent))
+    put
 }
 
 /// A manifest, or as much of a file of that name as a manifest can have.
@@ -269,19 +304,16 @@ fn read_manifest(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The files that the set's manifest names, if there is one that can be read.
-fn named_now(set: &Path) -> HashSet<String> {
-    let text = read_manifest(&set.join(MANIFEST_NAME)).unwrap_or_default();
-    let parts = Manifest::parse(&text).map(|manifest| manifest.parts);
-    parts.unwrap_or_default().into_iter().map(|part| part.file).collect()
-}
-
 /// Removes what killed builds have left, but no parts: those may belong to a manifest that is about to come.
 fn remove_left_over(set: &Path) {
     publish::remove_left_over(set, OsStr::new(MANIFEST_NAME));
     for name in publish::names_in(set).iter().filter(|name| publish::is_temp_name(name, OsStr::new(".new"))) {
         let path = set.join(name);
-        if File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok()) {
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir())
+            && let Ok(lock) = File::open(&path)
+            && lock.try_lock().is_ok()
+            && is_at(&lock, &path)
+        {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -326,23 +358,52 @@ mod tests {
         });
     }
 
-    /// A commit waits while another one has the directory.
+    /// A build that clears up takes no directory that another has just made.
+    #[test]
+    fn what_is_in_use_is_not_left_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = dir.path().join("set");
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    remove_left_over(&set);
+                }
+            });
+            let lost = (0..3000).find(|_| {
+                let staging = Staging::create(&set).unwrap();
+                let part = staging.path().join("part");
+                let written = fs::write(&part, b"");
+                std::thread::yield_now();
+                written.is_err() || !part.exists()
+            });
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(lost, None);
+        });
+    }
+
+    /// A commit waits while another one has the directory, and makes it again if that one has failed and removed it.
     #[test]
     fn one_commit_after_the_other() {
-        let dir = tempfile::tempdir().unwrap();
-        let (set, part) = (dir.path().join("set"), dir.path().join("part"));
-        crate::Builder::new().threads(1).memory_limit(64 << 20).part(0, 1).finish(&part).unwrap();
-        fs::create_dir(&set).unwrap();
-        let other = File::open(&set).unwrap();
-        other.lock().unwrap();
-        std::thread::scope(|scope| {
-            let commit = scope.spawn(|| commit(&set, &[part]));
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            assert!(!set.join(MANIFEST_NAME).exists());
-            other.unlock().unwrap();
-            commit.join().unwrap().unwrap();
-        });
-        assert!(set.join(MANIFEST_NAME).exists());
+        for removed in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (set, part) = (dir.path().join("set"), dir.path().join("part"));
+            crate::Builder::new().threads(1).memory_limit(64 << 20).part(0, 1).finish(&part).unwrap();
+            fs::create_dir(&set).unwrap();
+            let other = File::open(&set).unwrap();
+            other.lock().unwrap();
+            std::thread::scope(|scope| {
+                let commit = scope.spawn(|| commit(&set, &[part]));
+                std::thread::sleep(std::time::Duration::from_millis(300));
+                assert!(!set.join(MANIFEST_NAME).exists());
+                if removed {
+                    fs::remove_dir(&set).unwrap();
+                }
+                other.unlock().unwrap();
+                commit.join().unwrap().unwrap();
+            });
+            assert!(set.join(MANIFEST_NAME).exists());
+        }
     }
 
     /// The system's own answer is told, and at once.
@@ -356,8 +417,11 @@ mod tests {
         assert_eq!((action, source.kind()), ("cannot make the directory", io::ErrorKind::NotFound));
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        let Err(Error::Io { action, source, .. }) = Staging::create(&link) else { panic!("made") };
-        assert_eq!((action, source.kind()), ("cannot look into", io::ErrorKind::NotFound));
+        // With a slash it is what it leads to, which is there for `mkdir` alone.
+        for link in [&link, &dir.path().join("link/")] {
+            let Err(Error::Io { action, source, .. }) = Staging::create(link) else { panic!("made") };
+            assert_eq!((action, source.kind()), ("cannot look into", io::ErrorKind::NotFound));
+        }
         // A path that leaves no room for another name: 4,095 bytes are the most that Linux takes.
         let mut long = dir.path().to_path_buf();
         while long.as_os_str().len() < 3890 {

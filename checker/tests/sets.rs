@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by a panic")]
 
 use hashlith_builder::{Builder, ValueType};
-use hashlith_checker::{Against, AgainstOptions, Error, FileError, Files, Mismatch, Options, Progress};
+use hashlith_checker::{
+    Against, AgainstOptions, Error, FileError, Files, Mismatch, Options, Progress, ReadAt,
+};
 use hashlith_format::Manifest;
 use hashlith_reader::{Index, OpenError};
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -270,5 +273,45 @@ fn a_set_is_compared_with_its_records() {
         let report = against.finish().unwrap();
         assert_eq!((report.records, report.keys, report.absent, report.mismatched), (500, 499, 1, 1));
         assert_eq!(report.unseen_keys[0].head, b"key 499");
+    }
+}
+
+/// A file that counts the bytes that are read of it.
+struct Counted(File, AtomicU64);
+
+impl ReadAt for Counted {
+    fn len(&self) -> io::Result<u64> {
+        ReadAt::len(&self.0)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.1.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        ReadAt::read_exact_at(&self.0, buf, offset)
+    }
+}
+
+/// What is kept in memory is limited for all parts together.
+#[test]
+fn parts_share_the_memory_of_a_comparison() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    build(&set, 8_000, 4, ValueType::Text);
+    let open = |part: &hashlith_format::manifest::PartFile| {
+        Counted(File::open(set.join(&part.file)).unwrap(), AtomicU64::new(0))
+    };
+    let read = |hot_cache| {
+        let files: Vec<_> = manifest(&set).parts.iter().map(open).collect();
+        let options = AgainstOptions { hot_cache, ..AgainstOptions::default() };
+        Against::of_parts(&files, &options).unwrap();
+        files.iter().map(|file| file.1.load(Ordering::Relaxed)).sum::<u64>()
+    };
+    let headers = read(0);
+    let whole = read(u64::MAX) - headers;
+    assert!(whole > 8_000);
+    for part in 1..=16 {
+        let hot_cache = whole * part / 16;
+        // Eight bytes behind each are read too.
+        let kept = read(hot_cache) - headers;
+        assert!(kept <= hot_cache + 4 * 8 && kept + whole / 3 > hot_cache, "{kept} of {hot_cache}");
     }
 }

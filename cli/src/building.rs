@@ -146,7 +146,8 @@ impl FileBuild {
     ) -> Result<Self, Failure> {
         let dir = output_dir(output, settings.parts.is_some())?;
         let memory = usize::try_from(settings.memory()).unwrap_or(usize::MAX);
-        input.max_record_bytes = input.max_record_bytes.min(memory);
+        // Each thread may have one in hand.
+        input.max_record_bytes = input.max_record_bytes.min(memory / settings.threads());
         input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.clone()));
         let (Expanded { sources, left_out }, formats) = input_args::sources(inputs, &input)?;
         refuse_input_as_output(output, &sources)?;

@@ -118,19 +118,21 @@ def test_the_default_memory_is_within_the_limit(tmp_path):
 BOMBS = {"tsv": b"key\t", "csv": b'key,"', "jsonl": b'{"key": "k", "value": "', "cdbmake": b"+1,1073741824:k->"}
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("format", BOMBS)
-def test_a_compressed_bomb(format, tmp_path):
+def test_a_compressed_bomb(format, threads, tmp_path):
     """A record of a GiB out of a few MB: refused with the memory that was allowed, and not much more is taken."""
-    bomb = tmp_path / f"bomb.{format}.gz"
-    bomb.write_bytes(gzip.compress(BOMBS[format]) + gzip.compress(b"a" * (4 << 20)) * 256)
-    command = [hashlith(), "build", bomb, "-o", tmp_path / "x.hlith", "--quiet", "--memory", "64M", "--threads", "1"]
+    bombs = [tmp_path / f"{number}.{format}.gz" for number in range(threads)]
+    for bomb in bombs:
+        bomb.write_bytes(gzip.compress(BOMBS[format]) + gzip.compress(b"a" * (4 << 20)) * 256)
+    command = [hashlith(), "build", *bombs, "-o", tmp_path / "x.hlith", "--quiet", "--memory", "64M", "--threads", threads]
     build = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
     message = build.stderr.read()
     _, status, used = os.wait4(build.pid, 0)
     build.returncode = os.waitstatus_to_exitcode(status)
-    assert build.returncode == 1 and f"longer than {64 << 20} bytes" in message and str(bomb) in message, message
+    assert build.returncode == 1 and f"longer than {(64 << 20) // threads} bytes" in message and str(bombs[0]) in message, message
     assert used.ru_maxrss < 64 * 1024 * 4
-    assert sorted(path.name for path in tmp_path.iterdir()) == [bomb.name]
+    assert sorted(tmp_path.iterdir()) == bombs
 
 
 @pytest.mark.parametrize("with_old", [False, True])
