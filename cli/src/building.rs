@@ -147,7 +147,7 @@ impl FileBuild {
         let dir = output_dir(output, settings.parts.is_some())?;
         let memory = usize::try_from(settings.memory()).unwrap_or(usize::MAX);
         // Each thread may have one in hand.
-        input.max_record_bytes = input.max_record_bytes.min(memory / settings.threads());
+        input.max_record_bytes = input.max_record_bytes.min(memory / settings.threads().max(1));
         input.temp_dir = Some(settings.temp_dir.clone().unwrap_or_else(|| dir.clone()));
         let (Expanded { sources, left_out }, formats) = input_args::sources(inputs, &input)?;
         refuse_input_as_output(output, &sources)?;
