@@ -92,12 +92,7 @@ fn reader_and_checker_agree() {
     check(&|| {
         let text = sound.to_text().replace("\"parts\": 3", "\"parts\": 4");
         fs::write(set.join("manifest.json"), text).unwrap();
-        fs::File::options()
-            .write(true)
-            .open(set.join("manifest.json"))
-            .unwrap()
-            .set_len((32 << 20) + 1)
-            .unwrap();
+        File::options().write(true).open(set.join("manifest.json")).unwrap().set_len((32 << 20) + 1).unwrap();
         assert_eq!(checker_verdict(&set).unwrap().2, 0);
     });
     check(&|| edit("\"hashlith\": 1", "\"hashlith\": 7"));
