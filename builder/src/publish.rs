@@ -299,9 +299,9 @@ mod tests {
                 }
             });
             let lost = (0..3000).find(|_| {
-                let file = NewFile::create(&path).unwrap();
+                let file = NewFile::create(&path);
                 std::thread::yield_now();
-                !file.temp_path.exists()
+                !file.is_ok_and(|file| file.temp_path.exists())
             });
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(lost, None);

@@ -346,7 +346,8 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _ = fs::create_dir(&set).and_then(|()| fs::remove_dir(&set));
+                    let _ = fs::create_dir(&set);
+                    let _ = fs::remove_dir(&set);
                 }
             });
             let failed = (0..3000).find_map(|_| Staging::create(&set).err());
@@ -368,11 +369,13 @@ mod tests {
                 }
             });
             let lost = (0..3000).find(|_| {
-                let staging = Staging::create(&set).unwrap();
-                let part = staging.path().join("part");
-                let written = fs::write(&part, b"");
-                std::thread::yield_now();
-                written.is_err() || !part.exists()
+                let kept = |staging: Staging| {
+                    let part = staging.path().join("part");
+                    let written = fs::write(&part, b"");
+                    std::thread::yield_now();
+                    written.is_ok() && part.exists()
+                };
+                !Staging::create(&set).is_ok_and(kept)
             });
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(lost, None);
