@@ -174,26 +174,26 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     done.map(|()| manifest)
 }
 
-/// The directory of a set, and true if it was not there: for one commit after the other. A file system without locks (some
-/// network ones) does without.
+/// The directory of a set, locked where the file system (not some network ones) has locks, and true if it was not there.
 ///
 /// # Errors
 /// As [`prepare`].
 fn open_locked(set: &Path) -> Result<(File, bool), Error> {
-    let mut is_new = false;
+    let (mut is_new, mut failed) = (false, io::Error::from(io::ErrorKind::NotFound));
     for _ in 0..ATTEMPTS {
         is_new |= prepare(set)?;
-        let directory = match File::open(set) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            opened => opened.map_err(Error::io("cannot open", set))?,
-        };
-        while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
-        // A commit that has failed meanwhile may have removed the directory that it had made.
-        if is_same(&directory, fs::metadata(set)) {
-            return Ok((directory, is_new));
+        match File::open(set) {
+            Err(error) => failed = error,
+            Ok(directory) => {
+                while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+                // A commit that has failed meanwhile may have removed the directory that it had made.
+                if is_same(&directory, fs::metadata(set)) {
+                    return Ok((directory, is_new));
+                }
+            }
         }
     }
-    Err(Error::io("cannot open", set)(io::ErrorKind::NotFound.into()))
+    Err(Error::io("cannot open", set)(failed))
 }
 
 /// The manifest that these files make, and the files in the order of their parts.
@@ -350,7 +350,8 @@ mod tests {
                     let _ = fs::remove_dir(&set);
                 }
             });
-            let failed = (0..3000).find_map(|_| Staging::create(&set).err());
+            let build = || Staging::create(&set).and_then(|_| open_locked(&set)).err();
+            let failed = (0..1000).find_map(|_| build());
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
             assert!(failed.is_none(), "{}", failed.unwrap());
         });
@@ -380,6 +381,31 @@ mod tests {
             ended.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(lost, None);
         });
+    }
+
+    /// Procfs has files that can be read, but not be moved away.
+    #[test]
+    fn a_commit_that_fails_removes_the_directory_that_it_has_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, part) = (dir.path().join("set"), dir.path().join("part"));
+        crate::Builder::new().threads(1).memory_limit(64 << 20).part(0, 1).finish(&part).unwrap();
+        let file = File::open(&part).unwrap();
+        let other = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+        let error = commit(&set, &[other.into()]).unwrap_err();
+        assert!(matches!(error, Error::Io { action: "cannot move into the set", .. }), "{error}");
+        assert!(!set.exists());
+        commit(&set, &[part]).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_neither_there_nor_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), b"").unwrap();
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        let there = ["file", "link", "none", "."].map(|name| is_there(&path(name)).unwrap());
+        assert_eq!(there, [true, true, false, false]);
+        assert!(is_there(&path(&"n".repeat(300))).is_err());
     }
 
     /// A commit waits while another one has the directory, and makes it again if that one has failed and removed it.
