@@ -222,8 +222,24 @@ pub(crate) fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// What `act`, which must not panic, gives while another thread does something again and again.
+    pub(crate) fn meanwhile<T>(other: impl Fn() + Sync, act: impl FnOnce() -> T) -> T {
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    other();
+                }
+            });
+            let result = act();
+            ended.store(true, Ordering::Relaxed);
+            result
+        })
+    }
 
     #[test]
     fn a_folder_that_is_missing_is_told_at_once() {
@@ -291,21 +307,13 @@ mod tests {
     fn what_is_in_use_is_not_left_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.hlith");
-        let ended = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-                    remove_left_over(dir.path(), "x.hlith".as_ref());
-                }
-            });
-            let lost = (0..3000).find(|_| {
-                let file = NewFile::create(&path);
-                std::thread::yield_now();
-                !file.is_ok_and(|file| file.temp_path.exists())
-            });
-            ended.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(lost, None);
-        });
+        let kept = || {
+            let file = NewFile::create(&path);
+            std::thread::yield_now();
+            file.is_ok_and(|file| file.temp_path.exists())
+        };
+        let clear = || remove_left_over(dir.path(), "x.hlith".as_ref());
+        assert_eq!(meanwhile(clear, || (0..3000).find(|_| !kept())), None);
     }
 
     /// Promise 3: the file of a killed build goes, that of a running one stays.

@@ -319,6 +319,7 @@ fn remove_left_over(set: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::tests::meanwhile;
 
     #[test]
     fn two_builds_of_one_set_do_not_meet() {
@@ -342,19 +343,13 @@ mod tests {
     fn a_build_that_gives_up_does_no_harm_to_another() {
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
-        let ended = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _ = fs::create_dir(&set);
-                    let _ = fs::remove_dir(&set);
-                }
-            });
-            let build = || Staging::create(&set).and_then(|_| open_locked(&set)).err();
-            let failed = (0..1000).find_map(|_| build());
-            ended.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(failed.is_none(), "{}", failed.unwrap());
-        });
+        let give_up = || {
+            let _ = fs::create_dir(&set);
+            let _ = fs::remove_dir(&set);
+        };
+        let build = || Staging::create(&set).and_then(|_| open_locked(&set)).err();
+        let failed = meanwhile(give_up, || (0..1000).find_map(|_| build()));
+        assert!(failed.is_none(), "{}", failed.unwrap());
     }
 
     /// A build that clears up takes no directory that another has just made.
@@ -362,25 +357,14 @@ mod tests {
     fn what_is_in_use_is_not_left_over() {
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
-        let ended = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
-                    remove_left_over(&set);
-                }
-            });
-            let lost = (0..3000).find(|_| {
-                let kept = |staging: Staging| {
-                    let part = staging.path().join("part");
-                    let written = fs::write(&part, b"");
-                    std::thread::yield_now();
-                    written.is_ok() && part.exists()
-                };
-                !Staging::create(&set).is_ok_and(kept)
-            });
-            ended.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(lost, None);
-        });
+        let kept = |staging: Staging| {
+            let part = staging.path().join("part");
+            let written = fs::write(&part, b"");
+            std::thread::yield_now();
+            written.is_ok() && part.exists()
+        };
+        let build = || Staging::create(&set).is_ok_and(kept);
+        assert_eq!(meanwhile(|| remove_left_over(&set), || (0..3000).find(|_| !build())), None);
     }
 
     /// Procfs has files that can be read, but not be moved away.
