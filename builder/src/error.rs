@@ -12,7 +12,7 @@ pub struct Place {
 }
 
 /// Why a build failed. Whatever it is, nothing is left behind, and a file that was at the final path is still there;
-/// [`Error::NotDurable`] is the exception.
+/// [`Error::NotDurable`] is the exception, and an [`Error::Io`] of a set that says that the set is complete.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

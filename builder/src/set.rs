@@ -137,19 +137,22 @@ pub fn commit(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let (manifest, files) = manifest_of(files)?;
     let (directory, is_new) = open_locked(set)?;
     let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
-    let (mut shared, mut new, mut moved) = (Vec::new(), Vec::new(), Vec::new());
-    let sorted = files.into_iter().zip(&manifest.parts).try_for_each(|(path, part)| {
-        // Whoever has copied it may have left it in the cache.
-        File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("cannot make durable", path))?;
-        // One that is there, as those of the old set are, waits: the manifests, the old and the new one, fit either file.
-        if is_there(&set.join(&part.file))? {
-            shared.push((path, part))
-        } else {
-            new.push((path, part))
+    let mut moved = Vec::new();
+    let mut shared = Vec::new();
+    let mut done = files_of(set).and_then(|in_force| {
+        let mut new = Vec::new();
+        for (path, part) in files.into_iter().zip(&manifest.parts) {
+            // Whoever has copied it may have left it in the cache.
+            File::open(path)
+                .and_then(|file| file.sync_all())
+                .map_err(Error::io("cannot make durable", path))?;
+            // One that the old set has too waits: the manifests, the old and the new one, fit either file.
+            let is_shared = in_force.contains(part.file.as_bytes()) && is_there(&set.join(&part.file))?;
+            let group = if is_shared { &mut shared } else { &mut new };
+            group.push((path, part));
         }
-        Ok(())
+        put(set, &directory, &new, &manifest, &mut moved)
     });
-    let mut done = sorted.and_then(|()| put(set, &directory, &new, &manifest, &mut moved));
     if done.is_ok() {
         for (path, part) in shared {
             let kept = "the set is complete, but keeps its old copy: cannot move into it";
@@ -244,6 +247,18 @@ fn read_header(path: &Path) -> Result<Header, Error> {
     };
     let (page, len) = read().map_err(Error::io("cannot read", path))?;
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
+}
+
+/// The names in the manifest that is in force, of whichever version it is: all that stands in quotes.
+fn files_of(set: &Path) -> Result<HashSet<Vec<u8>>, Error> {
+    let path = set.join(MANIFEST_NAME);
+    match read_manifest(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HashSet::new()),
+        text => {
+            let text = text.map_err(Error::io("cannot read", &path))?;
+            Ok(text.split(|&byte| byte == b'"').map(<[u8]>::to_vec).collect())
+        }
+    }
 }
 
 /// True for all but a directory, into whose place no file can be moved.

@@ -320,11 +320,19 @@ fn a_commit_that_fails_loses_no_part() {
     let before = (names(&set), fs::read(set.join("manifest.json")).unwrap());
     // The same part 0, another part 1, whose place is taken by something that cannot be replaced.
     let (same, other) = (part("same", 0, 100), part("other", 1, 200));
-    let header = *Index::load(&other).unwrap().first_header();
-    let name = hashlith_format::manifest::PartFile::of(&header).file;
+    let name_of =
+        |part: &Path| hashlith_format::manifest::PartFile::of(Index::load(part).unwrap().first_header()).file;
+    let name = name_of(&other);
     fs::create_dir_all(set.join(&name).join("x")).unwrap();
     commit_set(&set, &[same.clone(), other.clone()]).unwrap_err();
     assert!(same.exists() && other.exists());
+    // A file that no manifest names may be half of a copy: the new part takes its place before the new manifest comes.
+    let third = part("third", 0, 200);
+    let orphan = set.join(name_of(&third));
+    fs::write(&orphan, b"half").unwrap();
+    commit_set(&set, &[third.clone(), other.clone()]).unwrap_err();
+    assert!(third.exists() && !orphan.exists());
+    fs::remove_file(third).unwrap();
     fs::remove_dir_all(set.join(&name)).unwrap();
     assert_eq!((names(&set), fs::read(set.join("manifest.json")).unwrap()), before);
     check(&Index::load(&set).unwrap(), &numbered(100), &[]);

@@ -4,6 +4,7 @@ use crate::{
     Error, ReadAt,
     lookup::{Lookup, Record},
 };
+use hashlith_format::MAX_CELL_KEYS;
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
@@ -147,7 +148,8 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// How many keys of each kind a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens an index for comparison: its header is checked (R1 to R14), the rest is not.
+    /// Opens an index for comparison: its header is checked (R1 to R14, and that the cells can have as many keys: V4), the
+    /// rest is not.
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Io`] and [`Error::Memory`].
@@ -166,6 +168,11 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         for (part, file) in (0..).zip(&files) {
             let in_part = |error: Error| if files.len() > 1 { error.in_part(part) } else { error };
             let lookup = Lookup::open(*file, hot_cache, keys).map_err(in_part)?;
+            // Each key takes memory below, and each cell 128 bytes of the file.
+            if lookup.header.keys > lookup.header.cells.saturating_mul(u64::from(MAX_CELL_KEYS)) {
+                let what = "the cells cannot have as many keys as the header says";
+                return Err(in_part(Error::verifier(4, 40, what)));
+            }
             hot_cache -= lookup.hot_bytes().min(hot_cache);
             keys = lookup.ids().end;
             lookups.push(lookup);

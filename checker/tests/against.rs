@@ -317,6 +317,23 @@ impl ReadAt for Endless {
     }
 }
 
+/// Each key takes a bit of memory: how many there are is no number for the file to choose.
+#[test]
+fn more_keys_than_the_cells_can_have() {
+    let mut file = PLAN().file(&pairs(3));
+    for (keys, is_opened) in [(3 * 127, true), (3 * 127 + 1, false), ((1 << 48) - 1, false)] {
+        let header = hashlith_format::Header { keys, ..header(&file) };
+        file[..4096].copy_from_slice(&header.to_bytes());
+        match Against::new(&file[..], &AgainstOptions::default()) {
+            Ok(against) => assert!(is_opened && against.keys() == keys),
+            Err(Error::Fault(fault)) => {
+                assert_eq!((fault.rule(), fault.offset(), is_opened), (Rule::V(4), 40, false));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// A file may be longer than the memory at no cost to its maker.
 #[test]
 fn a_hot_section_above_all_memory_is_an_error() {

@@ -67,7 +67,7 @@ class Place:
         found = self.content()
         if found is None:
             return "none"
-        return "old" if found == self.old_bytes else "new" if found == self.new_bytes else "broken"
+        return "new" if found == self.new_bytes else "old" if found == self.old_bytes else "broken"
 
     def left_over(self):
         """Names of all else in the folder of the index."""
@@ -121,3 +121,23 @@ class SetPlace(Place):
             return super().left_over() + ([NAME] if self.path.exists() else [])
         inside = [path.name for path in self.path.iterdir() if path.name not in content]
         return super().left_over() + sorted(inside)
+
+
+@dataclass
+class SameSetPlace(SetPlace):
+    """The set that is there already is the one that is built."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.old_bytes = self.new_bytes
+
+
+@dataclass
+class OrphanPlace(SetPlace):
+    """Damaged files have the names of the new parts; no manifest names them."""
+
+    def begin(self, with_old):
+        super().begin(with_old)
+        self.path.mkdir(exist_ok=True)
+        for name in self.new_bytes.keys() - {"manifest.json"}:
+            (self.path / name).write_bytes(b"half of a copy")

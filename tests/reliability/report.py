@@ -50,7 +50,7 @@ ROWS = [
     ("3", "Many records, long ones, one key many times: the kernel counts the memory", "builder/tests/memory.rs",
      "{} builds", ["memory.*"]),
     ("3", "A million keys chosen by their hash, and a value of 1 GiB: the same", "builder/tests/hostile_keys.rs",
-     "{} builds", ["hostile_keys.*"]),
+     "{} processes", ["hostile_keys.*"]),
     ("7", "Hostile pickles, of which none takes 64 MB", "inputs/tests/pickle_memory.rs", "{} pickles", ["pickle_memory.hostile"]),
     ("3", "Killed at a system call, every one of a build", "tests/reliability/test_system_calls.py", "{} kills",
      ["test_system_calls.test_killed*"]),

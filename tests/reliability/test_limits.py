@@ -29,6 +29,8 @@ def ended(place, done, with_old=True):
         return f"ended with {done.returncode}: {done.stderr[-300:]}"
     if done.returncode and (place.left_over() or place.state() != ("old" if with_old else "none")):
         return f"left {place.left_over()} {place.state()}"
+    if not done.returncode and (place.left_over() or place.state() != "new"):
+        return f"success was reported, but it left {place.left_over()} {place.state()}"
     return None
 
 
@@ -112,7 +114,7 @@ def test_the_default_memory_is_within_the_limit(tmp_path):
     place = Place(tmp_path, ["--quiet", "--threads", "1"])
     place.begin(with_old=False)
     done = place.build(preexec_fn=limited(resource.RLIMIT_AS, 1024 * MIB))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and ended(place, done) is None, done.stderr
 
 
 BOMBS = {"tsv": b"key\t", "csv": b'key,"', "jsonl": b'{"key": "k", "value": "', "cdbmake": b"+1,1073741824:k->"}

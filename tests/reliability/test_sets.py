@@ -5,16 +5,20 @@ import re
 from collections import Counter
 
 import pytest
-from place import SetPlace
+from place import OrphanPlace, SameSetPlace, SetPlace
 from test_power_cut import cut_builds, disk  # noqa: F401  (a fixture)
 from test_system_calls import NUMBERS, calls, kill_builds
 
 NUMBERS = {**NUMBERS, "write": 1, "mkdir": 83, "unlinkat": 263}
 
 
-@pytest.mark.parametrize("with_old", [False, True])
-def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence):
-    evidence("kill points", kill_builds(SetPlace(tmp_path), with_old, inject, 1 if soak else 11))
+# What is there before a build.
+BEFORE = pytest.mark.parametrize("place, with_old", [(SetPlace, False), (SetPlace, True), (SameSetPlace, True), (OrphanPlace, True)])
+
+
+@BEFORE
+def test_killed_at_every_system_call(place, with_old, tmp_path, inject, soak, evidence):
+    evidence("kill points", kill_builds(place(tmp_path), with_old, inject, 1 if soak else 11))
 
 
 @pytest.mark.parametrize("call, error", [("pwrite64", "ENOSPC"), ("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EACCES"),
@@ -64,8 +68,14 @@ def test_a_failing_rebuild_of_the_same_set(call, error, further, tmp_path, injec
         done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), code, f"{further}{number}"])
         if done.returncode:
             told.append(done.stderr.strip())
-        if place.state() != "new":
+        # Where no write succeeds, no message does.
+        is_told = done.stderr.startswith("hashlith: ") or call == "write" or not done.returncode
+        is_clear = done.returncode in (0, 1) and is_told and "panicked" not in done.stderr
+        if place.state() != "new" or not is_clear:
             wrong.append((number, done.returncode, done.stderr, place.state()))
+        fault = place.fault(True, done.returncode == 0)
+        if fault:
+            wrong.append((number, done.returncode, done.stderr, fault))
     assert not wrong and told
     # The last calls of that kind move the parts, when the manifest is in force.
     assert any("keeps its old copy" in one for one in told) == (call == "rename"), told
@@ -104,9 +114,9 @@ def test_the_order_of_system_calls(with_old, tmp_path, strace):
     assert with_old or [number for number in numbers(rf"fsync\(\d+<{re.escape(str(place.out))}>\)") if renamed[0] < number]
 
 
-@pytest.mark.parametrize("with_old", [False, True])
-def test_power_cut_in_a_build(with_old, disk, inject, soak, evidence):  # noqa: F811
-    evidence("power cuts", cut_builds(SetPlace(disk.at), with_old, disk, inject, 1 if soak else 20))
+@BEFORE
+def test_power_cut_in_a_build(place, with_old, disk, inject, soak, evidence):  # noqa: F811
+    evidence("power cuts", cut_builds(place(disk.at), with_old, disk, inject, 1 if soak else 20))
 
 
 def test_power_cut_after_success(disk, soak, evidence):  # noqa: F811

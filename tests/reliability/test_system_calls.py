@@ -43,8 +43,9 @@ def kill_builds(place, with_old, inject, step):
         if fault:
             wrong.append((number, fault))
     assert not wrong
-    # Some die before the file is there, some after.
-    assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
+    # Some die before the file is there, some after, unless it was there at first.
+    if place.old_bytes != place.new_bytes:
+        assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
     return killed
 
 

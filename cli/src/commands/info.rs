@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Info<'a> {
+struct Info {
     file: String,
     file_bytes: u64,
     format_version: u32,
@@ -50,7 +50,8 @@ struct Info<'a> {
     sections: Vec<Section>,
     page_tables: PageTables,
     lengths: Lengths,
-    metadata: Option<&'a RawValue>,
+    /// On one line, without characters that a terminal would obey.
+    metadata: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -104,13 +105,14 @@ pub fn info_json(path: &Path) -> Result<String, Failure> {
     serde_json::to_string(&info).map_err(|error| Failure::from_error(code::FAILED, "", &error))
 }
 
-impl<'a> Info<'a> {
-    fn of(path: &Path, index: &'a Index<Mapping>) -> Result<Self, Failure> {
+impl Info {
+    fn of(path: &Path, index: &Index<Mapping>) -> Result<Self, Failure> {
         let header = *index.first_header();
         let (bytes, keys) = (index.bytes(), index.len());
         let [seed, second_seed] = header.hasher.seeds();
         let lengths = sample(index).map_err(|error| open::corrupt(path, &error))?;
         let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
+        let metadata = metadata.and_then(|text| RawValue::from_string(escaped::json(text)).ok());
         Ok(Info {
             file: path.display().to_string(),
             file_bytes: bytes,
@@ -139,7 +141,7 @@ impl<'a> Info<'a> {
             sections: sections(index),
             page_tables: page_tables(bytes),
             lengths,
-            metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+            metadata,
         })
     }
 }
@@ -195,7 +197,7 @@ fn sample(index: &Index<Mapping>) -> Result<Lengths, hashlith_format::Error> {
     Ok(lengths)
 }
 
-impl Info<'_> {
+impl Info {
     fn write(&self, out: &mut Output) -> std::io::Result<()> {
         use std::io::Write;
         let mut table = Table::words();
@@ -218,8 +220,8 @@ impl Info<'_> {
         let seed = u128::from(self.second_seed) << 64 | u128::from(self.seed);
         table.row([&"hash", &format!("{}, seed {seed}", self.hash)]);
         table.row([&"fingerprints", &format!("{} bits", self.fingerprint_bits)]);
-        if let Some(metadata) = self.metadata {
-            table.row([&"metadata", &escaped::json(metadata.get())]);
+        if let Some(metadata) = &self.metadata {
+            table.row([&"metadata", &metadata.get()]);
         }
         table.write(out)?;
 

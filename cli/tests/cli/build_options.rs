@@ -34,13 +34,20 @@ fn seeds_fingerprints_and_metadata_are_stored() {
             "--fingerprint-bits",
             "12",
             "--metadata",
-            r#"{"source": "test"}"#,
+            "{\"source\":\n\"test\u{9b}2J\u{7f}\"}",
         ])
         .ok();
     let info = place.run("info x.hlith --json").ok();
-    let info: serde_json::Value = serde_json::from_slice(&info.out).unwrap();
-    assert_eq!((&info["seed"], &info["fingerprint_bits"]), (&17.into(), &12.into()));
-    assert_eq!(info["metadata"]["source"], "test");
+    let json: serde_json::Value = serde_json::from_slice(&info.out).unwrap();
+    assert_eq!((&json["seed"], &json["fingerprint_bits"]), (&17.into(), &12.into()));
+    assert_eq!(json["metadata"]["source"], "test\u{9b}2J\u{7f}");
+    // What a terminal would obey is escaped.
+    let in_lines = place.run("info x.hlith").ok();
+    for (out, lines) in [(info.out, 1), (in_lines.out, 25)] {
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().count() >= lines.min(10) && text.contains(r#""test\u009b2J\u007f""#), "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text}");
+    }
     place.run("verify x.hlith --against a.tsv").ok();
     place.run("build a.tsv -o x.hlith --metadata [1]").fails(2, &["JSON object"]);
 }
