@@ -407,6 +407,16 @@ mod tests {
         assert!(is_there(&path(&"n".repeat(300))).is_err());
     }
 
+    /// Else parts that are in force could be taken away by a commit that fails.
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = || files_of(dir.path());
+        assert!(files().unwrap().is_empty());
+        fs::create_dir(dir.path().join(MANIFEST_NAME)).unwrap();
+        assert!(matches!(files(), Err(Error::Io { action: "cannot read", .. })));
+    }
+
     /// A commit waits while another one has the directory, and makes it again if that one has failed and removed it.
     #[test]
     fn one_commit_after_the_other() {
