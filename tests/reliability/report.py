@@ -52,7 +52,7 @@ ROWS = [
     ("3", "A million keys chosen by their hash, and a value of 1 GiB: the same", "builder/tests/hostile_keys.rs",
      "{} processes", ["hostile_keys.*"]),
     ("7", "Hostile pickles, of which none takes 64 MB", "inputs/tests/pickle_memory.rs", "{} pickles", ["pickle_memory.hostile"]),
-    ("3", "Killed at a system call, every one of a build", "tests/reliability/test_system_calls.py", "{} kills",
+    ("3", "Killed at a system call, every one of a build but waits for a thread", "tests/reliability/test_system_calls.py", "{} kills",
      ["test_system_calls.test_killed*"]),
     ("3", "Killed at a random moment of a build of 2 M records that spills", "tests/reliability/test_limits.py", "{} kills",
      ["test_limits.test_killed*"]),
