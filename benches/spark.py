@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Sets written and looked up by Spark on this machine, beside Spark's own joins of the same data.
+"""Measures how Spark writes and looks up sets on this machine, compared with its own joins of the same data.
 
     benches/spark.py [--rows 20000000] [--keys 10000000] [--rounds 3] [--json FILE] [--page]
 
-Each measurement is a Spark of its own (local[2]), one after the other in each round; figures are medians over the rounds. Memory is
-the most that the Java process and all Python workers had at one time: memory of their own (anonymous), and files that they had
-mapped. All ways must find the same values. It needs Java 17, pyspark and the package, and some GB of disk.
+Each measurement starts its own Spark (local[2]), one after the other in each round; figures are medians over the rounds. Memory is
+the peak of the Java process and all Python workers together: anonymous memory, and mapped files. All methods must find the same
+values. It needs Java 17, pyspark and the package, and some GB of disk.
 """
 
 import argparse
@@ -26,7 +26,7 @@ HINTS = {"broadcast hash join": "broadcast", "shuffled hash join": "shuffle_hash
 
 
 class Memory:
-    """Samples what this process and all its descendants have."""
+    """Samples the memory of this process and all its descendants."""
 
     def __init__(self):
         self.own = self.mapped = 0
@@ -56,7 +56,7 @@ class Memory:
 
 
 def descendants(root):
-    """A process and all that descend from it."""
+    """A process and all its descendants."""
     children = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -98,7 +98,7 @@ def session(memory):
 
 
 def shuffled(spark):
-    """Bytes that went through shuffles, in all."""
+    """Total bytes that went through shuffles."""
     executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
     return sum(executors.apply(number).totalShuffleWrite() for number in range(executors.size()))
 
@@ -110,7 +110,7 @@ def key(number):
 
 
 def prepare(rows, keys, **_):
-    """Tables: `big` has `rows` rows with a key each, of which half are among the `keys` of `small`; `wide` is what is written."""
+    """Makes the tables: `big` has `rows` rows, half of whose keys are among the `keys` of `small`; `wide` is the one to write."""
     from pyspark.sql import functions as F
 
     spark = session("4g")
@@ -137,7 +137,7 @@ def write(spark, table, name):
 def measure_write(memory, **_):
     spark = session(memory)
     shutil.rmtree(DATA / "wide.set", ignore_errors=True)
-    # The Java process and the Python workers are there.
+    # Starts the Java process and the Python workers.
     spark.range(1000).repartition(2).count()
     with Memory() as used:
         start = time.perf_counter()
@@ -175,12 +175,12 @@ def measure_way(way, memory, **_):
     return {"seconds": seconds, "own": used.own, "mapped": used.mapped, "shuffled": shuffled(spark), "found": found}
 
 
-# What Java says, and what Spark makes of it while it builds a table to broadcast.
+# Java's message, and Spark's own while it builds a table to broadcast.
 OUT_OF_MEMORY = ("OutOfMemoryError", "Not enough memory to build and broadcast")
 
 
 def child(what, args, memory="4g", may_run_out=False):
-    """Figures of a run in a process of its own; nothing if it may run out of memory, and did."""
+    """The figures of a run in its own process; None if it may run out of memory and did."""
     command = [sys.executable, __file__, "--child", what, "--memory", memory]
     command += ["--rows", str(args.rows), "--keys", str(args.keys)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -192,12 +192,12 @@ def child(what, args, memory="4g", may_run_out=False):
 
 
 HEAD = """\
-| | seconds | least and greatest | own memory, MiB | files mapped, MiB | shuffled, MiB |
+| | seconds | min to max | anonymous memory, MiB | mapped files, MiB | shuffled, MiB |
 | :--- | ---: | ---: | ---: | ---: | ---: |"""
 
 
 def row(name, runs):
-    """A row of the table: medians, and the least and greatest time."""
+    """A row of the table: medians, and the shortest and longest time."""
     if not runs or None in runs:
         return f"| {name} | out of memory | | | | |"
     seconds = sorted(run["seconds"] for run in runs)
@@ -210,23 +210,23 @@ FIELDS = ["own", "mapped", "shuffled"]
 
 
 def table(found):
-    """The page's table."""
+    """The table of docs/distributed.md."""
     rows, keys, runs = found["rows"], found["keys"], found["runs"]
     rounds = len(runs["write"])
     lines = [
-        f"{rows:,} rows, local[2], a Java heap of {found['memory']}; medians of {rounds} rounds (`make bench-spark`). A set of {keys:,} keys in",
-        f"{PARTS} parts; half of the rows have a key that is in it; all ways find the same values.",
+        f"{rows:,} rows on `local[2]`, a Java heap of {found['memory']}; medians of {rounds} rounds (`make bench-spark`). The set has {keys:,} keys in",
+        f"{PARTS} parts, and half of the rows have a key in it. All methods find the same values.",
         "",
         HEAD,
         row(f"`partition` and write {rows:,} rows", runs["write"]),
-        *(row(f"look up: {way}", runs[way]) for way in WAYS),
-        *(row(f"with a heap of {found['small_memory']}: {way}", [found["tight"][way]]) for way in WAYS),
+        *(row(way, runs[way]) for way in WAYS),
+        *(row(f"heap of {found['small_memory']}: {way}", [found["tight"][way]]) for way in WAYS),
     ]
     return "\n".join(lines)
 
 
 def write_page(text):
-    """Puts the table into its page."""
+    """Writes the table into docs/distributed.md."""
     page = DATA.parent.parent.parent / "docs" / "distributed.md"
     before, rest = page.read_text().split("<!-- spark -->\n")
     _, after = rest.split("<!-- /spark -->\n")
@@ -239,10 +239,10 @@ def main():
     parser.add_argument("--keys", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="4g", help="heap of Spark's Java process")
-    parser.add_argument("--small-memory", default="1g", help="a heap that the keys do not fit into")
+    parser.add_argument("--small-memory", default="1g", help="a heap too small for the keys")
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--page", action="store_true", help="put the table into docs/distributed.md")
-    parser.add_argument("--from", dest="kept", type=pathlib.Path, help="do not measure, but take figures that --json has kept")
+    parser.add_argument("--page", action="store_true", help="write the table into docs/distributed.md")
+    parser.add_argument("--from", dest="kept", type=pathlib.Path, help="do not measure: read figures saved by --json")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -264,7 +264,7 @@ def main():
             runs[way].append(child(way, args, args.memory))
             print(f"round {number + 1}: {way}: {runs[way][-1]['seconds']:.1f} s", file=sys.stderr)
     assert {run["found"][0] for run in runs["write"]} == {args.rows}, "rows are missing"
-    assert len({tuple(run["found"]) for way in WAYS for run in runs[way]}) == 1, "not all ways find the same"
+    assert len({tuple(run["found"]) for way in WAYS for run in runs[way]}) == 1, "the methods find different values"
     tight = {way: child(way, args, args.small_memory, may_run_out=True) for way in WAYS}
 
     found = {"rows": args.rows, "keys": args.keys, "memory": args.memory, "small_memory": args.small_memory}
