@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the table of docs/reliability.md out of figures that tests have kept.
+"""Writes the table of docs/reliability.md from the figures that tests have recorded.
 
-    report.py [FOLDER]     takes the figures of FOLDER (HASHLITH_EVIDENCE of a run) into figures.json, and writes the table
+    report.py [FOLDER]     takes the figures in FOLDER (HASHLITH_EVIDENCE of a run) into figures.json, and writes the table
 
-Every number of the table is from figures.json. What is missing is said to be, and is an error. `make soak` measures all of them.
+Every number in the table is from figures.json. A missing figure is shown as missing, and is an error. `make soak` measures them all.
 """
 import datetime
 import fnmatch
@@ -14,62 +14,62 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PAGE, FIGURES = ROOT / "docs" / "reliability.md", HERE / "figures.json"
-# So long is each fuzz target run for its figure.
+# The seconds that each fuzz target runs for its figure.
 LONG_S = 1800
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 
-# Promises, what is tested, where, and the figure: its words, and the names of the files that the tests keep.
+# Promises, test, where it is, and the figure: its words, and the names under which the tests record it.
 ROWS = [
-    ("1, 2", "Every bit of every kind of file is flipped; reader and checker agree", "checker/tests/damage_matrix.rs",
+    ("1, 2", "Every bit of every kind of file flipped; reader and checker agree", "checker/tests/damage_matrix.rs",
      "{} bits", ["damage_matrix.bits"]),
-    ("1, 2", "Bytes are set to every other value (of the file of 200 kB one in 16 of these)", "checker/tests/damage_matrix.rs", "{} files", ["damage_matrix.bytes"]),
-    ("1, 2", "Every length, from none to 4,096 bytes too many", "checker/tests/damage_matrix.rs", "{} lengths", ["damage_matrix.lengths"]),
-    ("1, 2", "Spans of 64 KiB, pages and sections zeroed, rotated, swapped, copied, from another file", "checker/tests/damage_matrix.rs",
+    ("1, 2", "Bytes set to every other value (one in 16 of these for the file of 200 kB)", "checker/tests/damage_matrix.rs", "{} files", ["damage_matrix.bytes"]),
+    ("1, 2", "Every length, from 0 to 4,096 bytes too many", "checker/tests/damage_matrix.rs", "{} lengths", ["damage_matrix.lengths"]),
+    ("1, 2", "Spans of 64 KiB, pages and sections zeroed, rotated, swapped, copied, taken from another file", "checker/tests/damage_matrix.rs",
      "{} files", ["damage_matrix.spans"]),
-    ("1, 2", "Bits are flipped, and the Python package is asked", "tests/reliability/test_damage.py",
+    ("1, 2", "Bits flipped, then read by the Python package", "tests/reliability/test_damage.py",
      "{} bits", ["test_damage.*.bits"]),
-    ("1, 2", "of these compared with the command and the oracle", "tests/reliability/test_damage.py",
+    ("1, 2", "of these, also compared with the command and the oracle", "tests/reliability/test_damage.py",
      "{} bits", ["test_damage.*.compared"]),
-    ("1, 2", "Manifests of sets edited, and the Python package and the oracle are asked", "tests/reliability/test_damage.py",
+    ("1, 2", "Manifests of sets edited, then read by the Python package and the oracle", "tests/reliability/test_damage.py",
      "{} edits", ["test_damage.test_edited*.edits"]),
-    ("1", "Any bytes as an index, with and without right sums: opened and asked under the address sanitizer", "fuzz/ reader",
+    ("1", "Any bytes as an index, with and without correct checksums: opened and queried under the address sanitizer", "fuzz/ reader",
      "{} executions, {edges} edges", ["fuzz.reader"]),
-    ("1, 2", "The same, checked: what is accepted answers, each key at its place", "fuzz/ checker", "{} executions, {edges} edges", ["fuzz.checker"]),
-    ("1", "Any bytes as the manifest of a set; what is accepted is of the one form there is", "fuzz/ manifest",
+    ("1, 2", "The same, verified: if accepted, every key is found at its place", "fuzz/ checker", "{} executions, {edges} edges", ["fuzz.checker"]),
+    ("1", "Any bytes as the manifest of a set; only the one valid form is accepted", "fuzz/ manifest",
      "{} executions, {edges} edges", ["fuzz.manifest"]),
-    ("1, 4", "Any records, built, checked and compared with a map", "fuzz/ builder", "{} executions, {edges} edges", ["fuzz.builder"]),
+    ("1, 4", "Any records, built, verified and compared with a map", "fuzz/ builder", "{} executions, {edges} edges", ["fuzz.builder"]),
     ("7", "Any bytes as a pickle, in blocks of three sizes", "fuzz/ pickle", "{} executions, {edges} edges", ["fuzz.pickle"]),
     ("7", "The same as TSV, CSV, JSON lines and cdbmake", "fuzz/ tsv csv jsonl cdbmake", "{} executions, {edges} edges",
      ["fuzz.tsv", "fuzz.csv", "fuzz.jsonl", "fuzz.cdbmake"]),
     ("1, 7", "Tests of format, reader, checker and inputs under the address sanitizer", "tests/sanitize", "{} tests", ["sanitize.asan"]),
-    ("1, 7", "Some of them under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"]),
+    ("1, 7", "A selection of these under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"]),
     ("2", "Changes to format, checker and publish code that a test notices", "tests/mutants", "{} changes", ["mutants.caught"]),
-    ("2", "Changes that none notices", "tests/mutants", "{} changes", ["mutants.missed"]),
-    ("6", "Records in another order each time, 1 to 16 threads, three limits of memory: the same bytes", "builder/tests/model.rs",
+    ("2", "Changes that no test notices", "tests/mutants", "{} changes", ["mutants.missed"]),
+    ("6", "Records in a different order each time, 1 to 16 threads, three memory limits: the same bytes", "builder/tests/model.rs",
      "{} builds", ["model.same_bytes"]),
-    ("3", "Many records, long ones, one key many times: the kernel counts the memory", "builder/tests/memory.rs",
+    ("3", "Many records, long records, one key many times; memory counted by the kernel", "builder/tests/memory.rs",
      "{} builds", ["memory.*"]),
-    ("3", "A million keys chosen by their hash, and a value of 1 GiB: the same", "builder/tests/hostile_keys.rs",
+    ("3", "A million keys chosen by their hash, and a value of 1 GiB; memory counted by the kernel", "builder/tests/hostile_keys.rs",
      "{} processes", ["hostile_keys.*"]),
-    ("7", "Hostile pickles, of which none takes 64 MB", "inputs/tests/pickle_memory.rs", "{} pickles", ["pickle_memory.hostile"]),
-    ("3", "Killed at a system call, every one of a build but waits for a thread", "tests/reliability/test_system_calls.py", "{} kills",
+    ("7", "Hostile pickles, none of which takes 64 MB", "inputs/tests/pickle_memory.rs", "{} pickles", ["pickle_memory.hostile"]),
+    ("3", "Killed at each system call of a build, except waits for a thread", "tests/reliability/test_system_calls.py", "{} kills",
      ["test_system_calls.test_killed*"]),
     ("3", "Killed at a random moment of a build of 2 M records that spills", "tests/reliability/test_limits.py", "{} kills",
      ["test_limits.test_killed*"]),
-    ("3", "A call that fails: disk full, I/O errors, no rights, no memory", "tests/reliability/test_system_calls.py", "{} builds",
+    ("3", "A system call fails: disk full, I/O errors, no permission, no memory", "tests/reliability/test_system_calls.py", "{} builds",
      ["test_system_calls.test_a_failing*"]),
-    ("3", "The same, from some call on, in a build that spills", "tests/reliability/test_limits.py", "{} builds",
+    ("3", "All calls of a kind fail from some point on, in a build that spills", "tests/reliability/test_limits.py", "{} builds",
      ["test_limits.test_a_failing*"]),
-    ("3", "A file system that is full at some size", "tests/reliability/test_limits.py", "{} sizes", ["test_limits.test_a_full*"]),
-    ("3", "A limit of file sizes", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_file*"]),
-    ("3", "A limit of addresses or data", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_mem*"]),
-    ("3", "The same for a set: killed at a system call", "tests/reliability/test_sets.py", "{} kills", ["test_sets.test_killed*"]),
-    ("3", "a call that fails", "tests/reliability/test_sets.py", "{} builds", ["test_sets.test_a_failing*"]),
-    ("3", "power cuts, while it builds and after success", "tests/reliability/test_sets.py", "{} cuts", ["test_sets.test_power_cut*"]),
-    ("3", "Power cut while it builds", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_in*"]),
+    ("3", "The file system fills up at some size", "tests/reliability/test_limits.py", "{} sizes", ["test_limits.test_a_full*"]),
+    ("3", "A limit on file sizes", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_file*"]),
+    ("3", "A limit on address space or data", "tests/reliability/test_limits.py", "{} limits", ["test_limits.test_a_limit_of_mem*"]),
+    ("3", "A set: killed at each system call", "tests/reliability/test_sets.py", "{} kills", ["test_sets.test_killed*"]),
+    ("3", "A set: a system call fails", "tests/reliability/test_sets.py", "{} builds", ["test_sets.test_a_failing*"]),
+    ("3", "A set: power cut during the build and after success", "tests/reliability/test_sets.py", "{} cuts", ["test_sets.test_power_cut*"]),
+    ("3", "Power cut during a build", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_in*"]),
     ("3", "Power cut after success was reported", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_after*"]),
     ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
-    ("5", "opened meanwhile, each answer from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
+    ("5", "Indexes opened meanwhile, each answering from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
 ]
 
 
@@ -79,7 +79,7 @@ def missing(figures, patterns):
 
 
 def figure(words, figures, patterns):
-    """The words with the sum of all figures with these names, and the edges of code that fuzzing has reached."""
+    """The words with the sum of all figures with these names, and the code edges that fuzzing reached."""
     if missing(figures, patterns):
         return "not measured yet"
     found = [figures[name] for pattern in patterns for name in fnmatch.filter(figures, pattern)]
@@ -103,16 +103,16 @@ def page(figures):
 
 
 def is_short(figure):
-    """Of the quick form of a test, which is not what the table shows."""
+    """Whether the figure is from the quick form of a test, which the table never shows."""
     return figure.get("form") == "short" or figure.get("seconds", LONG_S) < LONG_S
 
 
 def take(figures, folder):
-    """Takes the figures of a folder, in place of all that the same tests have kept before."""
+    """Replaces all earlier figures of the same tests with those in a folder."""
     paths = sorted(folder.glob("*.json"))
     short = [path.stem for path in paths if is_short(json.loads(path.read_text()))]
     if short:
-        sys.exit(f"report.py: of the short form, so not taken, nor anything else: {', '.join(short)}; measure with HASHLITH_SOAK=1")
+        sys.exit(f"report.py: nothing taken, because these figures are from the short form: {', '.join(short)}; measure with HASHLITH_SOAK=1")
     tests = {path.stem.split(".")[0] for path in paths} - {"fuzz", "mutants", "sanitize"}
     for name in [name for name in figures if name.split(".")[0] in tests]:
         del figures[name]
@@ -129,7 +129,7 @@ def main():
     PAGE.write_text(page(figures))
     lacking = [pattern for *_, patterns in ROWS for pattern in missing(figures, patterns)]
     if lacking:
-        sys.exit(f"report.py: not measured: {', '.join(lacking)}; run what keeps it with HASHLITH_EVIDENCE=FOLDER, or `make soak`")
+        sys.exit(f"report.py: not measured: {', '.join(lacking)}; run the test with HASHLITH_EVIDENCE=FOLDER, or `make soak`")
 
 
 if __name__ == "__main__":
