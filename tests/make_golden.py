@@ -1,5 +1,5 @@
-"""Makes golden/*.hlith and the sets golden/sets/* with the Rust builder, and beside each a .jsonl with its records in
-hex, in the order of their ids.
+"""Makes golden/*.hlith and the sets golden/sets/* with the Rust builder, and next to each a .jsonl with its records in
+hex, in the order of their ids; and the index that the documentation of the Rust crates opens in its examples.
 
 A line is ["key", "value"]. Run once: `HASHLITH_BIN=target/release/hashlith python tests/make_golden.py`.
 The files are committed; the tests say whether later programs still read them, and whether the builder still makes the
@@ -16,6 +16,7 @@ import oracle
 from oracle_set import Set
 
 GOLDEN = Path(__file__).parent / "golden"
+EXAMPLE = Path(__file__).parent.parent / "reader" / "tests" / "colours.hlith"
 
 
 def cdbmake(records):
@@ -100,6 +101,7 @@ def write_records(name, index, records):
 
 def main(binary):
     GOLDEN.mkdir(exist_ok=True)
+    build(binary, [(b"sky", b"blue"), (b"grass", b"green")], EXAMPLE, "--keys", "text", "--values", "text")
     for name, records, options in kinds():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.hlith"
