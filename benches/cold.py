@@ -65,16 +65,16 @@ def rows(result):
     return [
         ["disk, 4 KiB random reads, one at a time", rate(disk["random, depth 1"]), ""],
         ["disk, 4 KiB random reads, 32 at a time", rate(disk["random, depth 32"]), ""],
-        ["disk, read in order", f"{sequential / 1e6:,.0f} MB/s", ""],
+        ["disk, sequential reads", f"{sequential / 1e6:,.0f} MB/s", ""],
         ["loading the hot section (`preload`)", f"{preload / 1e6:,.0f} MB/s", "disk speed"],
-        ["`get`, present, nothing loaded: read from the disk", pages("get, hit, nothing loaded"), "3"],
-        ["`get`, present, hot section loaded", pages("get, hit"), "1"],
-        ["`get`, absent, hot section loaded", pages("get, absent"), ""],
+        ["`get`, present, nothing loaded: reads per lookup", pages("get, hit, nothing loaded"), "3"],
+        ["`get`, present, hot section loaded: reads per lookup", pages("get, hit"), "1"],
+        ["`get`, absent, hot section loaded: reads per lookup", pages("get, absent"), ""],
         ["`get`, present", rate(lookups["get, hit"]), ""],
         ["`get_many`, present", rate(lookups["get_many, hit"]), ""],
         ["`get_many`, present, opened as `cold`", rate(asked), f"{deep * 0.7:,.0f}/s"],
-        ["of 32 reads at a time", f"{asked['per_second'] / deep:.0%}", "70%"],
-        ["pages of it", pages("get_many, hit, cold"), ""],
+        ["the same, relative to the disk at 32 reads", f"{asked['per_second'] / deep:.0%}", "70%"],
+        ["the same: reads per lookup", pages("get_many, hit, cold"), ""],
         ["the same keys again, now in memory", rate(lookups["the same, now warm"]), ""],
     ]
 

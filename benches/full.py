@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""The whole job at its size: records through a pipe -> index -> verify -> every answer of millions of lookups checked.
+"""The whole job at full size: records through a pipe -> index -> verify -> millions of lookups, every answer compared.
 
     benches/full.py 1750000000 [10000000 ...] [--memory 4G] [--rounds 1] [--strings] [--dir DIR] [--missing]
 
-`hashlith-gen` writes 12-byte keys and 11-byte values (`--strings`: 16-24 and 20-30 bytes) into a pipe, so the input
-never lies on the disk. While `hashlith build` runs, its memory, core time, transfers, progress and the disk
-space of all its files, nameless ones too, are noted. Each run is kept in `benches/results/full.json`; `benches/report.py`
-renders it.
+`hashlith-gen` writes 12-byte keys and 11-byte values (`--strings`: 16-24 and 20-30 bytes) into a pipe, so the
+input is never on disk. While `hashlith build` runs, the script samples its memory, core time, transfers, progress and the
+disk space of all its files, unnamed ones too. Each run is kept in `benches/results/full.json`; `benches/report.py` renders it.
 Needs `make build` and `cargo build --release -p hashlith-benches`; `make bench-full` does it all.
 """
 import argparse
@@ -24,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")) / "release"
 RESULTS = HERE / "results" / "full.json"
 TICKS = os.sysconf("SC_CLK_TCK")
-# What a sample is made of; records from before the last one was added lack it.
+# The fields of a sample; older records lack the last one.
 COLUMNS = ["seconds", "memory", "disk", "read", "written", "core", "generated"]
 
 
@@ -69,7 +68,7 @@ def disk(pid):
 
 
 def sample(build_pid, generator_pid, start):
-    """What the build takes now, by `COLUMNS`; None once it has ended."""
+    """One sample of the build, by `COLUMNS`; None once it has ended."""
     try:
         seconds = round(time.monotonic() - start, 2)
         read, written = transfers(build_pid)
@@ -80,7 +79,7 @@ def sample(build_pid, generator_pid, start):
 
 
 def follow(stream, start, progress):
-    """Passes the lines of a stream on to standard error, and keeps each with its time."""
+    """Copies the lines of a stream to standard error, and keeps each with its time."""
     for line in stream:
         progress.append([round(time.monotonic() - start, 2), line.rstrip()])
         print(line, end="", file=sys.stderr, flush=True)
@@ -98,7 +97,7 @@ def build(pairs, args, index):
     samples, progress = [], []
     follower = threading.Thread(target=follow, args=(process.stderr, start, progress))
     follower.start()
-    # `poll` would take the exit status away from `wait4`, which tells the peak memory.
+    # `poll` would take the exit status away from `wait4`, which reports the peak memory.
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         now = sample(process.pid, generator.pid, start)
         if now:
@@ -162,23 +161,23 @@ def run(pairs, args):
 
 
 def core_ns(record, generator=False):
-    """Core time a pair of the build, alone or with the generator, in ns."""
+    """Core time per pair of the build, alone or with the generator, in ns."""
     seconds = record["core_s"] + (record["generator_core_s"] if generator else 0)
     return seconds / record["pairs"] * 1e9
 
 
 def bars(record):
-    """The goals of the full count, each beside what it came to."""
+    """The goals of the full count, each with the measured figure."""
     asked = {kind: 0 for kind in ("hit", "absent")}
     for name, figures in record["lookups"].items():
         if isinstance(figures, dict):
             asked[name.split(", ")[1]] += figures["lookups"]
     return [
         ["wall time", f"{record['wall_s'] / 60:.1f} min", "15 min"],
-        ["core time a pair", f"{core_ns(record):.0f} ns", ""],
-        ["core time a pair, with the generator", f"{core_ns(record, generator=True):.0f} ns", ""],
+        ["core time per pair", f"{core_ns(record):.0f} ns", ""],
+        ["core time per pair, with the generator", f"{core_ns(record, generator=True):.0f} ns", ""],
         ["peak memory", f"{record['peak_memory'] / 2**30:.2f} GiB", "5 GiB"],
-        ["peak disk, of the finished file", f"{record['peak_disk'] / record['file_bytes']:.2f}x", "1.15x"],
+        ["peak disk / finished file", f"{record['peak_disk'] / record['file_bytes']:.2f}x", "1.15x"],
         ["`verify`: every byte, every key", f"{record['verify_s']:.0f} s", ""],
         ["present keys looked up, each answer compared", f"{asked['hit']:,}", "10,000,000"],
         ["absent keys looked up, each answer compared", f"{asked['absent']:,}", "10,000,000"],
@@ -186,17 +185,17 @@ def bars(record):
 
 
 def show(record):
-    """A row for the eye."""
+    """Prints one row."""
     print(
-        f"{record['pairs']:>13,} pairs  {record['wall_s']:>7.1f} s  {core_ns(record):>4.0f} core-ns a pair"
+        f"{record['pairs']:>13,} pairs  {record['wall_s']:>7.1f} s  {core_ns(record):>4.0f} core-ns/pair"
         f"  {record['peak_memory'] / 2**30:.2f} GiB  disk {record['peak_disk'] / record['file_bytes']:.2f}x"
-        f"  {record['file_bytes'] / record['pairs']:.2f} B a pair  verify {record['verify_s']:.1f} s",
+        f"  {record['file_bytes'] / record['pairs']:.2f} B/pair  verify {record['verify_s']:.1f} s",
         flush=True,
     )
 
 
 def show_bars(record):
-    """An aligned table of the goals, which are those of 1.75 billion pairs."""
+    """Prints the goals, which are for 1.75 billion pairs."""
     print(f"\n{record['pairs']:,} pairs")
     for name, measured, goal in [["", "measured", "goal"], *bars(record)]:
         print(f"{name:<52} {measured:>12} {goal:>12}".rstrip())

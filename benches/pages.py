@@ -1,4 +1,4 @@
-"""What the pages that are made from measurements share: sections, plots, and the machine they come from."""
+"""What the scripts that write pages from measurements share: sections, plots, and the machine's description."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine that this runs on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
     return {
@@ -21,7 +21,7 @@ def machine() -> dict[str, Any]:
 
 
 def replace_section(path: Path, name: str, text: str) -> None:
-    """Writes what is between `<!-- NAME -->` and `<!-- /NAME -->` of a page anew."""
+    """Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->` of a page."""
     page = path.read_text()
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     if page.count(begin) != 1 or page.count(end) != 1:
@@ -31,11 +31,11 @@ def replace_section(path: Path, name: str, text: str) -> None:
 
 
 def save(figure: Any, folder: Path, name: str) -> None:
-    """As PNG and SVG, without a date, so that the same figures give the same files."""
-    from matplotlib import pyplot, rcParams
+    """Writes a figure as SVG with text as text, and without a date: the same figures give the same file."""
+    from matplotlib import pyplot, rc_context
 
-    rcParams["svg.hashsalt"] = "hashlith"
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    fonts = ["DejaVu Sans", "Verdana", "Arial"]
+    with rc_context({"svg.hashsalt": "hashlith", "svg.fonttype": "none", "font.sans-serif": fonts}):
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Renders what `benches/full.py` and `benches/cold.py` have measured: docs/performance.md and its plots.
+"""Writes what `benches/full.py` and `benches/cold.py` measured into docs/performance.md, with its plots.
 
     benches/report.py
 
-Every figure comes out of `benches/results/*.json`; sections between `<!-- NAME -->` and `<!-- /NAME -->` are replaced.
+Every figure comes from `benches/results/*.json`; the script replaces what stands between `<!-- NAME -->` and
+`<!-- /NAME -->`.
 """
 import json
 import re
@@ -67,20 +68,6 @@ def size_rows(runs):
         ]
 
 
-def plot_sizes(runs, cores):
-    """Core time a pair over the number of pairs."""
-    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    sizes = [rounds[0]["pairs"] for rounds in runs]
-    middle = [median(rounds, full_run.core_ns) for rounds in runs]
-    axes.plot(sizes, middle, "o-", label="build")
-    base = dict(zip(sizes, middle)).get(10_000_000)
-    if base:
-        axes.axhline(base * 1.5, linestyle=":", color="grey", label="1.5 times the cost at 10 M pairs")
-    axes.set(xscale="log", ylim=(0, None), xlabel="pairs", ylabel="core-ns a pair", title=f"Building, --memory {runs[-1][-1]['memory']}, {cores} cores")
-    axes.legend()
-    save(figure, PLOTS, "sizes")
-
-
 def column(run, name):
     """One column of the samples; None if the record is older than it."""
     names = run.get("columns", full_run.COLUMNS[:6])
@@ -95,7 +82,7 @@ def net_transfers(run):
     """
     read, written = column(run, "read"), column(run, "written")
     first = run["phases"][0]["seconds"]
-    # Records older than `input_bytes` tell it by what was read at the end of the first phase.
+    # Older records lack `input_bytes`: there it is what was read by the end of the first phase.
     twice = 2 * run["input_bytes"] if "input_bytes" in run else max(
         (bytes_read for time, bytes_read in zip(column(run, "seconds"), read) if time <= first), default=0
     )
@@ -108,7 +95,7 @@ RECORDS = re.compile(r"hashlith: (\w+): .*?([\d.]+)(?: (\w))?(?: of [\d.]+(?: (\
 
 
 def record_rates(run):
-    """Millions of records a second between two lines of progress within a phase: start, end, rate."""
+    """Millions of records per second between two lines of progress within a phase: start, end, rate."""
     last = {}
     for time, line in run.get("progress", []):
         found = RECORDS.match(line)
@@ -123,41 +110,41 @@ def record_rates(run):
 
 
 def plot_records(axes, run):
-    """Records a second: while reading from what the generator has written, then from the lines of progress."""
+    """Records per second: from what the generator has written, and from the lines of progress."""
     generated = column(run, "generated")
     if generated:
-        points = [(time, done) for time, done in zip(column(run, "seconds"), generated) if done is not None]
+        end = run["phases"][0]["seconds"]
+        points = [(time, done) for time, done in zip(column(run, "seconds"), generated) if done is not None and time <= end]
         share = run["pairs"] / run["input_bytes"] / 1e6
         time, done = zip(*points)
-        axes.plot(time, [value * share for value in smooth(time, done)], label="generated")
+        draw(axes, time, smooth(time, done), scale=share, label="written by the generator")
     for number, (start, end, rate) in enumerate(record_rates(run)):
-        axes.plot([start, end], [rate, rate], color="tab:orange", label=None if number else "as the tool says")
+        axes.plot([start, end], [rate, rate], color="tab:orange", label=None if number else "reported by the build")
     axes.set_ylabel("M records/s")
 
 
 def plot_run(run, cores):
     """Records, transfers, core use, memory and disk over time."""
     time = column(run, "seconds")
-    rate = lambda name: smooth(time, column(run, name))  # noqa: E731
     with_records = column(run, "generated") is not None
-    figure, panels = plt.subplots(4 + with_records, 1, figsize=(8, 8.5 + 2 * with_records), sharex=True, layout="constrained")
+    figure, panels = plt.subplots(4 + with_records, 1, figsize=(8, 6.4 + 1.6 * with_records), sharex=True, layout="constrained")
     if with_records:
         plot_records(panels[0], run)
     axes = panels[-4:]
     read, written = net_transfers(run)
-    axes[0].plot(time, [value / 1e6 for value in smooth(time, read)], label="read (pipe, temporary files)")
-    axes[0].plot(time, [value / 1e6 for value in smooth(time, written)], label="written (temporary files, index)")
+    draw(axes[0], time, smooth(time, read), scale=1e-6, label="read (pipe, temporary files)")
+    draw(axes[0], time, smooth(time, written), scale=1e-6, label="written (temporary files, index)")
     axes[0].set_ylabel("MB/s")
-    axes[1].plot(time, rate("core"), label="of the build process")
+    draw(axes[1], time, smooth(time, column(run, "core")), label="by the build process")
     axes[1].set_ylabel("cores busy")
     axes[1].set_ylim(0, cores * 1.05)
-    axes[2].plot(time, [value / GIB for value in column(run, "memory")], label="memory")
+    draw(axes[2], time, column(run, "memory"), scale=1 / GIB, label="of the build process, without mapped files")
     axes[2].axhline(gib(run["memory"]), linestyle=":", color="grey", label="--memory")
-    axes[2].set_ylabel("GiB")
+    axes[2].set_ylabel("memory, GiB")
     axes[2].set_ylim(0, gib(run["memory"]) * 1.25)
-    axes[3].plot(time, [value / GIB for value in column(run, "disk")], label="disk: index and temporary files")
+    draw(axes[3], time, column(run, "disk"), scale=1 / GIB, label="index and temporary files")
     axes[3].axhline(run["file_bytes"] / GIB, linestyle=":", color="grey", label="finished file")
-    axes[3].set_ylabel("GiB")
+    axes[3].set_ylabel("disk, GiB")
     axes[3].set_xlabel("seconds")
     start = 0
     for number, phase in enumerate(run["phases"]):
@@ -167,9 +154,21 @@ def plot_run(run, cores):
         panels[0].text((start + end) / 2, panels[0].get_ylim()[1], phase["phase"], ha="center", va="bottom", fontsize=8)
         start = end
     for one in panels:
-        one.legend(loc="lower right", fontsize=8)
+        one.set_ylim(0, None)
+        one.legend(loc="lower right", fontsize=8, ncols=2)
         one.grid(alpha=0.3)
+    figure.suptitle(f"{run['pairs']:,} pairs, --memory {run['memory']}, {cores} cores", fontsize=10)
     save(figure, PLOTS, "full-run")
+
+
+def draw(axis, time, values, label, scale=1):
+    """A line through points at least 1.5 seconds apart: more are not seen."""
+    chosen, last = [], -2
+    for at, value in zip(time, values):
+        if at - last >= 1.5 or at == time[-1]:
+            chosen.append((at, value * scale))
+            last = at
+    axis.plot(*zip(*chosen), label=label)
 
 
 def smooth(time, values, window=15):
@@ -181,39 +180,18 @@ def smooth(time, values, window=15):
     return slopes
 
 
-def phase_rows(run):
-    """A row for each phase of a run."""
-    start = 0
-    samples = list(zip(column(run, "seconds"), *net_transfers(run), column(run, "core")))
-    for phase in run["phases"]:
-        end = start + phase["seconds"]
-        inside = [one for one in samples if start <= one[0] <= end] or [samples[-1]]
-        first, last = inside[0], inside[-1]
-        seconds = max(1e-9, last[0] - first[0])
-        yield [
-            phase["phase"],
-            f"{phase['seconds']:.0f}",
-            f"{run['pairs'] / max(phase['seconds'], 1e-9) / 1e6:.1f}",
-            f"{(last[1] - first[1]) / seconds / 1e6:.0f}",
-            f"{(last[2] - first[2]) / seconds / 1e6:.0f}",
-            f"{(last[3] - first[3]) / seconds:.2f}",
-        ]
-        start = end
-
-
 def extrapolate(run, strings, pairs=1_750_000_000, data=86e9):
-    """The size of the file for `data` bytes of keys and values, from the bytes that were measured."""
-    beside = strings["hot_bytes"] / strings["pairs"]
-    total = 4096 + data + 2 * pairs + beside * pairs
+    """The size of the file for `data` bytes of keys and values, computed from measured sizes."""
+    overhead = strings["hot_bytes"] / strings["pairs"]
+    total = 4096 + data + 2 * pairs + overhead * pairs
     total += total / 65536 * 8
     seconds = run["wall_s"] / run["file_bytes"] * total
     return f"""
-The data that hashlith was made for has {pairs:,} pairs of strings, {data / 1e9:.0f} GB of keys and values
-({data / pairs:.0f} bytes a pair). Its file, from measured bytes: header 4,096 B, the pool {(data + 2 * pairs) / 1e9:.1f} GB (keys, values and two
-bytes of lengths a pair, exact while keys and values are shorter than 128 bytes), hot and far section
-{beside * pairs / 1e9:.1f} GB ({beside:.3f} B a pair, measured at {count(strings['pairs'])} pairs whose lengths vary; the run above, whose lengths do not, takes
-{run['hot_bytes'] / run['pairs']:.3f}), sums 8 B for each 64 KiB: together **{total / 1e9:.1f} GB**, {total / data:.3f} times the data. At the same rate of bytes as the run
-above the build would take {seconds / 60:.0f} minutes; at the same rate of pairs, {run['wall_s'] / 60:.0f}. That is arithmetic, not a measurement."""
+Computed, not measured: a dict of {pairs:,} strings with {data / 1e9:.0f} GB of keys and values ({data / pairs:.0f} bytes per pair) becomes a file of
+**{total / 1e9:.1f} GB**, {total / data:.3f} times the data. Its pool has {(data + 2 * pairs) / 1e9:.1f} GB (with two bytes of lengths per pair, exact while keys and values
+are shorter than 128 bytes), its hot and far sections {overhead * pairs / 1e9:.1f} GB ({overhead:.3f} B per pair, measured at {count(strings['pairs'])} pairs of varying lengths;
+the run above, of constant lengths, takes {run['hot_bytes'] / run['pairs']:.3f}), and the sums 8 B per 64 KiB. The build would take {seconds / 60:.0f} minutes at the byte
+rate of the run above, {run['wall_s'] / 60:.0f} at its pair rate."""
 
 
 def full(results):
@@ -223,39 +201,29 @@ def full(results):
     strings = max((runs[name][-1] for name in runs if name.startswith("strings-")), key=lambda run: run["pairs"])
     largest = short[-1][-1]
     machine = results["machine"]
-    plot_sizes(short, machine["cores"])
     plot_run(largest, machine["cores"])
     middle = {rounds[0]["pairs"]: median(rounds, full_run.core_ns) for rounds in short}
     flat = max(middle[size] for size in middle if size >= 10_000_000) / middle[10_000_000]
-    largest_lookups = [
-        [name, f"{figures['lookups']:,}", f"{figures['ns']:,.0f}"]
-        for name, figures in largest["lookups"].items()
-        if isinstance(figures, dict)
-    ]
+    lookups = {name: f"{figures['ns']:,.0f}" for name, figures in largest["lookups"].items() if isinstance(figures, dict)}
+    phases = {phase["phase"]: phase["seconds"] for phase in largest["phases"]}
+    generator = largest["generator_core_s"]
     return f"""
-{largest['pairs']:,} pairs of 12-byte keys and 11-byte values through a pipe into `hashlith build --memory {largest['memory']}`; {machine['cores']} cores
-({machine['processor']}), {machine['memory'] / GIB:.0f} GiB, Linux {machine['kernel']}, {machine['date']}. `make bench-full` runs it.
+{largest['pairs']:,} pairs of 12-byte keys and 11-byte values go through a pipe into `hashlith build --memory {largest['memory']}`. {machine['cores']} cores
+({machine['processor']}), {machine['memory'] / GIB:.0f} GiB, Linux {machine['kernel']}, {machine['date']}; `make bench-full` runs it.
 
 {table(["", "measured", "goal"], full_run.bars(largest))}
 
-![Memory, disk, transfers and core use of the run over time](plots/full-run.svg)
+![Records per second, transfers, core use, memory and disk over time](plots/full-run.svg)
 
-{table(["phase", "s", "M pairs/s", "read, MB/s", "written, MB/s", "cores busy"], phase_rows(largest))}
+Reading takes {phases['reading']:.0f} s, building {phases['building']:.0f} s, sealing {phases['sealing']:.0f} s. While it reads, the generator runs on the same two cores: {generator:.0f} core-seconds,
+{generator / largest['pairs'] * 1e9:.0f} ns per pair. The file is {largest['file_bytes'] / machine['memory']:.1f} times the size of memory. Lookups in it right after `verify`, opened with `preload` and `cold`, random order,
+one thread: `get_many` {lookups['get_many, hit']} ns per present key and {lookups['get_many, absent']} ns per absent one, `get` {lookups['get, hit']} and {lookups['get, absent']} ns.
 
-While records are read the generator shares the two cores: {largest['generator_core_s']:.0f} core-seconds, {largest['generator_core_s'] / largest['pairs'] * 1e9:.0f} ns a pair.
-Lookups in that file, which is {largest['file_bytes'] / machine['memory']:.1f} times as large as the memory, in random order, one thread, right after `verify`:
+### Cost per pair at every size
 
-{table(["", "lookups", "ns each"], largest_lookups)}
+{table(["pairs", "wall, s", "core-ns/pair", "peak memory, GiB", "file, GiB", "file, B/pair", "hot section, B/pair", "peak disk / file", "`verify`, s", "runs"], size_rows(short))}
 
-### What a pair costs at every size
-
-{table(["pairs", "wall, s", "core-ns a pair", "peak GiB", "file, GiB", "B a pair", "of these hot", "peak disk, of the file", "`verify`, s", "runs"], size_rows(short))}
-
-From 10 M pairs on, the cost a pair is at most {flat:.2f} times that at 10 M (goal: 1.5).
-
-![Core time a pair](plots/sizes.svg)
-
-### The size of an 86 GB dict
+From 10 M pairs on, the core time per pair stays within {flat:.2f}x of that at 10 M (goal: 1.5x).
 {extrapolate(largest, strings)}
 """
 
@@ -264,15 +232,15 @@ def cold_section(result):
     """The section about files that are not in memory."""
     lookups = result["lookups"]
     return f"""
-`benches/cold.py` over the index of {lookups['keys']:,} keys, {result['file_bytes'] / GIB:.0f} GiB, dropped from the page cache before each measurement; one thread,
-random order. The disk's own figures are those of fio (libaio, direct).
+`benches/cold.py` over the index of {lookups['keys']:,} keys, {result['file_bytes'] / GIB:.0f} GiB: one thread, random order, the file dropped from the page cache
+before each measurement. The figures of the disk come from fio (libaio, direct).
 
 {table(["", "measured", "goal"], cold.rows(result))}
 
-* `cold` ([memory.md](memory.md)) asks for pages 1,024 keys ahead; that is why it can pass 32 reads at a time.
-* A page more than one comes from records that lie across two pages.
-* `preload` asks the kernel for the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup fetches a page each for cell
-  and record: the kernel is told not to read around them.
+* `cold` ([memory.md](memory.md)) requests pages 1,024 keys ahead, so it can exceed the rate of 32 reads at a time.
+* Fractions above a whole page come from records that cross a page boundary.
+* `preload` requests the hot section in one call (`MADV_POPULATE_READ`). Without it a lookup reads one page for the cell and one for
+  the record: the index turns the kernel's read-ahead off.
 """
 
 

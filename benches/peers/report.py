@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Tables and plots of what run.py measured: into docs/performance.md, README.md and docs/plots.
+"""Writes the tables and plots of what run.py measured.
 
-    benches/peers/report.py                          writes the pages
-    benches/peers/report.py --results FILE --print   shows what would be written
+    benches/peers/report.py                          writes them
+    benches/peers/report.py --results FILE --print   prints the tables instead
 
-Every figure and every verdict comes from results.json; text between the markers <!-- peers --> and <!-- /peers --> is
-written anew.
+Figures go into docs/performance.md, versions and settings into benches/peers/README.md, plots into docs/plots/peers*.svg.
+All of them come from results.json; the script replaces what stands between <!-- NAME --> and <!-- /NAME -->.
 """
 
 import argparse
@@ -21,24 +21,26 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from pages import replace_section, save  # noqa: E402
+
 Row = dict[str, Any]
+OWN, OTHER, FAINT = "#c2571a", "#7b93a8", "#777777"
+CHART = {"hashlith": "hashlith", "py-lmdb, sorted": "LMDB", "plain dict": "dict, forked", "Redis": "Redis"}
+"""The contenders in the README's chart."""
 
 
 @dataclass
 class Column:
-    """A column of the table: how its figures are found and written, and which of them is the best."""
+    """A column of a table: where its figures come from, how they are written, and which one is best."""
 
     title: str
     samples: Callable[[Row, int], list[float]]
-    """Of a row and the number of pairs."""
+    """Takes a row and the number of pairs."""
     form: Callable[[float], str]
-    best: Callable[[Iterable[float]], float] | None = min
-    spread: bool = True
-    """The least and the greatest are told."""
+    best: Callable[[Iterable[float]], float] = min
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Three significant digits."""
     if value == 0:
         return "0"
     if value >= 100:
@@ -66,27 +68,29 @@ def file_bytes(row: Row, pairs: int) -> list[float]:
     return [row["bytes"] / pairs] if row.get("bytes") else []
 
 
-def speeds(processes: list[int]) -> list[Column]:
-    """Lookups a second; more is better."""
-    ends = sorted({min(processes), max(processes)})
-    return [
-        Column(f"{title}, {count}", of_lookups(count, key), thousands, max)
-        for key, title, counts in (("hits", "hits", processes), ("misses", "misses", processes), ("batch", "batch hits", ends))
-        for count in counts
-    ]
+BUILD = Column("build, core-s", of_builds("core"), number)
+FILE = Column("file, B/pair", file_bytes, number)
 
 
-def columns(processes: list[int]) -> list[Column]:
-    """All of them, in order."""
-    most = max(processes)
+def lookups(title: str, processes: int, key: str) -> Column:
+    """Lookups per second; more is better."""
+    return Column(f"{title}, {processes}", of_lookups(processes, key), thousands, max)
+
+
+def columns(run: Row) -> list[Column]:
+    """Those of the large tables."""
+    first, most = min(run["settings"]["processes"]), max(run["settings"]["processes"])
     return [
-        Column("build, core-s", of_builds("core"), number),
+        BUILD,
         Column("build, s", of_builds("wall"), number),
-        Column("peak, MiB", of_builds("peak"), mib, spread=False),
-        Column("file, B a pair", file_bytes, number, spread=False),
-        *speeds(processes),
-        Column(f"private, MiB a worker of {most}", of_lookups(most, "private"), mib, spread=False),
-        Column(f"all {most}, MiB", of_lookups(most, "all"), mib, spread=False),
+        Column("build peak, MiB", of_builds("peak"), mib),
+        FILE,
+        lookups("hits", first, "hits"),
+        lookups("hits", most, "hits"),
+        lookups("misses", first, "misses"),
+        lookups("batch hits", first, "batch"),
+        Column("private, MiB/worker", of_lookups(most, "private"), mib),
+        Column(f"all {most}, MiB", of_lookups(most, "all"), mib),
     ]
 
 
@@ -99,120 +103,80 @@ def rows_of(run: Row, language: str) -> list[Row]:
     return [row for row in run["rows"] if row["language"] == language]
 
 
-def cell(column: Column, row: Row, pairs: int, best: float | None, spread: bool) -> str:
-    """A median, in bold if it is the best one, and what it lay between."""
-    middle = median(column, row, pairs)
-    if middle is None:
-        return "-"
-    text = column.form(middle)
-    if middle == best:
-        text = f"**{text}**"
-    samples = column.samples(row, pairs)
-    if spread and column.spread and len(samples) > 1:
-        text += f" ({column.form(min(samples))}-{column.form(max(samples))})"
-    return text
-
-
-def table(run: Row, language: str, chosen: list[Column], spread: bool) -> str:
-    """Contenders down, columns across."""
-    rows, pairs = rows_of(run, language), run["pairs"]
-    lines = [[language, "keeps", *(column.title for column in chosen)]]
-    best = {}
-    for column in chosen:
-        middles = [middle for row in rows if (middle := median(column, row, pairs)) is not None]
-        best[column.title] = column.best(middles) if middles and column.best else None
-    for row in rows:
-        if row["status"] is not None:
-            lines.append([row["name"], row["kind"], row["status"], *[""] * (len(chosen) - 1)])
-            continue
-        cells = [cell(column, row, pairs, best[column.title], spread) for column in chosen]
-        lines.append([row["name"], row["kind"], *cells])
-    return aligned(lines, 2)
-
-
-def aligned(lines: list[list[str]], to_the_left: int) -> str:
-    """Markdown that reads well as it is."""
-    lines = [[text.replace("|", "\\|") for text in line] for line in lines]
-    # A reason in place of figures may be longer than any figure.
-    plain = [line for line in lines if "" not in line[1:]] or lines
-    widths = [max(3, *(len(line[at]) for line in plain)) for at in range(len(lines[0]))]
-    rule = [":" + "-" * (width - 1) if at < to_the_left else "-" * (width - 1) + ":" for at, width in enumerate(widths)]
-    found = []
-    for line in [lines[0], rule, *lines[1:]]:
-        cells = [text.ljust(width) if at < to_the_left else text.rjust(width)
-                 for at, (text, width) in enumerate(zip(line, widths, strict=True))]
-        found.append("| " + " | ".join(cells) + " |")
-    return "\n".join(found)
-
-
-def peers_that_win(run: Row, language: str, chosen: list[Column]) -> list[str]:
-    """For each column, the peers that are better than hashlith."""
-    rows, pairs, found = rows_of(run, language), run["pairs"], []
-    own = next((row for row in rows if row["name"] == "hashlith"), None)
-    for column in chosen:
-        mine = median(column, own, pairs) if own else None
-        if mine is None or column.best is None:
-            continue
-        better = []
-        for row in rows:
-            other = median(column, row, pairs)
-            if not is_own(row) and other is not None and other != mine and column.best((mine, other)) == other:
-                better.append(f"{named(row)} {column.form(other)}")
-        if better:
-            found.append(f"* {column.title} (hashlith {column.form(mine)}): {', '.join(better)}")
-    return found
-
-
-def named(row: Row) -> str:
-    """Its name, with what it leaves out."""
-    return f"{row['name']} [ids only]" if row["kind"] == "ids only" else str(row["name"])
+def languages(run: Row) -> list[str]:
+    return list(dict.fromkeys(row["language"] for row in run["rows"]))
 
 
 def is_own(row: Row) -> bool:
     return str(row["name"]).startswith("hashlith")
 
 
-def verdicts(run: Row) -> list[str]:
-    """The aims, and whether they are met."""
-    found, processes = [], run["settings"]["processes"]
-    for language in languages(run):
-        rows, pairs = rows_of(run, language), run["pairs"]
-        own = next((row for row in rows if row["name"] == "hashlith"), None)
-        if own is None or own["status"] is not None:
-            found.append(f"* {language}: hashlith was not measured")
-            continue
-        core = Column("", of_builds("core"), number)
-        mine = median(core, own, pairs)
-        assert mine is not None
-        peers = [row for row in rows if not is_own(row)]
-        quicker = [named(row) for row in peers
-                   if row.get("bytes") and not row["limit"] and (other := median(core, row, pairs)) is not None and other <= mine]
-        found.append(verdict(language, "fewer core-seconds to build than every peer whose file may pass 4 GiB", quicker))
-        for row in peers:
-            if row["limit"] and (other := median(core, row, pairs)):
-                met = "met" if mine <= 3 * other else "missed"
-                found.append(f"* {language}: at most three times the core-seconds of {row['name']}: {met} "
-                             f"({mine / other:.1f} times)")
-        ahead = []
-        for row in peers:
-            titles = [column.title for column in speeds(processes) if not column.title.startswith("misses")
-                      and (median(column, row, pairs) or 0) >= (median(column, own, pairs) or 0)]
-            if titles:
-                ahead.append(f"{named(row)} ({'; '.join(titles)})")
-        found.append(verdict(language, "more hits a second than every peer, in every column", ahead))
-        smaller = [row["name"] for row in peers
-                   if row["kind"] == "uncompressed" and row.get("bytes", own["bytes"] + 1) <= own["bytes"]
-                   and row["status"] is None]
-        found.append(verdict(language, "the smallest file of those that keep keys and values uncompressed", smaller))
-    return found
+def cells(run: Row, language: str, column: Column) -> dict[str, str]:
+    """A column of a table by contender: medians, in bold those that beat hashlith's, and hashlith's if none does."""
+    rows, pairs = rows_of(run, language), run["pairs"]
+    middles = {row["name"]: middle for row in rows if (middle := median(column, row, pairs)) is not None}
+    own = middles.get("hashlith")
+    peers = {name: middle for name, middle in middles.items() if own not in (None, middle) and not name.startswith("hashlith")}
+    bold = {name for name, middle in peers.items() if column.best((middle, own)) == middle} or {"hashlith"}
+    return {name: f"**{column.form(middle)}**" if name in bold else column.form(middle) for name, middle in middles.items()}
 
 
-def verdict(language: str, aim: str, against: list[str]) -> str:
-    return f"* {language}: {aim}: " + (f"missed: {', '.join(against)}" if against else "met")
+def table(language: str, names: dict[str, list[str]], chosen: list[tuple[str, dict[str, str]]]) -> str:
+    """Contenders down, with the words of `names` next to them; columns across."""
+    width = len(next(iter(names.values())))
+    lines = [[language, *["keeps"][:width], *(title for title, _ in chosen)]]
+    lines += [[name, *words, *(column.get(name, "-") for _, column in chosen)] for name, words in names.items()]
+    return aligned(lines, 1 + width)
 
 
-def languages(run: Row) -> list[str]:
-    return list(dict.fromkeys(row["language"] for row in run["rows"]))
+def aligned(lines: list[list[str]], to_the_left: int) -> str:
+    """A Markdown table."""
+    rule = [":--" if at < to_the_left else "--:" for at in range(len(lines[0]))]
+    escaped = [[text.replace("|", "\\|") for text in line] for line in [lines[0], rule, *lines[1:]]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in escaped)
+
+
+def full_table(run: Row, language: str) -> str:
+    """All that matters of one run."""
+    names = {row["name"]: [row["status"] or row["kind"]] for row in rows_of(run, language)}
+    return table(language, names, [(column.title, cells(run, language, column)) for column in columns(run)])
+
+
+def rest_table(runs: list[Row], language: str) -> str:
+    """Three figures from each of several runs."""
+    names: dict[str, list[str]] = {row["name"]: [] for run in runs for row in rows_of(run, language) if row["lookups"]}
+    chosen = []
+    for run in runs:
+        hits = lookups("hits", min(run["settings"]["processes"]), "hits")
+        for title, column in (("core-s", BUILD), ("B/pair", FILE), ("hits", hits)):
+            chosen.append((f"{run['pairs'] / 10**6:g} M {run['data']}: {title}", cells(run, language, column)))
+    return table(language, names, chosen)
+
+
+def spread(runs: list[Row]) -> str:
+    """How far the rounds of a figure lie apart."""
+    found = []
+    for run in runs:
+        for row in run["rows"]:
+            for column in columns(run):
+                samples = column.samples(row, run["pairs"]) if column is BUILD or column.best is max else []
+                if len(samples) > 1:
+                    found.append((max(samples) - min(samples)) / statistics.median(samples))
+    middle, tenth = statistics.median(found), statistics.quantiles(found, n=10)[-1]
+    return (f"For half of the figures the rounds span\nat most {middle:.0%} "
+            f"of the median, for nine in ten at most {tenth:.0%}")
+
+
+def conditions(runs: list[Row]) -> str:
+    run = runs[-1]
+    machine, settings = run["machine"], run["settings"]
+    return (
+        f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory'] / 2**30:.0f} GiB, Linux "
+        f"{machine['kernel']}, {machine['python']}, Rust {machine['rust']}. Medians of {run['rounds']} rounds of at most\n"
+        f"{settings['lookups']:,} lookups per worker or {settings['seconds']:g} s, and of {settings['build_rounds']} builds "
+        f"(one if it takes {settings['build_seconds']:g} s). {spread(runs)}\n"
+        "(`benches/peers/results.json` has them all). **Bold**: better than hashlith, or hashlith if nothing is."
+    )
 
 
 def heading(run: Row) -> str:
@@ -220,121 +184,129 @@ def heading(run: Row) -> str:
     return f"{run['pairs']:,} pairs, {what[run['data']]}"
 
 
-def conditions(run: Row) -> str:
-    machine, settings = run["machine"], run["settings"]
-    return (
-        f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory'] / 2**30:.0f} GiB, Linux "
-        f"{machine['kernel']}, {machine['python']}, Rust {machine['rust']}. The pairs are {run['source'] / run['pairs']:.1f} "
-        f"bytes each as lines of TSV; Python goes through them in {number(run['reading']['core'])} core-seconds, which are "
-        f"part of every build that Python feeds. {run['rounds']} rounds of at most {settings['lookups']:,} lookups a "
-        f"worker or {settings['seconds']:g} s, {settings['build_rounds']} builds (no further one after "
-        f"{settings['build_seconds']:g} s)."
-    )
+def main_run(runs: list[Row]) -> Row:
+    """The run that the large tables and the plots show: random pairs, the most up to ten million."""
+    fitting = [run for run in runs if run["data"] == "random" and run["pairs"] <= 10_000_000]
+    return max(fitting or runs, key=lambda run: run["pairs"])
 
 
-def slug(run: Row, language: str) -> str:
-    return f"{language.lower()}-{run['data']}-{run['pairs']}"
+def settings_table(run: Row) -> str:
+    """Which versions, and how they are used."""
+    lines = [["", "", "version", "how"]]
+    lines += [[row["language"], row["name"], row["version"], row["settings"]] for row in run["rows"]]
+    return aligned(lines, 4)
 
 
-def plot(run: Row, language: str, folder: Path) -> None:
-    """Hits a second, core-seconds of the build and bytes of the file, as bars on logarithmic axes."""
+def section(runs: list[Row]) -> str:
+    """What goes into docs/performance.md."""
+    run = main_run(runs)
+    rest = [other for other in runs if other is not run]
+    parts = [conditions(runs)]
+    for language in languages(run):
+        parts.append(f"### {language}: {heading(run)}")
+        parts.append(f"![{language}: lookups per second, core-seconds to build, bytes per pair](plots/peers-{language.lower()}.svg)")
+        parts.append(full_table(run, language))
+    if rest:
+        parts.append("### Fewer pairs, and natural data")
+        parts += [rest_table(rest, language) for language in languages(run)]
+    return "\n\n".join(parts)
+
+
+def bars(axis: Any, labels: list[str], figures: list[float | None], colours: list[str], form: Callable[[float], str]) -> None:
+    """Horizontal bars from zero, with their figures."""
+    axis.barh(labels, [value or 0 for value in figures], color=colours, height=0.7)
+    longest = max(value or 0 for value in figures)
+    for at, value in enumerate(figures):
+        text, colour = ("no file", FAINT) if value is None else (form(value), "black")
+        axis.text((value or 0) + longest * 0.015, at, text, va="center", fontsize=8, color=colour)
+    axis.set_xlim(0, longest * 1.18)
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def dots(axis: Any, labels: list[str], figures: list[float | None], colours: list[str], form: Callable[[float], str]) -> None:
+    """Dots on a logarithmic axis, with their figures."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    known = [value for value in figures if value]
+    for at, (value, colour) in enumerate(zip(figures, colours, strict=True)):
+        if value:
+            axis.plot(value, at, "o", color=colour)
+            axis.text(value * 1.25, at, form(value), va="center", fontsize=8)
+    axis.set(xscale="log", yticks=range(len(labels)), yticklabels=labels, xlim=(min(known) / 2, max(known) * 8))
+    axis.xaxis.set_major_locator(LogLocator(10))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.grid(axis="both", color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+
+
+def short_count(value: float, _: Any = None) -> str:
+    """1,500,000 as 1.5M."""
+    return next((f"{value / size:,.3g}{unit}" for size, unit in ((1e6, "M"), (1e3, "k")) if value >= size), f"{value:g}")
+
+
+def finish(figure: Any, axes: list[Any], titles: list[str], title: str, folder: Path, name: str) -> None:
+    """What all plots look like."""
+    for axis, text in zip(axes, titles, strict=True):
+        axis.set_title(text, fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    save(figure, folder, name)
+
+
+def plots(run: Row, folder: Path) -> None:
+    """The README's chart, and one plot for each language."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter
 
-    rows, pairs = [row for row in rows_of(run, language) if row["status"] is None], run["pairs"]
-    first = min(run["settings"]["processes"])
-    panels = [
-        ("hits a second, one process" if first == 1 else f"hits a second, {first} processes", of_lookups(first, "hits"), max),
-        ("core-seconds to build", of_builds("core"), min),
-        ("bytes of the file, a pair", file_bytes, min),
-    ]
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 0.32 * len(rows) + 1.4), sharey=True)
-    for axis, (title, samples, best) in zip(axes, panels, strict=True):
-        column = Column(title, samples, number, best)
-        figures = [median(column, row, pairs) for row in rows]
-        colours = ["#c2571a" if is_own(row) else "#7b93a8" for row in rows]
-        axis.barh(range(len(rows)), [value or 0 for value in figures], color=colours, log=True)
-        for at, value in enumerate(figures):
-            if value:
-                axis.text(value, at, f" {number(value)}", va="center", fontsize=8)
-        known = [value for value in figures if value]
-        if known:
-            axis.set_xlim(min(known) / 3, max(known) * 6)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
-        axis.set_title(f"{title} ({'more' if best is max else 'less'} is better)", fontsize=9)
-        axis.tick_params(labelsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes[0].invert_yaxis()
-    figure.suptitle(f"{language}, {heading(run)}", fontsize=10)
-    figure.tight_layout()
-    save(figure, folder, slug(run, language))
+    pairs, processes = run["pairs"], run["settings"]["processes"]
+    first, most = min(processes), max(processes)
 
+    def figures(rows: list[Row], samples: Callable[[Row, int], list[float]]) -> list[float | None]:
+        return [median(Column("", samples, number), row, pairs) for row in rows]
 
-def settings_table(run: Row) -> str:
-    """Which versions, and how they are used."""
-    lines = [["", "", "version", "how"]]
-    for row in run["rows"]:
-        lines.append([row["language"], row["name"], row["version"], row["settings"]])
-    return aligned(lines, 4)
+    found = {row["name"]: row for row in rows_of(run, "Python")}
+    rows = [found[name] for name in CHART if name in found]
+    labels, colours = [CHART[row["name"]] for row in rows], [OWN if is_own(row) else OTHER for row in rows]
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 1.9), sharey=True)
+    bars(axes[0], labels, figures(rows, of_lookups(most, "hits")), colours, short_count)
+    bars(axes[1], labels, figures(rows, lambda row, _: [size / 2**20 for size in of_lookups(most, "all")(row, 0)]), colours, number)
+    axes[0].xaxis.set_major_formatter(FuncFormatter(short_count))
+    finish(figure, axes, ["lookups per second, one key per call (more is better)", "memory of all together, MiB (less is better)"],
+           f"{most} Python workers on {run['machine']['cores']} cores, {pairs // 10**6} million pairs", folder, "peers")
 
-
-def whole(runs: list[Row]) -> str:
-    """All that goes into docs/performance.md."""
-    parts = []
-    for run in runs:
-        chosen = columns(run["settings"]["processes"])
-        parts.append(f"### {heading(run)}\n\n{conditions(run)}")
-        for language in languages(run):
-            parts.append(f"#### {language}: {heading(run)}\n\n![{language}](plots/{slug(run, language)}.png)")
-            parts.append(table(run, language, chosen, spread=True))
-            winners = peers_that_win(run, language, chosen)
-            parts.append("Where a peer is better than hashlith:\n\n" + "\n".join(winners) if winners else
-                         "No peer is better than hashlith in any column.")
-        parts.append("The aims:\n\n" + "\n".join(verdicts(run)))
-    if runs:
-        parts.append(f"### Versions and settings\n\n{settings_table(runs[-1])}")
-    return "\n\n".join(parts)
-
-
-def short(runs: list[Row]) -> str:
-    """What goes into README.md: random pairs, the largest number of them up to ten million."""
-    fitting = [run for run in runs if run["data"] == "random" and run["pairs"] <= 10_000_000]
-    if not fitting:
-        return ""
-    run = max(fitting, key=lambda run: run["pairs"])
-    every = columns(run["settings"]["processes"])
-    first, most = min(run["settings"]["processes"]), max(run["settings"]["processes"])
-    titles = ["build, core-s", "file, B a pair", f"hits, {first}", f"hits, {most}", f"misses, {first}",
-              f"batch hits, {first}", f"private, MiB a worker of {most}"]
-    chosen = [column for column in every if column.title in titles]
-    parts = [f"{heading(run)}; lookups in thousands a second with {first} and {most} processes on "
-             f"{run['machine']['cores']} cores; medians, the best in bold:"]
-    parts += [table(run, language, chosen, spread=False) for language in languages(run)]
-    parts.append(f"![hashlith and its peers](docs/plots/{slug(run, languages(run)[0])}.png)")
-    return "\n\n".join(parts)
+    for language in languages(run):
+        rows = [row for row in rows_of(run, language) if row["status"] is None and row["lookups"]]
+        labels, colours = [row["name"] for row in rows], [OWN if is_own(row) else OTHER for row in rows]
+        figure, axes = pyplot.subplots(1, 3, figsize=(10, 0.24 * len(rows) + 1.2), sharey=True)
+        dots(axes[0], labels, figures(rows, of_lookups(first, "hits")), colours, short_count)
+        axes[0].xaxis.set_major_formatter(FuncFormatter(short_count))
+        bars(axes[1], labels, figures(rows, of_builds("core")), colours, number)
+        bars(axes[2], labels, figures(rows, file_bytes), colours, number)
+        finish(figure, axes, [f"hits per second, {first} process (log scale)", "core-seconds to build", "file, bytes per pair"],
+               f"{language}: {heading(run)}", folder, f"peers-{language.lower()}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=HERE / "results.json")
-    parser.add_argument("--root", type=Path, default=HERE.parent.parent, help="where README.md and docs are")
+    parser.add_argument("--root", type=Path, default=HERE.parent.parent, help="where docs and benches are")
     parser.add_argument("--print", action="store_true", help="to the terminal only")
     args = parser.parse_args()
     runs = json.loads(args.results.read_text())["runs"]
+    if not runs:
+        sys.exit(f"{args.results}: no results yet")
     if args.print:
-        print(whole(runs))
+        print(section(runs), settings_table(main_run(runs)), sep="\n\n")
         return
-    replace_section(args.root / "docs" / "performance.md", "peers", whole(runs))
-    replace_section(args.root / "README.md", "peers", short(runs))
-    for old in (args.root / "docs" / "plots").glob("*-*-*.*"):
-        old.unlink()
-    for run in runs:
-        for language in languages(run):
-            plot(run, language, args.root / "docs" / "plots")
+    replace_section(args.root / "docs" / "performance.md", "peers", section(runs))
+    replace_section(args.root / "benches" / "peers" / "README.md", "settings", settings_table(main_run(runs)))
+    plots(main_run(runs), args.root / "docs" / "plots")
 
 
 if __name__ == "__main__":
