@@ -9,8 +9,8 @@ from . import _native
 
 
 def main() -> int:
-    """Does what the command line says, and gives the exit code."""
-    # The command hears signals itself, and a pipe that nobody reads any more ends it quietly.
+    """Runs the command line and returns its exit code."""
+    # The command handles signals itself, and a closed pipe ends it quietly.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _native.run(["hashlith", *sys.argv[1:]])
 

@@ -5,110 +5,66 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple
 
 from . import _native
+from ._keywords import suggest_keywords
 
 Record = tuple[str, str] | tuple[str, bytes] | tuple[bytes, str] | tuple[bytes, bytes] | tuple[str | bytes, Any]
-Path = str | os.PathLike[str]
+StrPath = str | os.PathLike[str]
 
 
 class Progress(NamedTuple):
-    """How far a build or a check is: what a `progress` callback gets, about ten times a second."""
+    """How far a build or a check is. A `progress` function gets one about ten times a second.
 
-    #: "reading", "building", "sealing" or "checking".
+    >>> import os, tempfile
+    >>> def show(progress):
+    ...     print(progress.phase, progress.done, progress.total, progress.unit)
+    >>> report = build(os.path.join(tempfile.mkdtemp(), "x.hlith"), {"sky": "blue"}, progress=show)
+    """
+
     phase: str
-    #: How much of the phase is done.
+    """"reading", "building", "sealing" or "checking"."""
     done: int
-    #: Of how much; None if that is not known.
+    """How much of the phase is done."""
     total: int | None
-    #: What is counted: "bytes" or "records".
+    """How much there is to do, or None if that is unknown."""
     unit: str
-    #: Records so far, where bytes are counted and that is known.
+    """What `done` and `total` count: "bytes" or "records"."""
     records: int | None
+    """Records so far, if `unit` is "bytes" and their number is known."""
 
 
 class BuildReport(NamedTuple):
-    """What a build has made."""
+    """What a build made."""
 
-    #: The absolute path of the index.
     path: str
-    #: Records that came in.
+    """The absolute path of the index."""
     records: int
-    #: Keys in the index.
+    """Number of records read."""
     keys: int
-    #: Records that were dropped because their key was there already (on_duplicate="first" or "last").
+    """Number of keys in the index."""
     duplicates: int
-    #: Bad rows of files that were left out (on_error="skip").
+    """Records dropped because another one had the same key (`on_duplicate="first"` or `"last"`)."""
     skipped: int
-    #: Where the first ten of them are and what is wrong with them.
+    """Bad rows of files that were left out (`on_error="skip"`)."""
     first_skipped: tuple[str, ...]
-    #: Length of the index in bytes.
+    """Where the first ten bad rows are, and what is wrong with each."""
     nbytes: int
-    #: Bytes that went through temporary files.
+    """Size of the index in bytes."""
     spilled_bytes: int
-    #: Seconds from the first record to the finished file.
+    """Bytes written to temporary files."""
     seconds: float
-
-
-class BuildOptions(TypedDict, total=False):
-    """Keywords of `build` and `Builder`."""
-
-    #: Bytes of memory to use, as a number or like "4G". Default: half of what is available.
-    memory: int | str | None
-    #: Number of threads. Default: one for each processor.
-    threads: int | None
-    #: Folder for temporary files, which take as much as the records that do not fit the memory. Default: that of the index.
-    temp_dir: Path | None
-    #: When a key comes twice: "error" (the default) ends the build, "first" or "last" keeps that record.
-    on_duplicate: Literal["error", "first", "last"]
-    #: What keys are. Default: "text" if the first one is a str, "bytes" if it is a bytes; for files "text".
-    keys: Literal["text", "bytes"] | None
-    #: What values are: the same, or "json" to store whatever json.dumps takes and get it back as json.loads gives it.
-    values: Literal["text", "bytes", "json"] | None
-    #: Bits of a key's fingerprint, 1 to 16: one absent key in 2**bits costs a read of a record. Default: 8.
-    fingerprint_bits: int
-    #: Hash of the keys: "xxh3", the quick one and the default, or "siphash", with a random key of 128 bits, for keys that
-    #: strangers choose.
-    hash: Literal["xxh3", "siphash"]
-    #: Seed of the hash, or "random". Default: 0 for xxh3, so that the same records and options give the same bytes, and
-    #: "random" for siphash.
-    seed: int | Literal["random"]
-    #: A dict to store with the index, as JSON, for your own notes: `Index.metadata`.
-    metadata: dict[str, Any] | None
-    #: Make a set of this many files; the path is then its directory. Default: one file.
-    parts: int | None
-    #: (number, parts): make one part of a set of so many, out of records that belong to it (see `part_numbers`, `commit_set`).
-    part: tuple[int, int] | None
-    #: True for a bar on the terminal, or a function that is called with a `Progress`; an exception of it ends the build.
-    progress: bool | Callable[[Progress], object] | None
-
-
-class FileOptions(BuildOptions, total=False):
-    """Keywords of `build_from_files`."""
-
-    #: Format of the files. Default: what their names tell (.pkl, .tsv, .csv, .jsonl, .cdbmake, also with .gz or .zst).
-    format: Literal["pickle", "tsv", "csv", "jsonl", "cdbmake"] | None
-    #: What to do with a row that cannot be a record: "stop" (the default), or "skip" it and count it.
-    on_error: Literal["stop", "skip"]
-    #: Give up after more bad rows than this (means on_error="skip").
-    max_errors: int | None
-    #: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
-    escape: bool
-    #: CSV: the key's column, a number from 1 or a name in the header. Default: 1.
-    key_column: int | str
-    #: CSV: the value's column. Default: 2.
-    value_column: int | str
-    #: CSV: the first row of each file is a header.
-    header: bool
-    #: JSON lines: the key's field. Default: "key".
-    key_field: str
-    #: JSON lines: the value's field. Default: "value".
-    value_field: str
+    """Time from the start of the build to the finished index."""
 
 
 class Builder(_native.Builder):
-    """Builds an index out of records that come one by one or in batches, in bounded memory.
+    """Builds an index from records that arrive one by one or in batches, in bounded memory.
+
+    The keywords are those of `build`.
+
+    The index appears at `path` in one step when the `with` block ends; until then whatever was there stays. A block
+    that ends with an exception leaves nothing behind. Without `with`, call `finish` or `abort`.
 
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "squares.hlith")
@@ -118,27 +74,46 @@ class Builder(_native.Builder):
     ...     builder.add_many(["ten", "eleven"], [100, 121])
     >>> builder.report.keys
     13
-
-    The index appears at its path, in one step, when the block ends; what was there before stays until then. A block that
-    ends with an exception leaves nothing behind. Without `with`, call `finish` or `abort`.
     """
 
-    #: What was built, once it is.
     report: BuildReport
-    _given_up = False
+    """What was built, once it is finished."""
+    _aborted = False
 
-    def __new__(cls, path: Path, **options: Unpack[BuildOptions]) -> Builder:
-        return super().__new__(cls, path, **options)
+    @suggest_keywords
+    def __new__(
+        cls,
+        path: StrPath,
+        *,
+        memory: int | str | None = None,
+        threads: int | None = None,
+        temp_dir: StrPath | None = None,
+        on_duplicate: Literal["error", "first", "last"] = "error",
+        keys: Literal["text", "bytes"] | None = None,
+        values: Literal["text", "bytes", "json"] | None = None,
+        fingerprint_bits: int = 8,
+        hash: Literal["xxh3", "siphash"] = "xxh3",
+        seed: int | Literal["random"] | None = None,
+        metadata: dict[str, Any] | None = None,
+        parts: int | None = None,
+        part: tuple[int, int] | None = None,
+        progress: bool | Callable[[Progress], object] | None = None,
+    ) -> Builder:
+        return super().__new__(
+            cls, path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, keys=keys,
+            values=values, fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata, parts=parts,
+            part=part, progress=progress,
+        )
 
     def finish(self) -> BuildReport:
-        """Builds the index, puts it at its path in one step, and tells what was built."""
+        """Builds the index, puts it at its path in one step, and returns what was built."""
         self.report = super().finish()
         return self.report
 
     def abort(self) -> None:
-        """Gives the build up. What was at the path is untouched, and no temporary file stays."""
+        """Gives up the build. Whatever was at the path stays, and no temporary file is left."""
         super().abort()
-        self._given_up = True
+        self._aborted = True
 
     def __enter__(self) -> Builder:
         return self
@@ -148,50 +123,145 @@ class Builder(_native.Builder):
     ) -> None:
         if kind is not None:
             self.abort()
-        elif not hasattr(self, "report") and not self._given_up:
+        elif not hasattr(self, "report") and not self._aborted:
             self.finish()
 
 
+@suggest_keywords
 def build(
-    path: Path, records: Mapping[Any, Any] | Iterable[Record], **options: Unpack[BuildOptions]
+    path: StrPath,
+    records: Mapping[Any, Any] | Iterable[Record],
+    *,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    temp_dir: StrPath | None = None,
+    on_duplicate: Literal["error", "first", "last"] = "error",
+    keys: Literal["text", "bytes"] | None = None,
+    values: Literal["text", "bytes", "json"] | None = None,
+    fingerprint_bits: int = 8,
+    hash: Literal["xxh3", "siphash"] = "xxh3",
+    seed: int | Literal["random"] | None = None,
+    metadata: dict[str, Any] | None = None,
+    parts: int | None = None,
+    part: tuple[int, int] | None = None,
+    progress: bool | Callable[[Progress], object] | None = None,
 ) -> BuildReport:
-    """Builds an index at `path` from a mapping, or from an iterable of (key, value) pairs, in bounded memory.
+    """Builds an index at `path` from a mapping or an iterable of (key, value) pairs, in bounded memory.
 
-    Keys and values are str or bytes, all keys of one type and all values of one; `values="json"` takes any JSON value.
-    The keywords are those of `BuildOptions`.
+    Keys and values are str or bytes, all keys of one type and all values of one type. With `values="json"` a value is
+    whatever `json.dumps` takes.
 
-    The file appears at `path` in one step, when it is complete; what was there before stays until then. Ctrl-C, or any
-    exception, leaves nothing behind.
+    The index appears at `path` in one step when it is complete; until then whatever was there stays. Ctrl-C, or any
+    exception, leaves nothing behind. The same records with the same options give the same bytes, in any order.
 
-    Raises DuplicateKeyError; InputError for what is no pair; TypeError for keys and values of another type; OSError.
+    Args:
+        path: The file to make, or the directory if `parts` is given.
+        records: The pairs. An iterable is read once and never held whole.
+        memory: Memory to use: a number of bytes, or a size such as "512M" or "4G". Default: half of what is available.
+        threads: Number of threads. Default: one per processor.
+        temp_dir: Folder for temporary files, which take as much space as the records that do not fit into `memory`.
+            Default: the folder of the index.
+        on_duplicate: What to do when a key occurs twice: "error" fails, "first" and "last" keep that record.
+        keys: Type of the keys: "text" (str) or "bytes". Default: the type of the first key; for files "text".
+        values: Type of the values: "text", "bytes" or "json". Default: the type of the first value; for files "text".
+        fingerprint_bits: Bits of a key's fingerprint, 1 to 16: one lookup of an absent key in 2**bits reads a record.
+        hash: How keys are hashed: "xxh3" is fast; "siphash" is for keys that strangers choose, and has a random 128-bit
+            key unless `seed` gives one.
+        seed: Seed of the hash, or "random". Default: 0 for "xxh3", "random" for "siphash".
+        metadata: A dict of your own notes, stored as JSON: `Index.metadata`.
+        parts: Make a set of this many files, in a directory. Default: one file.
+        part: (number, parts): make this one part of a set, from records that belong to it. See `part_numbers` and
+            `commit_set`.
+        progress: True for a bar on the terminal, or a function called with a `Progress`; an exception it raises ends
+            the build.
+
+    Raises:
+        DuplicateKeyError: A key occurs twice.
+        InputError: A record is not a pair.
+        TypeError: A key or value has another type than those before it.
+        OSError: The system refuses something.
 
     >>> import os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "numbers.hlith")
     >>> build(path, ((str(n), "x" * n) for n in range(1000)), memory="256M").keys
     1000
     """
-    with Builder(path, **options) as builder:
+    with Builder(
+        path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, keys=keys, values=values,
+        fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata, parts=parts, part=part,
+        progress=progress,
+    ) as builder:
         builder.add_many(records)
     return builder.report
 
 
+@suggest_keywords
 def build_from_files(
-    path: Path, inputs: Path | Iterable[Path], **options: Unpack[FileOptions]
+    path: StrPath,
+    inputs: StrPath | Iterable[StrPath],
+    *,
+    format: Literal["pickle", "tsv", "csv", "jsonl", "cdbmake"] | None = None,
+    on_error: Literal["stop", "skip"] | None = None,
+    max_errors: int | None = None,
+    escape: bool = False,
+    key_column: int | str = 1,
+    value_column: int | str = 2,
+    header: bool = False,
+    key_field: str = "key",
+    value_field: str = "value",
+    memory: int | str | None = None,
+    threads: int | None = None,
+    temp_dir: StrPath | None = None,
+    on_duplicate: Literal["error", "first", "last"] = "error",
+    keys: Literal["text", "bytes"] | None = None,
+    values: Literal["text", "bytes", "json"] | None = None,
+    fingerprint_bits: int = 8,
+    hash: Literal["xxh3", "siphash"] = "xxh3",
+    seed: int | Literal["random"] | None = None,
+    metadata: dict[str, Any] | None = None,
+    parts: int | None = None,
+    part: tuple[int, int] | None = None,
+    progress: bool | Callable[[Progress], object] | None = None,
 ) -> BuildReport:
     """Builds an index at `path` from files and folders of pickled dicts, TSV, CSV, JSON lines or cdbmake records.
 
-    The files are read by all threads and never held whole; a pickle is read as data, and runs nothing. The keywords are
-    those of `FileOptions`; otherwise it is like `build`.
+    All threads read, and no file is held whole. A pickle is read as data; nothing in it runs. Otherwise this is like
+    `build`, which describes the keywords that are not listed here.
 
-    Raises InputError with path, and line or offset; DuplicateKeyError; OSError.
+    Args:
+        path: The file to make, or the directory if `parts` is given.
+        inputs: A file, a folder, or an iterable of them. Folders are read with all folders below them.
+        format: Format of the files. Default: the one that each name shows (.pkl, .tsv, .csv, .jsonl, .cdbmake, each
+            also with .gz or .zst).
+        on_error: What to do with a bad row: "stop" fails, "skip" leaves it out and counts it. Default: "stop", or
+            "skip" if `max_errors` is given.
+        max_errors: Fail after more bad rows than this. Default: no limit.
+        escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
+        key_column: CSV: the column of the keys, a number from 1 or a name in the header.
+        value_column: CSV: the column of the values, likewise.
+        header: CSV: the first row of each file is a header.
+        key_field: JSON lines: the field of the keys.
+        value_field: JSON lines: the field of the values.
+
+    Raises:
+        InputError: A row is bad; with its path, and line or offset.
+        DuplicateKeyError: A key occurs twice.
+        OSError: The system refuses something.
 
     >>> import os, pickle, tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> with open(os.path.join(folder, "part-0000.pkl"), "wb") as file:
+    >>> source = os.path.join(folder, "part-0000.pkl")
+    >>> with open(source, "wb") as file:
     ...     pickle.dump({"sky": "blue"}, file)
-    >>> build_from_files(os.path.join(folder, "colours.hlith"), [os.path.join(folder, "part-0000.pkl")]).keys
+    >>> build_from_files(os.path.join(folder, "colours.hlith"), source).keys
     1
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    return _native.build_from_files(path, list(inputs), **options)
+    return _native.build_from_files(
+        path, list(inputs), format=format, on_error=on_error, max_errors=max_errors, escape=escape,
+        key_column=key_column, value_column=value_column, header=header, key_field=key_field, value_field=value_field,
+        memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, keys=keys, values=values,
+        fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata, parts=parts, part=part,
+        progress=progress,
+    )

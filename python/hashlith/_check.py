@@ -1,4 +1,4 @@
-"""Looking at whole index files."""
+"""Looking at whole indexes."""
 
 from __future__ import annotations
 
@@ -7,42 +7,66 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import _native
-from ._build import Path, Progress
+from ._build import Progress, StrPath
 
 
 class VerifyReport(NamedTuple):
-    """What a file holds that was found to be right."""
+    """What `verify` checked and found right."""
 
-    #: Number of keys, each of which was looked up.
     keys: int
-    #: Number of cells.
+    """Number of keys, each of which was looked up."""
     cells: int
-    #: Length of the file in bytes, each of which was checked.
+    """Number of cells."""
     nbytes: int
+    """Size of the index in bytes, each of which was checked."""
 
 
 def verify(
-    path: Path,
+    path: StrPath,
     *,
     threads: int | None = None,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> VerifyReport:
     """Checks every byte of an index: all checksums, and that every key finds its value.
 
-    threads: default one for each processor. progress: True for a bar on the terminal, or a function of a `Progress`.
+    Args:
+        path: The file, or the directory of a set.
+        threads: Number of threads. Default: one per processor.
+        progress: True for a bar on the terminal, or a function called with a `Progress`.
 
-    Raises CorruptError, with the broken rule of the specification and the offset; OSError.
+    Raises:
+        CorruptError: The index breaks a rule of the specification; with the rule and the offset.
+        OSError: The system refuses something.
+
+    >>> import hashlith, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+    >>> report = hashlith.build(path, {"sky": "blue"})
+    >>> hashlith.verify(path).keys
+    1
     """
     if threads is not None and not (isinstance(threads, int) and 1 <= threads <= 65_535):
         raise ValueError(f"threads must be a number from 1 to 65,535, not {threads!r}")
     return VerifyReport(*_native.verify(path, threads, progress))
 
 
-def info(path: Path) -> dict[str, Any]:
-    """What an index holds and what it costs, as `hashlith info --json` tells: counts, sizes of its sections in bytes and
-    how much of each is in the page cache, page tables, lengths of keys and values, metadata.
+def info(path: StrPath) -> dict[str, Any]:
+    """What an index holds and what it costs, as `hashlith info --json` prints it.
 
-    Raises CorruptError, OSError.
+    Counts, the size of each section in bytes and how much of it is in the page cache, page tables, lengths of keys and
+    values, metadata.
+
+    Args:
+        path: The file, or the directory of a set.
+
+    Raises:
+        CorruptError: The file is not an index, or is damaged.
+        OSError: The system refuses something.
+
+    >>> import hashlith, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+    >>> report = hashlith.build(path, {"sky": "blue"})
+    >>> hashlith.info(path)["lengths"]["values"]["longest"]
+    4
     """
     found: dict[str, Any] = json.loads(_native.info(path))
     return found

@@ -1,6 +1,6 @@
 """The exceptions of the package.
 
-What the system refuses is an OSError, as everywhere in Python (FileNotFoundError, PermissionError, ...); a wrong type is
+What the system refuses is an OSError, as everywhere in Python (FileNotFoundError, PermissionError, ...). A wrong type is
 a TypeError, a wrong option a ValueError, an absent key a KeyError.
 """
 
@@ -8,58 +8,58 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """What all exceptions of this package are."""
+    """The base class of the exceptions of this package."""
 
 
 class CorruptError(Error):
-    """A file is no index, or a damaged one."""
+    """A file is not an index, or is damaged."""
 
     def __init__(
         self, message: str = "", *, path: str | None = None, rule: str | None = None, offset: int | None = None
     ) -> None:
         super().__init__(message)
-        #: The file.
         self.path = path
-        #: The rule of spec.md section 9 that it breaks, such as "R7".
+        """The file."""
         self.rule = rule
-        #: Where, in bytes from the beginning of the file.
+        """The rule of spec.md, section 9 or 15, that the file breaks, such as "R7"."""
         self.offset = offset
+        """Where, in bytes from the start of the file."""
 
 
 class DuplicateKeyError(Error, ValueError):
-    """A key came twice, and the build was not told which of its records to keep."""
+    """A key occurs twice, and the build was not told which record to keep."""
 
     def __init__(
         self, message: str = "", *, key: str | bytes = "", first: str | None = None, second: str | None = None
     ) -> None:
         super().__init__(message)
-        #: The key.
         self.key = key
-        #: Where it came first, in words: "record 17", "words.tsv, line 3".
+        """The key."""
         self.first = first
-        #: Where it came again, in words.
+        """Where it occurs first, in words: "record 17", "words.tsv, line 3"."""
         self.second = second
+        """Where it occurs again, in words."""
 
 
 class InputError(Error, ValueError):
-    """Something that should be a record is none, or a file cannot be read as records."""
+    """Something that should be a record is not one, or a file cannot be read as records."""
 
     def __init__(
         self, message: str = "", *, path: str | None = None, line: int | None = None, offset: int | None = None
     ) -> None:
         super().__init__(message)
-        #: The file as it was named, or None.
         self.path = path
-        #: The line, from 1, in formats made of lines.
+        """The file as it was named, or None."""
         self.line = line
-        #: Byte offset in the (decompressed) file.
+        """The line, from 1, in formats made of lines."""
         self.offset = offset
+        """Byte offset in the (decompressed) file."""
 
 
 class ReplacedError(Error):
-    """A pickled index was opened again, and its path holds another file now."""
+    """A pickled index was loaded, but its path holds another file now."""
 
     def __init__(self, message: str = "", *, path: str | None = None) -> None:
         super().__init__(message)
-        #: The file.
         self.path = path
+        """The file."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
+from ._build import StrPath
+from ._keywords import suggest_keywords
 from ._native import ArrowArray
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V", covariant=True)
 
-_BATCH = 1024
+_COMPARED_AT_ONCE = 1024
 _BATCH_BYTES = 32 << 20
+_SHOWN_METADATA = 1000
 
 
 class IndexItems(ItemsView[K, V]):
@@ -48,23 +50,30 @@ class IndexValues(ValuesView[V]):
 
 
 class Index(_native.Index, Mapping[K, V]):
-    """An open index file: a read-only mapping of str or bytes to str, bytes or JSON values, as the file has them.
+    """An open index: a read-only mapping of str or bytes to str, bytes or JSON values, as the index has them.
 
-    Iteration goes in the order of the file, which is that of the dense ids. It has nothing to do with the order in which
-    the records came, and is the same for the same file, always.
+    Iteration follows the order of the file, which is that of the dense ids. It is always the same for the same file, and
+    unrelated to the order of the records when it was built.
 
-    A lookup with a key of another type than the file's is a TypeError; use after `close` is a ValueError; damage that a
-    lookup meets is a `CorruptError`.
+    A key of another type than the index's is a TypeError, use after `close` a ValueError, and damage that a lookup meets
+    a `CorruptError`.
 
-    Pickled, it is its absolute path, the keywords it was opened with, and the digest of the file. Loading it opens the
-    file again. If another file is at the path by then, or none, whoever uses the loaded index gets a `ReplacedError` or
-    the OSError; loading itself does not fail, because worker pools lose or hang on such an exception.
+    Pickled, an index is its absolute path, the keywords it was opened with, and the digest of the file. Loading it opens
+    the file again. If the path holds another file by then, or none, using the loaded index raises `ReplacedError` or the
+    OSError. Loading itself does not fail, because worker pools lose such an exception or hang on it.
+
+    >>> import hashlith, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+    >>> report = hashlith.build(path, {"sky": "blue", "grass": "green"})
+    >>> index = hashlith.open(path)
+    >>> index["sky"], "sea" in index, index.get_many(["grass", "sea"]), len(index)
+    ('blue', False, ['green', None], 2)
     """
 
     __slots__ = ()
 
     def keys(self) -> KeysView[K]:
-        """All keys, as a set-like view. Set operations look up the other set's elements."""
+        """All keys, as a set-like view. `keys() & other` looks up the elements of `other`."""
         return KeysView(self)
 
     def values(self) -> ValuesView[V]:
@@ -78,30 +87,36 @@ class Index(_native.Index, Mapping[K, V]):
     def batches(
         self, rows: int = 65_536, *, start: int = 0, stop: int | None = None
     ) -> Iterator[tuple[ArrowArray, ArrowArray]]:
-        """All keys and values, or those with dense ids of start..stop, as pairs of Arrow arrays of at most so many rows.
+        """All records, or those with dense ids from `start` to `stop`, as Arrow arrays of keys and of values.
 
-        A pair may be shorter, so that it takes some dozens of MiB and not more.
+        Each pair of arrays has at most `rows` rows, and fewer where records are long: a pair takes some dozens of MiB
+        at most, unless a single record is longer.
+
+        >>> import hashlith, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+        >>> report = hashlith.build(path, {"sky": "blue", "grass": "green", "sun": "yellow"})
+        >>> with hashlith.open(path) as index:
+        ...     [len(keys) for keys, values in index.batches(2)]
+        [2, 1]
         """
-        for keys, values in self._batches(rows, start, len(self) if stop is None else stop, True, True):
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}")
+        stop = len(self) if stop is None else min(stop, len(self))
+        while start < stop:
+            start, keys, values = self._arrow_slice(start, min(start + rows, stop), _BATCH_BYTES, True, True)
             assert keys is not None and values is not None
             yield keys, values
 
-    def _batches(
-        self, rows: int, start: int, stop: int, want_keys: bool, want_values: bool
-    ) -> Iterator[tuple[ArrowArray | None, ArrowArray | None]]:
-        if rows < 1:
-            raise ValueError(f"rows must be at least 1, not {rows}")
-        stop = min(stop, len(self))
-        while start < stop:
-            start, keys, values = self._arrow_slice(
-                start, min(start + rows, stop), _BATCH_BYTES, want_keys, want_values
-            )
-            yield keys, values
-
     def ids(self, keys: Iterable[K] | Any) -> numpy.typing.NDArray[numpy.int64]:
-        """The dense ids of many keys (an iterable, or an Arrow column), as a numpy array; -1 for an absent one.
+        """The dense ids of many keys (an iterable or an Arrow column) as a numpy array; -1 for an absent key.
 
-        Ids run from 0 to len(index) - 1, and no two keys share one: they can number the rows of an array of your own.
+        Ids run from 0 to `len(index) - 1`, and no two keys share one, so they can number the rows of your own arrays.
+
+        >>> import hashlith, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+        >>> report = hashlith.build(path, {"sky": "blue"})
+        >>> hashlith.open(path).ids(["sky", "sea"]).tolist()
+        [0, -1]
         """
         import numpy
 
@@ -110,9 +125,9 @@ class Index(_native.Index, Mapping[K, V]):
     def __eq__(self, other: object) -> bool:
         """True for the same records.
 
-        Two indexes are compared by their digests, whatever their size: they are equal when their files hold the same
-        bytes, which the same records built with the same options do. With another mapping of the same length, the
-        records of that mapping are looked up until one differs; with one of another length nothing is read.
+        Two indexes are compared by their digests, whatever their size. They are equal if their files hold the same
+        bytes, as files of the same records and options do. The records of any other mapping of the same length are
+        looked up until one differs; if the lengths differ, nothing is read.
         """
         if self is other:
             return True
@@ -124,19 +139,40 @@ class Index(_native.Index, Mapping[K, V]):
             return False
         items, absent = iter(other.items()), object()
         try:
-            while batch := list(itertools.islice(items, _BATCH)):
+            while batch := list(itertools.islice(items, _COMPARED_AT_ONCE)):
                 values = self.get_many([key for key, _ in batch], absent)
                 if any(own is not value and own != value for own, (_, value) in zip(values, batch)):
                     return False
         except (TypeError, UnicodeEncodeError):
-            # No key of another type is here.
+            # A key of another type is in no index.
             return False
         return True
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        import html
+        import json
+
+        if self.closed:
+            return f"<code>{html.escape(repr(self))}</code>"
+        rows = {
+            # Bytes that are not UTF-8 would not reach the notebook.
+            "path": self.path.encode(errors="backslashreplace").decode(),
+            "keys": f"{len(self):,}",
+            "types": f"{self.key_type} to {self.value_type}",
+            "size": f"{self.nbytes:,} bytes",
+            "parts": f"{self.parts:,}",
+        }
+        if (metadata := self.metadata) is not None:
+            text = json.dumps(metadata)
+            rows["metadata"] = text if len(text) <= _SHOWN_METADATA else f"{text[:_SHOWN_METADATA]}..."
+        cells = (f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table>{''.join(cells)}</table>"
+
     def __reduce__(self) -> tuple[Any, ...]:
-        len(self)  # a closed index is not pickled
+        len(self)  # a closed index cannot be pickled
         return _reopen, (type(self), self.path, self._options(), self.digest)
 
 
@@ -144,8 +180,9 @@ def _reopen(cls: type[Index[K, V]], path: str, options: dict[str, Any], digest: 
     return cls(path, **options, _digest=digest)
 
 
+@suggest_keywords
 def open(
-    path: str | os.PathLike[str],
+    path: StrPath,
     flag: str = "r",
     *,
     in_memory: bool = False,
@@ -156,33 +193,37 @@ def open(
     cold: bool = False,
     decode_json: bool = True,
 ) -> Index[Any, Any]:
-    """Opens an index file, or a set. Time and memory do not grow with it: 100 million keys open in less than a millisecond.
+    """Opens an index. Time and memory do not grow with its size: 100 million keys open in less than a millisecond.
 
-    The file is mapped. Nobody may write to it or cut it off while it is open (a lookup would give nonsense, or a signal
-    end the process); replacing it by a rename, as builds do, is fine, and leaves this index its old file.
+    The file is mapped. While it is open, nobody may write to it or truncate it: a lookup would return nonsense, or a
+    signal would end the process. Replacing it by a rename, as builds do, is fine: this index keeps the old file.
 
-    path: the file, or the directory of the set.
-    flag: "r", which is all there is; accepted because dbm.open and shelve.open have it.
-    in_memory: read the file into this process's own memory instead, so that nothing that happens to it matters any more.
-    huge_pages: ask for 2 MiB pages: quicker lookups and smaller page tables, where the file system can do it.
-    preload: read the part that every lookup needs (2 to 4 bytes a key) into memory now.
-    lock: keep that part in memory (mlock); counts against RLIMIT_MEMLOCK.
-    random: tell the kernel that records are read in random order, so that a cold one costs one page and no read-ahead.
-        Turn it off to read most of the file in order.
-    cold: the file does not fit into memory: batches (get_many, get_many_arrow) ask for the pages of records a thousand
-        keys ahead, so that the disk works on many at once.
-    decode_json: give JSON values as objects (json.loads); False gives their text.
+    Args:
+        path: The file, or the directory of a set.
+        flag: Always "r". It is accepted because dbm.open and shelve.open have it.
+        in_memory: Read the file into this process's own memory instead; from then on nothing that happens to the file
+            matters.
+        huge_pages: Ask for 2 MiB pages, for faster lookups and smaller page tables, where the file system supports them.
+        preload: Read the part that every lookup needs (2 to 4 bytes per key) into memory now.
+        lock: Keep that part in memory (mlock). It counts against RLIMIT_MEMLOCK.
+        random: Tell the kernel that records are read in random order, so that a cold one costs one page and no
+            read-ahead. Turn it off to read most of the file in order.
+        cold: The file does not fit into memory: batches (`get_many`, `get_many_arrow`) request the pages of records a
+            thousand keys ahead, so that the disk works on many at once.
+        decode_json: Return JSON values as objects (json.loads), not as their text.
 
-    Raises FileNotFoundError and other OSErrors; CorruptError for a file that is no index, or damaged where opening looks.
+    Raises:
+        FileNotFoundError: Nothing is at `path`. Also other OSErrors.
+        CorruptError: The file is not an index, or is damaged where opening looks.
+
+    >>> import hashlith, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "colours.hlith")
+    >>> report = hashlith.build(path, {"sky": "blue"})
+    >>> with hashlith.open(path) as colours:
+    ...     colours["sky"]
+    'blue'
     """
     return Index(
-        path,
-        flag,
-        in_memory=in_memory,
-        huge_pages=huge_pages,
-        preload=preload,
-        lock=lock,
-        random=random,
-        cold=cold,
+        path, flag, in_memory=in_memory, huge_pages=huge_pages, preload=preload, lock=lock, random=random, cold=cold,
         decode_json=decode_json,
     )

@@ -1,17 +1,18 @@
-"""The compiled half of the package; use `hashlith` itself."""
+"""The compiled half of the package. Use `hashlith` itself."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Self, Unpack, final
+from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
-from ._build import BuildOptions, BuildReport, FileOptions, Path
+from ._build import BuildReport, StrPath
 
 __all__ = [
     "ArrowArray",
     "Builder",
     "Index",
     "Records",
+    "__version__",
     "build_from_files",
     "commit_set",
     "info",
@@ -21,13 +22,15 @@ __all__ = [
     "verify",
 ]
 
+__version__: str
+
 @disjoint_base
 class Index:
-    """An open index file. Threads may share it; pickled, it opens the same file again."""
+    """An open index. Threads may share it. Pickled, it opens the same file again."""
 
     def __new__(
         cls,
-        path: Path,
+        path: StrPath,
         flag: str = "r",
         *,
         in_memory: bool = False,
@@ -70,6 +73,9 @@ class Index:
     @property
     def parts(self) -> int: ...
     def _options(self) -> dict[str, Any]: ...
+    def _part_files(self) -> list[tuple[str, int]]:
+        """The absolute path of each file and its number of keys, in order; one for an index that is not a set."""
+
     def _arrow_slice(
         self, start: int, stop: int, most_bytes: int, want_keys: bool, want_values: bool
     ) -> tuple[int, ArrowArray | None, ArrowArray | None]: ...
@@ -95,9 +101,9 @@ class ArrowArray:
 
 @disjoint_base
 class Builder:
-    """Builds an index out of records that come one by one or in batches."""
+    """Builds an index from records that arrive one by one or in batches."""
 
-    def __new__(cls, path: Path, **options: Unpack[BuildOptions]) -> Self: ...
+    def __new__(cls, path: StrPath, **options: Any) -> Self: ...
     def add(self, key: Any, value: Any, /) -> None: ...
     def add_many(self, records: Any, values: Any = None, /) -> None: ...
     def finish(self) -> BuildReport: ...
@@ -105,12 +111,10 @@ class Builder:
     @property
     def is_open(self) -> bool: ...
 
-def build_from_files(
-    path: Path, inputs: list[Path], **options: Unpack[FileOptions]
-) -> BuildReport: ...
-def commit_set(path: Path, files: list[Path]) -> int: ...
+def build_from_files(path: StrPath, inputs: list[StrPath], **options: Any) -> BuildReport: ...
+def commit_set(path: StrPath, files: list[StrPath]) -> int: ...
 def part_numbers(keys: Any, parts: int, *, hash: str = "xxh3", seed: int = 0) -> bytearray: ...
-def prepare_set(path: Path) -> bool: ...
-def verify(path: Path, threads: int | None, progress: Any) -> tuple[int, int, int]: ...
-def info(path: Path) -> str: ...
+def prepare_set(path: StrPath) -> bool: ...
+def verify(path: StrPath, threads: int | None, progress: Any) -> tuple[int, int, int]: ...
+def info(path: StrPath) -> str: ...
 def run(arguments: list[str]) -> int: ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native
-from ._build import Path
+from ._build import StrPath
 
 if TYPE_CHECKING:
     import numpy
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def part_numbers(
     keys: Any, parts: int, *, hash: Literal["xxh3", "siphash"] = "xxh3", seed: int = 0
 ) -> numpy.typing.NDArray[numpy.int32]:
-    """The part of a set of so many parts that each key of an Arrow column belongs to; -1 for a null.
+    """The part that each key of an Arrow column belongs to, in a set of `parts` parts; -1 for a null.
 
-    `build(path, records, part=(number, parts))` makes one such part, and `commit_set` a set of all of them.
+    `build(path, records, part=(number, parts))` makes one such part, and `commit_set` makes a set of all of them. `hash`
+    and `seed` must be those of the build.
 
     >>> import pyarrow
     >>> part_numbers(pyarrow.array(["sky", "sea", None]), 4).tolist()
@@ -31,13 +32,15 @@ def part_numbers(
     )
 
 
-def commit_set(path: Path, files: Iterable[Path]) -> int:
-    """Makes a set at `path`, a directory, of part files: all parts of one set, in any order. Gives the number of keys.
+def commit_set(path: StrPath, files: Iterable[StrPath]) -> int:
+    """Makes a set of part files: all parts of one set, in any order. Returns the number of keys.
 
-    The files are moved into the directory, which must be on the same file system. The set comes into force at once, in place of
-    the one that was there; who has that open keeps it.
+    The files are moved into the directory `path`, which must be on the same file system. The set takes effect in one
+    step. A set that was there is replaced; readers keep the version they opened.
 
-    Raises Error when a part is missing, there twice, or of another set; OSError.
+    Raises:
+        Error: A part is missing, occurs twice, or belongs to another set.
+        OSError: The system refuses something.
 
     >>> import hashlith, os, pyarrow, tempfile
     >>> folder = tempfile.mkdtemp()

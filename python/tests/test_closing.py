@@ -77,7 +77,7 @@ def test_what_needs_no_file_still_answers(path):
     assert index.closed is True
     assert (index.path, index.digest, index.key_type, index.value_type) == before
     assert index.path == str(path)
-    assert repr(index) == str(index) == f'<hashlith.Index "{path}": closed>'
+    assert repr(index) == str(index) and repr(index).endswith(": closed>") and str(path) in repr(index)
     assert "closed" in repr(index.keys())
     assert index == index and not index != index and index != object()
 

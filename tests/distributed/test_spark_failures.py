@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 import hashlith
 import hashlith.spark
+from hashlith.spark._writing import Writer
 from sets import TEXTS, load, names, numbered, save, write
 
 # What tasks run comes from here, and workers do not know this file.
@@ -58,7 +59,7 @@ def test_a_task_that_fails_is_tried_again(start, tmp_path, how):
     names(path)
 
 
-class KilledWriter(hashlith.spark._Writer):
+class KilledWriter(Writer):
     """Its first process is killed in the middle of a part."""
 
     def write(self, iterator):
@@ -187,7 +188,7 @@ def test_what_a_killed_driver_left_is_cleared_up(spark, tmp_path):
 def test_two_jobs_leave_each_other_alone(tmp_path):
     """Each commits all that it has, whatever the other one does; the last one is in force."""
     path = tmp_path / "set"
-    writers = [hashlith.spark._Writer({"path": str(path)}, TEXTS, overwrite=True) for _ in range(2)]
+    writers = [Writer({"path": str(path)}, TEXTS, overwrite=True) for _ in range(2)]
     rows = [{f"key{number}": f"value{number}"} for number in range(2)]
     written = [
         writer.write(iter([pyarrow.record_batch({"key": list(row), "value": list(row.values())})]))

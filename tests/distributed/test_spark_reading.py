@@ -15,6 +15,7 @@ from pyspark.sql.types import IntegerType
 
 import hashlith
 import hashlith.spark
+from hashlith.spark._writing import part_numbers
 from sets import load, names, numbered, write
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -148,7 +149,7 @@ def test_part_numbers_are_those_of_the_spec():
     for parts in 1, 2, 7, 65_536:
         expected = [hi * parts >> 64 for hi in his] + [-1]
         assert hashlith.part_numbers(keys, parts).tolist() == expected
-        assert hashlith.spark._part_numbers(keys, parts).to_pylist() == expected
+        assert part_numbers(keys, parts).to_pylist() == expected
 
 
 WITHOUT_NUMPY = """

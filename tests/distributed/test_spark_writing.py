@@ -9,6 +9,7 @@ from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 import hashlith
 import hashlith.spark
+from hashlith.spark._writing import Writer, key_and_value
 from sets import TEXTS, load, names, numbered, save, write
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -210,9 +211,9 @@ def test_which_columns_are_written(columns, options, expected):
     """No column is left out in silence, and none is written twice unless both options name it."""
     if expected is None:
         with pytest.raises(ValueError, match="are key and value"):
-            hashlith.spark._columns(options, columns.split())
+            key_and_value(options, columns.split())
     else:
-        assert hashlith.spark._columns(options, columns.split()) == expected.split()
+        assert key_and_value(options, columns.split()) == expected.split()
 
 
 @pytest.mark.parametrize("column", ["key", "value"])
@@ -236,7 +237,7 @@ def test_a_report_that_cannot_be_written_after_all(spark, tmp_path, capsys):
     write(numbered(spark, 100), path, report="/dev/full")
     assert hashlith.verify(path).keys == 100
     names(path)
-    writer = hashlith.spark._Writer({"path": str(path), "report": "/dev/full"}, TEXTS, overwrite=True)
+    writer = Writer({"path": str(path), "report": "/dev/full"}, TEXTS, overwrite=True)
     writer.commit([writer.write(iter([]))])
     assert hashlith.verify(path).keys == 0
     names(path)
