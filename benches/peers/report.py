@@ -116,17 +116,17 @@ def cells(run: Row, language: str, column: Column) -> dict[str, str]:
     rows, pairs = rows_of(run, language), run["pairs"]
     middles = {row["name"]: middle for row in rows if (middle := median(column, row, pairs)) is not None}
     own = middles.get("hashlith")
-    peers = {name: middle for name, middle in middles.items() if own not in (None, middle) and not name.startswith("hashlith")}
-    bold = {name for name, middle in peers.items() if column.best((middle, own)) == middle} or {"hashlith"}
+    peers = {name: middle for name, middle in middles.items() if middle != own and not name.startswith("hashlith")}
+    ahead = {name for name, middle in peers.items() if own is not None and column.best((middle, own)) == middle}
+    bold = ahead or {"hashlith"}
     return {name: f"**{column.form(middle)}**" if name in bold else column.form(middle) for name, middle in middles.items()}
 
 
-def table(language: str, names: dict[str, list[str]], chosen: list[tuple[str, dict[str, str]]]) -> str:
-    """Contenders down, with the words of `names` next to them; columns across."""
-    width = len(next(iter(names.values())))
-    lines = [[language, *["keeps"][:width], *(title for title, _ in chosen)]]
-    lines += [[name, *words, *(column.get(name, "-") for _, column in chosen)] for name, words in names.items()]
-    return aligned(lines, 1 + width)
+def table(language: str, names: list[str], chosen: list[tuple[str, dict[str, str]]], to_the_left: int = 1) -> str:
+    """Contenders down, columns across."""
+    lines = [[language, *(title for title, _ in chosen)]]
+    lines += [[name, *(column.get(name, "-") for _, column in chosen)] for name in names]
+    return aligned(lines, to_the_left)
 
 
 def aligned(lines: list[list[str]], to_the_left: int) -> str:
@@ -138,13 +138,14 @@ def aligned(lines: list[list[str]], to_the_left: int) -> str:
 
 def full_table(run: Row, language: str) -> str:
     """All that matters of one run."""
-    names = {row["name"]: [row["status"] or row["kind"]] for row in rows_of(run, language)}
-    return table(language, names, [(column.title, cells(run, language, column)) for column in columns(run)])
+    keeps = {row["name"]: row["status"] or row["kind"] for row in rows_of(run, language)}
+    figures = [(column.title, cells(run, language, column)) for column in columns(run)]
+    return table(language, list(keeps), [("keeps", keeps), *figures], to_the_left=2)
 
 
 def rest_table(runs: list[Row], language: str) -> str:
     """Three figures from each of several runs."""
-    names: dict[str, list[str]] = {row["name"]: [] for run in runs for row in rows_of(run, language) if row["lookups"]}
+    names = list(dict.fromkeys(row["name"] for run in runs for row in rows_of(run, language) if row["lookups"]))
     chosen = []
     for run in runs:
         hits = lookups("hits", min(run["settings"]["processes"]), "hits")
@@ -162,9 +163,10 @@ def spread(runs: list[Row]) -> str:
                 samples = column.samples(row, run["pairs"]) if column is BUILD or column.best is max else []
                 if len(samples) > 1:
                     found.append((max(samples) - min(samples)) / statistics.median(samples))
+    if len(found) < 2:
+        return "Each figure has one round"
     middle, tenth = statistics.median(found), statistics.quantiles(found, n=10)[-1]
-    return (f"For half of the figures the rounds span\nat most {middle:.0%} "
-            f"of the median, for nine in ten at most {tenth:.0%}")
+    return f"For half of the figures the rounds\nspan at most {middle:.0%} of the median, for nine in ten at most {tenth:.0%}"
 
 
 def conditions(runs: list[Row]) -> str:
@@ -174,8 +176,8 @@ def conditions(runs: list[Row]) -> str:
         f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['memory'] / 2**30:.0f} GiB, Linux "
         f"{machine['kernel']}, {machine['python']}, Rust {machine['rust']}. Medians of {run['rounds']} rounds of at most\n"
         f"{settings['lookups']:,} lookups per worker or {settings['seconds']:g} s, and of {settings['build_rounds']} builds "
-        f"(one if it takes {settings['build_seconds']:g} s). {spread(runs)}\n"
-        "(`benches/peers/results.json` has them all). **Bold**: better than hashlith, or hashlith if nothing is."
+        f"(one if it takes {settings['build_seconds']:g} s). {spread(runs)} "
+        "(`benches/peers/results.json` has all).\n**Bold**: better than hashlith, or hashlith if nothing is."
     )
 
 
