@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a build costs, and a check: `hashlith build` and `verify`, with the kernel's own count of time and memory.
+"""What `hashlith build` and `verify` cost: time and memory as the kernel counts them.
 
     benches/build.py [--pairs 10000000 ...] [--formats tsv pickle] [--memory 1G] [--threads 2] [--rounds 3]
 
-Needs `target/release/hashlith` and `target/release/hashlith-gen` (`make bench` builds them). Inputs are made once in
-`benches/data` and read from the page cache. Rounds are interleaved; each row gives the median and the spread.
+Needs `target/release/hashlith` and `target/release/hashlith-gen` (`make bench` builds them). Inputs are made once, in
+`benches/data`, and read from the page cache. Rounds are interleaved; a row has the median and the range.
 """
 import argparse
 import os
@@ -33,7 +33,7 @@ def run(arguments):
 
 
 def inputs(fmt, pairs):
-    """Makes the input files, if they are not there."""
+    """The folder of the input files, which are made if they are missing."""
     path = DATA / f"{fmt}-{pairs}"
     if not path.exists():
         making = DATA / f"making-{fmt}-{pairs}"

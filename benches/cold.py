@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Lookups in a file that is not in memory, beside what the disk can do.
+"""Lookups in a file that is not in memory, and what the disk can do.
 
     benches/cold.py INDEX RECORDS [--short] [--lookups 100000]
 
-Runs `fio` (Debian: apt-get install fio) over the index for the disk's own figures, and `bench-cold` for the lookups. The
-index is best larger than memory (`benches/full.py --keep` leaves one), and best alone on the disk while this runs. Keeps
+Runs `fio` (Debian: apt-get install fio) on the index for the disk's own figures, and `bench-cold` for the lookups. The
+index should be larger than memory (`benches/full.py --keep` leaves one), and nothing else should use the disk. Writes
 `benches/results/cold.json`, which `benches/report.py` renders.
 """
 import argparse
@@ -20,7 +20,7 @@ RESULTS = HERE / "results" / "cold.json"
 
 
 def fio(index, pattern, block, depth):
-    """Reads a second and bytes a second of the disk, past the page cache."""
+    """Reads and bytes per second of the disk, past the page cache."""
     command = ["fio", "--name=index", f"--filename={index}", "--readonly", f"--rw={pattern}", f"--bs={block}", "--direct=1"]
     command += ["--ioengine=libaio", f"--iodepth={depth}", "--runtime=8", "--time_based", "--output-format=json"]
     try:
@@ -56,7 +56,7 @@ def main():
 
 
 def rows(result):
-    """What was measured, each beside its goal."""
+    """Each figure with its goal."""
     disk, lookups = result["disk"], result["lookups"]
     deep, asked = disk["random, depth 32"]["per_second"], lookups["get_many, hit, cold"]
     preload, sequential = lookups["preload_bytes_per_second"], disk["sequential"]["bytes_per_second"]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What building from Python costs: core time a pair, for the ways in, in processes of their own.
+"""What building from Python costs: core time per pair of each way to build, each in its own process.
 
     benches/python_build.py [--pairs N] [--rounds N] [--json]
 
-Ways are interleaved; figures are medians over the rounds, with the least and the greatest. Core time is user and system
-together, of the build alone: what makes the pairs is measured apart and left out. Every index is checked to be the same.
+Rounds are interleaved; figures are medians over the rounds, with the range. Core time is user and system time of the
+build alone, without making the pairs. All ways must give the same index.
 """
 
 import argparse
@@ -111,9 +111,9 @@ def main():
         for _ in range(args.rounds):
             for way in WAYS:
                 command = [sys.executable, __file__, "--one", way, source, path]
-                told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-                rows[way].append((told["core"] / args.pairs * 1e9, told["wall"]))
-                digests.add(told["digest"])
+                result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+                rows[way].append((result["core"] / args.pairs * 1e9, result["wall"]))
+                digests.add(result["digest"])
                 os.remove(path)
     if len(digests) != 1:
         sys.exit("python_build: the ways made different files")
@@ -130,7 +130,7 @@ def main():
     if args.json:
         print(json.dumps({"pairs": args.pairs, "rows": table}))
         return
-    print(f"{args.pairs:,} pairs, {args.rounds} rounds\n\n{'':40} {'core-ns a pair':>14}  {'range':>11}  {'wall':>7}")
+    print(f"{args.pairs:,} pairs, {args.rounds} rounds\n\n{'':40} {'core-ns/pair':>14}  {'range':>11}  {'wall':>7}")
     for row in table:
         span = f"{row['least']:.0f}-{row['greatest']:.0f}"
         print(f"{row['way']:40} {row['core-ns']:14.0f}  {span:>11}  {row['wall']:5.2f} s")

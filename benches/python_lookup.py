@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a lookup costs from Python: hashlith beside a plain dict, py-lmdb and keyvi, in one process and one run.
+"""What a lookup costs from Python: hashlith, a plain dict, py-lmdb and keyvi, in one process and one run.
 
     benches/python_lookup.py [--pairs N] [--lookups N] [--rounds N] [--json]
 
-All contenders hold the same N records (hashlith-gen, keys of 16-24 bytes, values of 20-30) and are asked in random
-order, one thread, one after the other within each round. Every contender of every round gets strings of its own, made
-just before, in the order in which they are asked for, as a program has them that parses a stream: no hash is cached in
-them. Figures are medians over the rounds, with the least and the greatest; ratios are medians of ratios within rounds.
+All contenders hold the same N records (hashlith-gen, keys of 16-24 bytes, values of 20-30). One thread looks up keys in
+random order, one contender after the other within each round. In every round every contender gets new strings, made just
+before in lookup order, like those of a program that parses a stream: they hold no cached hash. Figures are medians over
+the rounds, with the range; ratios are medians of ratios within rounds.
 
 `make bench-python` installs what it needs. Data goes to benches/data.
 """
@@ -114,14 +114,14 @@ def lists_of(keys, size):
 
 
 def reader_ns(index_path, pairs, lookups):
-    """The same file asked from Rust, in a process of its own: for each kind of lookup median, least and greatest ns."""
+    """Lookups in the same file from Rust, in another process: median, least and greatest ns of each kind."""
     bench = ROOT / "target" / "release" / "bench-lookup"
     command = [bench, str(pairs), "--index", index_path, "--lookups", str(lookups), "--rounds", "3", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def in_cache():
-    """What is left of d[k] when nothing waits for memory: a small index, the loop around it, and the reader alone."""
+    """What d[k] costs when nothing waits for memory: with a small index, the loop alone, and the reader alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "small.hlith"
         bench = ROOT / "target" / "release" / "bench-lookup"
@@ -219,16 +219,16 @@ def main():
     if args.json:
         print(json.dumps({"pairs": args.pairs, "rows": table, "reader": reader, "in cache": in_cache()}, indent=1))
         return
-    print(f"{args.pairs:,} pairs, {args.lookups:,} lookups a round, {args.rounds} rounds, ns a lookup")
+    print(f"{args.pairs:,} pairs, {args.lookups:,} lookups per round, {args.rounds} rounds, ns per lookup")
     print(f"CPython {platform.python_version()}, lmdb {version('lmdb')}, keyvi {version('keyvi')}\n")
-    print(f"{'':38} {'ns':>6}  {'range':>13}  {'speed, of d[k]':>14}")
+    print(f"{'':38} {'ns':>6}  {'range':>13}  {'speed / d[k]':>14}")
     for row in table:
         span = f"{row['least']:.0f}-{row['greatest']:.0f}"
         print(f"{row['what']:38} {row['ns']:6.0f}  {span:>13}  {row['times d[k]']:13.2f}x")
     print("\nthe same file from Rust, one thread (bench-lookup): median (range) ns")
     for name, (median, least, greatest) in ((name, row) for name, row in reader.items() if isinstance(row, list)):
         print(f"{name:38} {median:6.0f}  {f'{least:.0f}-{greatest:.0f}':>13}")
-    print("\nin cache, 1,000 pairs: d[k] and what of it is outside the reader")
+    print("\nin cache, 1,000 pairs: d[k] and its share outside the reader")
     for name, nanoseconds in in_cache().items():
         print(f"{name:38} {nanoseconds:6.0f}")
 

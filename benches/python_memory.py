@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What processes that share an index cost in memory.
+"""The memory of processes that share an index.
 
     benches/python_memory.py [--pairs N] [--workers N] [--lookups N] [--json]
 
-Builds an index, starts workers that look random keys up in it until each has touched most of the file, and while all of
-them are alive asks the kernel about each (/proc/PID/smaps_rollup and status): private memory beside that of an idle
-interpreter, the proportional set size, page tables. Every answer is checked.
+Builds an index and starts workers that look up random keys until each has touched most of the file. While all of them
+are alive, asks the kernel about each (/proc/PID/smaps_rollup and status): private memory compared with that of an idle
+interpreter, proportional set size, page tables. Every answer is checked.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def value(number):
 
 
 def build(path, pairs):
-    """The index of records 0 to pairs - 1, unless it is there."""
+    """Builds the index of records 0 to pairs - 1, if it is missing."""
     import hashlith
 
     if not os.path.exists(path):
@@ -40,7 +40,7 @@ def build(path, pairs):
 
 
 def work(path, pairs, lookups, seed):
-    """What a worker does; says when it is done, and waits."""
+    """What a worker does; prints a line when it is done, and waits."""
     import random
 
     import hashlith
@@ -63,7 +63,7 @@ def start(*arguments):
 
 
 def memory(process):
-    """Bytes of a running process, as the kernel counts them."""
+    """The memory of a running process in bytes, as the kernel counts it."""
     found = {}
     for name in ("smaps_rollup", "status"):
         for line in pathlib.Path(f"/proc/{process.pid}/{name}").read_text().splitlines():
@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--pairs", type=int, default=10_000_000)
     parser.add_argument("--workers", type=int, default=32)
     parser.add_argument("--lookups", type=int, default=300_000)
-    parser.add_argument("--index", help="where the index is, or will be made [a temporary file]")
+    parser.add_argument("--index", help="path of the index, built there if it is missing [a temporary file]")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
