@@ -89,10 +89,10 @@ class File:
             if b.n:
                 parts.mean, parts.width = b.mean, b.width
                 for slot in range(b.n):
-                    mark, at = index._slot_entry(b, slot)
-                    parts.records.append(bytes(index.data[at:index._record(at, at)[2]]))
+                    mark, at = index.slot_entry(b, slot)
+                    parts.records.append(bytes(index.data[at:index.record(at, at)[2]]))
                     parts.prints.append(mark)
-                pilots = index._pilots_at(b)
+                pilots = index.pilots_at(b)
                 parts.pilots = bytes(index.data[pilots:pilots + oracle.bucket_count(b.n)])
             cells.append(parts)
         return cls(cells, metadata=index.metadata, **header)
@@ -211,3 +211,12 @@ def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
             routed[mulhi(mullo(hi, parts), cells)].append((key, value))
     fp = header.get("fp", 8)
     return File([make_cell(group, seed & MASK, second, fp, tries, rng) for group in routed], seed=seed, **header)
+
+
+def pairs(n, rng, text=False):
+    """Random records with distinct keys."""
+    found = {}
+    while len(found) < n:
+        key = rng.randbytes(rng.randrange(1, 12))
+        found[key.hex().encode() if text else key] = rng.randbytes(rng.randrange(30)).hex().encode()
+    return list(found.items())

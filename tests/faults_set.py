@@ -1,13 +1,16 @@
 """Sound sets broken in one place each: what must be reported, in which file, and where.
 
-A set is here a dict of its files' bytes by their names. `manifest_faults` and `part_faults` yield what is wrong, and
-what must be said of it; `edits` changes a manifest at random, and tells where the fault must be.
+A set is here a dict from file names to bytes. `manifest_faults` and `part_faults` yield what is wrong and what must be
+reported; `edits` changes a manifest at random, and says where the fault must be.
 """
+import functools
+import random
 from collections import Counter
 
 import craft
 import faults
 import oracle
+from make_golden import GOLDEN
 from oracle_set import MANIFEST
 
 OPENING = [f"R{i}" for i in range(1, 15)]
@@ -17,6 +20,33 @@ def sealed(parts, names=None):
     """The files of a set of these parts, given as bytes in order, whatever they are."""
     named = list(zip(names or map(craft.part_name, range(len(parts)), parts), parts))
     return {**dict(named), MANIFEST: craft.manifest(named)}
+
+
+def loaded(folder):
+    """The files of a set by their names."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@functools.cache
+def golden(name):
+    """The files of a golden set."""
+    return loaded(GOLDEN / "sets" / name)
+
+
+def put(files, folder):
+    """Makes these the files of the folder. (A new file costs less than truncating and writing the old one.)"""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def pairs_of(parts, count=90, **header):
+    """Records, and the files of a crafted set of them."""
+    pairs = craft.pairs(count, random.Random(parts), text=True)
+    return pairs, [craft.make(pairs, cells=2, part=part, parts=parts, **header).seal() for part in range(parts)]
 
 
 def part_names(files):

@@ -11,15 +11,16 @@ import shutil
 from dataclasses import replace
 
 import faults
+import faults_crafted
 import faults_set
 import oracle
-from craft import File, Parts, make
+from craft import File, Parts, make, pairs
 from make_golden import GOLDEN
 from oracle_set import MANIFEST
 
 BAD = GOLDEN / "bad"
 FOUR = GOLDEN / "sets" / "four"
-# What faults.py calls them, in the files of `bases`, and the name here.
+# What faults.py and faults_crafted.py call them, in the files of `bases`, and the name here.
 CHOSEN = {
     "4095 bytes": "a_byte_short_of_a_header", "text transfer": "carriage_return_lost", "version 2": "version_2",
     "header byte": "header_changed", "required feature 63": "unknown_feature", "reserved 2048": "reserved_byte",
@@ -83,9 +84,9 @@ def chosen_sets():
 def bases():
     """Every fault of some small files, among them one with a far cell and one without keys."""
     rng = random.Random(17)
-    file = make(faults.pairs(50, rng, text=True), cells=2)
+    file = make(pairs(50, rng, text=True), cells=2)
     yield from faults.broken(file.seal())
-    yield from faults.crafted()
+    yield from faults_crafted.crafted()
     file.cells[0] = replace(file.cells[0], width=49)
     yield from faults.broken(file.seal())
     yield from faults.broken(File([Parts(), Parts()]).seal())
@@ -99,7 +100,7 @@ def chosen():
             yield f"{rule}-{offset}-{left.pop(label)}", data
     assert not left, left
     rng = random.Random(17)
-    data = make(faults.pairs(50, rng, text=True), cells=2, metadata=b'{"a": 1}').seal()
+    data = make(pairs(50, rng, text=True), cells=2, metadata=b'{"a": 1}').seal()
     for row, name in enumerate(oracle.SECTION_NAMES):
         moved = oracle.Index(data).header.sections[row][0] + 4096
         wrong = faults.patch(data, 80 + 16 * row, faults.u64(moved), sums=False, sums_digest=False)
@@ -125,7 +126,7 @@ def main():
         for file, data in files.items():
             (BAD / "sets" / name / file).write_bytes(data)
     # What to ask of them: the keys that most of them hold.
-    keys = [key for key, _ in faults.pairs(50, random.Random(17), text=True)]
+    keys = [key for key, _ in pairs(50, random.Random(17), text=True)]
     (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in keys + [b"k"]))
 
 

@@ -1,17 +1,12 @@
-"""An independent reader and full verifier of sets, section 15 of spec.md: a directory of parts that oracle.py reads.
-
-    python oracle_set.py get|verify|dump|serve DIRECTORY ...    what oracle.py does with a file
-"""
+"""An independent reader of sets, section 15 of spec.md: a directory of parts that oracle.py reads."""
 import re
-import sys
 from bisect import bisect_right
 from collections import namedtuple
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
-import oracle
-from oracle import SIPHASH, XXH3, Corrupt, Index, _number, ceil_div, hash_key, mulhi
+from oracle import SIPHASH, XXH3, Corrupt, Index, ceil_div, hash_key, mulhi, number_at
 
 MANIFEST = "manifest.json"
 LONGEST = 32 << 20
@@ -37,31 +32,31 @@ def ranges(parts):
 
 def parse(data):
     """The manifest in `data`: M1 to M3, line by line."""
-    _refuse(len(data) > LONGEST, "M1", 0, "more than 32 MiB")
+    refuse(len(data) > LONGEST, "M1", 0, "more than 32 MiB")
     version = VERSION.match(data)
-    _refuse(version and int(version[1]) != 1 and int(version[1]) < 2**32, "M2", 0, "another version")
+    refuse(version and int(version[1]) != 1 and int(version[1]) < 2**32, "M2", 0, "another version")
     line = FIRST.match(data)
-    _refuse(not line, "M1", 0, "not the first line of a manifest")
+    refuse(not line, "M1", 0, "not the first line of a manifest")
     hash_id, seed, second_seed, parts = int(line[1]), int(line[2], 16), int(line[3], 16), int(line[4])
-    _refuse(hash_id >= 2**8 or parts >= 2**32, "M1", 0, "a number is too large")
-    _refuse(hash_id == XXH3 and second_seed, "M1", 0, "a second seed without SipHash")
-    _refuse(hash_id not in (XXH3, SIPHASH), "M2", 0, "unknown hash")
-    _refuse(not 1 <= parts <= MOST_PARTS, "M3", 0, f"{parts} parts")
+    refuse(hash_id >= 2**8 or parts >= 2**32, "M1", 0, "a number is too large")
+    refuse(hash_id == XXH3 and second_seed, "M1", 0, "a second seed without SipHash")
+    refuse(hash_id not in (XXH3, SIPHASH), "M2", 0, "unknown hash")
+    refuse(not 1 <= parts <= MOST_PARTS, "M3", 0, f"{parts} parts")
     rows, right, at = [], ranges(parts), line.end()
     while data[at:at + len(LAST)] != LAST:
-        _refuse(at == len(data), "M1", at, "there is no last line")
+        refuse(at == len(data), "M1", at, "there is no last line")
         line = PART.match(data, at)
-        _refuse(not line, "M1", at, "not a line of a manifest")
+        refuse(not line, "M1", at, "not a line of a manifest")
         row = Row(at, line[1].decode(), int(line[2], 16), int(line[3], 16), int(line[4]), int(line[5]),
                   int(line[6], 16))
-        _refuse(row.keys >= 2**64 or row.length >= 2**64, "M1", at, "a number is too large")
-        _refuse(len(rows) == parts, "M3", at, "one part more than there are")
-        _refuse((row.first, row.last) != right[len(rows)], "M3", at, f"not the range of part {len(rows)}")
+        refuse(row.keys >= 2**64 or row.length >= 2**64, "M1", at, "a number is too large")
+        refuse(len(rows) == parts, "M3", at, "more parts than there are")
+        refuse((row.first, row.last) != right[len(rows)], "M3", at, f"not the range of part {len(rows)}")
         rows.append(row)
         at = line.end()
-    _refuse(len(rows) < parts, "M3", at, f"{len(rows)} parts instead of {parts}")
+    refuse(len(rows) < parts, "M3", at, f"{len(rows)} parts instead of {parts}")
     end = at + len(LAST)
-    _refuse(end < len(data), "M1", end, "something follows the last line")
+    refuse(end < len(data), "M1", end, "something follows the last line")
     return Manifest(hash_id, seed, second_seed, rows)
 
 
@@ -76,7 +71,7 @@ class Set:
                 self._open(parse(data))
                 return
             except Corrupt:
-                if self._read() == data:  # else another set has taken the place of this one
+                if self._read() == data:  # otherwise another set has replaced this one
                     raise
 
     def _read(self):
@@ -93,16 +88,16 @@ class Set:
     def _part(self, number, row):
         """Part `number`, an Index: M4, R1 to R14, M5, M6."""
         try:
-            with _of(row.file):
+            with of_file(row.file):
                 part = Index(self.folder / row.file)
         except FileNotFoundError:
             raise Corrupt("M4", row.at, f"{row.file} is not there", MANIFEST) from None
         h, m = part.header, self.manifest
-        found = h.part, h.parts, h.hash_id, h.seed, h.second_seed, h.keys, h.length, _number(part.data, 4088, 8)
+        found = h.part, h.parts, h.hash_id, h.seed, h.second_seed, h.keys, h.length, number_at(part.data, 4088, 8)
         said = number, len(m.rows), m.hash_id, m.seed, m.second_seed, row.keys, row.length, row.digest
-        _refuse(found != said, "M5", row.at, f"{row.file} has {found} instead of {said}")
+        refuse(found != said, "M5", row.at, f"{row.file} has {found} instead of {said}")
         types = (self.parts or [part])[0].header[11:13]
-        _refuse(h[11:13] != types, "M6", row.at, f"{row.file} has the types {h[11:13]} instead of {types}")
+        refuse(h[11:13] != types, "M6", row.at, f"{row.file} has the types {h[11:13]} instead of {types}")
         return part
 
     # Lookup -----------------------------------------------------------------------------------------------------------
@@ -112,11 +107,11 @@ class Set:
         h = self.header
         hi = hash_key(key, h.seed, h.second_seed if h.hash_id == SIPHASH else None)[0]
         number = mulhi(hi, len(self.parts))
-        with _of(self.manifest.rows[number].file):
+        with of_file(self.manifest.rows[number].file):
             found = self.parts[number].lookup(key)
         return found and (self.starts[number] + found[0], found[1])
 
-    # Both only ask `lookup`.
+    # Both only call `lookup`.
     get, id = Index.get, Index.id
 
     def by_id(self, number):
@@ -124,13 +119,13 @@ class Set:
         if not 0 <= number < len(self):
             raise IndexError(number)
         part = bisect_right(self.starts, number) - 1
-        with _of(self.manifest.rows[part].file):
+        with of_file(self.manifest.rows[part].file):
             return self.parts[part].by_id(number - self.starts[part])
 
     def items(self):
         """All keys and values in the order of their ids."""
         for row, part in zip(self.manifest.rows, self.parts):
-            with _of(row.file):
+            with of_file(row.file):
                 yield from part.items()
 
     def __len__(self):
@@ -140,16 +135,10 @@ class Set:
     def metadata(self):
         return self.parts[0].metadata
 
-    def verify(self):
-        """Raises the fault of the first part that has one."""
-        for row, part in zip(self.manifest.rows, self.parts):
-            with _of(row.file):
-                part.verify()
-
 
 @contextmanager
-def _of(file):
-    """Gives faults the name of the part's file."""
+def of_file(file):
+    """Adds the name of the part's file to faults."""
     try:
         yield
     except Corrupt as fault:
@@ -157,10 +146,6 @@ def _of(file):
         raise
 
 
-def _refuse(condition, rule, offset, message):
+def refuse(condition, rule, offset, message):
     if condition:
         raise Corrupt(rule, offset, message, MANIFEST)
-
-
-if __name__ == "__main__":
-    sys.exit(oracle.main(sys.argv[1:], Set))

@@ -2,26 +2,28 @@
 import re
 import shutil
 
+import pytest
+
 import make_golden_bad
 import oracle
-import pytest
-import test_sets
+import oracle_check
+from agreement import oracle_set_verdict, oracle_verdict, run, rust_set_verdict, rust_verdict
+from faults_set import loaded
 from make_golden_bad import BAD, FOUR
-from test_oracle import oracle_verdict, run, rust_verdict
 
 SETS = sorted(path.name for path in (BAD / "sets").iterdir())
 NAMES = sorted(path.stem for path in BAD.glob("*.hlith"))
 KEYS = (BAD / "keys.txt").read_bytes().split()
 
 
-def test_the_files_are_those_that_are_made():
+def test_the_files_are_those_that_the_script_makes():
     made = dict(make_golden_bad.chosen())
     assert sorted(made) == NAMES
     assert [name for name in NAMES if (BAD / f"{name}.hlith").read_bytes() != made[name]] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_is_reported(name, tmp_path):
+def test_each_file_is_reported(name, tmp_path):
     rule, offset, _ = name.split("-", 2)
     number, path = int(rule[1:]), BAD / f"{name}.hlith"
     expected = ("V8", 4096) if rule == "R17" else (rule, int(offset))
@@ -29,7 +31,7 @@ def test_each_is_reported(name, tmp_path):
     done = run("get", path, "-", stdin=b"".join(key + b"\n" for key in KEYS))
     if rule[0] == "R" and number < 17:
         assert done.returncode == 4, done
-        # Some are told in words of their own.
+        # Some have messages of their own.
         assert number in (1, 2, 3, 5, 7, 9) or re.search(rf" {offset}\b", done.stderr.decode()), done
     else:
         assert done.returncode in (0, 3, 4), done
@@ -41,14 +43,14 @@ def test_each_is_reported(name, tmp_path):
             for key in KEYS:
                 index.lookup(key)
         else:
-            index.verify()
+            oracle_check.verify(index)
     assert (caught.value.rule, caught.value.offset) == (rule, int(offset))
 
 
-def test_the_sets_are_those_that_are_made():
+def test_the_sets_are_those_that_the_script_makes():
     made = dict(make_golden_bad.chosen_sets())
     assert sorted(made) == SETS
-    assert {name: test_sets.loaded(BAD / "sets" / name) for name in SETS} == made
+    assert {name: loaded(BAD / "sets" / name) for name in SETS} == made
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -56,6 +58,6 @@ def test_each_set_is_reported(name, tmp_path):
     rule, offset, _ = name.split("-", 2)
     folder = shutil.copytree(FOUR, tmp_path / "set")
     shutil.copytree(BAD / "sets" / name, folder, dirs_exist_ok=True)
-    assert test_sets.verdict(folder) == test_sets.rust_verdict(folder) == (rule, int(offset), "manifest.json")
+    assert oracle_set_verdict(folder) == rust_set_verdict(folder) == (rule, int(offset), "manifest.json")
     done = run("get", folder, "word 1")
     assert done.returncode == 4 and rule in done.stderr.decode(), done

@@ -1,22 +1,21 @@
-"""The independent reader `oracle.py` against the test vectors, the golden files, and the Rust tools.
+"""The oracle, the golden files and the Rust command agree.
 
-The Rust command comes from HASHLITH_BIN or HASHLITH, or from the target folder; without it these tests fail.
+The command comes from HASHLITH_BIN or HASHLITH, or from the target folder; without it these tests fail.
 """
-import functools
 import json
 import random
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import craft
 import faults
+import faults_crafted
 import oracle
+import oracle_command
+from agreement import RULES, check_agreement, escape, oracle_verdict, parse_cdbmake, run, rust_get, rust_verdict
 from binary import hashlith
-from faults import oracle_verdict
 from make_golden import GOLDEN, build, kinds, recorded
 
 KINDS = {name: (records, options) for name, records, options in kinds()}
@@ -25,104 +24,6 @@ NAMES = sorted(KINDS)
 
 def golden(name):
     return (GOLDEN / f"{name}.hlith").read_bytes()
-
-
-def run(*arguments, stdin=b""):
-    return subprocess.run([hashlith(), *map(str, arguments)], input=stdin, capture_output=True)
-
-
-def rust_verdict(data, folder):
-    """Rule and offset that `hashlith verify` reports of the bytes `data`, or two Nones; checks its exit code."""
-    path = folder / "x.hlith"
-    path.write_bytes(data)
-    done = run("verify", "--json", "--quiet", path)
-    answer = json.loads(done.stdout)
-    assert done.returncode == (0 if answer["ok"] else 4), done
-    return answer["rule"], answer["offset"]
-
-
-def parse_cdbmake(data):
-    records, at = [], 0
-    while data[at:at + 1] == b"+":
-        head = re.compile(rb"\+(\d+),(\d+):").match(data, at)
-        middle = head.end() + int(head[1])
-        end = middle + 2 + int(head[2])
-        assert data[middle:middle + 2] == b"->" and data[end:end + 1] == b"\n"
-        records.append((data[head.end():middle], data[middle + 2:end]))
-        at = end + 1
-    assert data[at:] == b"\n"
-    return records
-
-
-def escape(data):
-    return data.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-
-
-def rust_get(path, keys):
-    """What `hashlith get` answers to many keys: a dict of those that are there."""
-    done = run("get", "--escape", path, "-", stdin=b"".join(escape(key) + b"\n" for key in keys))
-    pairs = dict(line.split(b"\t") for line in done.stdout.split(b"\n")[:-1])
-    found = {key: pairs[escape(key)] for key in keys if escape(key) in pairs}
-    assert len(found) == len(pairs)
-    assert done.returncode == (0 if len(found) == len(set(keys)) else 3), done.stderr
-    return found
-
-
-def absent_keys(index, rng, count=300):
-    """Keys that are not there, among them relatives of keys that are."""
-    own = [key for key, _ in index.items()]
-    near = [key + b"\0" for key in own[:50]] + [key[:-1] for key in own[:50]] + [key[:1] + key for key in own[:50]]
-    far = [bytes(rng.getrandbits(8) for _ in range(rng.randrange(20))) for _ in range(count)]
-    return sorted(set(near + far + [b""]) - set(own))
-
-
-def check_agreement(path, expected, rng):
-    """All that the oracle and the Rust command must say of the index at `path` with these records."""
-    index, expected = oracle.Index(path), dict(expected)
-    index.verify()
-    assert len(index) == len(expected)
-    in_order = list(index.items())
-    assert dict(in_order) == expected and len(in_order) == len(expected)
-    for number, (key, value) in enumerate(in_order):  # so the ids are a permutation of 0..n-1
-        assert index.lookup(key) == (number, value) and index.by_id(number) == (key, value)
-    for number in -1, len(index):
-        with pytest.raises(IndexError):
-            index.by_id(number)
-    absent = absent_keys(index, rng)
-    assert all(index.lookup(key) is None for key in absent)
-    done = run("verify", "--quiet", path)
-    assert done.returncode == 0, done.stderr
-    done = run("dump", path, "--format", "cdbmake")
-    assert done.returncode == 0 and parse_cdbmake(done.stdout) == in_order, done.stderr
-    asked = [key for key in [*expected, *absent] if len(key) < 1000]
-    rng.shuffle(asked)
-    found = rust_get(path, asked)
-    assert found == {key: escape(expected[key]) for key in asked if key in expected}
-    return index
-
-
-@pytest.mark.parametrize("row", oracle.VECTORS, ids=lambda row: str(row[0][:8]))
-def test_vectors(row):
-    assert oracle.vector(row[0], row[4], row[6]) == row
-
-
-def test_vectors_are_those_of_the_specification():
-    spec = (Path(__file__).parent.parent / "spec.md").read_text()
-    table = spec.split("### Test vectors")[1].split("\n## ")[0]
-    table = table.split("Hash id 2")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"][2:]
-    shown = [[f"{cell:016x}" if column in (1, 2) else str(cell) for column, cell in enumerate(row)]
-             for row in oracle.VECTORS]
-    assert [row[1:] for row in rows] == [row[1:] for row in shown]
-
-
-def test_vectors_of_siphash_are_those_of_the_specification():
-    spec = (Path(__file__).parent.parent / "spec.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| ([0-9a-f]{16}) \| ([0-9a-f]{16}) \|$", spec, re.M)
-    assert len(rows) == 6
-    for length, hi, lo in rows:
-        found = oracle.hash_key(bytes(range(int(length))), 0x0706050403020100, 0x0F0E0D0C0B0A0908)
-        assert found == (int(hi, 16), int(lo, 16))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -193,7 +94,9 @@ def check_fault(case, folder):
     label, rule, offset, data = case
     mine, theirs = oracle_verdict(data), rust_verdict(data, folder)
     right = mine[0] in rule.split("|") and offset in (None, mine[1])
-    return None if right and theirs == mine else f"{label}: {rule} at {offset}; the oracle says {mine}, the Rust verifier {theirs}"
+    if right and theirs == mine:
+        return None
+    return f"{label}: {rule} at {offset}; the oracle says {mine}, the command {theirs}"
 
 
 def check_faults(cases, folder):
@@ -203,31 +106,26 @@ def check_faults(cases, folder):
     return {rule for _, rules, *_ in cases for rule in rules.split("|")}
 
 
-@functools.lru_cache(None)
-def all_rules():
-    return {f"R{i}" for i in range(1, 17)} | {f"V{i}" for i in range(1, 10)}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_fault_in_golden_files(name, tmp_path):
     rules = check_faults(faults.broken(golden(name)), tmp_path)
     if name == "blocks":
-        assert rules >= all_rules() - {"V8"}
+        assert rules >= RULES - {"V8"}
 
 
 def test_each_fault_in_crafted_files(tmp_path):
-    pairs = faults.pairs(300, random.Random(3), text=True)
-    check_faults(faults.crafted(), tmp_path)
+    pairs = craft.pairs(300, random.Random(3), text=True)
+    check_faults(faults_crafted.crafted(), tmp_path)
     quoted = [(key, b'"%s"' % value) for key, value in pairs]
     made = craft.make(quoted, cells=5, fp=3, key_type=oracle.TEXT, value_type=oracle.JSON).seal()
-    assert check_faults(faults.broken(made), tmp_path) >= all_rules()
+    assert check_faults(faults.broken(made), tmp_path) >= RULES
     for cells, hashed in (8, {}), (150, {}), (5, {"hash_id": oracle.SIPHASH, "second_seed": 2**63}):
         check_faults(faults.broken(craft.make(pairs, cells=cells, fp=16, seed=cells, **hashed).seal()), tmp_path)
 
 
 def test_odd_files_are_sound(tmp_path):
     """What the specification allows and the Rust builder hardly ever or never makes."""
-    for label, data in faults.sound():
+    for label, data in faults_crafted.sound():
         index = oracle.Index(data)
         assert oracle_verdict(data) == rust_verdict(data, tmp_path) == (None, None), label
         done = run("dump", tmp_path / "x.hlith", "--format", "cdbmake")
@@ -237,7 +135,7 @@ def test_odd_files_are_sound(tmp_path):
 
 def test_parts_of_a_set(tmp_path):
     """A part opens like any other file, and holds what its share of the hashes tells (section 7, step 2)."""
-    pairs = faults.pairs(200, random.Random(5))
+    pairs = craft.pairs(200, random.Random(5))
     found = []
     for part in range(3):
         data = craft.make(pairs, cells=3, part=part, parts=3).seal()
@@ -261,7 +159,7 @@ def lookup_fault(data, key, folder):
 
 
 def test_faults_that_a_lookup_meets(tmp_path):
-    file = craft.make(faults.pairs(60, random.Random(9), text=True), cells=2)
+    file = craft.make(craft.pairs(60, random.Random(9), text=True), cells=2)
     for width in None, 49:  # in the cell, and in the far section
         file.cells[1].width = width
         data = file.seal()
@@ -269,7 +167,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
         b = index.cell(1)
         number = len(index) - 1
         key, _ = index.by_id(number)
-        place, entry = index._slot_entry(b, b.n - 1)[1], index._entry_at(b, b.n - 1)
+        place, entry = index.slot_entry(b, b.n - 1)[1], index.entry_at(b, b.n - 1)
         cases = [("R16", place, place + 1, b"\x7f")]
         # Outside of the pool: the slot entry is at fault.
         cases += [("R16", entry, b.at + 6, wrong.to_bytes(6, "little")) for wrong in (2**48 - 1, 2**20)]
@@ -296,7 +194,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
 def test_random_damage_under_right_sums(seed, tmp_path):
     """Some bytes changed, mostly of cells, and all sums made right again."""
     rng = random.Random(seed)
-    files = [craft.make(faults.pairs(n, rng, text=True), cells=cells, fp=fp, value_type=oracle.TEXT).seal()
+    files = [craft.make(craft.pairs(n, rng, text=True), cells=cells, fp=fp, value_type=oracle.TEXT).seal()
              for n, cells, fp in ((60, 3, 8), (200, 3, 16), (20, 40, 3), (1, 1, 8), (0, 2, 8), (150, 2, 1))]
     for _ in range(300):
         data = bytearray(rng.choice(files))
@@ -351,11 +249,10 @@ def test_truncated_files_are_refused(name, tmp_path):
 
 def test_command_line(tmp_path):
     def command(*arguments, stdin=""):
-        call = [sys.executable, "-B", oracle.__file__, *map(str, arguments)]
+        call = [sys.executable, "-B", oracle_command.__file__, *map(str, arguments)]
         return subprocess.run(call, input=stdin, capture_output=True, text=True)
 
     path = GOLDEN / "one_key.hlith"
-    assert command("vectors").returncode == 0
     assert command("verify", path).returncode == 0
     assert command("get", path, "key").stdout == "value\n"
     assert command("get", path, "kex").returncode == 3

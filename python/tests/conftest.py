@@ -16,7 +16,7 @@ import pytest
 import hashlith
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-# oracle.py, craft.py, faults.py, make_golden.py: what was written from spec.md alone.
+# What was written from spec.md alone: oracle.py, craft.py, faults.py, ...
 sys.path.insert(0, str(PROJECT / "tests"))
 
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "hashlith-hypothesis"))

@@ -12,7 +12,7 @@ from failing import JSON, OLD, run, target, TEXT
 import oracle
 import pyarrow
 import pytest
-from faults import oracle_verdict
+from agreement import oracle_verdict
 
 import hashlith
 

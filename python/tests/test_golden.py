@@ -5,10 +5,11 @@ same rule, same offset as the oracle, written from spec.md alone. `open` refuses
 import json
 
 import faults
+import faults_crafted
 import make_golden
 import oracle
 import pytest
-from faults import oracle_verdict
+from agreement import oracle_verdict
 
 import hashlith
 
@@ -112,7 +113,7 @@ def test_each_fault_is_reported_as_by_the_oracle(name, write):
 
 
 def test_crafted_faults_are_reported_as_by_the_oracle(write):
-    for label, _, _, data in faults.crafted():
+    for label, _, _, data in faults_crafted.crafted():
         path, (rule, offset) = write(data), oracle_verdict(data)
         assert verdict(hashlith.verify, path) == (rule, offset), label
         opened = (rule, offset) if rule in OPENING else (None, None)
@@ -121,7 +122,7 @@ def test_crafted_faults_are_reported_as_by_the_oracle(write):
 
 def test_odd_files_are_read(write):
     """What the specification allows and the builder hardly ever makes."""
-    for label, data in faults.sound():
+    for label, data in faults_crafted.sound():
         path, expected = write(data), list(oracle.Index(data).items())
         with hashlith.open(path, decode_json=False) as index:
             assert [tuple(map(as_bytes, item)) for item in index.items()] == expected, label

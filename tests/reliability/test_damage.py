@@ -16,9 +16,8 @@ sys.path.insert(0, str(TESTS))
 
 import faults_set  # noqa: E402  (the folder above)
 import oracle  # noqa: E402
-from faults import oracle_verdict  # noqa: E402
+from agreement import oracle_verdict, rust_verdict  # noqa: E402
 from oracle_set import MANIFEST, Set  # noqa: E402
-from test_oracle import rust_verdict  # noqa: E402
 
 SETS = sorted(path for path in (TESTS / "golden" / "sets").iterdir() if path.is_dir())
 FILES = sorted((TESTS / "golden").glob("*.hlith"))
