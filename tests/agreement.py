@@ -78,7 +78,7 @@ def escape(data):
 
 
 def rust_get(path, keys):
-    """What `hashlith get` answers to many keys: a dict of those that are there."""
+    """What `hashlith get` answers to many keys, as a dict without the absent ones."""
     done = run("get", "--escape", path, "-", stdin=b"".join(escape(key) + b"\n" for key in keys))
     pairs = dict(line.split(b"\t") for line in done.stdout.split(b"\n")[:-1])
     found = {key: pairs[escape(key)] for key in keys if escape(key) in pairs}
@@ -88,7 +88,7 @@ def rust_get(path, keys):
 
 
 def absent_keys(index, rng):
-    """Keys that are not there, among them relatives of keys that are."""
+    """Absent keys, some of them almost like a present one."""
     own = [key for key, _ in index.items()]
     near = [key + b"\0" for key in own[:50]] + [key[:-1] for key in own[:50]] + [key[:1] + key for key in own[:50]]
     far = [bytes(rng.getrandbits(8) for _ in range(rng.randrange(20))) for _ in range(300)]

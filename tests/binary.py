@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def hashlith():
-    """The binary: HASHLITH_BIN or HASHLITH, or what `cargo build --release` makes. Missing is an error, never a skip."""
+    """The path in HASHLITH_BIN or HASHLITH, or what `cargo build --release` makes. A missing binary is an error, not a skip."""
     target = os.environ.get("CARGO_TARGET_DIR") or Path(__file__).parent.parent / "target"
     path = os.environ.get("HASHLITH_BIN") or os.environ.get("HASHLITH") or Path(target) / "release" / "hashlith"
     if not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""Makes index files for the tests, by spec.md alone: whole ones from records, and altered ones from parts.
+"""Makes index files for the tests, from spec.md alone: whole ones from records, and altered ones from parts.
 
 `seal` lays out sections and computes all sums and digests, whatever the parts are: so a test can break one obligation
 and leave everything else right. `search` looks for pilots without any cleverness: enough for a few hundred keys.
@@ -28,18 +28,18 @@ def record(key, value, extra=0):
 
 @dataclass
 class Parts:
-    """A cell in pieces: raw records and fingerprints in slot order, pilots. None: what the specification wants."""
+    """A cell in pieces: raw records and fingerprints in slot order, pilots. None means what the specification asks for."""
     records: list = field(default_factory=list)
     prints: list = field(default_factory=list)
     pilots: bytes = b""
     try_: int = 0
     salt: int = 0
     mean: int = None
-    width: int = None        # None: the least that fits
+    width: int = None        # None: the smallest that fits
     n: int = None
     first: int = None
     pool: int = None
-    far: bool = None         # whether the body lies in the far section; a body that is too long for its cell is cut off
+    far: bool = None         # whether the body lies in the far section; a body too long for its cell is cut off
     far_place: int = None
     gap: bytes = b""         # in the pool before the records
 
@@ -154,7 +154,7 @@ def manifest(files):
 
 
 def search(keys, seed, second, salt, try_, rng):
-    """Pilots and slots of `keys`, or None: buckets by size, the first pilot that fits; some times over."""
+    """Pilots and slots of `keys`, or None: buckets by size, the first pilot that fits; in several rounds."""
     n = len(keys)
     xs = {key: oracle.tried(hash_key(key, seed + salt, second)[1], try_) for key in keys}
     buckets = [[] for _ in range(oracle.bucket_count(n))]
@@ -181,7 +181,7 @@ def search(keys, seed, second, salt, try_, rng):
 
 
 def make_cell(pairs, seed, second, fp, tries, rng):
-    """A cell of key-value pairs. `tries`: (try, salt) in the order to be tried."""
+    """A cell of key-value pairs. `tries`: pairs of try and salt, in the order in which to try them."""
     if not pairs:
         return Parts()
     pairs = dict(pairs)
@@ -198,7 +198,7 @@ def make_cell(pairs, seed, second, fp, tries, rng):
 
 
 def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
-    """A File of key-value pairs; with part and parts, of those that belong to it. `cells`: about 40 keys in each."""
+    """A File of key-value pairs; with part and parts, only of the pairs that belong there. `cells`: one per 40 keys by default."""
     rng, pairs = rng or random.Random(1), list(pairs)
     cells = cells or max(1, ceil_div(len(pairs), 40))
     tries = tries or [(try_, salt) for salt in range(16) for try_ in range(16)]

@@ -153,7 +153,7 @@ def total_faults(data):
 
 
 def chosen_cells(index):
-    """Numbers of some cells that have keys, of the first and the last and a far one, and of some that have none."""
+    """Numbers of some cells with keys (the first, the last, far ones) and of some without."""
     busy = [b.number for b in index.cells() if b.n]
     far = [b.number for b in index.cells() if b.n and b.far is not None]
     empty = [b.number for b in index.cells() if not b.n]
@@ -362,6 +362,6 @@ def spoiled_by_pilot(index, b):
 
 
 def broken(data):
-    """Every fault of an index that this file knows how to make."""
+    """Every fault that this file can make in an index."""
     for group in header_faults, sum_faults, total_faults, cell_faults, record_faults:
         yield from group(data)

@@ -14,7 +14,7 @@ def crafted():
     file = make(pairs(60, rng), cells=2)
     first, second = file.cells
     data = file.seal()
-    # What leads to the records, and bytes that belong to no record.
+    # What leads to the records, and bytes outside all records.
     gap = File([replace(first, gap=b"\0\0"), second]).seal()
     yield "the first records not at 0", "V4", oracle.Index(gap).cell(0).at, gap
     end = oracle.Index(data).cell(1).pool
@@ -43,7 +43,7 @@ def crafted():
     made = patch(swapped, index.header.sections[FAR][0], far[body:] + far[:body])
     made = patch(patch(made, a.at + BODY, number6(len(far) - body, 0)), b.at + BODY, number6(0, 0))
     yield "far bodies exchanged", "V4", a.at, made
-    # A fault in the records comes before one in the cells, wherever the records are; the lower of two cells first.
+    # A fault in the records comes before one in the cells; of two cells the lower comes first.
     wrong = replace(second, prints=put(second.prints, 0, second.prints[0] ^ 1))
     yield "a record and a cell", "V5", end, File([replace(first, first=5), wrong]).seal()
     a, b = oracle.Index(data).cells()
@@ -72,7 +72,7 @@ def good_json():
 
 
 def sound():
-    """Odd indexes that are right: (label, bytes)."""
+    """Odd but sound indexes: (label, bytes)."""
     rng = random.Random(11)
     yield "ignorable features", File([Parts()], ignorable=2**64 - 1).seal()
     for n in *range(1, 41), 80, 127:

@@ -17,7 +17,7 @@ OPENING = [f"R{i}" for i in range(1, 15)]
 
 
 def sealed(parts, names=None):
-    """The files of a set of these parts, given as bytes in order, whatever they are."""
+    """The files of a set of these parts, given as bytes in order. They need not be sound."""
     named = list(zip(names or map(craft.part_name, range(len(parts)), parts), parts))
     return {**dict(named), MANIFEST: craft.manifest(named)}
 
@@ -69,7 +69,7 @@ class Lines:
         self.at = [sum(map(len, self.lines[:number])) for number in range(len(self.lines) + 1)]
 
     def changed(self, number, old, new):
-        """The manifest with something else in a line, where `old` must be once."""
+        """The manifest with a replacement in a line, where `old` must occur once."""
         line = self.lines[number]
         assert line.count(old) == 1, (line, old)
         return self.but(number, line.replace(old, new))
@@ -78,7 +78,7 @@ class Lines:
         return b"".join([*self.lines[:number], *instead, *self.lines[number + 1:]])
 
     def field(self, number, name):
-        """What a line says of a field, and a function that makes the manifest say something else."""
+        """The value of a field in a line, and a function that makes a manifest with another value."""
         head = b'"%b": ' % name
         quote = b'"' if head + b'"' in self.lines[number] else b""
         said = self.lines[number].split(head + quote)[1].split(quote or b",")[0]
@@ -207,7 +207,7 @@ def part_line_faults(text, manifest):
         yield where + "fields exchanged", "M1", here, text.but(number, exchanged)
         _, last = text.field(number, b"last")
         yield where + "M1 and M3", "M1", here, Lines(last(b"0" * 16)).field(number, b"keys")[1](b"00")
-    if count > 1:  # lines come before parts, and each in its turn
+    if count > 1:  # lines come before parts, one after the other
         own, _ = text.field(1, b"file")
         missing = text.field(1, b"file")[1](b"x" * len(own))
         yield "M4, then M3", "M3", at[count], Lines(missing).field(count, b"last")[1](b"0" * 16)
@@ -220,7 +220,7 @@ def part_line_faults(text, manifest):
 
 
 def order_faults(text, manifest):
-    """Lines too many, too few, or in another order."""
+    """Too many or too few lines, or another order."""
     lines, at, count = text.lines, text.at, len(text.lines) - 2
     first, rows, last = lines[0], lines[1:-1], lines[-1]
     more = b"".join([first, *map(with_comma, rows)])
@@ -251,7 +251,7 @@ def order_faults(text, manifest):
 
 
 def edits(manifest, rng, count):
-    """Random changes of a manifest: label, the changed one, and the offsets where the fault may be."""
+    """Random changes of a manifest: label, the changed manifest, and the offsets where the fault may be."""
     text = Lines(manifest)
     lines, at, last = text.lines, text.at, len(text.lines) - 1
     signs = sorted(set(manifest))
@@ -273,15 +273,15 @@ def edits(manifest, rng, count):
         changed = manifest[:place] + new + manifest[place + len(old):]
         if changed == manifest:
             continue
-        # What the first line says wrongly shows in the line behind it; without the last line, the one before is wrong.
+        # A wrong first line may show in the line after it; without the last line, the one before is wrong.
         behind = {0, at[1], at[1] + len(changed) - len(manifest)}
         where = behind if number == 0 else {at[number - (number == last)]}
         yield f"{kind} {old} at {place}, line {number}: {byte}", changed, where
 
 
 def part_faults(parts):
-    """Faults that lie in the parts, or in how they go together: label, rule, offset, the file, all files. `parts`:
-    those of a sound set, four or more with keys, all of text."""
+    """Faults in the parts, or in how they fit together: label, rule, offset, the file, all files. `parts` are those
+    of a sound set: four or more, with keys, all of text."""
     files = sealed(parts)
     names, at = part_names(files), Lines(files[MANIFEST]).at[1:]
     last = len(parts) - 1
@@ -291,7 +291,7 @@ def part_faults(parts):
         return [*parts[:number], data, *parts[number + 1:]]
 
     def fitted(rule, number, data):
-        """Another part and a manifest that goes with it; the fault is in the part."""
+        """Another part and a manifest that fits it; the fault is in the part."""
         made = sealed(instead(number, data))
         return MANIFEST if rule[0] == "M" else part_names(made)[number], made
 
@@ -306,7 +306,7 @@ def part_faults(parts):
     yield "all are missing", "M4", at[0], MANIFEST, without(files, *names)
     for label, rule, offset, data in faults.header_faults(parts[1]):
         yield f"part 1: {label}", rule, offset, names[1], {**files, names[1]: data}
-    # What only verifying finds: the manifest goes with the part.
+    # Faults that only verifying finds: the manifest fits the part.
     met = Counter()
     for label, rule, offset, data in faults.broken(parts[1]):
         met[rule] += 1
@@ -328,7 +328,7 @@ def part_faults(parts):
                    dict(key_type=oracle.BYTES, value_type=oracle.BYTES)):
         for number in 0, 1, last:
             data = craft.make(pairs, cells=2, **{**own, "part": number, **fields}).seal()
-            where = at[number or 1]  # part 0 tells what the types are
+            where = at[number or 1]  # part 0 sets the types
             yield f"part {number} with {fields}", "M6", where, *fitted("M6", number, data)
             if number == 1:
                 missing = fitted("M6", number, data)[1]
@@ -340,7 +340,7 @@ def part_faults(parts):
 
 
 def order_of_parts(parts, files, names, at):
-    """Two faults: all parts are opened one by one, before one is verified."""
+    """Two faults: all parts are opened, one by one, before any is verified."""
     last = len(parts) - 1
     byte0, byte1 = {names[0]: flip(parts[0], 5000)}, {names[1]: flip(parts[1], 5000)}
     sums1, header0 = {names[1]: flip(parts[1], len(parts[1]) - 1)}, {names[0]: flip(parts[0], 100)}

@@ -50,7 +50,7 @@ def kinds():
     yield "empty_key_and_value", [(b"", b"")], raw
     yield "block", [(b"key %d" % i, b"%d" % (i * i)) for i in range(300)], text
     yield "blocks", [(b"%x" % i, b"%d" % (i % 10)) for i in range(8193)], text
-    yield "far", [(b"%d" % i, b"%d" % (i * i)) for i in range(660)], text  # as many as 16 cells are made for
+    yield "far", [(b"%d" % i, b"%d" % (i * i)) for i in range(660)], text  # as many keys as 16 cells are made for
     yield "binary", list({some(1, 20): some(0, 40) for _ in range(200)}.items()) + [(b"\0", b"\0\0"), (b"\0\0", b"\n"),
                                                                                        (b"\xff\0->", b"+1,1:a->b")], raw
     yield "long", [(b"k" * 70_000, b"short"), (b"short", b"v" * 120_000), *((b"%d" % i, b"") for i in range(20))], raw
@@ -64,7 +64,7 @@ def kinds():
 
 
 def sets():
-    """The same of each golden set. Numbers of parts that are powers of two leave the parts small."""
+    """Name, records, options of each golden set. Numbers of parts that are powers of two keep the parts small."""
     rng = random.Random(2026)
     values = [bytes(rng.getrandbits(8) for _ in range(rng.randint(0, 9))) for _ in range(40)]
     yield "four", [(b"word %d" % i, b"%d" % (i * i)) for i in range(80)], \

@@ -1,9 +1,8 @@
-"""Makes golden/bad/*.hlith: files that break one obligation of spec.md section 9 each, sealed again as if all were well;
-and golden/bad/sets/*, which break those of section 15: what stands there, put over the files of golden/sets/four.
+"""Makes golden/bad/*.hlith, files that break one obligation of spec.md section 9 each, sealed again as if they were sound;
+and golden/bad/sets/*, which break those of section 15: the files there replace or join those of golden/sets/four.
 
-A name tells what a verifier must report: rule, offset (of a set: in its manifest), and in words what is wrong. (Of R17 a
-verifier knows nothing: it reports V8 at the record.) Run once: `python tests/make_golden_bad.py`. The files are committed and
-stay as they are.
+A name says what a verifier must report: rule, offset (for a set, in its manifest), and in words what is wrong. (A verifier
+reports R17 as V8 at the record.) Run once: `python tests/make_golden_bad.py`. The files are committed and stay as they are.
 """
 import random
 import re
@@ -20,7 +19,7 @@ from oracle_set import MANIFEST
 
 BAD = GOLDEN / "bad"
 FOUR = GOLDEN / "sets" / "four"
-# What faults.py and faults_crafted.py call them, in the files of `bases`, and the name here.
+# Labels of faults.py and faults_crafted.py, in the files of `bases`, and the names here.
 CHOSEN = {
     "4095 bytes": "a_byte_short_of_a_header", "text transfer": "carriage_return_lost", "version 2": "version_2",
     "header byte": "header_changed", "required feature 63": "unknown_feature", "reserved 2048": "reserved_byte",
@@ -47,7 +46,7 @@ CHOSEN = {
     "empty cell 0: byte 14 is 1": "empty_cell_with_a_try", "key b'\\xff'": "key_not_UTF_8", "JSON b'[1,]'": "value_not_JSON",
     "metadata b'[]'": "metadata_not_an_object",
 }
-# The same of sets, in `bases_of_sets`.
+# The same for sets, in `bases_of_sets`.
 CHOSEN_SETS = {
     "no spaces": "no_spaces", "cut off behind line 3": "cut_off", "followed by b'x'": "something_behind_the_last_line",
     "b'seed' b'FFFFFFFFFFFFFFFF'": "seed_in_capitals", "second seed and hash 1": "second_seed_without_siphash",
@@ -61,7 +60,7 @@ CHOSEN_SETS = {
 
 
 def bases_of_sets():
-    """Label, rule, offset and files of every fault of a set whose manifest is at fault, or does not fit the parts."""
+    """Label, rule, offset and files of every set whose manifest is at fault or does not fit the parts."""
     files = {path.name: path.read_bytes() for path in FOUR.iterdir()}
     for label, rule, offset, manifest in faults_set.manifest_faults(files[MANIFEST]):
         yield label, rule, offset, {**files, MANIFEST: manifest}
@@ -72,7 +71,7 @@ def bases_of_sets():
 
 
 def chosen_sets():
-    """Name of every set, and those of its files that are others than in golden/sets/four."""
+    """Name of every set, and its files that differ from golden/sets/four."""
     left = dict(CHOSEN_SETS)
     for label, rule, offset, files in bases_of_sets():
         if label in left:
@@ -125,7 +124,7 @@ def main():
         (BAD / "sets" / name).mkdir(parents=True)
         for file, data in files.items():
             (BAD / "sets" / name / file).write_bytes(data)
-    # What to ask of them: the keys that most of them hold.
+    # Keys to look up: most of the files hold them.
     keys = [key for key, _ in pairs(50, random.Random(17), text=True)]
     (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in keys + [b"k"]))
 

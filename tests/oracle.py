@@ -323,7 +323,7 @@ class Index:
         return found and found[0]
 
     def _by_id(self, number):
-        """The record of a dense id: of the last cell whose first id is not above it."""
+        """The record of a dense id: in the last cell whose first id is at most that id."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         low, high = 0, self.header.cells
@@ -352,7 +352,7 @@ class Index:
         for _ in range(len(self)):
             key, value, at, _ = self.record(at, at)
             yield key, value
-        refuse(at != end, "V4", at, "bytes behind the last record")
+        refuse(at != end, "V4", at, "bytes after the last record")
 
     def __len__(self):
         return self.header.keys

@@ -70,7 +70,7 @@ def test_random_records(seed, tmp_path):
 
 
 def test_hot_section_of_two_mebibytes(tmp_path):
-    """It begins at a multiple of 2 MiB (section 4). Too many keys to look at each of them in Python."""
+    """It begins at a multiple of 2 MiB (section 4). There are too many keys to check each of them in Python."""
     source, path, count = tmp_path / "big.tsv", tmp_path / "big.hlith", 1_100_000
     source.write_text("".join(f"{i}\t{i % 7}\n" for i in range(count)))
     done = run("build", "--quiet", source, "-o", path)
@@ -90,7 +90,7 @@ def test_hot_section_of_two_mebibytes(tmp_path):
 
 
 def check_fault(case, folder):
-    """What is wrong in the answers to one of the cases of faults.py, or nothing."""
+    """What is wrong in the answers to a case of faults.py, or nothing."""
     label, rule, offset, data = case
     mine, theirs = oracle_verdict(data), rust_verdict(data, folder)
     right = mine[0] in rule.split("|") and offset in (None, mine[1])
@@ -124,7 +124,7 @@ def test_each_fault_in_crafted_files(tmp_path):
 
 
 def test_odd_files_are_sound(tmp_path):
-    """What the specification allows and the Rust builder hardly ever or never makes."""
+    """Files that the specification allows and the builder rarely or never makes."""
     for label, data in faults_crafted.sound():
         index = oracle.Index(data)
         assert oracle_verdict(data) == rust_verdict(data, tmp_path) == (None, None), label
@@ -134,7 +134,7 @@ def test_odd_files_are_sound(tmp_path):
 
 
 def test_parts_of_a_set(tmp_path):
-    """A part opens like any other file, and holds what its share of the hashes tells (section 7, step 2)."""
+    """A part opens like any other file, and holds the keys of its share of the hashes (section 7, step 2)."""
     pairs = craft.pairs(200, random.Random(5))
     found = []
     for part in range(3):
@@ -169,7 +169,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
         key, _ = index.by_id(number)
         place, entry = index.slot_entry(b, b.n - 1)[1], index.entry_at(b, b.n - 1)
         cases = [("R16", place, place + 1, b"\x7f")]
-        # Outside of the pool: the slot entry is at fault.
+        # Outside the pool: the slot entry is at fault.
         cases += [("R16", entry, b.at + 6, wrong.to_bytes(6, "little")) for wrong in (2**48 - 1, 2**20)]
         cases += [("R15", b.at, b.at + 13, bytes([wrong])) for wrong in (50, 127, 50 | 128, 255)]
         for wrong in (b.far + 1, 2**48 - 1) if b.far is not None else ():
@@ -177,7 +177,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
         for rule, offset, at, wrong in cases:
             fault, message = lookup_fault(faults.patch(data, at, wrong), key, tmp_path)
             assert fault == (rule, offset) and f" {offset}:" in message and rule in message
-        # On the way to a dense id. The last id leads to the last cell, whatever the others say.
+        # On the way to a dense id. The last id leads to the last cell, even if the others are wrong.
         for at, wrong in (0, number + 1), (0, 2**48 - 1), (12, b.n - 1):
             size = 6 if at == 0 else 1
             altered = oracle.Index(faults.patch(data, b.at + at, wrong.to_bytes(size, "little")))
@@ -192,7 +192,7 @@ def test_faults_that_a_lookup_meets(tmp_path):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage_under_right_sums(seed, tmp_path):
-    """Some bytes changed, mostly of cells, and all sums made right again."""
+    """Some bytes are changed, mostly of cells, and all sums are right again."""
     rng = random.Random(seed)
     files = [craft.make(craft.pairs(n, rng, text=True), cells=cells, fp=fp, value_type=oracle.TEXT).seal()
              for n, cells, fp in ((60, 3, 8), (200, 3, 16), (20, 40, 3), (1, 1, 8), (0, 2, 8), (150, 2, 1))]
@@ -208,7 +208,7 @@ def test_random_damage_under_right_sums(seed, tmp_path):
         assert oracle_verdict(data) == rust_verdict(data, tmp_path)
 
 
-def test_bytes_behind_the_last_record_of_an_iteration():
+def test_bytes_after_the_last_record_of_an_iteration():
     data = craft.File([craft.Parts(gap=b"\0")]).seal()
     with pytest.raises(oracle.Corrupt) as caught:
         list(oracle.Index(data).items())

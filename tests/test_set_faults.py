@@ -26,7 +26,7 @@ def put_manifest(manifest, folder):
 
 
 def small_sets(name):
-    """The files of a golden set, or of one with a single part or with a dozen small ones."""
+    """The files of a golden set, or of a set of one small part or a dozen of them."""
     if name not in ("one", "twelve"):
         return golden(name)
     parts = 12 if name == "twelve" else 1
@@ -34,13 +34,13 @@ def small_sets(name):
 
 
 def compare(right, folder, *options):
-    """What is wrong in the verdicts on the set in the folder, or nothing."""
+    """What is wrong with the verdicts on the set in the folder, or nothing."""
     mine, theirs = oracle_set_verdict(folder), rust_set_verdict(folder, *options)
     return None if mine == theirs == right else f"{right}; the oracle says {mine}, the command {theirs}"
 
 
 def check(found):
-    """`found`: label and what is wrong."""
+    """`found`: labels, and what is wrong or nothing."""
     wrong = [f"{label}: {what}" for label, what in found if what]
     assert not wrong, "\n".join([f"{len(wrong)} of {len(found)}:", *wrong])
 
@@ -68,7 +68,7 @@ def test_faults_of_parts(tmp_path):
 
 @pytest.mark.parametrize("name", ["four", "siphash", "one", "twelve"])
 def test_random_edits_of_a_manifest(name, tmp_path, monkeypatch):
-    """Each is found in its line. Those that the command is asked about are spread over rules and offsets."""
+    """Each fault is found in its line. The command gets a sample, spread over rules and offsets."""
     files, rng = small_sets(name), random.Random(name)
     put(files, tmp_path)
     found = defaultdict(list)
@@ -88,7 +88,7 @@ def test_random_edits_of_a_manifest(name, tmp_path, monkeypatch):
 
 
 def test_most_parts(tmp_path):
-    """A manifest of 65,536 parts, whose first file is missing, and the same with faults in its last lines."""
+    """A manifest of 65,536 parts whose first file is missing, and the same with faults in its last lines."""
     parts = oracle_set.MOST_PARTS
     first, row, _ = sealed([craft.make([(b"a", b"b")]).seal()])[MANIFEST].splitlines(keepends=True)
     rows = [row.replace(b"0" * 16, b"%016x" % start).replace(b"f" * 16, b"%016x" % end)
@@ -104,7 +104,7 @@ def test_most_parts(tmp_path):
 
 
 def test_faults_that_a_lookup_meets(tmp_path):
-    """A refused set has no answers; and a fault in a part that is not verified is told with its file."""
+    """A refused set has no answers. A fault that a lookup meets in a part is reported with its file."""
     pairs, parts = pairs_of(3, key_type=oracle.TEXT)
     key = next(key for key, _ in pairs if oracle.Index(parts[2]).get(key))
     found = oracle.Index(parts[2])

@@ -42,7 +42,7 @@ def test_built_sets(parts, hashed, kind, tmp_path):
     assert index.metadata == b'{"a": 1}'
     assert len(index.parts) == parts
     assert index.header.hash_id == (oracle.XXH3 if hashed == "xxh3" else oracle.SIPHASH)
-    # The name of a part ends in its header digest, as the project promises; nothing else is in the folder.
+    # The name of a part ends in its header digest, as promised, and nothing else is in the folder.
     names = [craft.part_name(number, part.data) for number, part in enumerate(index.parts)]
     assert sorted(path.name for path in path.iterdir()) == [MANIFEST, *names]
 
@@ -65,7 +65,7 @@ def test_golden_sets(name, tmp_path):
         assert loaded(tmp_path / "again") == golden(name)
 
 
-def test_golden_sets_are_what_they_should_be():
+def test_what_the_golden_sets_are():
     four, siphash = (Set(GOLDEN / "sets" / name) for name in ("four", "siphash"))
     assert len(four.parts) == 4 and four.header[11:13] == (oracle.TEXT, oracle.TEXT)
     assert json.loads(four.metadata) == {"made": "by hand"}
@@ -85,7 +85,7 @@ def test_ranges_are_those_of_the_lookup(parts):
 
 
 def test_odd_sets_are_sound(tmp_path):
-    """What is each part's own: cells, fingerprints, metadata, the name; and files that have no meaning."""
+    """Parts differ in cells, fingerprints, metadata and name, and other files have no meaning."""
     pairs, parts = pairs_of(3, metadata=b'{"a":1}')
     parts[1] = craft.make(pairs, cells=7, fp=16, part=1, parts=3, metadata=b'{"b":2}').seal()
     parts[2] = craft.make(pairs, cells=40, fp=1, part=2, parts=3).seal()
@@ -127,7 +127,7 @@ def test_split_and_merge(parts, large, tmp_path):
     named = [tmp_path / "set" / row.file for row in index.manifest.rows]
     for inputs in [tmp_path / "set"], named, named[::-1]:
         succeed("merge", "--quiet", *inputs, "-o", tmp_path / "merged.hlith")
-        if parts == 3:  # built anew
+        if parts == 3:  # rebuilt, not copied
             merged = oracle.Index(tmp_path / "merged.hlith")
             oracle_check.verify(merged)
             assert dict(merged.items()) == records
@@ -138,7 +138,7 @@ def test_split_and_merge(parts, large, tmp_path):
 
 
 def test_cells_of_a_split_are_copied(large, tmp_path):
-    """Those of part 0, then those of part 1, and so on, are those of the whole index."""
+    """The cells of part 0, then those of part 1, and so on, are the cells of the whole index."""
     records, path = large
     succeed("split", "--quiet", path, "--parts", 8, "-o", tmp_path / "set")
     whole, index = oracle.Index(path), Set(tmp_path / "set")
@@ -154,8 +154,8 @@ def test_cells_of_a_split_are_copied(large, tmp_path):
         assert index.lookup(key) == (number, value)
 
 
-def test_a_set_split_otherwise(tmp_path):
-    """The hash and the seeds stay, whatever the number of parts; and a set merged into a set."""
+def test_a_set_split_into_another_number_of_parts(tmp_path):
+    """Hash and seeds stay the same for any number of parts, also when a set is merged into a set."""
     records = {b"%d" % i: b"%d" % (i % 7) for i in range(300)}
     build(hashlith(), records.items(), tmp_path / "five", "--parts", 5, "--hash", "siphash", "--seed", SEEDS)
     succeed("split", "--quiet", tmp_path / "five", "--parts", 2, "-o", tmp_path / "two")
@@ -166,7 +166,7 @@ def test_a_set_split_otherwise(tmp_path):
         assert (index.header.seed, index.header.second_seed) == (0x0706050403020100, 0x0F0E0D0C0B0A0908), name
 
 
-def test_a_set_takes_the_place_of_another(tmp_path, monkeypatch):
+def test_a_set_replaces_another(tmp_path, monkeypatch):
     path = tmp_path / "set"
     build(hashlith(), [(b"k%d" % i, b"old") for i in range(50)], path, "--parts", "4")
     old = loaded(path)

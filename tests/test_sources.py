@@ -1,4 +1,4 @@
-"""What the sources promise of themselves: where they are unsafe, and on what the reader depends."""
+"""What the sources promise: where unsafe code is, and what the reader depends on."""
 import json
 import re
 import subprocess
@@ -6,14 +6,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-# Files that may hold unsafe code, and what for. Each block says why it is sound, which a lint demands.
+# Files that may have unsafe code, and why. Each block says why it is sound, which a lint demands.
 UNSAFE = {
     "reader/src/map.rs": "maps files, locks and asks for their pages",
     "cli/src/open.rs": "calls Index::map",
     "python/src/open.rs": "calls Index::map",
 }
-# The reader and all that it pulls in. A crate that is new here has to be looked at; one that runs code when it is built,
-# twice.
+# The reader and everything that it pulls in. A new crate here needs a review, and two if it runs code when it is built.
 READER = {"hashlith-reader", "hashlith-format", "bytemuck", "libc", "memmap2", "prefetch-index", "siphasher", "xxhash-rust"}
 READER_BUILD_SCRIPTS = {"libc"}
 
@@ -22,7 +21,7 @@ def cargo(*arguments):
     return subprocess.run(["cargo", *arguments, "--locked"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_unsafe_code_stands_in_these_files_alone():
+def test_only_these_files_have_unsafe_code():
     found = set()
     for crate in "format", "builder", "reader", "checker", "inputs", "cli", "python":
         for path in (ROOT / crate / "src").rglob("*.rs"):

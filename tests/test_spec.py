@@ -1,4 +1,4 @@
-"""The examples in spec.md are right, as far as the oracle can tell."""
+"""The examples in spec.md agree with the oracle and the golden files."""
 import re
 from pathlib import Path
 

@@ -61,8 +61,6 @@ class BuildReport(NamedTuple):
 class Builder(_native.Builder):
     """Builds an index from records that arrive one by one or in batches, in bounded memory.
 
-    The keywords are those of `build`.
-
     The index appears at `path` in one step when the `with` block ends; until then whatever was there stays. A block
     that ends with an exception leaves nothing behind. Without `with`, call `finish` or `abort`.
 
@@ -99,6 +97,7 @@ class Builder(_native.Builder):
         part: tuple[int, int] | None = None,
         progress: bool | Callable[[Progress], object] | None = None,
     ) -> Builder:
+        """Starts a build. The keywords are those of `build`."""
         return super().__new__(
             cls, path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, keys=keys,
             values=values, fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata, parts=parts,

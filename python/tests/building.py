@@ -1,11 +1,10 @@
-"""What the tests of builds share: a path with an old index, and columns of many records."""
+"""What the tests of builds share: the old index at their path, and columns of many records."""
 
 import os
 
 import numpy
 import pyarrow
 import pyarrow.compute
-import pytest
 
 import hashlith
 
@@ -13,24 +12,15 @@ PHASES = ["reading", "building", "sealing"]
 OLD = {"old": "record"}
 
 
-@pytest.fixture
-def target(tmp_path):
-    """A path in a folder of its own, for an index that is there already."""
-    folder = tmp_path / "target"
-    folder.mkdir()
-    hashlith.build(folder / "x.hlith", OLD)
-    return folder / "x.hlith"
-
-
 def check_old(target):
-    """Nothing has changed, and there is nothing else."""
+    """The old index is unchanged, and nothing else is in the folder."""
     assert os.listdir(target.parent) == [target.name]
     with hashlith.open(target) as index:
         assert index == OLD
 
 
 def columns(count, width=0):
-    """Arrow columns of distinct keys and of values of about that width: quicker than Python objects."""
+    """Arrow columns of distinct keys and of values of about that width: faster than Python objects."""
     numbers = pyarrow.array(numpy.arange(count))
     keys = numbers.cast(pyarrow.string())
     values = pyarrow.compute.binary_join_element_wise(keys, "x" * width, "-") if width else keys

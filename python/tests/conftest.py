@@ -14,6 +14,7 @@ import pyarrow
 import pytest
 
 import hashlith
+from building import OLD
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 # What was written from spec.md alone: oracle.py, craft.py, faults.py, ...
@@ -32,7 +33,7 @@ def records():
 
 @pytest.fixture
 def make(tmp_path):
-    """A function that builds an index of records in a folder of the test, and gives its path."""
+    """A function that builds an index of records in the test's folder and returns its path."""
     numbers = itertools.count()
 
     def make(records, **options):
@@ -45,7 +46,7 @@ def make(tmp_path):
 
 @pytest.fixture
 def write(tmp_path):
-    """A function that makes a file of bytes in a folder of the test, and gives its path."""
+    """A function that writes bytes to a file in the test's folder and returns its path."""
     numbers = itertools.count()
 
     def write(data, name="file"):
@@ -69,10 +70,28 @@ def index(path):
         yield index
 
 
+@pytest.fixture
+def target(tmp_path):
+    """The path of an index, in its own folder."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    hashlith.build(folder / "x.hlith", OLD)
+    return folder / "x.hlith"
+
+
+@pytest.fixture
+def untouched(target):
+    """The same. At the end the index must be unchanged, and nothing else in the folder."""
+    before = target.read_bytes()
+    yield target
+    assert target.read_bytes() == before
+    assert os.listdir(target.parent) == [target.name]
+
+
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
-    """The path of an index that `verify` looks at for some tenths of a second, whatever the machine: there are several
-    looks for signals and calls of a callback in that time. In the end it finds that the last value is not UTF-8 (V8).
+    """The path of an index that takes `verify` some tenths of a second on any machine: time for several checks for
+    signals and several calls of a callback. At the end it finds that the last value is not UTF-8 (V8).
     """
     import oracle
 

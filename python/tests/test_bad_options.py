@@ -6,11 +6,10 @@ import inspect
 import os
 import pickle
 
-from failing import OLD, target
 import pytest
 
 import hashlith
-
+from building import OLD
 
 BAD_OPTIONS = [
     ("memory", ["1M", "x", "", "-1G", 0, -1, 2**64, 1.5, [], True]),
@@ -42,7 +41,7 @@ BAD_FILE_OPTIONS = [
 
 
 def each(options):
-    """A case for each value of each keyword; numbered."""
+    """A numbered case for each value of each keyword."""
     cases = [(name, value, number) for name, values in options for number, value in enumerate(values)]
     return pytest.mark.parametrize(
         "name, value", [pytest.param(name, value, id=f"{name}-{number}") for name, value, number in cases]
@@ -50,19 +49,19 @@ def each(options):
 
 
 @each(BAD_OPTIONS)
-def test_a_bad_value_names_its_keyword(name, value, target):
-    for build in lambda **options: hashlith.build(target, OLD, **options), lambda **options: hashlith.Builder(
-        target, **options
+def test_a_bad_value_names_its_keyword(name, value, untouched):
+    for build in lambda **options: hashlith.build(untouched, OLD, **options), lambda **options: hashlith.Builder(
+        untouched, **options
     ):
         with pytest.raises((TypeError, ValueError), match=name):
             build(**{name: value})
 
 
 @each(BAD_FILE_OPTIONS)
-def test_a_bad_value_for_files_names_its_keyword(name, value, target, tmp_path):
+def test_a_bad_value_for_files_names_its_keyword(name, value, untouched, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n")
     with pytest.raises((TypeError, ValueError), match=name):
-        hashlith.build_from_files(target, tmp_path / "x.csv", **{name: value})
+        hashlith.build_from_files(untouched, tmp_path / "x.csv", **{name: value})
 
 
 def keywords(function):
@@ -85,17 +84,17 @@ def test_none_is_the_default_of_a_keyword(tmp_path):
     assert (tmp_path / "y.hlith").read_bytes() == (tmp_path / "x.hlith").read_bytes()
 
 
-def test_too_little_memory_says_how_much_is_needed(target):
+def test_too_little_memory_says_how_much_is_needed(untouched):
     message = "memory is too small: with 4 threads 80M is the smallest that works"
     with pytest.raises(ValueError, match=message) as caught:
-        hashlith.build(target, OLD, memory="79M", threads=4)
+        hashlith.build(untouched, OLD, memory="79M", threads=4)
     assert not isinstance(caught.value, hashlith.Error)
 
 
-def test_contradicting_keywords(target, tmp_path):
+def test_contradicting_keywords(untouched, tmp_path):
     (tmp_path / "x.tsv").write_text("a\tb\n")
     with pytest.raises(ValueError, match="max_errors.*on_error"):
-        hashlith.build_from_files(target, tmp_path / "x.tsv", on_error="stop", max_errors=3)
+        hashlith.build_from_files(untouched, tmp_path / "x.tsv", on_error="stop", max_errors=3)
 
 
 class Malicious:
@@ -109,12 +108,12 @@ class Malicious:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_pickle_runs_nothing(protocol, target, tmp_path):
+def test_a_pickle_runs_nothing(protocol, untouched, tmp_path):
     source, trace = tmp_path / "bad.pkl", tmp_path / "trace"
     for bad in {"k": Malicious(f"touch {trace}")}, Malicious(f"touch {trace}"), [("k", Malicious(f"touch {trace}"))]:
         source.write_bytes(pickle.dumps(bad, protocol))
         with pytest.raises(hashlith.InputError, match="posix.system.*runs nothing") as caught:
-            hashlith.build_from_files(target, source)
+            hashlith.build_from_files(untouched, source)
         error = caught.value
         assert error.path == str(source) and 0 <= error.offset < source.stat().st_size and error.line is None
         assert not trace.exists()
@@ -122,7 +121,7 @@ def test_a_pickle_runs_nothing(protocol, target, tmp_path):
     assert trace.exists()
 
 
-def test_bad_rows_of_files_tell_where(target, tmp_path):
+def test_bad_rows_of_files_are_reported_with_their_place(untouched, tmp_path):
     pickled = pickle.dumps({"good": "value", "bad": 1}, 4)
     for name, data, line, offset in (
         ("x.tsv", b"a\tb\nc\n", 2, 4),
@@ -136,21 +135,20 @@ def test_bad_rows_of_files_tell_where(target, tmp_path):
     ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(hashlith.InputError) as caught:
-            hashlith.build_from_files(target, tmp_path / name)
+            hashlith.build_from_files(untouched, tmp_path / name)
         error = caught.value
         assert (error.path, error.line, error.offset) == (str(tmp_path / name), line, offset), error
         assert name in str(error)
 
 
-def test_messages_speak_of_keywords(target, tmp_path):
-    """Not of the command's options."""
+def test_messages_name_keywords_and_no_flags(untouched, tmp_path):
     (tmp_path / "x.jsonl").write_text('{"key":"a"}\n')
     (tmp_path / "x.tsv").write_bytes(b"a\tb\n\xff\tc\n")
     (tmp_path / "x.unknown").write_text("a\tb\n")
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"a": 1}))
     for name in "x.jsonl", "x.tsv", "x.unknown", "x.pkl":
         with pytest.raises(hashlith.InputError) as caught:
-            hashlith.build_from_files(target, tmp_path / name)
+            hashlith.build_from_files(untouched, tmp_path / name)
         assert "--" not in str(caught.value)
     for name in "x.jsonl", "x.tsv", "x.pkl":
         report = hashlith.build_from_files(tmp_path / "skipped.hlith", tmp_path / name, on_error="skip")
@@ -170,28 +168,28 @@ def test_rows_that_are_skipped(tmp_path):
     assert (tmp_path / "x.hlith").read_bytes() == before
 
 
-def test_inputs_that_cannot_be_read(target, tmp_path):
+def test_inputs_that_cannot_be_read(untouched, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "x.unknown").write_text("a\tb\n")
     (tmp_path / "x.tsv.gz").write_bytes(b"no gzip")
     with pytest.raises(FileNotFoundError) as caught:
-        hashlith.build_from_files(target, [tmp_path / "missing.tsv"])
+        hashlith.build_from_files(untouched, [tmp_path / "missing.tsv"])
     assert caught.value.filename == str(tmp_path / "missing.tsv")
     for name in "empty", "x.unknown":
         with pytest.raises(hashlith.InputError) as caught:
-            hashlith.build_from_files(target, tmp_path / name)
+            hashlith.build_from_files(untouched, tmp_path / name)
         assert caught.value.path == str(tmp_path / name)
     with pytest.raises((hashlith.InputError, OSError), match="x.tsv.gz"):
-        hashlith.build_from_files(target, tmp_path / "x.tsv.gz")
+        hashlith.build_from_files(untouched, tmp_path / "x.tsv.gz")
     with pytest.raises(ValueError):
-        hashlith.build_from_files(target, [])
+        hashlith.build_from_files(untouched, [])
     with pytest.raises(ValueError, match="iterable of pairs"):
-        hashlith.build_from_files(target, "-")
+        hashlith.build_from_files(untouched, "-")
     for wrong in 3, None, [3], [None]:
         with pytest.raises(TypeError):
-            hashlith.build_from_files(target, wrong)
+            hashlith.build_from_files(untouched, wrong)
 
 
-def test_an_index_is_not_built_over_its_input(target):
+def test_an_index_is_not_built_over_its_input(untouched):
     with pytest.raises(hashlith.Error, match="same file as the input"):
-        hashlith.build_from_files(target, target, format="tsv")
+        hashlith.build_from_files(untouched, untouched, format="tsv")

@@ -1,5 +1,5 @@
-"""A build takes records in bounded memory, one by one or in batches, and puts its file in place in one step; one that ends
-in another way than well leaves nothing behind.
+"""A build takes records in bounded memory, one by one or in batches, and puts its file in place in one step. A build that
+fails leaves nothing behind.
 """
 
 import collections
@@ -10,12 +10,12 @@ import pathlib
 import pickle
 import threading
 
-from building import OLD, target, check_old, columns
 import pyarrow
 import pyarrow.compute
 import pytest
 
 import hashlith
+from building import OLD, check_old, columns
 
 
 def test_the_block_builds_when_it_ends(target):
@@ -50,7 +50,7 @@ def test_without_a_block(target):
         assert index == {"a": "1"}
 
 
-def test_a_builder_that_is_given_up_or_forgotten_leaves_nothing(target):
+def test_a_builder_that_is_aborted_or_forgotten_leaves_nothing(target):
     builder = hashlith.Builder(target)
     builder.add("a", "1")
     assert builder.abort() is None and builder.abort() is None and not builder.is_open
@@ -63,7 +63,7 @@ def test_a_builder_that_is_given_up_or_forgotten_leaves_nothing(target):
     check_old(target)
 
 
-def test_the_block_does_not_finish_what_was_finished_or_given_up(target):
+def test_the_block_does_not_finish_what_was_finished_or_aborted(target):
     with hashlith.Builder(target) as builder:
         builder.add("a", "1")
         report = builder.finish()
@@ -136,7 +136,7 @@ def test_the_report(tmp_path, monkeypatch):
     assert report.first_skipped[0].startswith("x.tsv, line 2: ") and len(report.first_skipped) == 1
 
 
-def test_the_path_is_that_of_the_beginning(tmp_path, monkeypatch):
+def test_a_relative_path_is_resolved_at_the_start(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     builder = hashlith.Builder("x.hlith")
     monkeypatch.chdir("/")
@@ -144,7 +144,7 @@ def test_the_path_is_that_of_the_beginning(tmp_path, monkeypatch):
     assert (tmp_path / "x.hlith").is_file()
 
 
-def test_the_first_record_tells_the_types(make):
+def test_the_first_record_sets_the_types(make):
     for records, types in (
         ({"k": "v"}, ("str", "str")),
         ({b"k": b"v"}, ("bytes", "bytes")),
@@ -165,14 +165,14 @@ def test_odd_keys_and_values(make):
         assert index == raw and dict(index) == raw
 
 
-def test_json_values_come_back_as_json_has_them(make):
+def test_json_values_come_back_as_json_loads_returns_them(make):
     records = {
         "nothing": None,
         "numbers": [0, -1, 2**70, 1.5, -0.0, 1e300, 5e-324, True, False],
         "text": "\u00e9\U0001f600\u2028\0\"\\/\n",
         "nested": {"a": [{"b": [[], {}, ""]}]},
         "tuple": (1, (2, 3)),
-        "keys": {1: "int", None: "none", True: "bool", 1.5: "float"},
+        "keys": {2: "int", None: "none", True: "bool", 1.5: "float"},
         "deep": json.loads("[" * 300 + "]" * 300),
         "": 7,
     }
@@ -230,16 +230,16 @@ def test_fingerprint_bits(bits, make):
         assert index == records and index.get_many([f"absent {n}" for n in range(1000)]) == [None] * 1000
 
 
-def test_metadata_that_are_no_json_are_refused(tmp_path):
-    """A file with them would be damaged (V9)."""
+def test_metadata_that_is_not_json_is_refused(tmp_path):
+    """A file with it would be damaged (V9)."""
     for bad in float("nan"), [float("inf")]:
         with pytest.raises(ValueError):
             hashlith.build(tmp_path / "x.hlith", OLD, metadata={"bad": bad})
     assert os.listdir(tmp_path) == []
 
 
-def test_whatever_was_built_is_sound(make):
-    """`verify` has nothing against any file that a build has made."""
+def test_every_built_file_is_sound(make):
+    """`verify` accepts every file that a build makes."""
     for metadata in None, {}, {"a": [1, None]}, {"\ud800": "\udfff\u2028"}, {1: {2: 3}}, {"a": 10**400}, {"a": 1e308}:
         assert hashlith.verify(make(OLD, metadata=metadata)).keys == 1
 
@@ -277,7 +277,7 @@ def test_threads_that_add_at_once_lose_nothing(make, tmp_path):
     assert path.read_bytes() == make(expected).read_bytes()
 
 
-def test_a_builder_that_is_used_by_its_own_records(tmp_path):
+def test_an_iterable_that_adds_to_its_builder(tmp_path):
     """An iterable may add to the builder that it feeds."""
 
     def records():
@@ -303,7 +303,7 @@ def test_an_iterable_that_ends_the_builder(target):
     check_old(target)
 
 
-def test_what_does_not_fit_the_memory_goes_through_files(target, tmp_path):
+def test_records_that_do_not_fit_into_memory_go_through_files(target, tmp_path):
     count = 500_000
     keys, values = columns(count, 100)
     temp = tmp_path / "temp"
@@ -355,7 +355,7 @@ def test_all_formats_of_files(tmp_path):
             other.rename(source)
     report = hashlith.build_from_files(tmp_path / "x.hlith", inputs, on_duplicate="first")
     assert (report.records, report.keys, report.duplicates) == (1000, 100, 900)
-    # The number of cells goes by the records that came, so the bytes are others.
+    # The number of cells depends on the number of records, duplicates included, so the bytes differ.
     with hashlith.open(tmp_path / "x.hlith") as index:
         assert dict(index.items()) == expected
 
@@ -379,7 +379,7 @@ def test_options_of_formats(tmp_path):
     assert built("x.unknown", "a\tb\n", format="tsv") == {"a": "b"}
 
 
-def test_a_folder_is_read_with_all_below(tmp_path):
+def test_a_folder_is_read_with_its_subfolders(tmp_path):
     folder = tmp_path / "inputs" / "below"
     folder.mkdir(parents=True)
     (folder / "1.tsv").write_text("a\tb\n")

@@ -1,6 +1,4 @@
-"""`verify` checks every byte of a file and each key; `info` tells what a file holds and what it costs. Both refuse
-damage.
-"""
+"""`verify` checks every byte of a file and each key. `info` says what a file holds and what it costs. Both report damage."""
 
 import json
 import os
@@ -8,17 +6,17 @@ import subprocess
 import sys
 import textwrap
 
-import craft
-import oracle
 import pytest
-from agreement import oracle_verdict
 
+import craft
 import hashlith
+import oracle
+from agreement import oracle_verdict
 
 SECTIONS = ["pool", "hot", "far", "metadata", "sums"]
 
 
-def test_verify_tells_what_it_has_checked(path):
+def test_verify_returns_what_it_checked(path):
     report = hashlith.verify(path)
     assert report == hashlith.VerifyReport(keys=300, cells=8, nbytes=path.stat().st_size)
     assert type(report) is hashlith.VerifyReport
@@ -48,7 +46,7 @@ def test_options_of_verify_are_keywords(path):
             hashlith.verify(path, progress=progress)
 
 
-def test_verify_tells_how_far_it_is(large):
+def test_verify_reports_its_progress(large):
     calls = []
     with pytest.raises(hashlith.CorruptError, match="V8"):
         hashlith.verify(large, threads=1, progress=calls.append)
@@ -78,7 +76,7 @@ def test_silence(path, capfd):
 
 
 def test_other_threads_run_meanwhile(large):
-    """The lock of the interpreter is let go: a thread counts while verify works."""
+    """The GIL is released: a thread counts while verify works."""
     script = f"""
         import threading
         import hashlith
@@ -103,7 +101,7 @@ def test_other_threads_run_meanwhile(large):
     assert int(done.stdout) > 10_000
 
 
-def test_info_tells_counts_and_sizes(make, records):
+def test_info_has_counts_and_sizes(make, records):
     path = make(records, metadata={"made": ["by", "a test"]}, fingerprint_bits=9, seed=7)
     found = hashlith.info(path)
     header = oracle.Index(path).header
@@ -119,7 +117,7 @@ def test_info_tells_counts_and_sizes(make, records):
     assert found["page_tables"]["with_4_kib_pages_bytes"] >= found["page_tables"]["with_2_mib_pages_bytes"] > 0
 
 
-def test_info_tells_lengths(make, records):
+def test_info_has_lengths(make, records):
     lengths = hashlith.info(make(records))["lengths"]
     assert lengths["complete"] and lengths["sampled_records"] == 300
     for what, texts in ("keys", list(records)), ("values", list(records.values())):
@@ -143,8 +141,8 @@ def test_paths_are_as_for_open(path, monkeypatch):
         assert hashlith.verify(named).keys == hashlith.info(named)["keys"] == 300
 
 
-def test_damage_is_found_wherever_it_is(path, write):
-    """A flipped bit in each part of the file: by verify always, by info where opening looks."""
+def test_damage_is_found_in_each_part_of_a_file(path, write):
+    """`verify` finds every flipped bit, `info` those where opening looks."""
     data = path.read_bytes()
     header = oracle.Index(data).header
     places = {name: offset for name, (offset, length) in zip(SECTIONS, header.sections) if length}
@@ -159,14 +157,14 @@ def test_damage_is_found_wherever_it_is(path, write):
         if name in ("header", "hot"):
             with pytest.raises(hashlith.CorruptError) as caught:
                 hashlith.info(damaged)
-            # The first cell loses its ids, which the sample of lengths goes by.
+            # The first cell loses its ids, and the sample of lengths looks records up by id.
             assert (caught.value.path, caught.value.rule) == (str(damaged), "R15" if name == "hot" else error.rule)
         else:
             assert hashlith.info(damaged)["keys"] == 300
 
 
-def test_damage_that_no_checksum_tells(write):
-    """A sealed file whose values are not what the header promises: verify looks at each of them."""
+def test_damage_that_no_checksum_shows(write):
+    """The sums are right, but a value is not what the header promises: `verify` checks each of them."""
     for value_type, value in (oracle.TEXT, b"\xff"), (oracle.JSON, b"nul"), (oracle.JSON, b"NaN"), (oracle.JSON, b"01"):
         path = write(craft.make([(b"k", value)], key_type=oracle.TEXT, value_type=value_type).seal())
         with pytest.raises(hashlith.CorruptError) as caught:
@@ -175,7 +173,7 @@ def test_damage_that_no_checksum_tells(write):
 
 
 def test_info_of_damaged_records(write):
-    """The lengths are those of records that cannot be followed."""
+    """The lengths of the records cannot be read."""
     data = bytearray(craft.make([(b"k", b"v")], key_type=oracle.TEXT, value_type=oracle.TEXT).seal())
     data[4097] = 0x7F
     path = write(bytes(data))
@@ -184,7 +182,7 @@ def test_info_of_damaged_records(write):
     assert (caught.value.path, caught.value.rule, caught.value.offset) == (str(path), "R16", 4096)
 
 
-def test_a_file_is_not_changed_by_looking(path):
+def test_looking_does_not_change_a_file(path):
     before, stamp = path.read_bytes(), path.stat().st_mtime_ns
     hashlith.verify(path)
     hashlith.info(path)

@@ -1,5 +1,5 @@
-"""`close` lets go of the file, and use afterwards is a ValueError; what needs no file (path, closed,
-digest, types, repr) still answers. Nothing leaks.
+"""`close` releases the file, and use afterwards is a ValueError; what needs no file (path, closed, digest, types, repr)
+still answers. Nothing leaks.
 """
 
 import copy
@@ -62,7 +62,7 @@ def test_use_after_close_is_a_value_error(use, path):
 
 
 def test_all_methods_and_properties_are_here():
-    """A new one has to say what it does after `close`."""
+    """A new one must say here what it does after `close`."""
     answering = {"closed", "path", "digest", "key_type", "value_type", "close"}
     tested = {"get", "get_many", "get_many_arrow", "ids", "by_id", "nbytes", "metadata", "keys", "values", "items"}
     tested |= {"parts", "batches"}
@@ -102,7 +102,7 @@ def test_a_with_statement_closes(path):
     assert index.closed
 
 
-def test_iterators_that_were_begun_end_with_a_value_error(path):
+def test_started_iterators_end_with_a_value_error(path):
     index = hashlith.open(path)
     iterators = [iter(index), iter(index.keys()), iter(index.values()), iter(index.items())]
     for iterator in iterators:
@@ -174,12 +174,12 @@ def test_closing_while_threads_look_up(path):
 
 
 def held(path):
-    """How many descriptors this process has, and how many maps of the file."""
+    """The number of descriptors of this process, and of mappings of the file."""
     maps = pathlib.Path("/proc/self/maps").read_text()
     return len(os.listdir("/proc/self/fd")), maps.count(str(path))
 
 
-def test_the_file_is_let_go(path):
+def test_the_file_is_released(path):
     gc.collect()
     before = held(path)
     index = hashlith.open(path)
@@ -208,7 +208,7 @@ def test_nothing_leaks(path, write, options):
     assert (held(path), held(damaged)) == before
 
 
-def test_an_index_that_is_forgotten_lets_go_too(path):
+def test_a_forgotten_index_releases_its_file_too(path):
     gc.collect()
     before = held(path)
     for _ in range(50):

@@ -1,5 +1,5 @@
-"""The package brings the `hashlith` command: as a script beside the interpreter, and as `python -m hashlith`. Its exit
-codes are those of the documentation, and what it builds is what the package builds.
+"""The package comes with the `hashlith` command: as a script next to the interpreter, and as `python -m hashlith`. Its exit
+codes are the documented ones, and it builds the same files as the package.
 """
 
 import json
@@ -110,7 +110,7 @@ def test_what_cannot_be_done(command, tmp_path):
 
 
 @each_command
-def test_what_it_builds_is_what_the_package_builds(command, tmp_path, records):
+def test_it_builds_the_same_files_as_the_package(command, tmp_path, records):
     (tmp_path / "inputs").mkdir()
     source, target = tmp_path / "inputs" / "records.pkl", tmp_path / "x.hlith"
     source.write_bytes(pickle.dumps(records))
@@ -130,7 +130,7 @@ def test_what_it_builds_is_what_the_package_builds(command, tmp_path, records):
 
 
 @each_command
-def test_a_reader_that_has_enough_ends_it_quietly(command, make):
+def test_a_closed_pipe_ends_it_quietly(command, make):
     path = make({f"key {n}": "x" * 1000 for n in range(20_000)})
     with subprocess.Popen([*command, "dump", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b"key ")
@@ -140,7 +140,7 @@ def test_a_reader_that_has_enough_ends_it_quietly(command, make):
 
 
 @each_command
-def test_a_signal_ends_a_build_and_clears_up(command, tmp_path):
+def test_a_signal_ends_a_build_and_cleans_up(command, tmp_path):
     target = tmp_path / "x.hlith"
     hashlith.build(target, {"old": "record"})
     for number, code in (signal.SIGINT, 130), (signal.SIGTERM, 143):

@@ -74,11 +74,11 @@ def test_the_comparison_stops_at_the_first_difference(make):
 
 
 def test_other_options_make_another_index(make, records):
-    """Equality of two indexes is that of their bytes; `dict` tells whether the records are the same."""
+    """Two indexes are equal if their bytes are; compare dicts to compare the records."""
     with hashlith.open(make(records)) as index, hashlith.open(make(records, fingerprint_bits=9)) as other:
         assert index != other and dict(index) == dict(other) == index == dict(other)
 
 
-def test_an_index_of_a_class_that_is_imported_is_pickled_as_such(path):
+def test_an_index_of_a_subclass_is_pickled_as_one(path):
     with Blind(path) as index, pickle.loads(pickle.dumps(index)) as again:
         assert type(again) is Blind and again == index

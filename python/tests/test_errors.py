@@ -1,20 +1,32 @@
-"""Whatever goes wrong with a file is an exception of the documented class with its attributes filled in.
-"""
+"""Everything that goes wrong with a file is an exception of the documented class, with its attributes set."""
 
 import copy
 import os
 import pathlib
 import pickle
 import random
+import subprocess
+import sys
+import textwrap
 
-import craft
-from failing import JSON, OLD, run, target, TEXT
-import oracle
 import pyarrow
 import pytest
-from agreement import oracle_verdict
 
+import craft
 import hashlith
+import oracle
+from agreement import oracle_verdict
+from building import OLD
+from oracle import JSON, TEXT
+
+
+def run(script, **options):
+    """Runs Python code in its own process. A failure there, or a wait that is too long, fails the test."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, **options
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_tree_of_exceptions():
@@ -51,12 +63,12 @@ def test_exceptions_are_pickled_with_their_attributes(error):
         assert str(again) == str(error)
 
 
-def test_exceptions_that_were_raised_are_pickled(write, target):
+def test_exceptions_that_were_raised_are_pickled(write, untouched):
     damaged = write(b"hello" * 2000)
     with pytest.raises(hashlith.CorruptError) as corrupt:
         hashlith.open(damaged)
     with pytest.raises(hashlith.DuplicateKeyError) as duplicate:
-        hashlith.build(target, [("a", "1"), ("a", "2")])
+        hashlith.build(untouched, [("a", "1"), ("a", "2")])
     for caught in corrupt, duplicate:
         again = pickle.loads(pickle.dumps(caught.value))
         assert type(again) is caught.type and vars(again) == vars(caught.value) and str(again) == str(caught.value)
@@ -109,7 +121,7 @@ def test_a_missing_folder_to_build_in(tmp_path):
 
 
 def test_what_may_not_be_read_or_written(tmp_path):
-    """In a process without root's rights, which would be above all permissions."""
+    """In a process without root's rights, because root may do everything."""
     run(f"""
         import os, pathlib, shutil, tempfile
         import hashlith
@@ -255,13 +267,13 @@ LOOKUPS = {
     "in values": lambda index, key: "absent" in index.values(),
     "==": lambda index, key: index == {key: "v"},
 }
-# Those that have no value as text.
+# These make no text of a value.
 BLIND = {"in", "ids", "ids of a column", "list", "keys"}
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
 def test_damaged_lengths_of_a_record_are_found(name, write):
-    """R16, whatever call meets it: the record at 4096 says that it is longer than the pool."""
+    """R16, for every call: the record at 4096 claims to be longer than the pool."""
     data = bytearray(craft.make([(b"k", b"v")], key_type=TEXT, value_type=TEXT).seal())
     assert data[4096:4100] == b"\x01\x01kv"
     for at, damage in (4097, b"\x7f"), (4096, b"\x7f"), (4096, b"\xff\xff\xff\xff"):
@@ -274,7 +286,7 @@ def test_damaged_lengths_of_a_record_are_found(name, write):
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
-def test_a_value_that_is_no_text_is_found(name, write):
+def test_a_value_that_is_not_text_is_found(name, write):
     """R17: a text index holds a value that is not UTF-8."""
     for value in b"\xff", b"abc\xed\xa0\x80", b"\xc0\x80" * 5000:
         path = write(craft.make([(b"k", value)], key_type=TEXT, value_type=TEXT).seal())
@@ -287,7 +299,7 @@ def test_a_value_that_is_no_text_is_found(name, write):
 
 
 @pytest.mark.parametrize("name", sorted(set(LOOKUPS) - BLIND - {"get_many_arrow", "get_many_arrow of more"}))
-def test_a_value_that_is_no_json_is_found(name, write):
+def test_a_value_that_is_not_json_is_found(name, write):
     for value in b"nul", b"", b"[1,]", b"1 2", b"{'a': 1}", b"\xef\xbb\xbf1":
         path = write(craft.make([(b"k", value)], key_type=TEXT, value_type=JSON).seal())
         with hashlith.open(path) as index:
@@ -299,8 +311,8 @@ def test_a_value_that_is_no_json_is_found(name, write):
         check_corrupt(lambda: LOOKUPS[name](index, "k"), path, "R17", 4099)
 
 
-def test_json_that_python_cannot_hold_is_no_damage(write):
-    """`verify` finds nothing wrong with these values, and rightly; what json.loads says of them passes through."""
+def test_json_that_python_cannot_hold_is_not_damage(write):
+    """`verify` accepts these values, rightly; the exception of json.loads passes through."""
     for value, error in (b"9" * 5000, ValueError), (b"[" * 200_000 + b"]" * 200_000, RecursionError):
         path = write(craft.make([(b"k", value)], key_type=TEXT, value_type=JSON).seal())
         assert hashlith.verify(path).keys == 1
@@ -358,8 +370,8 @@ def test_an_impossible_cell(write):
 
 
 @pytest.mark.parametrize("metadata", [b"{", b"[]", b"null", b"{}x", b"\xff", b'{"a":"\xff"}', b" "])
-def test_damaged_metadata_are_found(metadata, write):
-    """V9, as `verify` says: they are not a JSON object."""
+def test_damaged_metadata_is_found(metadata, write):
+    """V9, as in `verify`: it is not a JSON object."""
     path = write(craft.File([craft.Parts()], metadata=metadata).seal())
     check_corrupt(lambda: hashlith.verify(path), path, "V9", 8192)
     with hashlith.open(path) as index:

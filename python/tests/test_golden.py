@@ -1,17 +1,17 @@
-"""Files that earlier versions wrote are read as they were, and damaged files are refused as the specification says:
-same rule, same offset as the oracle, written from spec.md alone. `open` refuses what breaks R1 to R14, and no more.
+"""Files of earlier versions are read, and damaged files are refused as the specification says: with the same rule and
+offset as the oracle, which is written from spec.md alone. `open` refuses what breaks R1 to R14, and no more.
 """
 
 import json
 
+import pytest
+
 import faults
 import faults_crafted
+import hashlith
 import make_golden
 import oracle
-import pytest
 from agreement import oracle_verdict
-
-import hashlith
 
 NAMES = sorted(path.stem for path in make_golden.GOLDEN.glob("*.hlith"))
 OPENING = {f"R{number}" for number in range(1, 15)}
@@ -42,7 +42,7 @@ def verdict(check, path):
 
 
 def sample(cases):
-    """Of faults of one rule only so many, from the first to the last: the oracle takes its time."""
+    """About five faults per rule, spread from the first to the last: the oracle is slow."""
     by_rule = {}
     for case in cases:
         by_rule.setdefault(case[1], []).append(case)
@@ -77,7 +77,7 @@ def test_golden_metadata():
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"json"}))
 def test_the_package_still_makes_the_golden_files(name, tmp_path):
-    """All but that of JSON values, whose text is another than what the package writes."""
+    """Except the one of JSON values, whose text differs from what the package writes."""
     records, options = next((records, options) for kind, records, options in make_golden.kinds() if kind == name)
     given = dict(zip(options[::2], options[1::2]))
     keywords = {"keys": given["--keys"], "values": given["--values"]}
@@ -107,7 +107,7 @@ def test_each_fault_is_reported_as_by_the_oracle(name, write):
                 wrong.append((label, "open", *opened, found))
         path.unlink()
     assert wrong == []
-    # The others are too small for some of the faults.
+    # The other files are too small for some faults.
     if name == "blocks":
         assert met == OPENING | VERIFYING
 
@@ -121,7 +121,7 @@ def test_crafted_faults_are_reported_as_by_the_oracle(write):
 
 
 def test_odd_files_are_read(write):
-    """What the specification allows and the builder hardly ever makes."""
+    """Files that the specification allows and the builder rarely makes."""
     for label, data in faults_crafted.sound():
         path, expected = write(data), list(oracle.Index(data).items())
         with hashlith.open(path, decode_json=False) as index:
@@ -135,7 +135,7 @@ BAD = sorted((make_golden.GOLDEN / "bad").glob("*.hlith"))
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_golden_bad_files_are_refused(path):
-    """Each breaks one obligation of the specification, which its name tells, with the offset."""
+    """Each breaks one obligation of the specification. Its name has the rule and the offset."""
     rule, offset, _ = path.stem.split("-", 2)
     assert verdict(hashlith.verify, path) == (("V8", 4096) if rule == "R17" else (rule, int(offset)))
     for in_memory in False, True:

@@ -22,7 +22,7 @@ CALLS = {
     "get_many of a list": lambda index, key: index.get_many([key]),
     "get_many of a tuple": lambda index, key: index.get_many((key,)),
     "get_many of a generator": lambda index, key: index.get_many(each for each in [key]),
-    "get_many behind good keys": lambda index, key: index.get_many([*list(index), key]),
+    "get_many after good keys": lambda index, key: index.get_many([*list(index), key]),
     "ids": lambda index, key: index.ids([key]),
     "in keys": lambda index, key: key in index.keys(),
     "in items": lambda index, key: (key, "value") in index.items(),
@@ -54,13 +54,13 @@ def test_it_matches_patterns(make):
                 pytest.fail("nothing matches")
 
 
-def test_it_goes_where_mappings_go(index, records):
+def test_it_works_where_mappings_do(index, records):
     assert dict(index) == {**index} == dict(index.items()) == records
     assert {} | dict(index) == records and collections.ChainMap({}, index)["key 3"] == "value 9"
     assert "%(key 3)s" % index == "{key 3}".format_map(index) == "value 9"
 
 
-def test_a_key_error_holds_the_very_key(index):
+def test_a_key_error_holds_the_key_itself(index):
     class Key(str):
         pass
 
@@ -95,7 +95,7 @@ def test_a_key_of_another_type_is_a_type_error(call, index, make):
 
 
 @each_call
-def test_a_lone_surrogate_is_a_unicode_error_that_tells_what_to_do(call, index):
+def test_a_lone_surrogate_is_a_unicode_error_that_says_what_to_do(call, index):
     with pytest.raises(UnicodeEncodeError, match="use bytes, or encode with errors") as caught:
         call(index, LONE)
     assert caught.value.object == LONE and (caught.value.start, caught.value.end) == (4, 5)
@@ -113,7 +113,7 @@ def test_operations_on_keys_meet_wrong_types(index):
             operation()
 
 
-def test_one_key_is_no_list_of_keys(index):
+def test_one_key_is_not_a_list_of_keys(index):
     for one in "key 1", b"key 1":
         for call in index.get_many, index.ids:
             with pytest.raises(TypeError, match=r"write \[key\]"):
@@ -160,20 +160,20 @@ def test_signatures_are_those_of_a_mapping(index):
 
 
 @pytest.mark.parametrize("number", [-1, 300, -(2**63), 2**63 - 1, 2**64, -(2**64), 10**30])
-def test_an_id_outside_is_an_index_error(index, number):
+def test_an_id_out_of_range_is_an_index_error(index, number):
     with pytest.raises(IndexError):
         index.by_id(number)
 
 
 def test_only_pairs_are_items(index):
-    """As with a dict, what is no pair is no item, and not an error."""
+    """As with a dict, something that is not a pair is not an item, and not an error."""
     for no_pair in 1, None, "", "key 1", ("key 1",), ("key 1", "value 1", "more"), ["key 1", "value 1"]:
         assert no_pair not in index.items()
     assert not index.items() & {"key 1", 2}
     assert index.items().isdisjoint(["key 1", 2])
 
 
-def test_a_string_of_two_letters_is_no_item(make):
+def test_a_string_of_two_letters_is_not_an_item(make):
     records = {"a": "b"}
     assert "ab" not in records.items()
     with hashlith.open(make(records)) as index:
@@ -198,7 +198,7 @@ def test_views_do_not_print_their_records(index):
         assert len(repr(view)) < len(index.path) + 100
 
 
-def test_the_order_is_that_of_the_ids_always(path, records):
+def test_the_order_is_always_that_of_the_ids(path, records):
     with hashlith.open(path) as index, hashlith.open(path, in_memory=True) as again:
         keys = list(index)
         assert keys == list(index.keys()) == [key for key, _ in index.items()] == list(again)
@@ -221,7 +221,7 @@ def test_iterators_are_iterators_and_independent(index):
         assert list(first) == []
 
 
-def test_iterators_tell_how_much_is_left(index):
+def test_iterators_know_how_much_is_left(index):
     for iterator in iter(index), iter(index.values()), iter(index.items()):
         for left in range(300, 0, -1):
             assert operator.length_hint(iterator) == left

@@ -1,5 +1,5 @@
-"""An open index is a `collections.abc.Mapping`: CPython's own cases for mappings (`test.mapping_tests`) pass, all that
-do not write to the mapping.
+"""An open index is a `collections.abc.Mapping`: CPython's own tests of mappings (`test.mapping_tests`) pass, except those
+that write.
 """
 
 import pathlib
@@ -32,7 +32,7 @@ BASIC_READING = {
 BASIC_WRITING = {"test_pop", "test_popitem", "test_setdefault", "test_update", "test_write"}
 FULL_READING = {"test_bool", "test_constructor", "test_contains", "test_get", "test_keys", "test_len", "test_read"}
 FULL_WRITING = BASIC_WRITING | {"test_clear", "test_copy", "test_fromkeys", "test_getitem"}
-# They have an int as key.
+# Their keys are ints.
 FULL_OTHER_KEYS = {"test_items", "test_values"}
 
 

@@ -1,5 +1,5 @@
-"""32 processes share one file: its pages are in memory once, and a worker's own memory is small. Under strict
-overcommit (`vm.overcommit_memory=2`), where a copy of the data for each worker is refused, the file is mapped all the same.
+"""32 processes share one file: its pages are in memory once, and a worker's own memory is small. Strict overcommit
+(`vm.overcommit_memory=2`) refuses a copy of the data for each worker, but not the mapped file.
 """
 
 import errno
@@ -43,14 +43,14 @@ def test_each_worker_has_little_memory_of_its_own(path):
     assert len(result["workers"]) == WORKERS
     for worker in result["workers"]:
         assert worker["private"] - result["idle"]["private"] <= 12 << 20
-        # It has touched most of the file, and shares what it touched.
+        # It touched most of the file, and shares these pages.
         assert worker["resident"] > 0.9 * size
         assert worker["page tables"] < size / 4096 * 8 * 1.1 + (1 << 20)
     assert sum(worker["proportional"] for worker in result["workers"]) < 2 * size
 
 
 class StrictOvercommit:
-    """The machine's own setting, for as long as it takes: no more may be promised than there is now, and 1.5 GiB."""
+    """Strict overcommit of the whole machine, for a while: at most 1.5 GiB more than is committed now."""
 
     def __enter__(self):
         self.before = [(file, file.read_text()) for file in (RATIO, LIMIT, OVERCOMMIT)]
@@ -63,7 +63,7 @@ class StrictOvercommit:
         OVERCOMMIT.write_text("2")
 
     def __exit__(self, *_):
-        # The ratio and the number of kilobytes put each other to 0: the one that was in force comes last.
+        # Writing the ratio sets the number of kilobytes to 0, and the reverse: the one in force comes last.
         for file, text in self.before[::-1]:
             if text.strip() != "0" or file == OVERCOMMIT:
                 file.write_text(text)
@@ -78,7 +78,7 @@ def may_set_overcommit():
 
 
 def fork_with(size):
-    """The error of a fork in a process with that much memory of its own, as a global dict takes it, or 0."""
+    """The error of a fork in a process with this much private memory, such as a global dict, or 0."""
     script = f"""
         import mmap, os
         own = mmap.mmap(-1, {size}, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -97,7 +97,7 @@ def fork_with(size):
 
 
 def test_strict_overcommit_refuses_copies_and_not_the_index(path):
-    """The asker's constraint. Where the machine does not let a test set it, RLIMIT_AS stands in for it."""
+    """Where the machine does not let a test set it, RLIMIT_AS stands in for it."""
     size = path.stat().st_size
     if may_set_overcommit():
         assert fork_with(1 << 30) == 0

@@ -1,5 +1,5 @@
-"""An index answers as the dict it was built from: whatever a dict of str or bytes says to a reader, its index says too,
-and batches, Arrow columns and dense ids agree with single lookups. All ways to build give the same bytes.
+"""An index answers like the dict it was built from, for every way to read a dict, and batches, Arrow columns and dense
+ids agree with single lookups. All ways to build give the same bytes.
 """
 
 import collections
@@ -47,7 +47,7 @@ def dicts(kind):
 
 
 def keys_of(model, kind):
-    """Lists of keys, some of which are there."""
+    """Lists of keys, some of them in the dict."""
     return st.lists(st.sampled_from([*model, kind.other_key]) | kind.keys, max_size=40)
 
 
@@ -67,7 +67,7 @@ def exact(value):
 
 @each_kind
 @given(data=DATA)
-def test_reading_is_that_of_the_dict(kind, data):
+def test_reading_is_like_reading_the_dict(kind, data):
     model = data.draw(dicts(kind))
     default = object()
     with indexed(model, **kind.options) as index:
@@ -87,7 +87,7 @@ def test_reading_is_that_of_the_dict(kind, data):
 
 
 def check_sets(view, model, other):
-    """The view against that of the dict, in every operation on sets with another set."""
+    """Compares the view with that of the dict, in every set operation with another set."""
     assert view & other == model & other and other & view == other & model
     assert view | other == model | other and other | view == other | model
     assert view - other == model - other and other - view == other - model
@@ -104,7 +104,7 @@ def check_sets(view, model, other):
 
 @each_kind
 @given(data=DATA)
-def test_views_are_those_of_the_dict(kind, data):
+def test_views_are_like_those_of_the_dict(kind, data):
     model = data.draw(dicts(kind))
     asked = data.draw(keys_of(model, kind))
     with indexed(model, **kind.options) as index:
@@ -124,7 +124,7 @@ def test_views_are_those_of_the_dict(kind, data):
 
 @each_kind
 @given(data=DATA)
-def test_batches_are_single_lookups(kind, data):
+def test_batches_agree_with_single_lookups(kind, data):
     model = data.draw(dicts(kind))
     asked = data.draw(keys_of(model, kind))
     default = object()
@@ -184,7 +184,7 @@ def arrow_columns(keys, text):
 
 @each_kind
 @given(data=DATA)
-def test_arrow_columns_are_single_lookups(kind, data):
+def test_arrow_columns_agree_with_single_lookups(kind, data):
     model = data.draw(dicts(kind))
     asked = data.draw(st.lists(st.none() | st.sampled_from([*model, kind.other_key]) | kind.keys, max_size=40))
     values_type = pyarrow.large_binary() if kind.options["values"] == "bytes" else pyarrow.large_string()
@@ -206,7 +206,7 @@ def test_arrow_columns_are_single_lookups(kind, data):
 
 
 class Wrapped(collections.abc.Mapping):
-    """A mapping that is no dict."""
+    """A mapping that is not a dict."""
 
     def __init__(self, records):
         self.records = records
@@ -323,7 +323,7 @@ MANY = {f"key {n}": f"value {n % 13}" for n in range(10_000)}
 
 
 def test_all_ways_to_build_many_records_give_the_same_bytes():
-    """So many that they are handed over in several batches."""
+    """Enough to go to the builder in several batches."""
     check_ways_to_build(MANY, KINDS["str-str"], 5, 4999)
     raw = {key.encode(): value.encode() * 50 for key, value in MANY.items()}
     check_ways_to_build(raw, KINDS["bytes-bytes"], 4, 5000)
@@ -350,7 +350,7 @@ def test_batches_longer_than_a_run():
 
 
 def test_columns_of_pandas_and_polars():
-    """Whatever has `__arrow_c_array__` or `__arrow_c_stream__` is a column, and the answer is one for all of them."""
+    """Everything with `__arrow_c_array__` or `__arrow_c_stream__` is a column, and so is the answer."""
     model = {"a": "1", "b": "2"}
     asked = ["b", "absent", None, "a"]
     with indexed(model) as index:
@@ -371,7 +371,7 @@ def test_columns_of_pandas_and_polars():
         assert polars.Series(found).to_list() == [b"2", None, None, b"1"]
 
 
-def test_a_column_that_was_found_outlives_the_index():
+def test_a_column_of_values_outlives_the_index():
     with indexed(MANY) as index:
         found = index.get_many_arrow(pyarrow.array(list(MANY)))
     assert found.to_pyarrow().to_pylist() == list(MANY.values())

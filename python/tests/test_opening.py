@@ -9,7 +9,7 @@ import pytest
 import hashlith
 
 
-def test_only_reading_is_a_flag(path):
+def test_the_only_flag_is_reading(path):
     hashlith.open(path, "r").close()
     hashlith.open(path, flag="r").close()
     for flag in "w", "c", "n", "a", "rb", "", "R":
@@ -67,7 +67,7 @@ def test_a_relative_path_becomes_absolute(path, tmp_path, monkeypatch):
             assert again.path == str(path) and again["key 3"] == "value 9"
 
 
-def test_a_path_that_is_no_utf_8(make, tmp_path):
+def test_a_path_that_is_not_utf_8(make, tmp_path):
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.hlith")
     report = hashlith.build(name, {"k": "v"})
     with hashlith.open(name) as index:

@@ -1,23 +1,18 @@
-"""A build tells how far it is, hears Ctrl-C, and cleans up then.
-"""
+"""A build reports its progress. Ctrl-C ends it, and it cleans up."""
 
 import gzip
 import os
-import pathlib
 import pty
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 
-from building import PHASES, OLD, target, check_old, columns
-import pyarrow
-import pyarrow.compute
 import pytest
 
 import hashlith
+from building import OLD, PHASES, check_old, columns
 
 
 def check_progress(calls, phases, units):
@@ -35,7 +30,7 @@ UNITS = {"reading": "records", "building": "records", "sealing": "bytes"}
 
 
 def slowly(count, seconds):
-    """Records that take so long, in pieces that are handed over one by one."""
+    """Records that take this long, in pieces that reach the builder one by one."""
     for n in range(count):
         yield str(n), "v" * 5000
         if n % 100 == 99:
@@ -117,7 +112,7 @@ def test_no_progress_is_silent(progress, tmp_path, capfd):
 
 
 def test_a_bar_goes_to_standard_error_only(tmp_path):
-    """On a terminal; elsewhere it is a line now and then."""
+    """On a terminal; elsewhere an occasional line."""
     script = f"""
         import sys, time
         import hashlith
@@ -152,7 +147,7 @@ def test_a_bar_goes_to_standard_error_only(tmp_path):
 
 @pytest.fixture
 def bad_rows(tmp_path):
-    """A function that makes a small file of so many times 16 MiB, without a good row: much to read, nothing to keep."""
+    """A function that makes a small file of bad rows, many times 16 MiB when unpacked: much to read, nothing to keep."""
 
     def bad_rows(members):
         path, rows = tmp_path / "rows.tsv.gz", 256
@@ -163,7 +158,7 @@ def bad_rows(tmp_path):
 
 
 def interrupted(script, folder):
-    """Runs a script that calls `ready` when a signal may come; gives what it printed after its KeyboardInterrupt."""
+    """Runs a script that calls `ready` when a signal may come; returns what it prints after its KeyboardInterrupt."""
     head = f"""
         import os, pathlib, signal, sys, threading, time
         import pyarrow
@@ -204,7 +199,7 @@ def check_interrupted(script, target):
         code, _, err = interrupted(script, target.parent)
         if code:
             break
-        # It had ended before the signal came, which a busy machine may cause.
+        # It ended before the signal came, as it may on a busy machine.
         target.write_bytes(old)
     assert err.rstrip().endswith("KeyboardInterrupt") and code == -signal.SIGINT, err
     assert "During handling" not in err and "Error:" not in err
@@ -240,7 +235,7 @@ def test_ctrl_c_while_records_are_added_one_by_one(target):
 
 
 def test_ctrl_c_in_an_iterable_without_python_code(target):
-    """Only the builder itself can hear the signal."""
+    """Only the builder itself can notice the signal."""
     check_interrupted(
         """
         import itertools
@@ -253,7 +248,7 @@ def test_ctrl_c_in_an_iterable_without_python_code(target):
 
 
 def test_ctrl_c_in_long_columns(target):
-    """Without it the null at the end would be an InputError."""
+    """Without Ctrl-C the null at the end would be an InputError."""
     check_interrupted(
         """
         column = pyarrow.chunked_array([pyarrow.array(["k"] * 10**6)] * 20 + [pyarrow.nulls(1, pyarrow.string())])
@@ -277,7 +272,7 @@ def test_ctrl_c_while_the_index_is_built(target):
 
 
 def test_ctrl_c_in_a_build_from_files(target, bad_rows):
-    """Without it the build would end with an InputError."""
+    """Without Ctrl-C the build would end with an InputError."""
     source, rows = bad_rows(400)
     check_interrupted(
         f"""
@@ -305,12 +300,12 @@ def test_ctrl_c_in_a_callback(target, bad_rows):
 
 
 def test_ctrl_c_in_verify(target, large):
-    """Without it verify would find the damage at the end of the file."""
+    """Without Ctrl-C verify would find the damage at the end of the file."""
     check_interrupted(f"hashlith.verify({str(large)!r}, threads=1, progress=once('checking'))", target)
 
 
-def test_a_pipe_is_no_input(target, tmp_path):
-    """Nothing could end the wait for somebody who writes to it."""
+def test_a_pipe_is_not_an_input(target, tmp_path):
+    """Nothing could interrupt the wait for a writer."""
     os.mkfifo(tmp_path / "pipe.tsv")
     script = f"""
         import hashlith
@@ -322,7 +317,7 @@ def test_a_pipe_is_no_input(target, tmp_path):
     check_old(target)
 
 
-def test_a_killed_build_leaves_the_old_file_and_the_next_one_clears_up(target):
+def test_a_killed_build_leaves_the_old_file_and_the_next_one_cleans_up(target):
     script = f"""
         import hashlith
         builder = hashlith.Builder({str(target)!r}, memory="48M", threads=1)

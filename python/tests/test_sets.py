@@ -1,4 +1,4 @@
-"""Sets are used like files, built part by part, and refused by name when they are none."""
+"""Sets are used like files and built part by part, and what is not a set is refused by name."""
 
 import json
 import multiprocessing
@@ -40,8 +40,8 @@ def test_a_set_is_used_like_a_file(a_set, in_memory):
         assert "key 5" in index and "absent" not in index and index.get("absent") is None
         assert "3,000 keys" in repr(index)
     assert hashlith.verify(a_set).keys == 3000
-    told = hashlith.info(a_set)
-    assert (told["keys"], told["parts"], told["part"]) == (3000, 5, None)
+    found = hashlith.info(a_set)
+    assert (found["keys"], found["parts"], found["part"]) == (3000, 5, None)
 
 
 def test_options_of_open(a_set):
@@ -96,7 +96,7 @@ def test_a_set_in_other_processes(a_set):
         pickle.loads(dumped)["key 5"]
 
 
-def test_digests_tell_sets_apart(a_set, tmp_path):
+def test_sets_have_different_digests(a_set, tmp_path):
     digests = set()
     for number, (records, parts) in enumerate([(RECORDS, 5), (RECORDS, 4), ({**RECORDS, "one": "more"}, 5)]):
         path = tmp_path / f"{number}"
@@ -110,7 +110,7 @@ def test_digests_tell_sets_apart(a_set, tmp_path):
 
 
 def test_part_by_part(tmp_path):
-    """In any order, as `Builder`, `build` and `build_from_files` make them."""
+    """In any order, from `Builder`, `build` and `build_from_files`."""
     numbers = hashlith.part_numbers(pyarrow.array(list(RECORDS)), 3)
     assert numbers.dtype == "int32" and set(numbers.tolist()) == {0, 1, 2}
     own = [{key: RECORDS[key] for key, number in zip(RECORDS, numbers) if number == part} for part in range(3)]
@@ -164,7 +164,7 @@ def test_a_set_or_a_part(tmp_path):
         hashlith.build(tmp_path / "x", {}, parts=2, part=(0, 2))
 
 
-def test_parts_that_are_no_set(tmp_path):
+def test_parts_that_are_not_a_set(tmp_path):
     paths = [tmp_path / "0", tmp_path / "1"]
     for number, path in enumerate(paths):
         hashlith.build(path, {}, part=(number, 2), keys="text", values="text")
@@ -180,7 +180,7 @@ def test_parts_that_are_no_set(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["0", "1"]
 
 
-def test_a_set_that_lacks_a_part(a_set):
+def test_a_set_without_one_of_its_parts(a_set):
     lost = files_of(a_set)[3]
     os.remove(a_set / lost)
     for use in hashlith.open, hashlith.verify, hashlith.info:
@@ -202,7 +202,7 @@ def test_damage_in_a_part_names_it(a_set):
     assert (caught.value.path, caught.value.rule) == (str(part), "V1")
 
 
-def test_a_directory_that_is_no_set(tmp_path):
+def test_a_directory_that_is_not_a_set(tmp_path):
     for use in hashlith.open, hashlith.verify, hashlith.info:
         with pytest.raises(IsADirectoryError):
             use(tmp_path)

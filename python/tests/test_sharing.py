@@ -1,5 +1,5 @@
-"""An index is shared: the handle goes to other processes by fork and by pickle, a different file at its path is refused
-loudly, threads use one handle, each open sees exactly one version, and opening starts no thread and writes nothing.
+"""An index is shared: a handle goes to other processes by fork and by pickle, a different file at its path is refused,
+threads use one handle, each handle sees exactly one version, and opening starts no thread and writes nothing.
 """
 
 import concurrent.futures
@@ -33,7 +33,7 @@ def path(tmp_path):
 
 
 def look_up(index, numbers):
-    """What a worker does with a handle that came by pickle."""
+    """What a worker does with a pickled handle."""
     return index.get_many([f"key {n}" for n in numbers]), os.getpid()
 
 
@@ -46,7 +46,7 @@ def set_up(index):
 
 
 def look_up_global(number):
-    """What a worker does with a handle that came by fork, or through the initializer."""
+    """What a worker does with a handle from a fork or the initializer."""
     return worker_index[f"key {number}"], os.getpid()
 
 
@@ -92,7 +92,7 @@ def test_a_pickle_is_path_options_and_identity(path, monkeypatch):
     assert type(again) is hashlith.Index and again["key 1"] == records()["key 1"]
 
 
-def test_a_closed_handle_is_not_pickled(path):
+def test_a_closed_handle_cannot_be_pickled(path):
     index = hashlith.open(path)
     index.close()
     with pytest.raises(ValueError, match="closed"):
@@ -123,7 +123,7 @@ def test_another_file_at_the_path_is_refused(path):
 
 @pytest.mark.parametrize("key", ["key", b"key"])
 def test_a_refused_handle_says_so_first(key, tmp_path):
-    """It knows nothing of the types in the file: columns of any type of keys get the right error."""
+    """It does not know the types of the file: columns of any type get the right error."""
     path = tmp_path / "x.hlith"
     hashlith.build(path, {key: "one"})
     with hashlith.open(path) as index:
@@ -139,7 +139,7 @@ def test_a_refused_handle_says_so_first(key, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_replaced_file_is_refused_in_the_child(method, path):
-    """The worker lives, and the exception reaches whoever asked: nobody waits for ever."""
+    """The worker lives, and the exception reaches the caller: nobody waits for ever."""
     context = multiprocessing.get_context(method)
     with hashlith.open(path) as index, context.Pool(1) as pool:
         pool.apply(os.getpid)
@@ -248,8 +248,8 @@ def test_threads_share_an_iterator(path):
 
 
 @pytest.mark.parametrize("call", ["get_many", "ids", "get_many_arrow"])
-def test_the_gil_is_let_go_while_batches_are_searched(call, path):
-    """A thread that is ready, and to which Python itself never gives the GIL, runs before the call is over."""
+def test_the_gil_is_released_while_batches_are_searched(call, path):
+    """A waiting thread, to which Python itself never gives the GIL, runs before the call returns."""
     script = """
         import sys, threading, pyarrow, hashlith
         index = hashlith.open(sys.argv[1])
@@ -290,7 +290,7 @@ def test_import_and_open_start_no_thread_and_write_nothing(path):
 
 
 def test_read_only_media(path, tmp_path):
-    """A read-only file system for root, who may write everywhere else; a read-only folder for others."""
+    """A read-only file system for root, who may write to any folder; a read-only folder for others."""
     script = """
         import errno, os, sys, hashlith
         folder = os.path.dirname(sys.argv[1])

@@ -61,7 +61,7 @@ def test_each_keyword_is_described_once():
     assert described(hashlith.build) == ["path", "records", *shared]
     own = [name for name in keywords(hashlith.build_from_files) if name not in shared]
     assert described(hashlith.build_from_files) == ["path", "inputs", *own]
-    assert described(hashlith.Builder) == [] and "those of `build`" in hashlith.Builder.__doc__
+    assert described(hashlith.Builder) == [] and "those of `build`" in hashlith.Builder.__new__.__doc__
     assert described(hashlith.open) == ["path", "flag", *keywords(hashlith.open)]
 
 
@@ -88,7 +88,7 @@ def test_a_misspelt_keyword_gets_the_nearest_one(name, tmp_path, monkeypatch):
         call(*arguments, compression=True)
 
 
-def test_a_keyword_of_files_is_none_of_build():
+def test_keywords_of_files_are_not_those_of_build():
     for name in "format", "escape", "key_column", "max_errors":
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
             hashlith.build("x", {}, **{name: 1})

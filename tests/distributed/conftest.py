@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory):
-    """Starts a session with these settings, in place of the one before."""
+    """Starts a session with these settings, which replaces the one before."""
     from pyspark.sql import SparkSession
 
     import hashlith.spark

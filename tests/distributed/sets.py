@@ -34,7 +34,7 @@ def load(spark, path):
 
 
 def names(path):
-    """What is in the directory of a set, which is to be its manifest and parts and nothing else."""
+    """The parts in the directory of a set, which must hold them and the manifest and nothing else."""
     manifest = json.loads((path / "manifest.json").read_text())
     files = {part["file"] for part in manifest["files"]}
     assert set(os.listdir(path)) == files | {"manifest.json"}

@@ -1,4 +1,4 @@
-"""The recipes of docs/distributed.md, each section as a program of its own."""
+"""The recipes of docs/distributed.md, each section run as one program."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Tasks that fail, are killed or run twice, and jobs that meet: one set comes of it, whole, or none."""
+"""Tasks that fail, are killed or run twice, and jobs at the same time: the result is one whole set, or none."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ import hashlith.spark
 from hashlith.spark._writing import Writer
 from sets import TEXTS, load, names, numbered, save, write
 
-# What tasks run comes from here, and workers do not know this file.
+# Tasks run functions of this file, which workers cannot import.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 def failing(marker, how):
-    """A function of Arrow batches that fails the first time that it sees key 4000 and finds no marker file."""
+    """A function of Arrow batches that fails the first time it sees key 4000."""
 
     def function(batches):
         for batch in batches:
@@ -30,7 +30,7 @@ def failing(marker, how):
                 except FileExistsError:
                     pass
                 else:
-                    # What came before is with the builder, some of it on disk.
+                    # The builder has the rows before this one, some of them on disk.
                     yield batch
                     how()
             yield batch
@@ -48,7 +48,7 @@ def raise_error():
 
 @pytest.mark.parametrize("how", [die, raise_error])
 def test_a_task_that_fails_is_tried_again(start, tmp_path, how):
-    """The first attempt is killed, or fails, in the middle of its part: the second one does it all."""
+    """The first attempt is killed, or fails, in the middle of its part. The second one does all of it."""
     spark = start("local[2,3]")
     path, marker = tmp_path / "set", tmp_path / "marker"
     parted = hashlith.spark.partition(numbered(spark, 8000), 4)
@@ -90,14 +90,14 @@ class KilledSource(hashlith.spark.HashlithDataSource):
 
 
 def test_a_writer_that_is_killed_is_tried_again(start, tmp_path):
-    """Not the process that makes its rows, but the one that writes them."""
+    """The process that writes the rows, not the one that makes them."""
     spark = start("local[2,3]", **{"spark.sql.execution.arrow.maxRecordsPerBatch": "100"})
     spark.dataSource.register(KilledSource)
     path = tmp_path / "set"
     long = numbered(spark, 8000).withColumn("value", F.concat("value", F.lit(" " * 15_000)))
     parted = hashlith.spark.partition(long, 4)
     parted.write.format("killed").options(path=str(path), parts=4, memory="32M").mode("overwrite").save()
-    # 15 of the 20 batches of a part had been written, and not to memory only.
+    # 15 of the 20 batches of a part were written by then, not only to memory.
     assert int((tmp_path / "set.killed").read_text()) > 0
     assert hashlith.verify(path).keys == 8000
     with hashlith.open(path) as index:
@@ -127,7 +127,7 @@ def test_a_job_that_fails_leaves_nothing(start, tmp_path):
 
 
 def test_speculative_attempts(start, cluster, tmp_path):
-    """One task is slow once: Spark starts it a second time on the other machine, beside the first."""
+    """One task is slow once: Spark starts it again on the other machine while the first attempt runs."""
     spark = start(
         cluster,
         **{
@@ -163,8 +163,8 @@ def test_speculative_attempts(start, cluster, tmp_path):
     names(path)
 
 
-def test_what_a_killed_driver_left_is_cleared_up(spark, tmp_path):
-    """When nothing in it has changed for a day; until then it may belong to a job that runs."""
+def test_what_a_killed_driver_left_is_removed(spark, tmp_path):
+    """When nothing in it has changed for a day. Until then it may belong to a running job."""
     path = tmp_path / "set"
     write(numbered(spark, 10), path)
     for name, folder_hours, file_hours in ("old", 25, 25), ("busy", 25, 1), ("new", 1, 25):
@@ -186,7 +186,7 @@ def test_what_a_killed_driver_left_is_cleared_up(spark, tmp_path):
 
 
 def test_two_jobs_leave_each_other_alone(tmp_path):
-    """Each commits all that it has, whatever the other one does; the last one is in force."""
+    """Each commits everything it has. The last one counts."""
     path = tmp_path / "set"
     writers = [Writer({"path": str(path)}, TEXTS, overwrite=True) for _ in range(2)]
     rows = [{f"key{number}": f"value{number}"} for number in range(2)]

@@ -1,4 +1,4 @@
-"""Sets read by Spark, looked up, and replaced meanwhile."""
+"""Sets are read and looked up by Spark, and replaced meanwhile."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 def test_an_overwrite_under_readers(spark, tmp_path):
-    """Whoever opens the set while it is replaced over and over finds one version or another, whole."""
+    """Readers that open the set while it is replaced again and again find one whole version or another."""
     path = tmp_path / "set"
     versions = [numbered(spark, 1000, start) for start in (0, 100_000)]
     write(versions[0], path)
@@ -74,7 +74,7 @@ def test_a_lookup_does_not_mix_versions(spark, tmp_path):
 
 
 def test_columns_and_filters(start, tmp_path):
-    """Also with pushdown on, which Spark 4.3 mixes up between queries of one data frame."""
+    """Also with filter pushdown, which Spark 4.3 mixes up between queries of one data frame."""
     spark = start("local[2]", **{"spark.sql.python.filterPushdown.enabled": "true"})
     path = tmp_path / "set"
     write(numbered(spark, 5000), path)
@@ -182,7 +182,7 @@ def test_without_numpy(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(WITHOUT_NUMPY)
     environment = {**os.environ, "PYTHONPATH": str(packages), "PYSPARK_PYTHON": str(tmp_path / "python")}
-    # -S: nothing but the packages above.
+    # -S: only the packages above.
     (tmp_path / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     (tmp_path / "python").chmod(0o755)
     done = subprocess.run(

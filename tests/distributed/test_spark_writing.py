@@ -1,4 +1,4 @@
-"""Sets written by Spark: what goes in, and what is refused."""
+"""Sets are written by Spark: what goes in, and what is refused."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_fewer_keys_than_parts(spark, tmp_path):
 
 
 def test_skewed_keys(spark, tmp_path):
-    """All rows but a few have one key; the rest goes to one part."""
+    """Nearly all rows have the same key, and so go to one part."""
     df = numbered(spark, 20_000).select(
         F.when(F.rand(1) < 0.99, F.lit("hot")).otherwise(F.col("key")).alias("key"), "value"
     )
@@ -104,8 +104,8 @@ def test_nulls(spark, tmp_path, column):
     assert hashlith.verify(path).keys == 999
     with hashlith.open(path) as index:
         assert "key7" not in index
-    told = json.loads((tmp_path / "report").read_text())
-    assert told == {"path": str(path), "parts": 4, "keys": 999, "rows_with_null": 1}
+    found = json.loads((tmp_path / "report").read_text())
+    assert found == {"path": str(path), "parts": 4, "keys": 999, "rows_with_null": 1}
 
 
 def test_wrong_partitioning(spark, tmp_path):
@@ -114,7 +114,7 @@ def test_wrong_partitioning(spark, tmp_path):
     before = names(path)
     with pytest.raises(Exception, match=r"belongs to part \d of 4, this is part \d[\s\S]*hashlith.spark.partition"):
         save(numbered(spark, 5000), path)
-    # Each task has one part alone, but two tasks have the same.
+    # Each task has rows of one part only, but two tasks have the same part.
     with pytest.raises(Exception, match="two tasks have rows of part 0"):
         save(numbered(spark, 100).repartition(2), path, 1)
     # Another number of parts, another hash.
@@ -164,7 +164,7 @@ def test_options_that_make_no_sense(spark, tmp_path):
 
 
 def test_columns_that_are_not_named(spark, tmp_path):
-    """Two columns are key and value by their names or their order; one name is enough; of three two are needed."""
+    """Two columns are key and value by their names or their order, and one name is enough. Three columns need two names."""
     df = numbered(spark, 100)
     pair = df.select(F.col("value").alias("meaning"), F.col("key").alias("word"))
     write(pair, tmp_path / "set", 1, key="word")
@@ -177,7 +177,7 @@ def test_columns_that_are_not_named(spark, tmp_path):
                 save(other, tmp_path / "x", 1, **options)
         else:
             save(other, tmp_path / "set", 1)
-    # An option may take the name that the other one has by default: then the other column is the other one.
+    # An option may take the default name of the other one; then the other column is the one that is left.
     crossed = df.select(F.col("key").alias("value"), F.col("value").alias("n"))
     write(crossed, tmp_path / "set", 1, key="value")
     with hashlith.open(tmp_path / "set") as index:
@@ -208,7 +208,7 @@ def test_columns_that_are_not_named(spark, tmp_path):
     ],
 )
 def test_which_columns_are_written(columns, options, expected):
-    """No column is left out in silence, and none is written twice unless both options name it."""
+    """No column is silently left out, and none is written twice unless both options name it."""
     if expected is None:
         with pytest.raises(ValueError, match="are key and value"):
             key_and_value(options, columns.split())
@@ -218,7 +218,7 @@ def test_which_columns_are_written(columns, options, expected):
 
 @pytest.mark.parametrize("column", ["key", "value"])
 def test_strings_that_are_not_utf8(spark, tmp_path, column):
-    """Spark's strings hold whatever bytes they were cast from."""
+    """Spark's strings hold any bytes that they were cast from."""
     path = tmp_path / "set"
     bad = F.when(F.col("key") == "key7", F.expr("cast(X'ff' as string)")).otherwise(F.col(column))
     df = numbered(spark, 1000).withColumn(column, bad)
@@ -232,7 +232,7 @@ def test_strings_that_are_not_utf8(spark, tmp_path, column):
 
 
 def test_a_report_that_cannot_be_written_after_all(spark, tmp_path, capsys):
-    """The disk is full by then: the set is in force, so the job is done, and says so."""
+    """The disk is full by then. The set is committed, so the job succeeds, and says what is missing."""
     path = tmp_path / "set"
     write(numbered(spark, 100), path, report="/dev/full")
     assert hashlith.verify(path).keys == 100
@@ -241,8 +241,8 @@ def test_a_report_that_cannot_be_written_after_all(spark, tmp_path, capsys):
     writer.commit([writer.write(iter([]))])
     assert hashlith.verify(path).keys == 0
     names(path)
-    told = capsys.readouterr().err
-    assert f"{path} is written, but its report is not: [Errno 28] No space left on device" in told
+    found = capsys.readouterr().err
+    assert f"{path} is written, but its report is not: [Errno 28] No space left on device" in found
 
 
 def test_append(spark, tmp_path):
