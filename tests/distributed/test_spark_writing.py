@@ -153,7 +153,7 @@ def test_options_that_make_no_sense(spark, tmp_path):
         save(df.withColumn("value", F.lit(1)), tmp_path / "set")
     with pytest.raises(Exception, match="no path"):
         df.write.format("hashlith").mode("overwrite").save()
-    with pytest.raises(Exception, match="no path of a file system"):
+    with pytest.raises(Exception, match="not a path of a file system"):
         save(df, "s3://bucket/x")
     assert os.listdir(tmp_path) == []
     (tmp_path / "mine").mkdir()
