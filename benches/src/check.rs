@@ -56,7 +56,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     // SAFETY: a benchmark's own file, which nobody else writes.
-    let index = unsafe { Index::map(&args.index, &MapOptions::default().preload(true).cold(args.cold))? };
+    let index = unsafe {
+        Index::map(&args.index, &MapOptions { preload: true, cold: args.cold, ..MapOptions::default() })?
+    };
     if index.len() != args.records {
         return Err(format!("the index has {} keys, not {}", index.len(), args.records).into());
     }

@@ -136,7 +136,7 @@ fn across(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<(f64, f64), Failur
 }
 
 fn run(args: &Args) -> Result<Found, Failure> {
-    let plain = MapOptions::default().huge_pages(args.huge_pages);
+    let plain = MapOptions { huge_pages: args.huge_pages, ..MapOptions::default() };
     let few = (args.lookups / 10).max(1);
     let mut rows = Vec::new();
 
@@ -153,7 +153,7 @@ fn run(args: &Args) -> Result<Found, Failure> {
     drop(index);
 
     let start = Instant::now();
-    let index = open(args, &plain.preload(true))?;
+    let index = open(args, &MapOptions { preload: true, ..plain })?;
     let sections = &index.first_header().sections;
     let loaded = (sections.far.end() - sections.hot.offset) as f64;
     let preload = loaded / start.elapsed().as_secs_f64();
@@ -162,7 +162,7 @@ fn run(args: &Args) -> Result<Found, Failure> {
     rows.push(measure("get_many, hit", &keys(args, few, true, 4), true, |keys| batched(&index, keys))?);
     drop(index);
 
-    let index = open(args, &plain.preload(true).cold(true))?;
+    let index = open(args, &MapOptions { preload: true, cold: true, ..plain })?;
     let hits = keys(args, args.lookups, true, 5);
     rows.push(measure("get_many, hit, cold", &hits, true, |keys| batched(&index, keys))?);
     // The same keys again: their pages are there, and asked for in vain.

@@ -181,7 +181,7 @@ fn map(args: &Args, pages: Pages) -> Result<Mapped, Failure> {
     }
     // Decides about the page faults of this process from here on, so until all pages are there (PR_SET_THP_DISABLE(2const)).
     disable_transparent_huge_pages(pages == Pages::Small)?;
-    let options = MapOptions::default().huge_pages(pages == Pages::Huge).preload(true);
+    let options = MapOptions { huge_pages: pages == Pages::Huge, preload: true, ..MapOptions::default() };
     let start = Instant::now();
     // SAFETY: a benchmark's own file, which nobody else writes.
     let index = unsafe { Index::map(&args.index, &options)? };

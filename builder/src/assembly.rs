@@ -1,12 +1,15 @@
-//! One new file while its sections come together, and the files of a set, one after the other.
+//! Puts the sections of new files together: of one file, or of the files of a set, one after the other.
 
 use crate::{
-    Error, Options, Phase, Progress, Shape,
+    Error,
     cell::Output,
+    commit::commit_set,
+    options::{Options, Shape},
     publish::NewFile,
-    set::{self, Staging},
+    staging::Staging,
 };
 use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections, manifest::PartFile};
+use hashlith_job::{Phase, Progress, Unit};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -21,15 +24,15 @@ pub(crate) struct Piece<'a> {
     pub pool: &'a [u8],
     pub cells: &'a mut [u8],
     pub far: &'a [u8],
-    /// What ids and places in the cells count from.
-    pub start: Place,
-    /// And where they end.
-    pub end: Place,
+    /// What ids and offsets in the cells count from.
+    pub start: Offsets,
+    /// Where they end.
+    pub end: Offsets,
 }
 
-/// A number of keys, bytes of the pool, and bytes of the far section.
+/// A number of keys, of bytes of the pool, and of bytes of the far section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Offsets {
     pub keys: u64,
     pub pool: u64,
     pub far: u64,
@@ -38,8 +41,14 @@ pub(crate) struct Place {
 impl<'a> Piece<'a> {
     /// All that a job has made.
     pub fn of(output: &'a mut Output) -> Self {
-        let end = Place { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
-        Piece { pool: &output.pool, cells: &mut output.cells, far: &output.far, start: Place::default(), end }
+        let end = Offsets { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
+        Piece {
+            pool: &output.pool,
+            cells: &mut output.cells,
+            far: &output.far,
+            start: Offsets::default(),
+            end,
+        }
     }
 
     fn len(&self) -> u64 {
@@ -50,7 +59,7 @@ impl<'a> Piece<'a> {
     fn split(self, count: u64) -> (Self, Self) {
         let (first, second) = self.cells.split_at_mut((count * CELL_LEN) as usize);
         let mut heads = second.as_chunks().0.iter().map(Head::parse);
-        let cut = heads.clone().next().map_or(self.end, |head| Place {
+        let cut = heads.clone().next().map_or(self.end, |head| Offsets {
             keys: head.first_id,
             pool: head.pool_start,
             far: heads.find_map(|head| head.far).unwrap_or(self.end.far),
@@ -64,32 +73,32 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// The new file while its sections come together.
+/// A new file whose sections come together.
 struct Assembly {
     file: NewFile,
-    /// Cells and far bodies: they lie behind the pool, whose length is not known before the last cell.
+    /// Cells and far bodies: they follow the pool, whose length is known only after the last cell.
     hot: SpooledTempFile,
     far: SpooledTempFile,
-    len: Place,
+    len: Offsets,
     cells: u64,
     temp_dir: PathBuf,
 }
 
 impl Assembly {
     fn create(path: &Path, options: &Options, temp_dir: &Path) -> Result<Self, Error> {
-        let in_memory = (options.memory_limit / 32) as usize;
+        let in_memory = (options.memory() / 32) as usize;
         let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
         Ok(Assembly {
             file: NewFile::create(path)?,
             hot: temporary(),
             far: temporary(),
-            len: Place::default(),
+            len: Offsets::default(),
             cells: 0,
             temp_dir: temp_dir.into(),
         })
     }
 
-    /// Appends cells, whose places and ids count from here.
+    /// Appends cells, and makes their offsets and ids count from the beginning of the file.
     fn append(&mut self, piece: Piece<'_>) -> Result<(), Error> {
         let Piece { pool, cells, far, start, end } = piece;
         for cell in cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
@@ -130,11 +139,11 @@ impl Assembly {
                 return Ok(());
             }
             self.file.write(&buffer)?;
-            progress.add_in(Phase::Seal, len as u64);
+            progress.add(Unit::Bytes, len as u64);
         }
     }
 
-    /// Writes everything behind the pool, then the header, and publishes the file, in a set under the name of its digest.
+    /// Writes everything after the pool, then the header, and publishes the file; in a set, under a name with its digest.
     fn seal(
         mut self,
         (part, parts): (u32, u32),
@@ -171,7 +180,7 @@ impl Assembly {
             self.file.set_final_name(&PartFile::of(&header).file);
         }
         match self.file.publish(&header) {
-            // The part is complete, but the set is not: nothing has changed yet.
+            // The part is complete, but the set has not changed yet.
             Err(Error::NotDurable { path, source }) if in_set => {
                 Err(Error::Io { action: "cannot make durable", path, source })
             }
@@ -186,9 +195,9 @@ pub(crate) struct Writer<'b> {
     progress: &'b Progress,
     path: &'b Path,
     temp_dir: PathBuf,
-    /// Files are written past the page cache.
+    /// Files bypass the page cache.
     direct: bool,
-    /// How many cells each file gets; only the number of the last file may be unknown, as 0.
+    /// How many cells each file gets.
     cells: Vec<u64>,
     staging: Option<Staging>,
     current: Option<Assembly>,
@@ -196,11 +205,12 @@ pub(crate) struct Writer<'b> {
 }
 
 impl<'b> Writer<'b> {
-    /// For files of so many cells each at (or, for a set, in) `path`. Makes the first one, so that what cannot be made is
-    /// told early.
+    /// For files with these numbers of cells, at `path` or, for a set, in it. Makes the first file, so that a failure comes
+    /// early.
     pub fn create(
         path: &'b Path,
-        (options, progress): (&'b Options, &'b Progress),
+        options: &'b Options,
+        progress: &'b Progress,
         temp_dir: &Path,
         cells: Vec<u64>,
         direct: bool,
@@ -271,24 +281,19 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// Finishes the last file, and puts all at their final place. Gives their headers.
+    /// Finishes the last file, puts all at their final path, and returns their headers.
     pub fn finish(mut self) -> Result<Vec<Header>, Error> {
-        let bytes = self.current()?.hot_bytes();
-        self.progress.enter(Phase::Seal, bytes);
+        let current = self.current()?;
+        let bytes = current.cells * CELL_LEN + current.len.far;
+        self.progress.enter(Phase::Sealing, Unit::Bytes, Some(bytes));
         while self.done.len() < self.cells.len() {
             self.seal()?;
         }
         if let Some(staging) = self.staging {
             let files = self.done.iter().map(|header| staging.path().join(PartFile::of(header).file));
-            set::commit(self.path, &files.collect::<Vec<_>>())?;
+            commit_set(self.path, &files.collect::<Vec<_>>())?;
             staging.remove();
         }
         Ok(self.done)
-    }
-}
-
-impl Assembly {
-    fn hot_bytes(&self) -> u64 {
-        self.cells * CELL_LEN + self.len.far
     }
 }

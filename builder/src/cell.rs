@@ -1,25 +1,25 @@
-//! One cell: settle duplicates, perfect-hash the keys, pack records and slot entries.
+//! One cell: settles duplicates, perfect-hashes the keys, packs records and slot entries.
 
 use crate::{
     Error, OnDuplicate,
-    error::Place,
-    solver::{Failure, Solver},
+    origin::Origin,
+    solver::{Solver, Unsolved},
 };
 use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
 
 /// The largest salt (spec section 7).
 const MAX_SALT: u8 = 15;
 
-/// A record of a job: where it lies in which chunk, and its key's hash.
+/// Where a record of a job lies: its chunk and its offset there; and its key's hash.
 #[derive(Clone, Copy)]
-pub(crate) struct Record {
+pub(crate) struct RecordRef {
     pub hash: KeyHash,
-    pub place: Place,
+    pub origin: Origin,
     pub chunk: u32,
     pub offset: u32,
 }
 
-/// The finished cells of a job. Their places and ids count from the beginning of the job.
+/// The finished cells of a job. Their offsets and ids count from the beginning of the job.
 #[derive(Default)]
 pub(crate) struct Output {
     pub pool: Vec<u8>,
@@ -34,7 +34,7 @@ pub(crate) struct Output {
 #[derive(Clone, Copy)]
 pub(crate) struct CellOptions {
     pub hasher: KeyHasher,
-    /// The cells are those of one part of so many.
+    /// The number of parts of the set that the cells are a part of; 1 for all cells of a set.
     pub parts: u32,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
@@ -44,7 +44,7 @@ pub(crate) struct CellOptions {
 pub(crate) struct CellBuilder<'a> {
     pub options: CellOptions,
     pub chunks: &'a [&'a [u8]],
-    pub records: &'a [Record],
+    pub records: &'a [RecordRef],
     pub output: &'a mut Output,
     los: Vec<u64>,
     solver: Solver,
@@ -54,11 +54,11 @@ pub(crate) struct CellBuilder<'a> {
 }
 
 impl<'a> CellBuilder<'a> {
-    /// For records that lie in these chunks; cells are appended to `output`.
+    /// For records that lie in these chunks. Appends cells to `output`.
     pub fn new(
         options: CellOptions,
         chunks: &'a [&'a [u8]],
-        records: &'a [Record],
+        records: &'a [RecordRef],
         output: &'a mut Output,
     ) -> Self {
         CellBuilder {
@@ -89,11 +89,11 @@ impl<'a> CellBuilder<'a> {
             self.hash(members, salt);
             match self.solver.solve(&self.los) {
                 Ok(attempt) => break Attempt(salt << 4 | attempt),
-                Err(Failure::EqualHashes | Failure::TooMany) if !settled => {
+                Err(Unsolved::EqualHashes | Unsolved::TooMany) if !settled => {
                     self.settle_duplicates(members)?;
                     settled = true;
                 }
-                Err(Failure::EqualHashes | Failure::NoPilots) if salt < MAX_SALT => salt += 1,
+                Err(Unsolved::EqualHashes | Unsolved::NoPilots) if salt < MAX_SALT => salt += 1,
                 Err(_) => return Err(Error::Hash { cell, keys: members.len() }),
             }
         };
@@ -155,12 +155,12 @@ impl<'a> CellBuilder<'a> {
     }
 }
 
-/// A cell of fewer bytes of records than this always has slot entries of at most 57 bits, with fingerprints of 16 too.
+/// A cell with fewer bytes of records than this has slot entries of at most 57 bits, even with fingerprints of 16.
 const MAX_CELL: u64 = 1 << 40;
 
-/// Leaves one record of each key, or reports a key with two of its places.
+/// Leaves one record of each key, or reports a key with two of its origins.
 pub(crate) fn settle_duplicates(
-    records: &mut Vec<Record>,
+    records: &mut Vec<RecordRef>,
     chunks: &[&[u8]],
     policy: OnDuplicate,
 ) -> Result<(), Error> {
@@ -169,16 +169,16 @@ pub(crate) fn settle_duplicates(
 
 fn settle<T>(
     items: &mut Vec<T>,
-    record: impl Fn(&T) -> &Record,
+    record: impl Fn(&T) -> &RecordRef,
     chunks: &[&[u8]],
     policy: OnDuplicate,
 ) -> Result<(), Error> {
     items.sort_unstable_by(|a, b| {
         let (a, b) = (record(a), record(b));
         let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
-        // Whoever gives two records the same place gets the same bytes all the same.
-        let by_place = || a.place.cmp(&b.place).then_with(|| bytes_of(chunks, a).cmp(bytes_of(chunks, b)));
-        a.hash.cmp(&b.hash).then_with(by_key).then_with(by_place)
+        // Two records with the same origin must not make the bytes depend on chance.
+        let by_origin = || a.origin.cmp(&b.origin).then_with(|| bytes_of(chunks, a).cmp(bytes_of(chunks, b)));
+        a.hash.cmp(&b.hash).then_with(by_key).then_with(by_origin)
     });
     let same = |a: &T, b: &T| {
         let (a, b) = (record(a), record(b));
@@ -187,11 +187,11 @@ fn settle<T>(
     match policy {
         OnDuplicate::Error => {
             let twice = items.windows(2).filter(|pair| same(&pair[0], &pair[1]));
-            if let Some(pair) = twice.min_by_key(|pair| record(&pair[1]).place) {
+            if let Some(pair) = twice.min_by_key(|pair| record(&pair[1]).origin) {
                 return Err(Error::Duplicate {
                     key: key_of(chunks, record(&pair[0])).to_vec(),
-                    first: record(&pair[0]).place,
-                    second: record(&pair[1]).place,
+                    first: record(&pair[0]).origin,
+                    second: record(&pair[1]).origin,
                 });
             }
         }
@@ -207,14 +207,14 @@ fn settle<T>(
     Ok(())
 }
 
-/// The bytes of a record as the pool holds it.
+/// A record as the pool holds it.
 #[inline]
-pub(crate) fn bytes_of<'a>(chunks: &[&'a [u8]], record: &Record) -> &'a [u8] {
+pub(crate) fn bytes_of<'a>(chunks: &[&'a [u8]], record: &RecordRef) -> &'a [u8] {
     let bytes = &chunks[record.chunk as usize][record.offset as usize..];
     &bytes[..lengths_of(bytes).total().unwrap_or(0) as usize]
 }
 
-fn key_of<'a>(chunks: &[&'a [u8]], record: &Record) -> &'a [u8] {
+fn key_of<'a>(chunks: &[&'a [u8]], record: &RecordRef) -> &'a [u8] {
     let chunk = chunks[record.chunk as usize];
     key_at(chunk, record.offset as usize, lengths_of(&chunk[record.offset as usize..]))
 }

@@ -1,8 +1,8 @@
-//! Transfers past the page cache (`O_DIRECT`), for what is larger than it can hold.
+//! Transfers that bypass the page cache (`O_DIRECT`), for files that are larger than it can hold.
 //!
-//! The page cache helps a file that is read again soon. A file larger than memory is not: writing it through the
-//! cache costs a copy and the search for a free page each time, and drives out what others keep there
-//! (`benches/README.md` has the figures).
+//! The page cache helps a file that is read again soon. A file larger than memory is not. Writing it through the cache
+//! costs a copy and the search for a free page each time, and drives out the pages of other files (`benches/README.md`
+//! has the figures).
 
 use bytemuck::{Pod, Zeroable};
 use rustix::{
@@ -46,7 +46,7 @@ impl DerefMut for Buffer {
     }
 }
 
-/// Turns direct transfers of a file on or off. A file system that has none goes on through the page cache.
+/// Turns direct transfers of a file on or off. A file system without them uses the page cache.
 pub(crate) fn set_direct(file: &File, direct: bool) {
     if let Ok(flags) = fcntl_getfl(file) {
         let wanted = if direct { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT };
@@ -55,7 +55,7 @@ pub(crate) fn set_direct(file: &File, direct: bool) {
 }
 
 /// Writes all bytes at an offset. Where the file system takes direct transfers only at larger multiples than [`ALIGN`],
-/// this and what follows goes through the page cache.
+/// this file uses the page cache from now on.
 pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     match file.write_all_at(bytes, offset) {
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
@@ -66,7 +66,7 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result
     }
 }
 
-/// Reads as many bytes as the buffer has, as [`write_all_at`] writes.
+/// Fills the buffer from an offset. The page cache is used as in [`write_all_at`].
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     match file.read_exact_at(buffer, offset) {
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
@@ -75,12 +75,6 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
         }
         done => done,
     }
-}
-
-/// Bytes of memory that this machine has.
-pub(crate) fn machine_memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    u64::from(info.mem_unit).saturating_mul(info.totalram as u64)
 }
 
 #[cfg(test)]
@@ -102,7 +96,7 @@ mod tests {
         }
     }
 
-    /// What is not aligned stands for a device that wants more than [`ALIGN`].
+    /// Unaligned bytes stand for a device that wants more than [`ALIGN`].
     #[test]
     fn what_cannot_be_transferred_directly_goes_through_the_cache() {
         let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();

@@ -1,41 +1,43 @@
 //! Why a build ended without an index.
 
+use crate::origin::Origin;
+use hashlith_job::{Advice, Cancelled};
+use rustix::io::Errno;
 use std::{io, path::PathBuf};
 
-/// Where a record came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Number of the source, as it was given to [`crate::Feeder::add_from`].
-    pub source: u32,
-    /// Position in the source, as it was given to [`crate::Feeder::add_from`].
-    pub position: u64,
-}
-
-/// Why a build failed. Whatever it is, nothing is left behind, and a file that was at the final path is still there;
-/// [`Error::NotDurable`] is the exception, and an [`Error::Io`] of a set that says that the set is complete.
+/// Why a build failed. Nothing is left behind, and a file that was at the final path is still there. There are two
+/// exceptions: [`Error::NotDurable`], and an [`Error::Io`] whose action says that the set is complete.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// One key came twice, and duplicates are an error.
-    #[error("the key \"{}\" is there twice (record {} of source {}, record {} of source {}): keep the first or the last by choosing what to do with duplicates", 
+    #[error("the key \"{}\" is there twice (record {} of source {}, record {} of source {})",
         .key.escape_ascii(), .first.position, .first.source, .second.position, .second.source)]
     Duplicate {
         /// The key.
         key: Vec<u8>,
-        /// The earlier place.
-        first: Place,
-        /// The later place.
-        second: Place,
+        /// The origin of the earlier record.
+        first: Origin,
+        /// The origin of the later record.
+        second: Origin,
     },
     /// Reading or writing a file failed.
     #[error("{action} {}: {source}", .path.display())]
     Io {
-        /// What was being done, in words.
+        /// What failed, in words: "cannot open".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
+    },
+    /// An index cannot be put where it should go.
+    #[error("{} {what}", .path.display())]
+    Output {
+        /// The output, or the directory that it should lie in.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: OutputFault,
     },
     /// The memory limit is below what the builder can work with.
     #[error(
@@ -51,7 +53,7 @@ pub enum Error {
     },
     /// The process may not have as many addresses as the build needs.
     #[error(
-        "a limit of {limit} bytes leaves this process {free} bytes of addresses, the build needs about {needed}: raise it (ulimit -v, ulimit -d), or build with less memory"
+        "a limit of {limit} bytes leaves this process {free} bytes of addresses, the build needs about {needed}: raise it (ulimit -v, ulimit -d)"
     )]
     Addresses {
         /// The limit in bytes.
@@ -72,9 +74,7 @@ pub enum Error {
         needed: u64,
     },
     /// The process may not open enough files to spill.
-    #[error(
-        "only {limit} files may be open, the build needs {needed}: raise the limit (ulimit -n {needed}), or give it memory for all records"
-    )]
+    #[error("only {limit} files may be open, the build needs {needed}: raise the limit (ulimit -n {needed})")]
     OpenFiles {
         /// The limit.
         limit: u64,
@@ -84,11 +84,11 @@ pub enum Error {
     /// A key or value is longer than the format or the builder allows.
     #[error("a {what} of {len} bytes is longer than {limit} bytes")]
     TooLong {
-        /// Key or value.
+        /// What is too long: a key, a value, or all records of a cell.
         what: &'static str,
         /// Its length in bytes.
         len: u64,
-        /// The longest that is possible, in bytes.
+        /// The longest possible, in bytes.
         limit: u64,
     },
     /// The metadata is above 1 MiB.
@@ -98,18 +98,16 @@ pub enum Error {
         len: u64,
     },
     /// No perfect hash was found for a cell: its keys were made to collide.
-    #[error(
-        "no perfect hash for the {keys} keys of cell {cell}: the keys look made to collide; build with SipHash (--hash siphash)"
-    )]
+    #[error("no perfect hash for the {keys} keys of cell {cell}: the keys look made to collide")]
     Hash {
         /// Number of the cell.
         cell: u64,
         /// How many keys it has.
         keys: usize,
     },
-    /// More keys share a cell than fit the memory: they were made to.
+    /// More keys share a cell than fit the memory: they were made to collide.
     #[error(
-        "{keys} records share cell {cell} and take {needed} bytes: the keys look made to collide; build with SipHash (--hash siphash), or with more memory"
+        "{keys} records share cell {cell} and take {needed} bytes, too many for the memory limit: the keys look made to collide"
     )]
     Crowded {
         /// Number of the cell, or of the first of a few.
@@ -127,13 +125,13 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
-    /// The system does not give that many threads.
-    #[error("cannot start {threads} threads: ask for fewer, or raise the limit (ulimit -u)")]
+    /// The system refused to start the threads.
+    #[error("cannot start {threads} threads: raise the limit (ulimit -u)")]
     Threads {
         /// How many were asked for.
         threads: usize,
     },
-    /// A key belongs to another part of the set than the one that is built.
+    /// A key belongs to another part of the set.
     #[error("the key \"{}\" belongs to part {found} of {parts}, this is part {part}: bring each key to its part first", .key.escape_ascii())]
     OtherPart {
         /// The key.
@@ -145,10 +143,10 @@ pub enum Error {
         /// The number of parts.
         parts: u32,
     },
-    /// A file that should be a part of a set is none.
+    /// Files are not the parts of one set.
     #[error("{}: {what}", .path.display())]
     Part {
-        /// The file.
+        /// The file at fault, or the set if no single file is.
         path: PathBuf,
         /// What is wrong with it.
         what: String,
@@ -158,21 +156,95 @@ pub enum Error {
     NoSet {
         /// The directory.
         path: PathBuf,
-        /// The first foreign file.
+        /// The first file that is not part of a set.
         holds: PathBuf,
     },
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// An option has no possible value.
+    /// An option has an impossible value, or a method was called that the build does not allow.
     #[error("{what}")]
     Options {
-        /// What is wrong with it.
+        /// What is wrong.
         what: &'static str,
     },
 }
 
+/// Why an index cannot be put where it should go. The display follows the path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputFault {
+    /// The path of a set is that of a file.
+    #[error("is a file: a set is a directory")]
+    SetIsFile,
+    /// The path of a file is that of a directory.
+    #[error("is a directory: name a file, for example {}", .example.display())]
+    FileIsDirectory {
+        /// A file in it.
+        example: PathBuf,
+    },
+    /// The path is that of a device or a pipe, or is `-`.
+    #[error("is not a regular file: an index must be one; name a file")]
+    NotAFile,
+    /// The output should lie in this path, which is not a directory.
+    #[error("is not a directory: choose another place")]
+    ParentIsFile,
+    /// The output should lie in this directory, which does not exist.
+    #[error("does not exist: make this directory first (mkdir -p), or choose another place")]
+    ParentMissing,
+}
+
+impl OutputFault {
+    /// The system's number for this error: ENOTDIR, EISDIR, EINVAL or ENOENT.
+    ///
+    /// ```
+    /// use hashlith_builder::{Builder, Error};
+    ///
+    /// let Err(Error::Output { what, .. }) = Builder::new().finish("/") else { panic!("made") };
+    /// assert_eq!(std::io::Error::from_raw_os_error(what.errno()).kind(), std::io::ErrorKind::IsADirectory);
+    /// ```
+    pub fn errno(&self) -> i32 {
+        let errno = match self {
+            OutputFault::SetIsFile | OutputFault::ParentIsFile => Errno::NOTDIR,
+            OutputFault::FileIsDirectory { .. } => Errno::ISDIR,
+            OutputFault::NotAFile => Errno::INVAL,
+            OutputFault::ParentMissing => Errno::NOENT,
+        };
+        errno.raw_os_error()
+    }
+}
+
+impl From<Cancelled> for Error {
+    #[inline]
+    fn from(_: Cancelled) -> Self {
+        Error::Cancelled
+    }
+}
+
 impl Error {
+    /// What helps, if that is known. [`Display`](std::fmt::Display) does not say it: a front end names its own option.
+    ///
+    /// ```
+    /// use hashlith_builder::Builder;
+    /// use hashlith_job::Advice;
+    ///
+    /// let mut builder = Builder::new().threads(4).memory_limit(1 << 20);
+    /// let error = builder.add(b"key", b"value").unwrap_err();
+    /// assert_eq!(error.advice(), Some(Advice::MoreMemoryOrFewerThreads));
+    /// ```
+    pub fn advice(&self) -> Option<Advice> {
+        Some(match self {
+            Error::Duplicate { .. } => Advice::KeepFirstOrLast,
+            Error::Output { what: OutputFault::SetIsFile, .. } => Advice::OneFile,
+            Error::MemoryLimit { .. } => Advice::MoreMemoryOrFewerThreads,
+            Error::Addresses { .. } => Advice::LessMemory,
+            Error::OpenFiles { .. } => Advice::MoreMemory,
+            Error::Hash { .. } | Error::Crowded { .. } => Advice::SipHash,
+            Error::Threads { .. } => Advice::FewerThreads,
+            _ => return None,
+        })
+    }
+
     /// Wraps an I/O error, for `map_err`.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

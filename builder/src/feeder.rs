@@ -1,9 +1,16 @@
 //! Taking records in: hash, route, hand over.
 
-use crate::{Error, Progress, error::Place, sizing::Lengths, spill::ChunkWriter, spill::Spill};
+use crate::{
+    Error,
+    origin::Origin,
+    sizing::LengthCounts,
+    spill::{ChunkWriter, Spill},
+};
 use hashlith_format::KeyHasher;
+use hashlith_job::{Progress, Unit};
+use parking_lot::{Mutex, RwLock};
 use std::sync::{
-    Arc, Mutex, PoisonError, RwLock,
+    Arc,
     atomic::{
         AtomicU32, AtomicU64,
         Ordering::{Relaxed, Release},
@@ -11,32 +18,55 @@ use std::sync::{
 };
 
 /// Longest key, in bytes (spec section 11).
-pub(crate) const MAX_KEY: u64 = u32::MAX as u64;
+const MAX_KEY: u64 = u32::MAX as u64;
 /// Longest value, in bytes: a cell's records stay below 2^48 bytes.
-pub(crate) const MAX_VALUE: u64 = 1 << 47;
+const MAX_VALUE: u64 = 1 << 47;
 
 /// What all feeders of a build share.
 pub(crate) struct Intake {
     /// `None` once the build goes on to its next phase.
     pub spill: RwLock<Option<Spill>>,
-    pub progress: Arc<Progress>,
-    pub hasher: KeyHasher,
+    progress: Arc<Progress>,
+    hasher: KeyHasher,
     /// The part that all keys must belong to, and the number of parts.
-    pub part: (u32, u32),
-    pub partitions: usize,
+    part: (u32, u32),
+    partitions: usize,
     pub records: AtomicU64,
-    /// Bytes of all keys and values, and two more for each record.
+    /// Bytes of all keys and values, and two more per record.
     pub bytes: AtomicU64,
-    pub lengths: Mutex<Lengths>,
-    pub sources: AtomicU32,
+    pub lengths: Mutex<LengthCounts>,
+    sources: AtomicU32,
     /// Feeders that have been made and not yet finished.
     pub open: AtomicU32,
 }
 
+impl Intake {
+    pub fn new(
+        spill: Spill,
+        partitions: usize,
+        hasher: KeyHasher,
+        part: (u32, u32),
+        progress: Arc<Progress>,
+    ) -> Self {
+        Intake {
+            spill: RwLock::new(Some(spill)),
+            progress,
+            hasher,
+            part,
+            partitions,
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            lengths: Mutex::default(),
+            sources: AtomicU32::new(0),
+            open: AtomicU32::new(0),
+        }
+    }
+}
+
 /// Takes records in on one thread; a build may have any number of them at a time.
 ///
-/// Records reach the build when [`Feeder::finish`] returns `Ok`. A feeder that is dropped before that makes the
-/// build fail, so that nothing is lost unnoticed.
+/// Records reach the build when [`Feeder::finish`] returns `Ok`. If a feeder is dropped before that, the build fails,
+/// so that no record is lost unnoticed.
 pub struct Feeder {
     intake: Arc<Intake>,
     writers: Vec<ChunkWriter>,
@@ -45,7 +75,7 @@ pub struct Feeder {
     position: u64,
     records: u64,
     bytes: u64,
-    lengths: Lengths,
+    lengths: LengthCounts,
 }
 
 impl Feeder {
@@ -59,25 +89,53 @@ impl Feeder {
             position: 0,
             records: 0,
             bytes: 0,
-            lengths: Lengths::default(),
+            lengths: LengthCounts::default(),
             intake: intake.clone(),
         }
     }
 
-    /// Adds a record. Its place is the number of this feeder and a count from 1.
+    /// Adds a record. Its source is the number of this feeder, its position a count from 1.
+    ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut builder = Builder::new();
+    /// let mut feeder = builder.feeder()?;
+    /// feeder.add(b"sky", b"blue")?;
+    /// feeder.finish()?;
+    /// assert_eq!(builder.finish(dir.path().join("colours.hlith"))?.keys, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Self::add_from`].
+    /// Those of [`Self::add_from`].
     pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         self.position += 1;
         self.add_from(self.own_source, self.position, key, value)
     }
 
-    /// Adds a record with the place it came from: `first` and `last` go by source, then position, and errors name
-    /// them.
+    /// Adds a record and says where it came from. [`OnDuplicate`](crate::OnDuplicate) compares records of one key by
+    /// source, then by position; errors name both.
+    ///
+    /// ```
+    /// use hashlith_builder::{Builder, Error, Origin};
+    /// # let dir = tempfile::tempdir()?;
+    ///
+    /// let mut builder = Builder::new();
+    /// let mut feeder = builder.feeder()?;
+    /// feeder.add_from(7, 100, b"sky", b"blue")?;
+    /// feeder.add_from(3, 200, b"sky", b"grey")?;
+    /// feeder.finish()?;
+    /// let error = builder.finish(dir.path().join("colours.hlith")).unwrap_err();
+    /// let Error::Duplicate { first, second, .. } = error else { panic!("{error}") };
+    /// assert_eq!(first, Origin { source: 3, position: 200 });
+    /// assert_eq!(second, Origin { source: 7, position: 100 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::TooLong`], [`Error::OtherPart`], [`Error::Io`] when a temporary file cannot be written, [`Error::Cancelled`].
+    /// [`Error::TooLong`], [`Error::OtherPart`], [`Error::Io`] when a temporary file cannot be written,
+    /// [`Error::Cancelled`].
     #[inline]
     pub fn add_from(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Error> {
         for (what, len, limit) in
@@ -87,6 +145,8 @@ impl Feeder {
                 return Err(Error::TooLong { what, len, limit });
             }
         }
+        // The loader hashes the key again. A hash takes 2.4 ns; to keep it would take 16 bytes of memory and disk per
+        // record, and a gigabyte takes at least 0.4 core-seconds to write (`benches/README.md`).
         let hash = self.intake.hasher.hash(key);
         let (part, parts) = self.intake.part;
         if hash.part(parts) != part {
@@ -96,7 +156,7 @@ impl Feeder {
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
         self.lengths.add(key.len() + value.len() + 2);
-        if self.writers[number].push(Place { source, position }, key, value) {
+        if self.writers[number].push(Origin { source, position }, key, value) {
             self.hand_over(number)?;
         }
         Ok(())
@@ -106,7 +166,7 @@ impl Feeder {
     fn hand_over(&mut self, number: usize) -> Result<(), Error> {
         self.intake.progress.check()?;
         let intake = self.intake.clone();
-        let spill = intake.spill.read().unwrap_or_else(PoisonError::into_inner);
+        let spill = intake.spill.read();
         let spill =
             spill.as_ref().ok_or(Error::Options { what: "a record was added to a build that has ended" })?;
         spill.push(number, &mut self.writers[number])?;
@@ -114,17 +174,41 @@ impl Feeder {
         Ok(())
     }
 
-    fn count(&mut self) {
+    /// Adds the records since the last count to the build's [`Progress`]. Feeders do so themselves when they hand
+    /// records over, which is rare if there are few.
+    ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// let mut builder = Builder::new();
+    /// let mut feeder = builder.feeder()?;
+    /// feeder.add(b"sky", b"blue")?;
+    /// feeder.count();
+    /// assert_eq!(builder.progress_handle().snapshot().done, 1);
+    /// # Ok::<(), hashlith_builder::Error>(())
+    /// ```
+    pub fn count(&mut self) {
         let records = std::mem::take(&mut self.records);
         self.intake.records.fetch_add(records, Relaxed);
-        self.intake.progress.add(records);
+        self.intake.progress.add(Unit::Records, records);
         self.intake.bytes.fetch_add(std::mem::take(&mut self.bytes), Relaxed);
     }
 
     /// Hands over what is still held back.
     ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut builder = Builder::new();
+    /// let mut feeder = builder.feeder()?;
+    /// feeder.add(b"sky", b"blue")?;
+    /// drop(feeder);
+    /// // Its record would be missing.
+    /// assert!(builder.finish(dir.path().join("colours.hlith")).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`Self::add_from`].
+    /// Those of [`Self::add_from`].
     pub fn finish(mut self) -> Result<(), Error> {
         for number in 0..self.writers.len() {
             if !self.writers[number].is_empty() {
@@ -132,7 +216,7 @@ impl Feeder {
             }
         }
         self.count();
-        self.intake.lengths.lock().unwrap_or_else(PoisonError::into_inner).take(&mut self.lengths);
+        self.intake.lengths.lock().take(&mut self.lengths);
         self.intake.open.fetch_sub(1, Release);
         Ok(())
     }

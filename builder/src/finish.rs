@@ -1,18 +1,23 @@
-//! The second half of a build: cells, sections, header, final name.
+//! The second half of a build: cells, sections, header, final path.
 
 use crate::{
-    Builder, Error, OnDuplicate, Phase, Shape,
+    Builder, Error, OnDuplicate,
     assembly::{Piece, Writer},
     cell::{CellOptions, Output},
-    jobs::{self, Partitions, Work},
+    jobs::Work,
+    limits,
+    load::JobContext,
+    options::Shape,
+    output, plan,
     sizing::cell_count,
     spill::Spill,
 };
 use hashlith_format::Header;
+use hashlith_job::{Phase, Unit};
+use parking_lot::Mutex;
 use std::{
     path::Path,
     sync::{
-        Mutex, PoisonError,
         atomic::Ordering::{Acquire, Relaxed},
         mpsc,
     },
@@ -27,9 +32,9 @@ pub struct Report {
     pub records: u64,
     /// Keys in the index.
     pub keys: u64,
-    /// Records that were dropped because their key was there already.
+    /// Records that were dropped because their key came more than once.
     pub duplicates: u64,
-    /// The header of the file, or of each file of a set: with the lengths of all sections.
+    /// The header of the file, or of each file of a set, with the lengths of all sections.
     pub headers: Vec<Header>,
     /// Bytes that went through temporary files.
     pub spilled_bytes: u64,
@@ -37,25 +42,31 @@ pub struct Report {
     pub phases: Vec<(Phase, Duration)>,
 }
 
-/// Fails if the disk of `dir` has fewer than `needed` bytes free.
-pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<(), Error> {
-    let stat = rustix::fs::statvfs(dir).map_err(|error| Error::io("cannot look at", dir)(error.into()))?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    if free < needed { Err(Error::DiskSpace { path: dir.into(), free, needed }) } else { Ok(()) }
-}
-
-fn same_device(a: &Path, b: &Path) -> bool {
-    let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev);
-    device(a).is_ok_and(|a| device(b).is_ok_and(|b| a == b))
-}
-
 impl Report {
-    /// Length in bytes of all files.
+    /// Length of all files in bytes.
+    ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// # let dir = tempfile::tempdir()?;
+    /// let path = dir.path().join("empty.hlith");
+    /// let report = Builder::new().finish(&path)?;
+    /// assert_eq!(report.bytes(), std::fs::metadata(&path)?.len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bytes(&self) -> u64 {
         self.headers.iter().map(Header::file_len).sum()
     }
 
-    /// Bytes of the hot and the far sections.
+    /// Length of the hot and far sections of all files in bytes.
+    ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// # let dir = tempfile::tempdir()?;
+    /// let report = Builder::new().finish(dir.path().join("empty.hlith"))?;
+    /// // One cell.
+    /// assert_eq!(report.hot_bytes(), 128);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hot_bytes(&self) -> u64 {
         self.headers.iter().map(|header| header.sections.hot.len + header.sections.far.len).sum()
     }
@@ -64,10 +75,25 @@ impl Report {
 impl Builder {
     /// Builds the index and puts it at `path`, in place of what was there.
     ///
+    /// ```
+    /// use hashlith_builder::Builder;
+    /// use hashlith_reader::Index;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("colours.hlith");
+    ///
+    /// let mut builder = Builder::new();
+    /// builder.add(b"sky", b"blue")?;
+    /// builder.finish(&path)?;
+    /// assert_eq!(Index::load(&path)?.get(b"sky")?, Some(&b"blue"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any [`Error`]; then nothing has changed at `path`, except after [`Error::NotDurable`].
     pub fn finish(mut self, path: impl AsRef<Path>) -> Result<Report, Error> {
         let path = path.as_ref();
+        let dir = output::directory(path, self.options.shape.is_set())?;
+        let temp_dir = self.options.temp_dir.get_or_insert_with(|| dir.clone()).clone();
         if let Some(feeder) = self.own_feeder.take() {
             feeder.finish()?;
         }
@@ -75,32 +101,29 @@ impl Builder {
         if intake.open.load(Acquire) > 0 {
             return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
         }
-        let spill = intake.spill.write().unwrap_or_else(PoisonError::into_inner).take();
-        let spill = spill.ok_or(Error::Cancelled)?;
+        let spill = intake.spill.write().take().ok_or(Error::Cancelled)?;
         let records = intake.records.load(Relaxed);
         let bytes = intake.bytes.load(Relaxed);
-        let lengths = intake.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         let cell_keys = self.options.cell_keys;
-        let cell_keys = cell_keys.unwrap_or_else(|| lengths.cell_keys(self.options.fingerprint_bits));
-        drop(lengths);
+        let cell_keys =
+            cell_keys.unwrap_or_else(|| intake.lengths.lock().cell_keys(self.options.fingerprint_bits));
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
         let cells_each = cell_count(records, bytes, cell_keys, parts);
-        // What the page cache could not keep goes past it.
+        // What the page cache could not keep bypasses it.
         let direct = bytes > self.options.page_cache / 2;
         let each = vec![cells_each; parts as usize];
-        let mut writer = Writer::create(path, (&self.options, &self.progress), spill.dir(), each, direct)?;
-        let dir = self.options.shape.directory(path)?;
+        let mut writer = Writer::create(path, &self.options, &self.progress, &temp_dir, each, direct)?;
         if self.options.on_duplicate == OnDuplicate::Error {
             // Spilled records are freed while the output grows; other policies may drop any number of them.
             let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
-            check_space(&dir, bytes.saturating_sub(freed))?;
+            limits::check_space(&dir, bytes.saturating_sub(freed))?;
         }
 
         let spilled_bytes = spill.written();
-        self.progress.enter(Phase::Build, records);
+        self.progress.enter(Phase::Building, Unit::Records, Some(records));
         self.build_cells(spill, cells_each * u64::from(parts), &mut writer)?;
         let headers = writer.finish()?;
-        self.progress.enter(Phase::Done, 0);
+        self.progress.enter(Phase::Done, Unit::Records, None);
         let phases = self.progress.phases();
         let keys = headers.iter().map(|header| header.keys).sum();
         Ok(Report { records, keys, duplicates: records - keys, headers, spilled_bytes, phases })
@@ -119,47 +142,48 @@ impl Builder {
         let sizes: Vec<_> = partitions.iter().map(|one| (one.records, one.bytes)).collect();
         let threads = self.options.threads;
         // The other half may still hold records of later jobs, and the writer's buffers.
-        let memory = self.options.memory_limit / 2;
+        let memory = self.options.memory() / 2;
         // Every thread has a job in hand, one output waits, one is being written.
-        let jobs = jobs::plan(&sizes, cells, memory / (threads as u64 + 2));
-        let partitions = Partitions::new(partitions, &jobs);
-        let work =
-            Work::new(&jobs, (partitions, threads), (cells, memory), options, &spill_dir, &self.progress);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|number| format!("build-{number}"));
-        let pool = pool.build().map_err(|_| Error::Threads { threads })?;
-        let failures = Mutex::new(Vec::new());
-        // The pool's threads do the jobs, this one writes.
-        let written = pool.in_place_scope(|scope| {
-            let (sender, outputs) = mpsc::sync_channel::<Output>(1);
-            for _ in 0..threads {
-                let (work, failures, sender) = (&work, &failures, sender.clone());
-                scope.spawn(move |_| {
-                    if let Err(error) = work.run(&sender) {
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
-                    }
-                });
-            }
-            drop(sender);
-            let written = outputs.iter().try_for_each(|mut output| {
-                writer.append(Piece::of(&mut output))?;
-                work.written(output);
-                Ok(())
-            });
-            // First of all whoever waits for the channel is let go: it holds what `stop` needs.
-            drop(outputs);
-            if written.is_err() {
-                work.stop();
-            }
-            written
-        });
-        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failures.into_iter().reduce(earlier).map_or(written, Err)
+        let jobs = plan::plan(&sizes, cells, memory / (threads as u64 + 2));
+        let context =
+            JobContext { options, cells, threads, memory, spill_dir: &spill_dir, progress: &self.progress };
+        run(&Work::new(&jobs, partitions, context), threads, writer)
     }
 }
 
-/// Of the errors of two threads the one to report: a duplicate before anything else, the one with the earlier place.
+/// Does all jobs on this many threads, while this one writes.
+fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), Error> {
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("build-{number}"));
+    let pool = pool.build().map_err(|_| Error::Threads { threads })?;
+    let failures = Mutex::new(Vec::new());
+    let written = pool.in_place_scope(|scope| {
+        let (sender, outputs) = mpsc::sync_channel::<Output>(1);
+        for _ in 0..threads {
+            let (failures, sender) = (&failures, sender.clone());
+            scope.spawn(move |_| {
+                if let Err(error) = work.run(&sender) {
+                    failures.lock().push(error);
+                }
+            });
+        }
+        drop(sender);
+        let written = outputs.iter().try_for_each(|mut output| {
+            writer.append(Piece::of(&mut output))?;
+            work.written(output);
+            Ok(())
+        });
+        // This comes first: a worker that waits for the channel holds a lock that `stop` needs.
+        drop(outputs);
+        if written.is_err() {
+            work.stop();
+        }
+        written
+    });
+    failures.into_inner().into_iter().reduce(earlier).map_or(written, Err)
+}
+
+/// The error of two threads to report: a duplicate before anything else, of two duplicates the earlier one.
 fn earlier(a: Error, b: Error) -> Error {
     match (&a, &b) {
         (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,
@@ -167,4 +191,9 @@ fn earlier(a: Error, b: Error) -> Error {
         (_, Error::Duplicate { .. }) => b,
         _ => a,
     }
+}
+
+fn same_device(a: &Path, b: &Path) -> bool {
+    let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev);
+    device(a).is_ok_and(|a| device(b).is_ok_and(|b| a == b))
 }

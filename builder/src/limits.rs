@@ -1,15 +1,61 @@
-//! What the system lets a process have.
+//! What the system has, and what it lets a process have.
 
 use crate::Error;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::fs;
+use std::{fs, path::Path};
 
-/// Addresses that a build takes beside its memory: what the allocator reserves for threads of their own.
+/// Bytes of addresses that a build takes in addition to its memory: what the allocator reserves for each thread.
 const RESERVED: u64 = 128 << 20;
-/// Addresses of a thread: its stack, and room to start it.
+/// Bytes of addresses of a thread: its stack, and room to start it.
 const PER_THREAD: u64 = 4 << 20;
 
-/// Refuses a build that would run out of addresses (`ulimit -v`, `ulimit -d`) halfway, where it could only be aborted.
+/// Bytes of memory that this process can take without swapping: the least of what the machine has available, the limit
+/// of the control group, and the limits of the process (`ulimit -v`, `ulimit -d`). `None` if nothing is known.
+///
+/// ```
+/// assert!(hashlith_builder::available_memory().is_some_and(|bytes| bytes > 1 << 20));
+/// ```
+pub fn available_memory() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| mem_available(&text));
+    // In a container the limit of the control group counts, not the machine.
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group: Option<u64> = group.and_then(|text| text.trim().parse().ok());
+    let own = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
+    [machine, group].into_iter().chain(own).flatten().min()
+}
+
+/// What `/proc/meminfo` calls `MemAvailable`, in bytes.
+fn mem_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// How many threads can run at once.
+///
+/// ```
+/// assert!(hashlith_builder::available_threads() >= 1);
+/// ```
+pub fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The smallest memory limit, in bytes, that works with this many threads.
+pub(crate) fn smallest_memory(threads: usize) -> u64 {
+    (16 << 20) + (16 << 20) * threads.max(1) as u64
+}
+
+/// Half of what is available, in bytes: the page cache and other processes have the other half.
+pub(crate) fn default_memory(available: Option<u64>, threads: usize) -> u64 {
+    available.map_or(1 << 30, |available| (available / 2).max(smallest_memory(threads)))
+}
+
+/// Bytes of memory that this machine has.
+pub(crate) fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.mem_unit).saturating_mul(info.totalram as u64)
+}
+
+/// Refuses a build that would run out of addresses (`ulimit -v`, `ulimit -d`) halfway, where it could only abort.
 pub(crate) fn check_addresses(memory: u64, threads: usize) -> Result<(), Error> {
     let limits = [Resource::As, Resource::Data].map(getrlimit);
     let Some(limit) = limits.iter().filter_map(|limit| limit.current).min() else { return Ok(()) };
@@ -21,7 +67,18 @@ pub(crate) fn check_addresses(memory: u64, threads: usize) -> Result<(), Error> 
     if free < needed { Err(Error::Addresses { limit, free, needed }) } else { Ok(()) }
 }
 
-/// How many files may be open; raises the soft limit as far as needed and allowed.
+/// Refuses a build if the disk of `dir` has fewer than `needed` bytes free.
+pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<(), Error> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| Error::io("cannot look at", dir)(error.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < needed { Err(Error::DiskSpace { path: dir.into(), free, needed }) } else { Ok(()) }
+}
+
+/// Returns how many files may be open. Raises the soft limit to `needed`, or to the hard limit if that is lower.
+///
+/// ```
+/// assert!(hashlith_builder::open_files(16) >= 16);
+/// ```
 pub fn open_files(needed: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match current {
@@ -34,5 +91,24 @@ pub fn open_files(needed: u64) -> u64 {
         }
         Some(soft) => soft,
         None => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_available() {
+        assert!(available_memory().unwrap() > 1 << 20);
+        assert_eq!(mem_available("MemFree: 1 kB\nMemAvailable:   42 kB\n"), Some(42 << 10));
+        assert_eq!(mem_available("MemFree: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn the_default_is_half_of_what_is_available_or_the_smallest() {
+        assert_eq!(default_memory(Some(8 << 30), 2), 4 << 30);
+        assert_eq!(default_memory(Some(1 << 20), 2), smallest_memory(2));
+        assert_eq!(default_memory(None, 2), 1 << 30);
     }
 }

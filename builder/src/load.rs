@@ -2,26 +2,53 @@
 
 use crate::{
     Error,
-    cell::{self, Record},
-    jobs::{Job, Work},
+    cell::{self, CellOptions, RecordRef},
+    origin::Origin,
+    plan::Job,
     spill::{self, Partition},
 };
 use hashlith_format::KeyHash;
-use std::sync::Arc;
+use hashlith_job::Progress;
+use std::{path::Path, sync::Arc};
 
 /// Records are copied together into chunks of this many bytes.
 const OWN_LEN: usize = 1 << 18;
 
-/// Only keys that were made to share a cell come in such numbers where the plan has a fraction of the memory for
-/// them; a few long records may.
+/// If more records than this take far more memory than planned, their keys were made to share a cell. A few long records
+/// may take as much.
 const CROWD: usize = 4 * 4096;
+
+/// What all jobs of a build share.
+#[derive(Clone, Copy)]
+pub(crate) struct JobContext<'a> {
+    pub options: CellOptions,
+    /// The number of all cells.
+    pub cells: u64,
+    /// Threads that do jobs.
+    pub threads: usize,
+    /// Bytes of memory that all jobs together may take, each until its output is written.
+    pub memory: u64,
+    /// Directory of the temporary files.
+    pub spill_dir: &'a Path,
+    pub progress: &'a Progress,
+}
+
+impl JobContext<'_> {
+    fn damaged(&self) -> Error {
+        Error::Io {
+            action: "cannot read temporary records in",
+            path: self.spill_dir.into(),
+            source: std::io::Error::other("the temporary file was changed"),
+        }
+    }
+}
 
 /// Records of some neighbouring cells of a job.
 #[derive(Default)]
 pub(crate) struct Group {
-    /// What the records lie in, apart from chunks of partitions in memory.
+    /// The bytes of records that do not stay in chunks of partitions.
     pub own: Vec<Vec<u8>>,
-    pub records: Vec<Record>,
+    pub records: Vec<RecordRef>,
     /// Bytes of the records in `own`.
     own_len: u64,
 }
@@ -29,44 +56,44 @@ pub(crate) struct Group {
 impl Group {
     /// Copies a record.
     #[inline]
-    fn keep(&mut self, hash: KeyHash, place: crate::Place, record: &[u8]) {
+    fn keep(&mut self, hash: KeyHash, origin: Origin, record: &[u8]) {
         if self.own.last().is_none_or(|last| last.len() + record.len() > last.capacity()) {
             self.own.push(Vec::with_capacity(record.len().max(OWN_LEN)));
         }
         self.own_len += record.len() as u64;
         let number = self.own.len() - 1;
         let last = &mut self.own[number];
-        self.records.push(Record { hash, place, chunk: number as u32, offset: last.len() as u32 });
+        self.records.push(RecordRef { hash, origin, chunk: number as u32, offset: last.len() as u32 });
         last.extend_from_slice(record);
     }
 
     fn cost(&self) -> u64 {
-        self.own_len + (self.records.len() * size_of::<Record>()) as u64
+        self.own_len + (self.records.len() * size_of::<RecordRef>()) as u64
     }
 }
 
-/// The records of a job as they are found.
-pub(crate) struct Loader<'w> {
-    work: &'w Work<'w>,
-    job: &'w Job,
+/// Collects the records of a job.
+pub(crate) struct Loader<'j> {
+    context: &'j JobContext<'j>,
+    job: &'j Job,
     groups: Vec<Group>,
     /// Cost of all groups at which duplicates are settled.
     settle_at: u64,
 }
 
-impl<'w> Loader<'w> {
-    pub fn new(work: &'w Work<'w>, job: &'w Job) -> Self {
+impl<'j> Loader<'j> {
+    pub fn new(context: &'j JobContext<'j>, job: &'j Job) -> Self {
         let groups = job.groups().map(|_| Group::default()).collect();
-        Loader { work, job, groups, settle_at: job.cost.max(work.memory / work.threads as u64) }
+        Loader { context, job, groups, settle_at: job.cost.max(context.memory / context.threads as u64) }
     }
 
     /// The job's records, a group for each of [`Job::groups`], copied out of these partitions.
     pub fn copy(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
         for partition in partitions {
             partition.in_memory().iter().try_for_each(|chunk| self.copy_chunk(chunk))?;
-            let (work, job) = (self.work, self.job);
-            let wanted = |beginning: &[u8]| is_for(work, job, beginning);
-            partition.on_disk(work.spill_dir, wanted, |chunk| self.copy_chunk(chunk))?;
+            let (context, job) = (self.context, self.job);
+            let wanted = |beginning: &[u8]| is_for(context, job, beginning);
+            partition.on_disk(context.spill_dir, wanted, |chunk| self.copy_chunk(chunk))?;
         }
         Ok(self.groups)
     }
@@ -81,30 +108,30 @@ impl<'w> Loader<'w> {
     }
 
     fn parse(&mut self, chunk: &[u8], number: u32) -> Result<(), Error> {
-        self.work.progress.check()?;
+        self.context.progress.check()?;
         let records = &mut self.groups[0].records;
-        let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = self.work.options.hasher.hash(cell::key_at(chunk, offset, lengths));
-            records.push(Record { hash, place, chunk: number, offset: offset as u32 });
+        let parsed = spill::read_chunk(chunk, |origin, offset, lengths| {
+            let hash = self.context.options.hasher.hash(cell::key_at(chunk, offset, lengths));
+            records.push(RecordRef { hash, origin, chunk: number, offset: offset as u32 });
         });
-        parsed.ok_or_else(|| damaged(self.work))
+        parsed.ok_or_else(|| self.context.damaged())
     }
 
     /// Copies the records of the job's cells, each to its group.
     fn copy_chunk(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        self.work.progress.check()?;
-        let Self { work, job, groups, .. } = self;
+        self.context.progress.check()?;
+        let Self { context, job, groups, .. } = self;
         let cells = job.cells.end - job.cells.start;
-        let parsed = spill::read_chunk(chunk, |place, offset, lengths| {
-            let hash = work.options.hasher.hash(cell::key_at(chunk, offset, lengths));
+        let parsed = spill::read_chunk(chunk, |origin, offset, lengths| {
+            let hash = context.options.hasher.hash(cell::key_at(chunk, offset, lengths));
             // Cells before the job's become large numbers.
-            let cell = hash.cell(work.options.parts, work.cells).wrapping_sub(job.cells.start);
+            let cell = hash.cell(context.options.parts, context.cells).wrapping_sub(job.cells.start);
             if cell < cells {
                 let len = lengths.total().unwrap_or(0) as usize;
-                groups[(cell >> job.group_shift) as usize].keep(hash, place, &chunk[offset..offset + len]);
+                groups[(cell >> job.group_shift) as usize].keep(hash, origin, &chunk[offset..offset + len]);
             }
         });
-        parsed.ok_or_else(|| damaged(self.work))?;
+        parsed.ok_or_else(|| context.damaged())?;
         if self.cost() > self.settle_at { self.settle() } else { Ok(()) }
     }
 
@@ -112,49 +139,42 @@ impl<'w> Loader<'w> {
         self.groups.iter().map(Group::cost).sum()
     }
 
-    /// Far more records than were planned for: copies of few keys, or keys that were made to share a cell. Drops
-    /// the copies now instead of later, and gives up on the other.
+    /// Far more records than were planned for: copies of few keys, or keys that were made to share a cell. Drops the
+    /// copies now instead of later, and refuses keys that share a cell.
     fn settle(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
             let all = group.records.len();
             let chunks: Vec<&[u8]> = group.own.iter().map(Vec::as_slice).collect();
-            cell::settle_duplicates(&mut group.records, &chunks, self.work.options.on_duplicate)?;
+            cell::settle_duplicates(&mut group.records, &chunks, self.context.options.on_duplicate)?;
             // What is left is copied only where that is little.
             if group.records.len() <= all / 2 {
                 let Group { own, records, .. } = std::mem::take(group);
                 let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
                 for record in &records {
-                    group.keep(record.hash, record.place, cell::bytes_of(&chunks, record));
+                    group.keep(record.hash, record.origin, cell::bytes_of(&chunks, record));
                 }
             }
         }
         let cost = self.cost();
         self.settle_at = self.settle_at.max(cost.saturating_mul(2));
         let keys = self.groups.iter().map(|group| group.records.len()).sum();
-        if keys > CROWD && cost > self.work.memory / 2 {
+        if keys > CROWD && cost > self.context.memory / 2 {
             return Err(Error::Crowded { cell: self.job.cells.start, keys, needed: cost });
         }
         Ok(())
     }
 }
 
-/// False if no record of a chunk belongs to the job, as far as its beginning tells.
-fn is_for(work: &Work, job: &Job, beginning: &[u8]) -> bool {
+/// False if the beginning of a chunk shows that none of its records belongs to the job.
+fn is_for(context: &JobContext, job: &Job, beginning: &[u8]) -> bool {
     let mut found = false;
     let parsed = spill::read_chunk(beginning, |_, offset, lengths| {
         let start = offset + lengths.head as usize;
         let key = beginning.get(start..start.saturating_add(lengths.key as usize));
         found |= key.is_none_or(|key| {
-            job.cells.contains(&work.options.hasher.hash(key).cell(work.options.parts, work.cells))
+            let hash = context.options.hasher.hash(key);
+            job.cells.contains(&hash.cell(context.options.parts, context.cells))
         });
     });
     found || parsed.is_none()
-}
-
-fn damaged(work: &Work) -> Error {
-    Error::Io {
-        action: "cannot read temporary records in",
-        path: work.spill_dir.into(),
-        source: std::io::Error::other("the temporary file was changed"),
-    }
 }

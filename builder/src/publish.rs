@@ -3,24 +3,17 @@
 use crate::{
     Error,
     direct::{self, Buffer},
+    output, temp_file,
 };
 use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
-use rustix::fs::Dir;
 use std::{
-    ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileExt, MetadataExt},
-    },
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
-/// A file beside the final path that becomes it, or vanishes.
-///
-/// It is locked while it is being written, so that a later build can tell the file of a killed build, which it
-/// removes, from that of a running one.
+/// A file next to the final path that takes its place, or vanishes.
 pub(crate) struct NewFile {
     file: File,
     temp_path: PathBuf,
@@ -28,7 +21,7 @@ pub(crate) struct NewFile {
     sums: ChunkSums,
     /// Bytes that are not written yet: less than a huge page, up to the next boundary of one.
     ///
-    /// Linux makes the pages of its cache as large as the write that fills them, so a file that is written in whole,
+    /// Linux makes the pages of its cache as large as the write that fills them. So a file that is written in whole,
     /// aligned huge pages can be mapped with huge pages at once.
     pending: Buffer,
     /// How many bytes of `pending` there are.
@@ -41,7 +34,7 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Creates the file, and removes what killed builds of the same final path have left.
     pub fn create(final_path: &Path) -> Result<Self, Error> {
-        let (file, temp_path) = create_locked(final_path)?;
+        let (file, temp_path) = temp_file::create_locked(final_path)?;
         Ok(NewFile {
             file,
             temp_path,
@@ -54,12 +47,12 @@ impl NewFile {
         })
     }
 
-    /// Has the file go to another name of the same directory than the one it was created for.
+    /// Gives the file another final name in the same directory.
     pub fn set_final_name(&mut self, name: &str) {
         self.final_path.set_file_name(name);
     }
 
-    /// Writes past the page cache from here to the last whole huge page.
+    /// Bypasses the page cache from here to the last whole huge page.
     pub fn write_directly(&mut self) {
         direct::set_direct(&self.file, true);
     }
@@ -105,7 +98,7 @@ impl NewFile {
 
     /// Appends the sums, and returns their digest.
     pub fn write_sums(&mut self) -> Result<u64, Error> {
-        // What is left is no whole page.
+        // What is left is not a whole page.
         direct::set_direct(&self.file, false);
         self.flush()?;
         let sums = std::mem::take(&mut self.sums).finish();
@@ -124,9 +117,9 @@ impl NewFile {
         fs::rename(&self.temp_path, &self.final_path)
             .map_err(Error::io("cannot rename to", &self.final_path))?;
         self.published = true;
-        let (dir, _) = split(&self.final_path)?;
-        let synced = File::open(&dir).and_then(|dir| dir.sync_all());
-        synced.map_err(|source| Error::NotDurable { path: dir, source })
+        let dir = output::parent(&self.final_path);
+        let synced = File::open(dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| Error::NotDurable { path: dir.into(), source })
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -143,128 +136,16 @@ impl Drop for NewFile {
     }
 }
 
-/// Creates a file, locked, beside the final path, and removes what killed builds of the same path have left.
-pub(crate) fn create_locked(final_path: &Path) -> Result<(File, PathBuf), Error> {
-    let (dir, name) = split(final_path)?;
-    remove_left_over(&dir, &name);
-    for attempt in 0..1000u32 {
-        let mut temp_name = name.clone();
-        temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
-        let temp_path = dir.join(temp_name);
-        match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
-            Ok(file) => {
-                // Another build may have taken the file for left over before it was locked. A file system without
-                // locks (some network ones) only loses the clearing of left-over files.
-                if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
-                    continue;
-                }
-                return Ok((file, temp_path));
-            }
-        }
-    }
-    Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
-}
-
-/// The directory and the name of a final path.
-pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
-    let name = path.file_name().filter(|_| !path.is_dir());
-    let name =
-        name.ok_or(Error::Options { what: "the output must be the path of a file, not of a directory" })?;
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    Ok((dir, name.to_os_string()))
-}
-
-/// True if this open file is the one at `path`.
-pub(crate) fn is_at(file: &File, path: &Path) -> bool {
-    is_same(file, fs::symlink_metadata(path))
-}
-
-/// True if this open file is the one that was found.
-pub(crate) fn is_same(file: &File, found: io::Result<fs::Metadata>) -> bool {
-    let place = |file: fs::Metadata| (file.dev(), file.ino());
-    file.metadata().is_ok_and(|open| found.is_ok_and(|found| place(found) == place(open)))
-}
-
-/// Removes temporary files of this name that nobody holds a lock on.
-pub(crate) fn remove_left_over(dir: &Path, name: &OsStr) {
-    let names = names_in(dir).into_iter();
-    for path in names.filter(|found| is_temp_name(found, name)).map(|found| dir.join(found)) {
-        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
-            && let Ok(file) = OpenOptions::new().write(true).open(&path)
-            && file.try_lock().is_ok()
-            // A build that has ended meanwhile may have been followed by another one, with a file of the same name.
-            && is_at(&file, &path)
-        {
-            let _ = fs::remove_file(&path);
-        }
-    }
-}
-
-/// The names in a directory; none if it cannot be read.
-pub(crate) fn names_in(dir: &Path) -> Vec<OsString> {
-    // The standard library's own listing panics when a close fails.
-    let Some(entries) = File::open(dir).ok().and_then(|dir| Dir::new(dir).ok()) else { return Vec::new() };
-    entries.flatten().map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned()).collect()
-}
-
-/// True for `NAME.PID-ATTEMPT.tmp`.
-pub(crate) fn is_temp_name(candidate: &OsStr, name: &OsStr) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let rest = candidate.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-    rest.and_then(|rest| str::from_utf8(rest).ok())
-        .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp")?.split_once('-'))
-        .is_some_and(|(pid, attempt)| digits(pid) && digits(attempt))
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    /// What `act`, which must not panic, gives while another thread does something again and again.
-    pub(crate) fn meanwhile<T>(other: impl Fn() + Sync, act: impl FnOnce() -> T) -> T {
-        let ended = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !ended.load(Ordering::Relaxed) {
-                    other();
-                }
-            });
-            let result = act();
-            ended.store(true, Ordering::Relaxed);
-            result
-        })
-    }
+    use crate::temp_file::{remove_left_over, tests::meanwhile};
 
     #[test]
-    fn a_folder_that_is_missing_is_told_at_once() {
+    fn a_folder_that_is_missing_is_reported_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let error = NewFile::create(&dir.path().join("none").join("x.hlith")).err().unwrap();
         assert!(matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound));
-    }
-
-    #[test]
-    fn a_bare_name_lies_in_the_working_directory() {
-        assert_eq!(split(Path::new("x.hlith")).unwrap(), (".".into(), "x.hlith".into()));
-        assert_eq!(split(Path::new("/tmp/x.hlith")).unwrap(), ("/tmp".into(), "x.hlith".into()));
-        assert!(split(Path::new("/")).is_err() && split(Path::new("/tmp")).is_err());
-    }
-
-    #[test]
-    fn a_file_that_was_replaced_is_not_at_its_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path));
-        fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path));
-        File::create(&path).unwrap();
-        assert!(!is_at(&file, &path));
     }
 
     /// What is written goes out in whole huge pages, which begin at their boundaries.
@@ -285,24 +166,7 @@ pub(crate) mod tests {
         assert_eq!(file.end(), HUGE_PAGE * 3);
     }
 
-    #[test]
-    fn only_our_own_names_are_left_overs() {
-        for name in ["a.hlith.12-0.tmp", "a.hlith.1-99.tmp"] {
-            assert!(is_temp_name(name.as_ref(), "a.hlith".as_ref()), "{name}");
-        }
-        for name in [
-            "a.hlith.tmp",
-            "a.hlith",
-            "ba.hlith.1-0.tmp",
-            "a.hlith.x-0.tmp",
-            "a.hlith.1-.tmp",
-            "a.hlith.1-0.tmp2",
-        ] {
-            assert!(!is_temp_name(name.as_ref(), "a.hlith".as_ref()), "{name}");
-        }
-    }
-
-    /// A build that clears up takes no file that another has just made, not even under the name of an earlier one.
+    /// A build that clears up removes no file that another has just made, not even under the name of an earlier one.
     #[test]
     fn what_is_in_use_is_not_left_over() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,31 +1,33 @@
-//! Another cut of finished cells into files: no key is hashed, no pilot looked for.
+//! Cuts finished cells into other files, without hashing a key or searching a pilot.
 //!
-//! Cells are ranges of the hash, in a file of any number of parts. Where the cells of the new files are as wide as those of the
-//! old ones, they are the same cells, with their records in the same order; only places and ids count from elsewhere.
+//! A cell is a range of hashes, whatever the number of parts. Where the cells of the new files are as wide as those of the
+//! old ones, they are the same cells, with their records in the same order; only their offsets and ids change.
 
 use crate::{
-    Builder, Error, Phase, Report, Shape,
-    assembly::{Piece, Place, Writer},
+    Builder, Error, Report,
+    assembly::{Offsets, Piece, Writer},
+    limits,
+    options::Shape,
+    output,
 };
-use hashlith_format::{CELL_LEN, CellView, Head, Header};
+use hashlith_format::{CELL_LEN, CellView, Head, Header, Span, set::in_order};
+use hashlith_job::{Phase, Unit};
 use std::path::Path;
 
-/// Cells, and bytes of their records, that are copied at a time, about.
+/// Cells that are copied at a time.
 const CELLS: u64 = 1024;
+/// Bytes of records that are copied at a time, plus those of one cell.
 const BYTES: u64 = 1 << 20;
 
-/// How many cells each of `parts` files would get from these files, which are all parts of one set, in order. `None` if the
-/// cells would be others.
+/// How many cells each of `parts` files would get from these files. `None` if the cells would differ, or if the files are not
+/// the parts of one set in order.
 fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     let old = headers.len() as u64;
     let (new, first) = (u64::from(parts), headers.first().filter(|_| parts > 0)?);
-    let facts =
-        |header: &Header| (header.hasher, header.key_type, header.value_type, header.fingerprint_bits);
-    let is_set = (0u32..).zip(headers).all(|(number, header)| {
-        (header.part, u64::from(header.parts)) == (number, old) && facts(header) == facts(first)
-    });
+    let is_set = in_order(headers).is_ok_and(|order| order.is_sorted())
+        && headers.iter().all(|header| header.fingerprint_bits == first.fingerprint_bits);
     let cells = |part: u64| {
-        // The old parts that it overlaps must have cells of the same width, and those must be a whole number in each new part.
+        // The old parts that it overlaps must have cells of the same width, and each new part a whole number of them.
         let (from, to) = (part * old / new, ((part + 1) * old).div_ceil(new));
         let all = headers[from as usize].cells.checked_mul(old)?;
         let same = headers[from as usize..to as usize]
@@ -37,20 +39,41 @@ fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
 }
 
 /// True if [`Builder::finish_recut`] can make `parts` files out of files with these headers.
+///
+/// ```
+/// use hashlith_builder::{Builder, can_recut};
+/// # let dir = tempfile::tempdir()?;
+///
+/// let headers = Builder::new().parts(4).finish(dir.path().join("set"))?.headers;
+/// assert!(can_recut(&headers, 2) && !can_recut(&headers, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn can_recut(headers: &[Header], parts: u32) -> bool {
     cells_of(headers, parts).is_some()
 }
 
 impl Builder {
-    /// Instead of records: makes the index of the cells of these files, all parts of one set in order, and puts it at `path`.
+    /// Makes the index from the cells of these files instead of from records, and puts it at `path`. The files are all parts
+    /// of one set, in order. They must have been verified, and [`can_recut`] must be true. The index gets their hash, types
+    /// and fingerprint bits.
     ///
-    /// They must have been verified. [`can_recut`] tells if it is possible. Hash, types and fingerprints are those of the files.
+    /// ```
+    /// use hashlith_builder::Builder;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (old, new) = (dir.path().join("old.hlith"), dir.path().join("new"));
+    ///
+    /// let mut builder = Builder::new();
+    /// builder.add(b"sky", b"blue")?;
+    /// builder.finish(&old)?;
+    /// let report = Builder::new().parts(1).finish_recut(&[&std::fs::read(&old)?], &new)?;
+    /// assert_eq!(report.keys, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any [`Error`]; then nothing has changed at `path`, except after [`Error::NotDurable`].
     pub fn finish_recut(mut self, files: &[&[u8]], path: impl AsRef<Path>) -> Result<Report, Error> {
-        let damaged =
-            || Error::Options { what: "a file that is to be cut anew is no index, or is damaged: verify it" };
+        let damaged = || Error::Options { what: "a file to cut again is no index, or is damaged: verify it" };
         let headers: Result<Vec<_>, _> =
             files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
         let headers = headers.map_err(|_| damaged())?;
@@ -64,6 +87,8 @@ impl Builder {
         };
         let cells = cells_of(&headers, parts)
             .ok_or(Error::Options { what: "these files have other cells than the new ones would have" })?;
+        let (path, progress) = (path.as_ref(), &*self.progress);
+        let dir = output::directory(path, self.options.shape.is_set())?;
         if let Some(first) = headers.first() {
             self.options.hasher = first.hasher;
             self.options.key_type = first.key_type;
@@ -72,27 +97,32 @@ impl Builder {
         }
         let keys = headers.iter().map(|header| header.keys).sum();
         let bytes: u64 = headers.iter().map(Header::file_len).sum();
-        let temp_dir = self.options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let temp_dir = self.options.temp_dir.as_ref().unwrap_or(&dir);
         let direct = bytes > self.options.page_cache / 2;
-        self.progress.enter(Phase::Build, keys);
-        let mut writer =
-            Writer::create(path.as_ref(), (&self.options, &self.progress), &temp_dir, cells, direct)?;
-        crate::finish::check_space(&self.options.shape.directory(path.as_ref())?, bytes)?;
+        progress.enter(Phase::Building, Unit::Records, Some(keys));
+        let mut writer = Writer::create(path, &self.options, progress, temp_dir, cells, direct)?;
+        limits::check_space(&dir, bytes)?;
         for (bytes, header) in files.iter().zip(&headers) {
             let source = Source { bytes, header };
             let mut next = 0;
             while next < header.cells {
-                self.progress.check()?;
+                progress.check()?;
                 let mut cells = Vec::new();
                 let piece = source.piece(&mut next, &mut cells).ok_or_else(damaged)?;
-                self.progress.add(piece.end.keys - piece.start.keys);
+                progress.add(Unit::Records, piece.end.keys - piece.start.keys);
                 writer.append(piece)?;
             }
         }
         let headers = writer.finish()?;
-        self.progress.enter(Phase::Done, 0);
-        let phases = self.progress.phases();
-        Ok(Report { records: keys, keys, duplicates: 0, headers, spilled_bytes: 0, phases })
+        progress.enter(Phase::Done, Unit::Records, None);
+        Ok(Report {
+            records: keys,
+            keys,
+            duplicates: 0,
+            headers,
+            spilled_bytes: 0,
+            phases: progress.phases(),
+        })
     }
 }
 
@@ -110,13 +140,13 @@ impl<'a> Source<'a> {
         Some((cell, view))
     }
 
-    /// Where a cell's records begin and its ids; for the number of cells, where they end. The far body is not known.
-    fn place(&self, number: u64) -> Option<Place> {
+    /// Where a cell's records and ids begin; for the number of cells, where they end. The far body is not known.
+    fn offsets(&self, number: u64) -> Option<Offsets> {
         if number == self.header.cells {
-            return Some(Place { keys: self.header.keys, pool: self.header.sections.pool.len, far: 0 });
+            return Some(Offsets { keys: self.header.keys, pool: self.header.sections.pool.len, far: 0 });
         }
         let Head { first_id, pool_start, .. } = self.cell(number)?.1.head;
-        Some(Place { keys: first_id, pool: pool_start, far: 0 })
+        Some(Offsets { keys: first_id, pool: pool_start, far: 0 })
     }
 
     /// Some cells from number `next` on, which moves on; `None` if the file is damaged.
@@ -124,7 +154,7 @@ impl<'a> Source<'a> {
     where
         'a: 'c,
     {
-        let mut start = self.place(*next)?;
+        let mut start = self.offsets(*next)?;
         let mut end = start;
         let (mut far_start, mut far_end) = (None, 0);
         for _ in 0..CELLS {
@@ -138,11 +168,11 @@ impl<'a> Source<'a> {
                 far_end = far.checked_add(view.body_len())?;
             }
             *next += 1;
-            end = self.place(*next)?;
+            end = self.offsets(*next)?;
         }
         (start.far, end.far) = (far_start.unwrap_or(0), far_end);
         end.keys.checked_sub(start.keys)?;
-        let slice = |section: hashlith_format::Span, from: u64, to: u64| {
+        let slice = |section: Span, from: u64, to: u64| {
             let whole = self.bytes.get(section.offset as usize..section.end() as usize)?;
             whole.get(from as usize..to as usize)
         };

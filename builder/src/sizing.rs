@@ -1,29 +1,29 @@
-//! How many cells an index gets: as many as make nearly all of them large enough for their keys.
+//! How many cells an index gets: enough that the bodies of nearly all of them fit inline.
 
 use hashlith_format::CELL_LEN;
 
 /// Lengths up to this many bytes are counted one by one, longer ones by their bits.
 const SHORT: usize = 1024;
-/// Records that are longer than this share of all do not count: a few long ones among short ones only make a few cells far.
+/// The longest records do not count, only this share of all: a few long ones among short ones make only a few cells far.
 const COUNTED: f64 = 0.99;
 /// Bytes of records in a cell, on average, at most: a build holds those of some cells in memory.
 const CELL_BYTES: u64 = 1 << 20;
-/// Most keys in a cell on average: so far below 127 that hashes do not bring so many together by chance.
+/// Most keys in a cell on average: so far below 127 that no cell gets more than 127 by chance.
 const MOST_KEYS: f64 = 60.0;
 
-/// How many records have which length.
-pub(crate) struct Lengths {
+/// How many records have each length.
+pub(crate) struct LengthCounts {
     short: Box<[u64; SHORT]>,
     long: [u64; 64],
 }
 
-impl Default for Lengths {
+impl Default for LengthCounts {
     fn default() -> Self {
-        Lengths { short: Box::new([0; SHORT]), long: [0; 64] }
+        LengthCounts { short: Box::new([0; SHORT]), long: [0; 64] }
     }
 }
 
-impl Lengths {
+impl LengthCounts {
     /// Counts a record of `len` bytes.
     #[inline]
     pub fn add(&mut self, len: usize) {
@@ -33,8 +33,8 @@ impl Lengths {
         }
     }
 
-    /// Adds what another has counted, which begins anew.
-    pub fn take(&mut self, other: &mut Lengths) {
+    /// Moves what another has counted to this one.
+    pub fn take(&mut self, other: &mut LengthCounts) {
         self.short
             .iter_mut()
             .zip(other.short.iter_mut())
@@ -64,35 +64,36 @@ impl Lengths {
         (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
     }
 
-    /// How many keys a cell has best on average.
+    /// The best average number of keys per cell.
     ///
-    /// The places of `n` records with this deviation `d` are a random walk around a straight line, which goes about
-    /// `d * sqrt(n)` astray: so many bits has a delta, with its sign. The number of keys of a cell has a Poisson distribution;
-    /// all but three or four cells in a hundred lie below its mean and 1.8 deviations.
+    /// The offsets of `n` records whose lengths deviate by `d` are a random walk around a straight line. It strays from
+    /// the line by about `d * sqrt(n)`; a delta needs the bits of that, and a sign. The number of keys in a cell has a
+    /// Poisson distribution: all but three or four cells in a hundred lie below its mean plus 1.8 deviations.
     pub fn cell_keys(&self, fingerprint_bits: u32) -> f64 {
         let deviation = self.deviation();
         let mut keys: f64 = 40.0;
         for _ in 0..8 {
             let astray = deviation * keys.sqrt();
             let width = if astray < 0.25 { 0.0 } else { (astray.log2() + 1.0).max(1.0) };
-            // A byte of pilots for 8/3 keys, and one more; the rest of the cell is its head.
-            let bits_a_key = f64::from(fingerprint_bits) + width + 3.0;
-            let room = (8 * (CELL_LEN - 22)) as f64 / bits_a_key;
+            // A byte of pilots per 8/3 keys, and one more; the rest of the cell is its head.
+            let bits_per_key = f64::from(fingerprint_bits) + width + 3.0;
+            let room = (8 * (CELL_LEN - 22)) as f64 / bits_per_key;
             keys = (room - 1.8 * room.sqrt()).clamp(1.0, MOST_KEYS);
         }
         keys
     }
 }
 
-/// How many cells each of `parts` parts gets that have `records` records of `bytes` bytes together, at `keys` keys a cell: all
-/// of them together a power of two up to 1,024, a multiple of 1,024 above, so that cells and partitions share their boundaries.
+/// How many cells each of `parts` parts gets, for `records` records of `bytes` bytes in all parts together, at `keys` keys
+/// per cell. The cells of all parts are a power of two up to 1,024, a multiple of 1,024 above, so that cells and partitions
+/// share their boundaries.
 pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64, parts: u32) -> u64 {
     let cells = ((records as f64 / keys).ceil() as u64).max(bytes.div_ceil(CELL_BYTES)).max(1);
     let parts = u64::from(parts.max(1));
     if cells <= 1024 && parts.is_power_of_two() {
         (cells.next_power_of_two() / parts).max(1)
     } else {
-        // With this many in each all together are a multiple of 1,024.
+        // With this many in each part, the total is a multiple of 1,024.
         cells.div_ceil(parts).next_multiple_of(1024 >> parts.trailing_zeros().min(10))
     }
 }
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_few_long_records_do_not_count() {
-        let mut lengths = Lengths::default();
+        let mut lengths = LengthCounts::default();
         (0..1000).for_each(|_| lengths.add(25));
         assert!(lengths.cell_keys(8) > 59.5);
         lengths.add(1 << 30);

@@ -1,8 +1,8 @@
 //! The perfect hash of one cell: pilots that send its keys to distinct slots (spec sections 5 to 7).
 //!
 //! The scheme is that of PtrHash (R. Groot Koerkamp, "PtrHash: Minimal Perfect Hashing at RAM Throughput", SEA 2025) for a
-//! few dozen keys: buckets, the largest first, each with the first pilot that sends all its keys to free slots. So few slots
-//! are bits of one number, and no key has to move again.
+//! few dozen keys. Buckets come in order of size, the largest first; each gets the first pilot that sends all its keys to
+//! free slots. The few slots are bits of one number, and no key moves again.
 
 use hashlith_format::{Attempt, Geometry, MAX_CELL_KEYS};
 
@@ -13,7 +13,7 @@ const BUCKETS: usize = 3 * MAX_CELL_KEYS as usize / 8 + 1;
 
 /// Why the keys of a cell have no pilots.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub enum Unsolved {
     /// Two of the hashes are equal.
     EqualHashes,
     /// There are more keys than a cell can have.
@@ -24,32 +24,34 @@ pub(crate) enum Failure {
 
 /// Finds pilots, and keeps its buffers from one cell to the next.
 #[derive(Default)]
-pub(crate) struct Solver {
-    /// The numbers of all keys, bucket by bucket, with the place of each key among those given.
+pub struct Solver {
+    /// The numbers of all keys, bucket by bucket, with the position of each key among those given.
     grouped: Vec<(u64, u8)>,
-    /// For each bucket its pilot.
+    /// For each bucket its pilot. Filled by [`Self::solve`].
     pub pilots: Vec<u8>,
-    /// For each key, in the order they were given, its slot.
+    /// For each key, in the order they were given, its slot. Filled by [`Self::solve`].
     pub slots: Vec<u8>,
 }
 
 impl Solver {
-    /// Finds pilots for keys with these lower halves of hashes under one salt, and the attempt that they belong to.
+    /// Finds pilots for keys by the lower halves of their hashes, and returns the attempt that the pilots belong to. The
+    /// same hashes, in any order, give the same pilots.
     ///
-    /// The same hashes, in any order, give the same pilots.
-    pub fn solve(&mut self, los: &[u64]) -> Result<u8, Failure> {
+    /// # Errors
+    /// There are no pilots, for the reason given.
+    pub fn solve(&mut self, los: &[u64]) -> Result<u8, Unsolved> {
         let keys =
-            u8::try_from(los.len()).ok().filter(|&keys| keys <= MAX_CELL_KEYS).ok_or(Failure::TooMany)?;
+            u8::try_from(los.len()).ok().filter(|&keys| keys <= MAX_CELL_KEYS).ok_or(Unsolved::TooMany)?;
         let geometry = Geometry { keys };
         for attempt in 0..ATTEMPTS {
             if self.attempt(los, geometry, Attempt(attempt)) {
                 return Ok(attempt);
             }
             if attempt == 0 && has_equal(los) {
-                return Err(Failure::EqualHashes);
+                return Err(Unsolved::EqualHashes);
             }
         }
-        Err(Failure::NoPilots)
+        Err(Unsolved::NoPilots)
     }
 
     fn attempt(&mut self, los: &[u64], geometry: Geometry, attempt: Attempt) -> bool {
@@ -154,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn equal_hashes_and_too_many_keys_are_told() {
+    fn equal_hashes_and_too_many_keys_are_reported() {
         let mut solver = Solver::default();
         let mut los: Vec<u64> = (0..40u64).map(|i| i.wrapping_mul(0x1234_5678_9abc_def1)).collect();
         los[17] = los[3];
-        assert_eq!(solver.solve(&los), Err(Failure::EqualHashes));
-        assert_eq!(solver.solve(&[0; MAX_CELL_KEYS as usize + 1]), Err(Failure::TooMany));
+        assert_eq!(solver.solve(&los), Err(Unsolved::EqualHashes));
+        assert_eq!(solver.solve(&[0; MAX_CELL_KEYS as usize + 1]), Err(Unsolved::TooMany));
     }
 }

@@ -1,24 +1,22 @@
 //! Where records wait between feeding and building: partitions by the top bits of the hash, in memory up to a
 //! limit, then in nameless temporary files, which vanish with the process whatever ends it.
 //!
-//! A partition is a list of chunks. A chunk is its length in bytes (8 bytes, this number included), then records:
-//! how far the position moved on since the last record of the chunk (varint, or 0 and the source and position as
-//! varints), then the record as the pool will hold it.
+//! A partition is a list of chunks. A chunk begins with its length in bytes (8 bytes, this number included). Then come
+//! records, each after its origin: the step from the position of the record before it as a varint, or 0 and then the source
+//! and the position as varints. The record itself is as the pool will hold it.
 
 use crate::{
     Error,
     direct::{self, ALIGN, Buffer},
-    error::Place,
+    origin::Origin,
 };
 use hashlith_format::record::{self, Lengths};
+use parking_lot::Mutex;
 use rustix::fs::{Advice, fadvise};
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// Bytes of a chunk, unless it holds a long record.
@@ -27,8 +25,8 @@ pub(crate) const CHUNK_LEN: usize = 64 << 10;
 const FULL_AT: usize = CHUNK_LEN - 512;
 /// Bytes that are read from a temporary file at a time.
 const READ_LEN: usize = 1 << 20;
-/// Once this share of the memory for the page cache has gone through temporary files, they are written past the page cache,
-/// which by then is busy writing back: Linux makes writers wait at a fifth.
+/// Temporary files bypass the page cache once they have filled one part in this many of it: by then it is busy writing
+/// back, and Linux makes writers wait at a fifth.
 const CACHED_SHARE: u64 = 8;
 /// Bytes in front of the records of a chunk.
 const CHUNK_HEAD: usize = 8;
@@ -37,29 +35,29 @@ const CHUNK_HEAD: usize = 8;
 #[derive(Default)]
 pub(crate) struct ChunkWriter {
     data: Vec<u8>,
-    last: Option<Place>,
+    last: Option<Origin>,
     records: u64,
 }
 
 impl ChunkWriter {
     /// Appends a record; true if the chunk is full now.
     #[inline]
-    pub fn push(&mut self, place: Place, key: &[u8], value: &[u8]) -> bool {
+    pub fn push(&mut self, origin: Origin, key: &[u8], value: &[u8]) -> bool {
         if self.data.is_empty() {
             self.data.reserve(CHUNK_LEN);
             self.data.extend_from_slice(&[0; CHUNK_HEAD]);
         }
         match self.last {
-            Some(last) if last.source == place.source && last.position < place.position => {
-                record::write_varint(place.position - last.position, &mut self.data);
+            Some(last) if last.source == origin.source && last.position < origin.position => {
+                record::write_varint(origin.position - last.position, &mut self.data);
             }
             _ => {
                 self.data.push(0);
-                record::write_varint(u64::from(place.source), &mut self.data);
-                record::write_varint(place.position, &mut self.data);
+                record::write_varint(u64::from(origin.source), &mut self.data);
+                record::write_varint(origin.position, &mut self.data);
             }
         }
-        self.last = Some(place);
+        self.last = Some(origin);
         self.records += 1;
         record::write(key, value, &mut self.data);
         self.data.len() >= FULL_AT
@@ -71,10 +69,11 @@ impl ChunkWriter {
     }
 }
 
-/// Calls `each` with the place, the offset in the chunk and the lengths of every record of a chunk.
+/// Calls `each` with the origin, the offset in the chunk and the lengths of every record of a chunk. `None` if the chunk is
+/// damaged.
 #[inline]
-pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Place, usize, Lengths)) -> Option<()> {
-    let mut place = Place { source: 0, position: 0 };
+pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Origin, usize, Lengths)) -> Option<()> {
+    let mut origin = Origin { source: 0, position: 0 };
     let mut at = CHUNK_HEAD;
     while at < chunk.len() {
         let (step, len) = record::read_varint(&chunk[at..])?;
@@ -84,12 +83,12 @@ pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Place, usize, Length
             at += len;
             let (position, len) = record::read_varint(&chunk[at..])?;
             at += len;
-            place = Place { source: u32::try_from(source).ok()?, position };
+            origin = Origin { source: u32::try_from(source).ok()?, position };
         } else {
-            place.position += step;
+            origin.position += step;
         }
         let lengths = Lengths::parse(&chunk[at..])?;
-        each(place, at, lengths);
+        each(origin, at, lengths);
         at += usize::try_from(lengths.total()?).ok()?;
     }
     Some(())
@@ -120,7 +119,7 @@ impl Partition {
         self.file.is_none()
     }
 
-    /// Lets the kernel begin to read what is on disk, so that it is there when a job asks for it.
+    /// Lets the kernel begin to read what is on disk, so that it is in memory when a job asks for it.
     pub fn prefetch(&self) {
         if let Some(file) = &self.file {
             direct::set_direct(file, false);
@@ -129,8 +128,8 @@ impl Partition {
         }
     }
 
-    /// Reads the chunks that are on disk, one after the other; of one that is long, with a long record at its end, no more than
-    /// its beginning if that is not `wanted`.
+    /// Reads the chunks that are on disk, one after the other. A chunk is long if a long record ends it; of such a chunk only
+    /// the beginning is read if that is not `wanted`.
     pub fn on_disk(
         &self,
         dir: &Path,
@@ -178,13 +177,13 @@ pub(crate) struct Spill {
     memory_limit: u64,
     memory: AtomicU64,
     written: AtomicU64,
-    /// Bytes of temporary files that go through the page cache.
+    /// Bytes of temporary files that may go through the page cache.
     cached: u64,
 }
 
 impl Spill {
-    /// `partitions` of them, which hold up to `memory_limit` bytes in memory and the rest in files in `dir`, beside a
-    /// page cache of so many bytes.
+    /// Partitions that hold up to `memory_limit` bytes in memory, and the rest in files in `dir`. The page cache may grow to
+    /// `page_cache` bytes.
     pub fn new(partitions: usize, memory_limit: u64, dir: PathBuf, page_cache: u64) -> Self {
         Spill {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
@@ -206,11 +205,11 @@ impl Spill {
         self.written.load(Relaxed)
     }
 
-    /// Takes over a chunk, and leaves the writer empty.
+    /// Takes over the chunk of a writer, and leaves the writer empty.
     pub fn push(&self, number: usize, writer: &mut ChunkWriter) -> Result<(), Error> {
         let len = writer.data.len() as u64;
         writer.data[..CHUNK_HEAD].copy_from_slice(&len.to_le_bytes());
-        let mut partition = self.partitions[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partition = self.partitions[number].lock();
         partition.records += std::mem::take(&mut writer.records);
         partition.bytes += len;
         writer.last = None;
@@ -248,11 +247,8 @@ impl Spill {
         Ok(())
     }
 
-    /// Hands out all partitions; what was on disk is freed as each is dropped.
+    /// Hands out all partitions. Dropping one frees its disk space.
     pub fn into_partitions(self) -> Vec<Partition> {
-        self.partitions
-            .into_iter()
-            .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .collect()
+        self.partitions.into_iter().map(Mutex::into_inner).collect()
     }
 }

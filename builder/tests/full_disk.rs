@@ -1,5 +1,5 @@
-//! A disk that fills up while the output is written, at many places: an error, the old file, no deadlock, nothing
-//! left. The limit on the size of a file stands in for the disk; a process of its own has it.
+//! Promise 3 on a disk that fills up while the output is written, at many places: an error, the old file, no deadlock,
+//! nothing left. A limit on the size of a file stands in for the disk, in a process of its own.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_builder::{Builder, Error};

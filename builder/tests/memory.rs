@@ -1,11 +1,11 @@
-//! Promise: memory stays within the limit, whatever the records are like. Each case builds in a process of its own,
+//! Memory stays within the limit, whatever the records are like. Each case builds in a process of its own,
 //! whose peak the kernel counts.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 mod support;
 
 use hashlith_builder::{Builder, OnDuplicate};
-use support::{BESIDES, LIMIT, in_child};
+use support::{BASE, LIMIT, in_child};
 
 fn builder(limit: u64) -> Builder {
     Builder::new().threads(2).memory_limit(limit)
@@ -29,33 +29,33 @@ fn numbered(mut builder: Builder, count: u32, value: &[u8]) -> u64 {
     }
 }
 
-/// Twelve times the limit, so that partitions are cut into pieces; and the bytes are those of a build with memory for
-/// all.
+/// Twelve times the limit, so that partitions are cut into pieces. The bytes are those of a build with memory for all
+/// records.
 #[test]
 fn many_records() {
-    let Some((peak, answer)) =
-        in_child("many_records", || numbered(builder(LIMIT), 7_000_000, &[b'v'; 60]).to_string())
-    else {
+    let Some((peak, answer)) = in_child(module_path!(), "many_records", || {
+        numbered(builder(LIMIT), 7_000_000, &[b'v'; 60]).to_string()
+    }) else {
         return;
     };
-    assert!(peak < LIMIT + BESIDES, "{peak}");
+    assert!(peak < LIMIT + BASE, "{peak}");
     assert_eq!(answer, numbered(builder(4 << 30), 7_000_000, &[b'v'; 60]).to_string());
 }
 
 #[test]
 fn values_of_some_kilobytes() {
     let case = || numbered(builder(LIMIT), 100_000, &[b'v'; 4096]).to_string();
-    let Some((peak, _)) = in_child("values_of_some_kilobytes", case) else { return };
-    assert!(peak < LIMIT + BESIDES, "{peak}");
+    let Some((peak, _)) = in_child(module_path!(), "values_of_some_kilobytes", case) else { return };
+    assert!(peak < LIMIT + BASE, "{peak}");
 }
 
-/// The largest record counts on top of the limit, a few times.
+/// A few copies of the largest record add to the limit.
 #[test]
 fn long_values() {
     const LEN: usize = 64 << 20;
     let case = || numbered(builder(LIMIT), 12, &vec![b'v'; LEN]).to_string();
-    let Some((peak, _)) = in_child("long_values", case) else { return };
-    assert!(peak < LIMIT + BESIDES + 4 * LEN as u64, "{peak}");
+    let Some((peak, _)) = in_child(module_path!(), "long_values", case) else { return };
+    assert!(peak < LIMIT + BASE + 4 * LEN as u64, "{peak}");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn one_key_many_times() {
         let value = String::from_utf8(index.get(b"the same").unwrap().unwrap().to_vec()).unwrap();
         format!("{} {} {value}", report.keys, report.duplicates)
     };
-    let Some((peak, answer)) = in_child("one_key_many_times", case) else { return };
+    let Some((peak, answer)) = in_child(module_path!(), "one_key_many_times", case) else { return };
     assert_eq!(answer, format!("1 3999999 value {:040}", 3_999_999));
-    assert!(peak < LIMIT + BESIDES, "{peak}");
+    assert!(peak < LIMIT + BASE, "{peak}");
 }

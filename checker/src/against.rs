@@ -1,8 +1,10 @@
 //! Compares an index with the records that it was built from.
 
 use crate::{
-    Error, ReadAt,
-    lookup::{Lookup, Record},
+    bits::Bits,
+    error::Error,
+    lookup::{Found, Lookup},
+    read::ReadAt,
 };
 use hashlith_format::MAX_CELL_KEYS;
 use std::{
@@ -10,24 +12,31 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// What the records may do that name one key more than once.
+/// What is expected of several records with the same key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duplicates {
-    /// Each must have the value that the index has.
+    /// Each must have the value in the index.
     #[default]
     Unexpected,
-    /// One of them must have the value that the index has, which is told at the end: for an index that was built to
-    /// keep the first or the last record of each key.
+    /// One of them must have the value in the index: for an index that was built to keep the first or the last record of
+    /// each key. Only [`Against::finish`] can tell.
     Allowed,
 }
 
 /// How to compare.
+///
+/// ```
+/// use hashlith_checker::{AgainstOptions, Duplicates};
+///
+/// let options = AgainstOptions { duplicates: Duplicates::Allowed, ..AgainstOptions::default() };
+/// assert_eq!(options.hot_cache, 512 << 20);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgainstOptions {
-    /// What the records may do that name one key more than once.
+    /// What is expected of several records with the same key.
     pub duplicates: Duplicates,
-    /// Hot and far section are kept in memory if they have at most so many bytes, which saves a quarter of the time. One
-    /// key takes 2 to 4 bytes of them. The default is 512 MiB.
+    /// The hot and the far section are kept in memory if they have at most this many bytes, which saves a quarter of the
+    /// time. They take 2 to 4 bytes per key. The default is 512 MiB.
     pub hot_cache: u64,
 }
 
@@ -44,13 +53,13 @@ pub enum Mismatch {
     /// The index has no such key.
     #[error("key {key} is not in the index: it was built from other records; build it again")]
     Absent {
-        /// The key as the record has it.
+        /// The key.
         key: StoredKey,
     },
     /// The index has another value.
     #[error(
-        "key {key} has another value in the index, in the record at byte {offset} of it: the index was built from \
-         other records, or with a rule for duplicate keys; build it again, or check with that rule"
+        "key {key} has another value in the index, in its record at byte {offset}: the index was built from other \
+         records, or with a rule for duplicate keys; build it again, or check with that rule"
     )]
     Value {
         /// The key.
@@ -60,12 +69,12 @@ pub enum Mismatch {
         /// Where the record of the index begins, in bytes from the beginning of the file.
         offset: u64,
     },
-    /// The index could not be asked.
+    /// The lookup failed.
     #[error(transparent)]
     Index(#[from] Error),
 }
 
-/// The beginning of a key, to be shown to a person.
+/// The beginning of a key, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
     /// At most the first 64 bytes.
@@ -93,32 +102,32 @@ impl fmt::Display for StoredKey {
     }
 }
 
-/// What a comparison has found.
+/// What a comparison found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AgainstReport {
     /// Records that were looked up.
     pub records: u64,
-    /// Keys of the index that a record named.
+    /// Keys of the index that some record has.
     pub keys: u64,
-    /// Records whose key an earlier record had named.
+    /// Records with the same key as an earlier record.
     pub duplicates: u64,
     /// Records whose key is not in the index.
     pub absent: u64,
-    /// With [`Duplicates::Unexpected`] the records, and with [`Duplicates::Allowed`] the keys, for which the index has
-    /// another value.
+    /// How many records (with [`Duplicates::Unexpected`]) or keys (with [`Duplicates::Allowed`]) have another value in the
+    /// index.
     pub mismatched: u64,
-    /// The first of these keys by dense id, at most [`Against::SHOWN`]; only with [`Duplicates::Allowed`], since
-    /// otherwise each has been told at once.
+    /// The first of these keys by dense id, at most [`Against::SHOWN`]. Only with [`Duplicates::Allowed`]: otherwise
+    /// [`Against::check`] has reported each.
     pub mismatched_keys: Vec<StoredKey>,
-    /// Keys of the index that no record named.
+    /// Keys of the index that no record has.
     pub unseen: u64,
     /// The first of these by dense id, at most [`Against::SHOWN`].
     pub unseen_keys: Vec<StoredKey>,
 }
 
 impl AgainstReport {
-    /// True if the index has the keys of the records and no others, with their values.
+    /// True if the index has exactly the keys of the records, with their values.
     pub fn agrees(&self) -> bool {
         (self.absent, self.mismatched, self.unseen) == (0, 0, 0)
     }
@@ -126,17 +135,30 @@ impl AgainstReport {
 
 /// Compares an index with records that come from many threads in any order.
 ///
-/// Each record is looked up on its own, with one small read for the record, one for its cell and two for a far body if
-/// those are not kept in memory, and more for a record above 512 bytes. The index need not have been verified: a fault on the
-/// way of a lookup is an error.
+/// Each record is looked up on its own: one small read for the record (more above 512 bytes), and, unless they are in
+/// memory, one for its cell and two for a far body. The index need not have been verified: a fault that a lookup meets is
+/// an error.
 ///
-/// Memory: hot and far section if [`AgainstOptions::hot_cache`] allows, and one bit for each key of the index; two with
-/// [`Duplicates::Allowed`].
+/// Memory: the hot and the far section if [`AgainstOptions::hot_cache`] allows, and one bit per key of the index, or two
+/// with [`Duplicates::Allowed`].
+///
+/// ```
+/// use hashlith_checker::{Against, AgainstOptions, Mismatch};
+///
+/// let file = std::fs::File::open("tests/colours.hlith")?;
+/// let against = Against::new(&file, &AgainstOptions::default())?;
+/// against.check(b"sky", b"blue")?;
+/// assert!(matches!(against.check(b"sea", b"blue"), Err(Mismatch::Absent { .. })));
+/// let report = against.finish()?;
+/// assert_eq!((report.records, report.absent, report.unseen), (2, 1, 1));
+/// assert_eq!(report.unseen_keys[0].head, b"grass");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Against<'a, R: ?Sized> {
     /// One for each part.
     lookups: Vec<Lookup<'a, R>>,
     seen: Bits,
-    /// The keys of which some record had the value of the index; only with [`Duplicates::Allowed`].
+    /// The keys with a record that has the value in the index; only with [`Duplicates::Allowed`].
     matched: Option<Bits>,
     records: AtomicU64,
     duplicates: AtomicU64,
@@ -145,11 +167,19 @@ pub struct Against<'a, R: ?Sized> {
 }
 
 impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
-    /// How many keys of each kind a report names.
+    /// Most keys of each kind that a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens an index for comparison: its header is checked (R1 to R14, and that the cells can have as many keys: V4), the
-    /// rest is not.
+    /// Opens a file for comparison. Checks its header (R1 to R14), and that its cells can hold the number of keys (V4).
+    ///
+    /// ```
+    /// use hashlith_checker::{Against, AgainstOptions};
+    ///
+    /// let file = std::fs::File::open("tests/colours.hlith")?;
+    /// let against = Against::new(&file, &AgainstOptions::default())?;
+    /// assert_eq!(against.keys(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Io`] and [`Error::Memory`].
@@ -157,7 +187,17 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         Self::of_parts([file], options)
     }
 
-    /// The same for all files of a set, in order.
+    /// Opens all files of a set for comparison, in order.
+    ///
+    /// ```
+    /// use hashlith_checker::{Against, AgainstOptions, Files};
+    ///
+    /// let files = Files::open("tests/colours.hlith".as_ref())?;
+    /// let parts = files.parts.iter().map(|(_, file)| file);
+    /// let against = Against::of_parts(parts, &AgainstOptions::default())?;
+    /// assert_eq!(against.keys(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -168,7 +208,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         for (part, file) in (0..).zip(&files) {
             let in_part = |error: Error| if files.len() > 1 { error.in_part(part) } else { error };
             let lookup = Lookup::open(*file, hot_cache, keys).map_err(in_part)?;
-            // Each key takes memory below, and each cell 128 bytes of the file.
+            // Each key takes memory below, so their number must be in proportion to the file.
             if lookup.header.keys > lookup.header.cells.saturating_mul(u64::from(MAX_CELL_KEYS)) {
                 let what = "the cells cannot have as many keys as the header says";
                 return Err(in_part(Error::verifier(4, 40, what)));
@@ -196,9 +236,18 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
 
     /// Looks up `key` and compares its value.
     ///
+    /// ```
+    /// use hashlith_checker::{Against, AgainstOptions, Mismatch};
+    ///
+    /// let file = std::fs::File::open("tests/colours.hlith")?;
+    /// let against = Against::new(&file, &AgainstOptions::default())?;
+    /// assert!(matches!(against.check(b"sky", b"grey"), Err(Mismatch::Value { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Mismatch::Absent`]; [`Mismatch::Value`], unless duplicates are allowed; and [`Mismatch::Index`] when the index
-    /// cannot be read or breaks a rule. After the first two the comparison may go on: they are counted.
+    /// [`Mismatch::Absent`]; [`Mismatch::Value`], unless duplicates are allowed; and [`Mismatch::Index`] if the index
+    /// cannot be read or breaks a rule. After the first two the comparison may continue: the report counts them.
     pub fn check(&self, key: &[u8], value: &[u8]) -> Result<(), Mismatch> {
         let home = match self.lookups.as_slice() {
             [only] => Some(only),
@@ -229,10 +278,21 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         Ok(())
     }
 
-    /// Ends the comparison: what the records have not named, and what they named only with other values.
+    /// Ends the comparison: finds the keys without a record, and those whose records all have other values.
+    ///
+    /// ```
+    /// use hashlith_checker::{Against, AgainstOptions};
+    ///
+    /// let file = std::fs::File::open("tests/colours.hlith")?;
+    /// let against = Against::new(&file, &AgainstOptions::default())?;
+    /// against.check(b"sky", b"blue")?;
+    /// against.check(b"grass", b"green")?;
+    /// assert!(against.finish()?.agrees());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Fault`], when the keys for the report cannot be read.
+    /// [`Error::Io`] and [`Error::Fault`], if the keys for the report cannot be read.
     pub fn finish(self) -> Result<AgainstReport, Error> {
         let mut report = AgainstReport {
             records: self.records.load(Ordering::Relaxed),
@@ -241,13 +301,13 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             mismatched: self.mismatched.load(Ordering::Relaxed),
             ..AgainstReport::default()
         };
-        let (unseen, ids) = Bits::missing(self.keys(), |word| (self.seen.word(word), u64::MAX));
+        let (unseen, ids) = Bits::missing(self.keys(), Self::SHOWN, |word| (self.seen.word(word), u64::MAX));
         report.unseen = unseen;
         report.keys = self.keys() - unseen;
         report.unseen_keys = self.stored_keys(&ids)?;
         if let Some(matched) = &self.matched {
             let unmatched = |word| (matched.word(word), self.seen.word(word));
-            let (mismatched, ids) = Bits::missing(self.keys(), unmatched);
+            let (mismatched, ids) = Bits::missing(self.keys(), Self::SHOWN, unmatched);
             report.mismatched = mismatched;
             report.mismatched_keys = self.stored_keys(&ids)?;
         }
@@ -255,7 +315,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     }
 
     fn stored_keys(&self, ids: &[u64]) -> Result<Vec<StoredKey>, Error> {
-        let stored = |lookup: &Lookup<'a, R>, record: Record| {
+        let stored = |lookup: &Lookup<'a, R>, record: Found| {
             let head = record.key_head(lookup.file, StoredKey::SHOWN)?;
             Ok(StoredKey { head, len: record.lengths.key })
         };
@@ -270,45 +330,5 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             Some(lookup) if self.lookups.len() > 1 => error.in_part(lookup.header.part),
             _ => error,
         }
-    }
-}
-
-/// A bit for each dense id, set by many threads.
-struct Bits(Vec<AtomicU64>);
-
-impl Bits {
-    fn new(count: u64) -> Result<Self, Error> {
-        let words = count.div_ceil(64);
-        let mut bits = Vec::new();
-        match usize::try_from(words) {
-            Ok(words) if bits.try_reserve_exact(words).is_ok() => bits.resize_with(words, AtomicU64::default),
-            _ => return Err(Error::Memory { offset: 40, bytes: words * 8 }),
-        }
-        Ok(Bits(bits))
-    }
-
-    fn word(&self, number: usize) -> u64 {
-        self.0.get(number).map_or(0, |word| word.load(Ordering::Relaxed))
-    }
-
-    /// Sets a bit; false if it was set.
-    fn set(&self, id: u64) -> bool {
-        let bit = 1 << (id % 64);
-        self.0.get((id / 64) as usize).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
-    }
-
-    /// Of `count` bits those that are clear in the first word and set in the second: how many, and the first few.
-    fn missing(count: u64, words: impl Fn(usize) -> (u64, u64)) -> (u64, Vec<u64>) {
-        let mut total = 0;
-        let mut first = Vec::new();
-        for start in (0..count).step_by(64) {
-            let (clear, set) = words((start / 64) as usize);
-            let within = u64::MAX >> (64 - (count - start).min(64));
-            let missing = !clear & set & within;
-            total += u64::from(missing.count_ones());
-            let ids = (0..64).filter(|bit| missing >> bit & 1 != 0).map(|bit| start + bit);
-            first.extend(ids.take(Against::<[u8]>::SHOWN - first.len()));
-        }
-        (total, first)
     }
 }

@@ -1,23 +1,19 @@
 //! Every cell, and its records in the order of the slots: R15, R16, V4 to V8.
 
 use crate::{
-    Error, Progress, ReadAt,
+    error::Error,
     findings::Findings,
-    read::{WINDOW, Window},
+    read::{ReadAt, Window},
+    records::Records,
 };
-use hashlith_format::{
-    CELL_LEN, CellView, Head, Header, KeyHash, KeyHasher, KeyType, ValueType,
-    record::{Lengths, MAX_VARINT},
-};
-use serde::de::IgnoredAny;
-use std::{io, ops::Range};
+use hashlith_format::{CELL_LEN, CellView, Head, Header};
+use hashlith_job::Progress;
+use std::ops::Range;
 
-/// A cell as it is in the file.
+/// The bytes of a cell in the file.
 type Cell = [u8; CELL_LEN as usize];
 
-/// Most bytes of the two lengths of a record.
-const LENGTHS: u64 = 2 * MAX_VARINT as u64;
-/// So much of the next cell is looked at: its first id and its pool start.
+/// How many bytes of the next cell are looked at: its first id and its pool start.
 const LINK: u64 = 12;
 /// Where the body of a cell begins.
 const BODY: usize = 20;
@@ -25,12 +21,12 @@ const BODY: usize = 20;
 const FAR_SPARE: usize = 26;
 /// Where the zeros of an empty cell begin.
 const EMPTY_SPARE: usize = 12;
-/// So many bytes behind the body a read of a slot entry may touch.
+/// How many bytes behind the body a read of a slot entry may touch.
 const READ: usize = 8;
-/// So much of the far section is read at once, because few cells of a part are far.
+/// How many bytes of the far section are read at once: few, because few cells of a task are far.
 const FAR_AHEAD: u64 = 16 << 10;
 
-/// What the cells of a range add up to.
+/// The sums over a range of cells.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Totals {
     pub(crate) keys: u64,
@@ -60,7 +56,7 @@ impl Totals {
         }
     }
 
-    /// Adds the cells that follow; their first far body must begin where the last one of these ends.
+    /// Adds the cells that follow. Their first far body must begin where the last one before them ends (V4).
     pub(crate) fn join(&mut self, next: &Totals, findings: &Findings) {
         self.keys = self.keys.saturating_add(next.keys);
         self.far_len = self.far_len.saturating_add(next.far_len);
@@ -75,7 +71,7 @@ impl Totals {
         };
     }
 
-    /// What must hold for all cells together.
+    /// Checks the sums over all cells (V4).
     pub(crate) fn check(&self, header: &Header, findings: &Findings) {
         if self.keys != header.keys {
             findings.report(Error::verifier(4, 40, "the cells have more or fewer keys than the header says"));
@@ -94,7 +90,7 @@ impl Totals {
     }
 }
 
-/// Checks cells, from one thread.
+/// Checks cells, on one thread.
 pub(crate) struct CellChecker<'a, R: ?Sized> {
     header: &'a Header,
     findings: &'a Findings,
@@ -113,17 +109,18 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         progress: &'a Progress,
     ) -> Self {
         let window = || Window::new(file, progress);
-        let records = Records { window: window(), end: header.sections.pool.end(), ahead: 0 };
+        let records = Records::new(window(), header);
         CellChecker { header, findings, cells: window(), far: window(), records, body: Vec::new() }
     }
 
-    /// Checks the cells of these numbers, each with the beginning of the one behind it. Faults are reported. Records are
-    /// read ahead up to `records_end`, from the beginning of the file, where those of the cells should end.
+    /// Checks the cells with these numbers, each together with the first bytes of the next cell. Faults are reported to the
+    /// findings. Records are read ahead up to `records_end`, where the records of these cells should end, in bytes from
+    /// the beginning of the file.
     ///
     /// # Errors
     /// A cell cannot be read.
     pub(crate) fn check(&mut self, numbers: Range<u64>, records_end: u64) -> Result<Totals, Error> {
-        self.records.ahead = self.records.end.min(records_end.saturating_add(LENGTHS));
+        self.records.read_ahead_to(records_end);
         let hot = self.header.sections.hot;
         let ahead = hot.end().min(hot.offset + numbers.end * CELL_LEN + LINK);
         let mut totals = Totals::default();
@@ -153,7 +150,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         }
         let totals = Totals::of(&head, at, self.header.fingerprint_bits);
         match CellView::new(&cell, at, self.header.fingerprint_bits, sections.far) {
-            // The fault of a record is at the record, or at its entry in the hot section or behind.
+            // A record's fault lies at the record, at its entry in the hot section, or behind that.
             Ok(_) if self.findings.others_settled(self.place(head.pool_start).min(sections.hot.offset)) => {}
             Ok(view) => {
                 let end = if is_last { sections.pool.len } else { next.pool_start };
@@ -165,12 +162,12 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         Ok(totals)
     }
 
-    /// A place of the pool, from the beginning of the file.
+    /// A place in the pool, from the beginning of the file.
     fn place(&self, start: u64) -> u64 {
         self.header.sections.pool.offset + start
     }
 
-    /// What a cell says, whose records must end at `end`, from the beginning of the pool.
+    /// Checks what is in a cell, whose records must end at `end`, from the beginning of the pool.
     fn check_contents(
         &mut self,
         number: u64,
@@ -206,7 +203,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         self.body.get(start..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
     }
 
-    /// V7.
+    /// What breaks V7: a byte or a bit that must be zero, or a far body that would fit into its cell.
     fn spare(&self, cell: &Cell, view: &CellView) -> Option<&'static str> {
         let head = &view.head;
         let len = view.body_len();
@@ -216,7 +213,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
             None => BODY + len as usize,
         };
         let bits = u64::from(head.keys) * u64::from(view.entry_bits());
-        // Behind the body stand zeros.
+        // Zeros follow the body.
         let [last] = self.body(view, view.body + head.geometry().buckets() + bits / 8);
         if cell.iter().skip(15).take(1).chain(cell.iter().skip(spare)).any(|&byte| byte != 0) {
             Some("a reserved byte of a cell is not zero")
@@ -229,11 +226,11 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         }
     }
 
-    /// Walks the records of cell `number` from the first to the last, which must end at `end`.
+    /// Walks the records of cell `number`, which must end at `end`: R16, V4, V5, V6 and V8.
     ///
-    /// The first fault of a record is returned, and ends the walk.
+    /// The walk ends with the first fault.
     fn walk(&mut self, number: u64, view: &CellView, end: u64) -> Result<(), Error> {
-        let pool_end = self.records.end;
+        let pool_end = self.header.sections.pool.end();
         let mut at = self.place(view.head.pool_start);
         for slot in 0..view.head.keys {
             let (fingerprint, delta) = view.split_entry(slot, self.body(view, view.entry_at(slot)));
@@ -262,154 +259,20 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
                 return fault("a key is in a cell that is not its own");
             }
             if view.fingerprint(&hash) != fingerprint {
-                return fault("a slot has not the fingerprint of its key");
+                return fault("a slot does not have the fingerprint of its key");
             }
             let x = view.head.attempt.number(lo);
             let [pilot] = self.body(view, view.pilot_at(x));
             if view.head.geometry().slot(x, pilot) != slot {
                 return fault("a key does not find its own slot");
             }
-            self.check_types(at, &lengths)?;
+            self.records.check_types(at, &lengths)?;
             at = key_at + lengths.key + lengths.value;
         }
         if at != end {
-            return Err(Error::verifier(
-                4,
-                at,
-                "the records of a cell do not end where those of the next begin",
-            ));
+            let what = "the records of a cell do not end where those of the next begin";
+            return Err(Error::verifier(4, at, what));
         }
         Ok(())
-    }
-
-    /// V8.
-    #[inline]
-    fn check_types(&mut self, at: u64, lengths: &Lengths) -> Result<(), Error> {
-        let key_at = at + lengths.head;
-        let value_at = key_at + lengths.key;
-        if self.header.key_type == KeyType::Text && !self.records.is_text(key_at, lengths.key)? {
-            return Err(Error::verifier(8, at, "a key is not UTF-8"));
-        }
-        match self.header.value_type {
-            ValueType::Bytes => {}
-            ValueType::Text if !self.records.is_text(value_at, lengths.value)? => {
-                return Err(Error::verifier(8, at, "a value is not UTF-8"));
-            }
-            ValueType::Json if !self.records.is_json(value_at, lengths.value)? => {
-                return Err(Error::verifier(8, at, "a value is not JSON"));
-            }
-            ValueType::Text | ValueType::Json => {}
-        }
-        Ok(())
-    }
-}
-
-/// The records, through a window.
-struct Records<'a, R: ?Sized> {
-    window: Window<'a, R>,
-    /// Where the pool ends, from the beginning of the file.
-    end: u64,
-    /// How far to read ahead.
-    ahead: u64,
-}
-
-impl<R: ReadAt + ?Sized> Records<'_, R> {
-    /// Bytes of the pool, at most [`WINDOW`].
-    #[inline]
-    fn get(&mut self, at: u64, len: usize) -> Result<&[u8], Error> {
-        self.window.get(at, len, self.ahead.max(at + len as u64))
-    }
-
-    /// The lengths of the record at `at`, which is within the pool: R16 and V6.
-    #[inline]
-    fn lengths(&mut self, at: u64) -> Result<Lengths, Error> {
-        let rest = self.end.saturating_sub(at);
-        let head = self.get(at, rest.min(LENGTHS) as usize)?;
-        let lengths = Lengths::parse(head).filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
-        let lengths =
-            lengths.ok_or_else(|| Error::reader(16, at, "a record does not lie within the pool"))?;
-        // One byte each cannot be shortened.
-        if lengths.head > 2 && !lengths.is_minimal() {
-            return Err(Error::verifier(6, at, "a length takes more bytes than it must"));
-        }
-        Ok(lengths)
-    }
-
-    /// Hash of a key of any length.
-    #[inline]
-    fn hash(&mut self, at: u64, len: u64, hasher: &KeyHasher) -> Result<KeyHash, Error> {
-        if len <= WINDOW as u64 {
-            return Ok(hasher.hash(self.get(at, len as usize)?));
-        }
-        let mut stream = hasher.stream();
-        let end = at + len;
-        let mut at = at;
-        while at < end {
-            let piece = self.piece(at, end)?;
-            stream.update(piece);
-            at += piece.len() as u64;
-        }
-        Ok(stream.finish())
-    }
-
-    /// The next bytes of what ends at `end`.
-    fn piece(&mut self, at: u64, end: u64) -> Result<&[u8], Error> {
-        let len = end.saturating_sub(at).min(WINDOW as u64) as usize;
-        self.get(at, len)
-    }
-
-    fn is_text(&mut self, at: u64, len: u64) -> Result<bool, Error> {
-        let end = at + len;
-        let mut at = at;
-        while at < end {
-            let piece = self.piece(at, end)?;
-            match std::str::from_utf8(piece) {
-                Ok(_) => at += piece.len() as u64,
-                // A character that the window cut: it is whole in the next one.
-                Err(error) if error.error_len().is_none() && at + (piece.len() as u64) < end => {
-                    at += error.valid_up_to() as u64;
-                }
-                Err(_) => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    fn is_json(&mut self, at: u64, len: u64) -> Result<bool, Error> {
-        if len <= WINDOW as u64 {
-            let text = std::str::from_utf8(self.get(at, len as usize)?);
-            return Ok(text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()));
-        }
-        if !self.is_text(at, len)? {
-            return Ok(false);
-        }
-        let mut stream = Stream { records: self, at, end: at + len, error: None };
-        let parsed =
-            serde_json::from_reader::<_, IgnoredAny>(io::BufReader::with_capacity(WINDOW, &mut stream));
-        stream.error.map_or(Ok(parsed.is_ok()), Err)
-    }
-}
-
-/// A long value as a stream. An error of the file is kept, so that it is not taken for one of the value.
-struct Stream<'a, 'b, R: ?Sized> {
-    records: &'a mut Records<'b, R>,
-    at: u64,
-    end: u64,
-    error: Option<Error>,
-}
-
-impl<R: ReadAt + ?Sized> io::Read for Stream<'_, '_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self.records.piece(self.at, self.end) {
-            Ok(mut piece) => {
-                let len = io::Read::read(&mut piece, buf)?;
-                self.at += len as u64;
-                Ok(len)
-            }
-            Err(error) => {
-                self.error = Some(error);
-                Err(io::ErrorKind::Other.into())
-            }
-        }
     }
 }

@@ -1,32 +1,33 @@
-//! Why a check did not end well.
+//! Why a check failed.
 
 use hashlith_format::Rule;
+use hashlith_job::Cancelled;
 use std::io;
 
-/// Why a file was not found to be right.
+/// Why an index was not found sound.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file breaks a rule of `spec.md` section 9.
+    /// The file breaks a rule of `spec.md`: section 9, or section 15 for a set.
     #[error(transparent)]
     Fault(#[from] hashlith_format::Error),
-    /// The file could not be read, so nothing is known about it.
+    /// The file could not be read, so the check says nothing about it.
     #[error("cannot read the index at byte {offset}: {source}; check the disk, then try again")]
     Io {
         /// Where the read began, in bytes from the beginning of the file.
         offset: u64,
-        /// What the system said.
+        /// The system's answer.
         source: io::Error,
     },
-    /// The file, or the manifest of a set, could not be opened or read at all.
+    /// The file, or the manifest of a set, could not be opened.
     #[error("cannot open the index: {source}")]
     Open {
-        /// What the system said.
+        /// The system's answer.
         source: io::Error,
     },
     /// The check needs more memory than there is.
     #[error(
-        "no memory for {bytes} bytes that lie at byte {offset} of the index: free some, or use a larger machine"
+        "no memory for {bytes} bytes at byte {offset} of the index: free some memory, or use a larger machine"
     )]
     Memory {
         /// Where that part of the file begins, in bytes.
@@ -34,9 +35,15 @@ pub enum Error {
         /// How many bytes were asked for.
         bytes: u64,
     },
-    /// [`Progress::cancel`](crate::Progress::cancel) was set.
-    #[error("the check was cancelled before its end: nothing is known about the index; start it again")]
+    /// The check was cancelled ([`Progress::cancel`](hashlith_job::Progress::cancel)).
+    #[error("the check was cancelled before its end and says nothing about the index: start it again")]
     Cancelled,
+}
+
+impl From<Cancelled> for Error {
+    fn from(Cancelled: Cancelled) -> Self {
+        Error::Cancelled
+    }
 }
 
 impl Error {
@@ -50,7 +57,7 @@ impl Error {
         Error::Fault(hashlith_format::Error::Corrupt { rule: Rule::R(number), offset, what })
     }
 
-    /// The same fault as one of a part.
+    /// The same fault, in a part of a set.
     pub(crate) fn in_part(self, part: u32) -> Self {
         match self {
             Error::Fault(fault) => {
@@ -60,7 +67,7 @@ impl Error {
         }
     }
 
-    /// Where in the file it happened, in bytes; `None` for what has no place.
+    /// Where in the file, in bytes; `None` for errors without a place.
     pub fn offset(&self) -> Option<u64> {
         match self {
             Error::Fault(fault) => Some(fault.offset()),

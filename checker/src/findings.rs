@@ -1,26 +1,24 @@
 //! What all threads of a check have found so far.
 
-use crate::Error;
+use crate::error::Error;
 use hashlith_format::Rule;
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Keeps the fault that `spec.md` section 9 puts first, so that the answer does not depend on which thread was first.
+/// Keeps the fault that `spec.md` section 9 puts first, so that the answer does not depend on the order of the threads.
 pub(crate) struct Findings {
-    /// Lowest offset of a chunk that cannot be read or does not match its sum; `u64::MAX` when there is none.
+    /// Lowest offset of a chunk that cannot be read or does not match its sum; `u64::MAX` if there is none.
     lowest_chunk: AtomicU64,
     /// The same for all other faults.
     lowest_other: AtomicU64,
     first: Mutex<Option<Error>>,
 }
 
-/// What a finding is about; the first of these is reported.
+/// What a finding is about. A finding of the first class is reported before all others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
-    /// Of a chunk; or the check was cancelled, which has no offset and comes first: it has seen too little to name the first
-    /// fault.
+    /// A chunk. Or the check was cancelled: that comes first, with no offset, because such a check has seen too little to
+    /// name the first fault.
     Chunk,
     Other,
 }
@@ -35,7 +33,7 @@ impl Findings {
     }
 
     pub(crate) fn report(&self, error: Error) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.first.lock();
         let (class, offset, ..) = rank(&error);
         let lowest = if class == Class::Other { &self.lowest_other } else { &self.lowest_chunk };
         lowest.fetch_min(offset, Ordering::Relaxed);
@@ -44,12 +42,12 @@ impl Findings {
         }
     }
 
-    /// True if a chunk at `offset` or behind it can no longer matter, and nothing else can.
+    /// True if nothing at `offset` or behind it can change the answer any more.
     pub(crate) fn chunks_settled(&self, offset: u64) -> bool {
         self.lowest_chunk.load(Ordering::Relaxed) < offset
     }
 
-    /// True if nothing but a chunk can matter any more of what lies at `offset` or behind it.
+    /// True if only a chunk at `offset` or behind it can still change the answer.
     pub(crate) fn others_settled(&self, offset: u64) -> bool {
         self.chunk_known() || self.lowest_other.load(Ordering::Relaxed) < offset
     }
@@ -59,11 +57,11 @@ impl Findings {
     }
 
     pub(crate) fn into_result(self) -> Result<(), Error> {
-        self.first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+        self.first.into_inner().map_or(Ok(()), Err)
     }
 }
 
-/// What is told comes first of all that is found. The text is there so that any two faults have an order.
+/// Sort key of findings; the smallest is reported. The text makes the order total.
 fn rank(error: &Error) -> (Class, u64, u8, &'static str) {
     let class = match error {
         Error::Fault(fault) if fault.rule() != Rule::V(1) => Class::Other,
@@ -76,7 +74,7 @@ fn rank(error: &Error) -> (Class, u64, u8, &'static str) {
     (class, error.offset().unwrap_or(0), order, what)
 }
 
-/// The order of faults at one place: those of a cell, and those of a record.
+/// The order of faults at the same offset: those of a cell, and those of a record.
 fn order(rule: Rule) -> u8 {
     match rule {
         Rule::R(15) => 0,

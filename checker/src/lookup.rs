@@ -1,9 +1,11 @@
-//! A lookup by section 7, step by step, with a read for each piece.
+//! A lookup by section 7 of `spec.md`, step by step, with a read for each piece.
+//!
+//! The reader has a lookup of its own, and that is on purpose: this one is plain, reads the file without mapping it, and
+//! must find the mistakes of the other. They share `CellView` and the record parser.
 
 use crate::{
-    Error, ReadAt,
-    read::{read_array, read_whole},
-    structure,
+    error::Error,
+    read::{ReadAt, read_array, read_header, read_whole},
 };
 use hashlith_format::{
     CELL_LEN, CellView, Header,
@@ -11,13 +13,13 @@ use hashlith_format::{
 };
 use std::ops::Range;
 
-/// So much is read at once of a record, which for most is all of it.
+/// How many bytes of a record are read at first: all of it, for most records.
 const HEAD: usize = 512;
-/// The rest of a long record is compared in pieces of so many bytes.
+/// How many bytes of the rest of a long record are compared at a time.
 const PIECE: usize = 64 << 10;
 
-/// A record that a key or an id led to.
-pub(crate) struct Record {
+/// A record that was found by its key or id.
+pub(crate) struct Found {
     /// Dense id.
     pub(crate) id: u64,
     /// Where it begins, from the beginning of the file.
@@ -28,12 +30,12 @@ pub(crate) struct Record {
     head_len: usize,
 }
 
-/// An index that answers.
+/// One file, ready for lookups.
 pub(crate) struct Lookup<'a, R: ?Sized> {
     pub(crate) file: &'a R,
     pub(crate) header: Header,
-    /// Hot and far section, and the eight bytes behind them, which reads of slot entries may touch; empty when they are
-    /// to be read from the file.
+    /// The hot and the far section, and the eight bytes behind them, which reads of slot entries may touch. Empty if they
+    /// are read from the file.
     hot: Vec<u8>,
     /// Number of keys in the parts before.
     first_id: u64,
@@ -48,9 +50,9 @@ struct Cell {
 }
 
 impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
-    /// Opens an index, and keeps its hot and far section in memory if they have at most `hot_cache` bytes.
+    /// Opens a file. Keeps its hot and far section in memory if they have at most `hot_cache` bytes.
     pub(crate) fn open(file: &'a R, hot_cache: u64, first_id: u64) -> Result<Self, Error> {
-        let header = structure::open(file)?;
+        let header = read_header(file)?;
         let start = header.sections.hot.offset;
         let len = header.sections.far.end() - start;
         let mut hot = Vec::new();
@@ -60,9 +62,9 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         Ok(Lookup { file, header, hot, first_id })
     }
 
-    /// The record of `key`; `None` if the file does not have it. Only as much of it is read at once as a record with
-    /// a value of `value_len` bytes has.
-    pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Record>, Error> {
+    /// The record of `key`, or `None` if the file does not have it. Reads no more at first than a record with a value of
+    /// `value_len` bytes takes.
+    pub(crate) fn find(&self, key: &[u8], value_len: usize) -> Result<Option<Found>, Error> {
         let hasher = &self.header.hasher;
         let hash = hasher.hash(key);
         if hash.part(self.header.parts) != self.header.part {
@@ -85,12 +87,12 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         Ok(record.key_is(self.file, key)?.then_some(record))
     }
 
-    /// Bytes of memory for hot and far section.
+    /// Bytes of memory for the hot and the far section.
     pub(crate) fn hot_bytes(&self) -> u64 {
         self.hot.len() as u64
     }
 
-    /// Number of the part that would have this key.
+    /// Number of the part that this key belongs to.
     pub(crate) fn part_of(&self, key: &[u8]) -> u32 {
         self.header.hasher.hash(key).part(self.header.parts)
     }
@@ -100,10 +102,10 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         self.first_id..self.first_id + self.header.keys
     }
 
-    /// The record of a dense id, which is one of [`Self::ids`].
-    pub(crate) fn record(&self, id: u64) -> Result<Record, Error> {
+    /// The record of a dense id, one of [`Self::ids`].
+    pub(crate) fn record(&self, id: u64) -> Result<Found, Error> {
         let id = id - self.first_id;
-        // The last cell whose first id is not above, or the first cell.
+        // The last cell whose first id is not above `id`, or else the first cell.
         let (mut number, mut end) = (0, self.header.cells);
         while end - number > 1 {
             let middle = number + (end - number) / 2;
@@ -125,7 +127,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         self.header.sections.hot.offset + number * CELL_LEN
     }
 
-    /// Cell `number`, of those that there are.
+    /// Cell `number`, which must be below C.
     fn cell(&self, number: u64) -> Result<Cell, Error> {
         let at = self.cell_at(number);
         let bytes: [u8; CELL_LEN as usize + 8] = self.hot(at)?;
@@ -134,7 +136,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         Ok(Cell { at, bytes, view })
     }
 
-    /// `N` bytes of a cell's body, wherever that is.
+    /// `N` bytes of a cell's body, in the cell or in the far section.
     #[inline]
     fn body<const N: usize>(&self, cell: &Cell, offset: u64) -> Result<[u8; N], Error> {
         match cell.bytes.get((offset - cell.at) as usize..).and_then(<[u8]>::first_chunk) {
@@ -153,8 +155,8 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         }
     }
 
-    /// The record of a slot, with its first `len` bytes as far as there is room for them.
-    fn read(&self, view: &CellView, slot: u8, delta: i64, len: usize) -> Result<Record, Error> {
+    /// The record of a slot, with its first `len` bytes, but at most [`HEAD`].
+    fn read(&self, view: &CellView, slot: u8, delta: i64, len: usize) -> Result<Found, Error> {
         let pool = self.header.sections.pool;
         let start = view.record_start(slot, delta);
         let rest = pool.len.checked_sub(start).filter(|&rest| rest > 0).ok_or_else(|| {
@@ -169,11 +171,11 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         let lengths = lengths.filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
         let lengths =
             lengths.ok_or_else(|| Error::reader(16, at, "a record does not lie within the pool"))?;
-        Ok(Record { id: self.first_id + view.head.first_id + u64::from(slot), at, lengths, head, head_len })
+        Ok(Found { id: self.first_id + view.head.first_id + u64::from(slot), at, lengths, head, head_len })
     }
 }
 
-impl Record {
+impl Found {
     pub(crate) fn key_is<R: ReadAt + ?Sized>(&self, file: &R, key: &[u8]) -> Result<bool, Error> {
         Ok(self.lengths.key == key.len() as u64 && self.has(file, self.lengths.head, key)?)
     }
@@ -191,7 +193,7 @@ impl Record {
         Ok(bytes)
     }
 
-    /// True if the record, whose bounds are checked, has exactly `bytes` from `start` on.
+    /// True if the record has exactly `bytes` from `start` on. The caller has checked that they lie within it.
     fn has<R: ReadAt + ?Sized>(&self, file: &R, start: u64, bytes: &[u8]) -> Result<bool, Error> {
         let head = self.head.get(..self.head_len).unwrap_or_default();
         let head = usize::try_from(start).ok().and_then(|start| head.get(start..)).unwrap_or_default();

@@ -1,9 +1,11 @@
-//! Reading pieces of a file without mapping it.
+//! Reads pieces of a file without mapping it.
 
-use crate::{Error, Progress};
-use std::{fs::File, io, os::unix::fs::FileExt, sync::atomic::Ordering};
+use crate::error::Error;
+use hashlith_format::{Header, PAGE};
+use hashlith_job::Progress;
+use std::{fs::File, io, os::unix::fs::FileExt};
 
-/// A file, or bytes that stand for one, of which many threads read pieces.
+/// A file, or bytes that stand for one, read in pieces by many threads.
 pub trait ReadAt: Sync {
     /// Length in bytes.
     ///
@@ -68,9 +70,9 @@ pub(crate) fn read_array<const N: usize, R: ReadAt + ?Sized>(
     Ok(bytes)
 }
 
-/// The `len` bytes at `offset`, which must have been checked to lie within the file, in `bytes`.
+/// Reads the `len` bytes at `offset` into `bytes`. The caller has checked that they lie within the file.
 ///
-/// A sparse file may be longer than the memory at no cost to its maker, so that the lack of memory is an error here.
+/// Memory that does not suffice is an error here: a sparse file costs its maker nothing and may be longer than any memory.
 pub(crate) fn read_whole<R: ReadAt + ?Sized>(
     file: &R,
     offset: u64,
@@ -86,10 +88,18 @@ pub(crate) fn read_whole<R: ReadAt + ?Sized>(
     file.read_exact_at(bytes, offset).map_err(|source| Error::Io { offset, source })
 }
 
+/// Reads the header of a file and checks R1 to R14, as a reader does when it opens the file.
+pub(crate) fn read_header<R: ReadAt + ?Sized>(file: &R) -> Result<Header, Error> {
+    let len = file.len().map_err(|source| Error::Io { offset: 0, source })?;
+    let mut page = Vec::new();
+    read_whole(file, 0, len.min(PAGE), &mut page)?;
+    Ok(Header::parse(&page, len)?)
+}
+
 /// Most bytes that a [`Window`] holds: enough that system calls cost little, few enough to stay in the L2 cache.
 pub(crate) const WINDOW: usize = 256 << 10;
 
-/// A piece of a file that slides forward with what is asked for.
+/// A piece of a file in memory, which slides forward to the bytes that are asked for.
 pub(crate) struct Window<'a, R: ?Sized> {
     file: &'a R,
     progress: &'a Progress,
@@ -105,11 +115,11 @@ impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
         Window { file, progress, bytes: Vec::new(), start: 0, filled: 0 }
     }
 
-    /// The `len` bytes at `at`, at most [`WINDOW`]. Reads ahead up to byte `limit`, which is within the file and not
-    /// before the last byte asked for.
+    /// The `len` bytes at `at`, at most [`WINDOW`]. Reads ahead up to byte `limit`, which lies within the file and not
+    /// before the end of these bytes.
     ///
     /// # Errors
-    /// `Io`, and `Cancelled`: a check that is cancelled stops at the next read.
+    /// `Io`, and `Cancelled`: a check that was cancelled stops at the next read.
     #[inline]
     pub(crate) fn get(&mut self, at: u64, len: usize, limit: u64) -> Result<&[u8], Error> {
         let mut from = at.wrapping_sub(self.start);
@@ -123,9 +133,7 @@ impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
 
     #[cold]
     fn fill(&mut self, at: u64, limit: u64) -> Result<(), Error> {
-        if self.progress.cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
-        }
+        self.progress.check()?;
         let len = usize::try_from(limit.saturating_sub(at)).unwrap_or(WINDOW).min(WINDOW);
         if self.bytes.len() < len {
             self.bytes.resize(len, 0);

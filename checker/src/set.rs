@@ -1,109 +1,121 @@
 //! One file, or all files of a set (`spec.md` section 15).
 
-use crate::{Error, Options, Progress, Report, structure, verify::verify_file};
-use hashlith_format::{
-    Header, Manifest, PAGE,
-    manifest::{MANIFEST_NAME, MAX_MANIFEST, PartFile},
+use crate::{
+    error::Error,
+    read::{read_array, read_header},
+    verify::{Options, Report, verify_file},
 };
+use hashlith_format::{FileError, Header, Manifest, PAGE, SetFiles, manifest::PartFile, open_regular};
+use hashlith_job::{Phase, Progress, Unit};
 use std::{
     collections::HashSet,
     fs::File,
-    io::Read,
+    io,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
 };
-
-/// How often a set is opened that is replaced meanwhile.
-const ATTEMPTS: usize = 10;
 
 /// An error and the file that it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", .path.display())]
-pub struct FileError {
-    /// The file; for what is wrong with a set as a whole, its manifest.
+pub struct PathError {
+    /// The file; for a fault of a set as a whole, its manifest.
     pub path: PathBuf,
     /// What is wrong.
     pub error: Error,
 }
 
+impl From<FileError> for PathError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { path, source } => PathError { path, error: Error::Open { source } },
+            FileError::Fault { path, source } => PathError { path, error: source.into() },
+        }
+    }
+}
+
+fn open_error(path: &Path) -> impl FnOnce(io::Error) -> PathError + '_ {
+    |source| PathError { path: path.into(), error: Error::Open { source } }
+}
+
 /// The open files of an index.
+///
+/// ```
+/// use hashlith_checker::{Files, Options, Progress};
+///
+/// let files = Files::open("tests/colours.hlith".as_ref())?;
+/// let report = files.verify(&Options::default(), &Progress::new())?;
+/// assert_eq!(report.keys, 2);
+/// # Ok::<(), hashlith_checker::PathError>(())
+/// ```
 #[derive(Debug)]
 pub struct Files {
-    /// Path and file of each part; one if the index is no set.
+    /// Path and file of each part, in order; one for an index that is not a set.
     pub parts: Vec<(PathBuf, File)>,
-    /// Files in the directory of a set that have names of parts and are none of its: a build that was killed, or one that is
-    /// under way, may have left them. They do no harm.
+    /// Files in the directory of a set that are named like parts but are not in the manifest. A build that was killed, or
+    /// that is under way, may have left them. They do no harm.
     pub left_over: Vec<PathBuf>,
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FileError + '_ {
-    |source| FileError { path: path.into(), error: Error::Open { source } }
-}
-
 impl Files {
-    /// Opens a file, or the files of the set in a directory, and checks the manifest of a set (M1 to M6).
+    /// Opens a file, or all files of the set in a directory; a set is checked against its manifest (M1 to M6).
+    ///
+    /// ```
+    /// use hashlith_checker::Files;
+    ///
+    /// let files = Files::open("tests/colours.hlith".as_ref())?;
+    /// assert_eq!((files.parts.len(), files.left_over.len()), (1, 0));
+    /// assert!(Files::open("no such file".as_ref()).is_err());
+    /// # Ok::<(), hashlith_checker::PathError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Fault`] and [`Error::Io`], with the file.
-    pub fn open(path: &Path) -> Result<Self, FileError> {
-        if !path.is_dir() {
-            let file = File::open(path).map_err(io(path))?;
-            return Ok(Files { parts: vec![(path.into(), file)], left_over: Vec::new() });
+    /// [`Error::Open`], [`Error::Fault`] and [`Error::Io`], with the path of the file.
+    pub fn open(path: &Path) -> Result<Self, PathError> {
+        if path.is_dir() {
+            return SetFiles::open_current(path, |files| Self::open_set(path, files));
         }
-        let manifest_path = path.join(MANIFEST_NAME);
-        for _ in 1..ATTEMPTS {
-            let text = read_manifest(&manifest_path)?;
-            match Self::open_set(path, &text) {
-                // Replaced meanwhile.
-                Err(_) if read_manifest(&manifest_path).is_ok_and(|now| now != text) => {}
-                opened => return opened,
-            }
-        }
-        Self::open_set(path, &read_manifest(&manifest_path)?)
+        let file = File::open(path).map_err(open_error(path))?;
+        Ok(Files { parts: vec![(path.into(), file)], left_over: Vec::new() })
     }
 
-    fn open_set(directory: &Path, text: &[u8]) -> Result<Self, FileError> {
-        let fault = |error: hashlith_format::Error| FileError {
-            path: directory.join(MANIFEST_NAME),
-            error: error.into(),
-        };
-        let manifest = Manifest::parse(text).map_err(fault)?;
-        let mut parts = Vec::with_capacity(manifest.parts.len());
+    fn open_set(directory: &Path, files: &SetFiles) -> Result<Self, PathError> {
+        let mut parts = Vec::with_capacity(files.manifest.parts.len());
         let mut first: Option<Header> = None;
-        for (number, part) in (0..).zip(&manifest.parts) {
-            let path = directory.join(&part.file);
-            let file = match open_file(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(fault(manifest.fault(4, number, "is missing")));
-                }
-                opened => opened.map_err(io(&path))?,
-            };
-            let failed = |error| FileError { path: path.clone(), error };
-            let header = structure::open(&file).map_err(failed)?;
-            let page: [u8; PAGE as usize] = crate::read::read_array(&file, 0).map_err(failed)?;
-            part.check(&manifest, number, &page, &header).map_err(fault)?;
-            let types = |header: &Header| (header.key_type, header.value_type);
-            if first.is_some_and(|first| types(&first) != types(&header)) {
-                let what = "has another type of keys or values than the first part";
-                return Err(fault(manifest.fault(6, number, what)));
-            }
+        for (number, path) in (0..).zip(files.part_paths()) {
+            let file = open_regular(&path).map_err(|source| files.part_error(number, &path, source))?;
+            let failed = |error| PathError { path: path.clone(), error };
+            let header = read_header(&file).map_err(failed)?;
+            let page: [u8; PAGE as usize] = read_array(&file, 0).map_err(failed)?;
+            let checked = files.manifest.check_part(number, &page, &header, first.as_ref());
+            checked.map_err(|fault| files.fault(fault))?;
             first = first.or(Some(header));
             parts.push((path, file));
         }
-        Ok(Files { parts, left_over: left_over(directory, &manifest).map_err(io(directory))? })
+        let left_over = left_over(directory, &files.manifest).map_err(open_error(directory))?;
+        Ok(Files { parts, left_over })
     }
 
-    /// [`verify`](crate::verify()) for each of them.
+    /// Verifies each file in turn, as [`verify`](crate::verify()) does. `progress` counts the bytes of all of them.
+    ///
+    /// ```
+    /// use hashlith_checker::{Files, Options, Progress};
+    ///
+    /// let files = Files::open("tests/colours.hlith".as_ref())?;
+    /// let progress = Progress::new();
+    /// files.verify(&Options { threads: 1 }, &progress)?;
+    /// assert_eq!(progress.snapshot().done, 12_296);
+    /// # Ok::<(), hashlith_checker::PathError>(())
+    /// ```
     ///
     /// # Errors
-    /// The first part's that is at fault.
-    pub fn verify(&self, options: &Options, progress: &Progress) -> Result<Report, FileError> {
+    /// As [`verify`](crate::verify()), for the first part that fails, with its path.
+    pub fn verify(&self, options: &Options, progress: &Progress) -> Result<Report, PathError> {
         let lengths = self.parts.iter().map(|(_, file)| file.metadata().map_or(0, |meta| meta.len()));
-        progress.total.store(lengths.sum(), Ordering::Relaxed);
+        progress.enter(Phase::Checking, Unit::Bytes, Some(lengths.sum()));
         let mut whole: Option<Report> = None;
         for (path, file) in &self.parts {
             let report = verify_file(file, options, progress);
-            let report = report.map_err(|error| FileError { path: path.clone(), error })?;
+            let report = report.map_err(|error| PathError { path: path.clone(), error })?;
             whole = Some(match whole {
                 None => report,
                 Some(before) => Report {
@@ -114,25 +126,12 @@ impl Files {
                 },
             });
         }
-        whole.ok_or_else(|| FileError { path: PathBuf::new(), error: Error::Cancelled })
+        whole.ok_or_else(|| PathError { path: PathBuf::new(), error: Error::Cancelled })
     }
 }
 
-/// Opens what must be a file: a pipe would wait for its writer.
-fn open_file(path: &Path) -> std::io::Result<File> {
-    match std::fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file")),
-    }
-}
-
-fn read_manifest(path: &Path) -> Result<Vec<u8>, FileError> {
-    let mut text = Vec::new();
-    let read = open_file(path).and_then(|file| file.take(MAX_MANIFEST + 1).read_to_end(&mut text));
-    read.map(|_| text).map_err(io(path))
-}
-
-fn left_over(directory: &Path, manifest: &Manifest) -> std::io::Result<Vec<PathBuf>> {
+/// The files named like parts that are not in the manifest, in the order of their names.
+fn left_over(directory: &Path, manifest: &Manifest) -> io::Result<Vec<PathBuf>> {
     let own: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory)? {

@@ -1,14 +1,18 @@
-//! The checksums, and what lies between and behind the sections: V1, V2, V3 and V9.
+//! The checksums, the padding and the metadata: V1, V2, V3 and V9.
 
 use crate::{
-    Error, Progress, ReadAt,
-    read::{WINDOW, Window, read_whole},
+    error::Error,
+    read::{ReadAt, WINDOW, Window, read_whole},
 };
-use hashlith_format::{Header, checksum, header::chunk_span};
+use hashlith_format::{
+    Header,
+    checksum::{self, chunk_span},
+};
+use hashlith_job::{Progress, Unit};
 use serde::de::IgnoredAny;
-use std::{ops::Range, sync::atomic::Ordering};
+use std::ops::Range;
 
-/// V2: the sums as a whole.
+/// V2: the digest of the sums.
 pub(crate) fn check_sums_digest<R: ReadAt + ?Sized>(
     window: &mut Window<R>,
     header: &Header,
@@ -42,12 +46,12 @@ pub(crate) fn check_padding<R: ReadAt + ?Sized>(
     Ok(())
 }
 
-/// V9: the metadata, of which there is at most 1 MiB.
+/// V9: the metadata, at most 1 MiB.
 pub(crate) fn check_metadata<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Result<(), Error> {
     let span = header.sections.metadata;
     let mut bytes = Vec::new();
     read_whole(file, span.offset, span.len, &mut bytes)?;
-    // Only objects begin with a brace, so the value itself need not be built, and any depth of nesting is fine.
+    // Only objects begin with a brace. So the value need not be built, and any depth of nesting is fine.
     let is_object = || {
         let text = std::str::from_utf8(&bytes).ok()?;
         let opened = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
@@ -74,7 +78,7 @@ fn each_piece<R: ReadAt + ?Sized>(
     Ok(())
 }
 
-/// Checks chunks against their sums (V1), from one thread.
+/// Checks chunks against their sums (V1), on one thread.
 pub(crate) struct ChunkChecker<'a, R: ?Sized> {
     header: &'a Header,
     progress: &'a Progress,
@@ -88,7 +92,7 @@ impl<'a, R: ReadAt + ?Sized> ChunkChecker<'a, R> {
         ChunkChecker { header, progress, chunks: window(), sums: window() }
     }
 
-    /// Chunks of these numbers, up to the first that is not right.
+    /// Checks the chunks with these numbers, up to the first wrong one.
     pub(crate) fn check(&mut self, numbers: Range<u64>) -> Result<(), Error> {
         let sums = self.header.sections.sums.offset;
         let data_end = chunk_span(numbers.end, sums).offset;
@@ -99,7 +103,7 @@ impl<'a, R: ReadAt + ?Sized> ChunkChecker<'a, R> {
             if checksum::chunk_sum(number, chunk).to_le_bytes() != sum {
                 return Err(Error::verifier(1, span.offset, "a chunk of 64 KiB does not match its sum"));
             }
-            self.progress.done.fetch_add(span.len, Ordering::Relaxed);
+            self.progress.add(Unit::Bytes, span.len);
         }
         Ok(())
     }

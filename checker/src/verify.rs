@@ -1,28 +1,32 @@
-//! The whole check: what is to be done, by how many threads, and which fault is named.
+//! The whole check: divides the work among threads, and joins what they find.
 
 use crate::{
-    Error, ReadAt,
     cell::{CellChecker, Totals},
+    error::Error,
     findings::Findings,
-    read::{Window, read_array},
-    structure,
+    read::{ReadAt, Window, read_array, read_header},
     sums::{ChunkChecker, check_metadata, check_padding, check_sums_digest},
 };
-use hashlith_format::{CELL_LEN, Header, checksum::chunk_count, header::chunk_span};
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
+use hashlith_format::{
+    CELL_LEN, Header,
+    checksum::{chunk_count, chunk_span},
 };
+use hashlith_job::{Phase, Progress, Unit};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, ops::Range, thread};
 
 /// How to check.
+///
+/// ```
+/// use hashlith_checker::Options;
+///
+/// // As gentle to other programs as a check can be.
+/// let options = Options { threads: 1 };
+/// assert!(options.threads <= Options::default().threads);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many threads work; 0 is taken as 1. The default is one for each processor.
+    /// Number of threads; 0 means 1. The default is one for each processor.
     pub threads: usize,
 }
 
@@ -32,59 +36,68 @@ impl Default for Options {
     }
 }
 
-/// How far a check is, for another thread to look at, and the way to end it early.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Bytes of the file that are checked.
-    pub done: AtomicU64,
-    /// Length of the file in bytes; 0 until it is known.
-    pub total: AtomicU64,
-    /// Set this, and the check ends soon with [`Error::Cancelled`].
-    pub cancel: AtomicBool,
-}
-
-/// What a file holds that was found to be right.
+/// What a sound index holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Number of keys, each of which was looked up.
+    /// Number of keys. Each was looked up.
     pub keys: u64,
     /// Number of cells.
     pub cells: u64,
-    /// Length of the file in bytes, each of which was checked.
+    /// Length of the file in bytes, or of all files of a set. Each byte was checked.
     pub bytes: u64,
-    /// The header.
+    /// The header; of a set, that of part 0.
     pub header: Header,
 }
 
 /// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R16 and V1 to V9.
 ///
-/// The header is checked first (R1 to R14, in their order), then the digest of the sums, then everything else, of
-/// which a chunk that does not match its sum is named before all, then the fault with the lowest offset, however many
-/// threads there are.
+/// The header is checked first (R1 to R14, in this order), then the digest of the sums, then everything else. One fault is
+/// reported, and it does not depend on the number of threads: the first chunk that does not match its sum, or else the
+/// fault with the lowest offset.
 ///
-/// Memory: for each thread about 1.5 MiB. A JSON value takes one byte more for each level of nesting.
+/// `progress` counts the bytes of the file, in the phase [`Phase::Checking`].
+///
+/// Memory: about 1.5 MiB per thread. A JSON value takes one more byte for each level of nesting.
+///
+/// ```
+/// use hashlith_checker::{Options, Progress, verify};
+/// use std::fs::File;
+///
+/// let file = File::open("tests/colours.hlith")?;
+/// let report = verify(&file, &Options::default(), &Progress::new())?;
+/// assert_eq!((report.keys, report.bytes), (2, 12_296));
+///
+/// let mut damaged = std::fs::read("tests/colours.hlith")?;
+/// damaged[4100] ^= 1;
+/// let error = verify(&damaged, &Options::default(), &Progress::new()).unwrap_err();
+/// assert_eq!(error.offset(), Some(4096), "the chunk of that byte");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// [`Error::Fault`] when the file breaks a rule, [`Error::Io`] when it cannot be read, [`Error::Memory`] when the
-/// memory does not suffice, and [`Error::Cancelled`].
+/// [`Error::Fault`] if the file breaks a rule, [`Error::Io`] if it cannot be read, [`Error::Memory`] if the memory does
+/// not suffice, and [`Error::Cancelled`].
 pub fn verify<R: ReadAt + ?Sized>(file: &R, options: &Options, progress: &Progress) -> Result<Report, Error> {
-    progress.total.store(file.len().unwrap_or(0), Ordering::Relaxed);
+    progress.enter(Phase::Checking, Unit::Bytes, Some(file.len().unwrap_or(0)));
     verify_file(file, options, progress)
 }
 
-/// One file of those whose bytes [`Progress`] counts.
-pub(crate) fn verify_file<R: ReadAt + ?Sized>(
+/// Verifies one of several files: as [`verify`], within a phase of `progress` that the caller has begun.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_file<R: ReadAt + ?Sized>(
     file: &R,
     options: &Options,
     progress: &Progress,
 ) -> Result<Report, Error> {
-    let header = structure::open(file)?;
+    let header = read_header(file)?;
 
     let mut window = Window::new(file, progress);
     check_sums_digest(&mut window, &header)?;
-    // All that has no sum: the header, and the sums themselves.
-    progress.done.fetch_add(header.file_len() - sums_cover(&header), Ordering::Relaxed);
+    // The bytes without a sum: the header, and the sums themselves.
+    progress.add(Unit::Bytes, header.file_len() - sums_cover(&header));
 
     let findings = Findings::new();
     for result in [check_padding(&mut window, &header), check_metadata(file, &header)] {
@@ -95,7 +108,7 @@ pub(crate) fn verify_file<R: ReadAt + ?Sized>(
     let work = || work(&queue, &joined, progress);
     thread::scope(|scope| {
         for _ in 1..options.threads {
-            // One thread is enough for an answer: when the system gives no more, this one does it all.
+            // If the system gives no more threads, this one does all the work.
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -112,48 +125,49 @@ fn sums_cover(header: &Header) -> u64 {
     header.sections.sums.offset - header.sections.pool.offset
 }
 
-/// What each thread does: takes work until there is none that could still change the answer.
+/// What each thread does: takes tasks until none is left that could change the answer.
 fn work<R: ReadAt + ?Sized>(queue: &Queue<R>, joined: &Joined, progress: &Progress) {
     let Queue { file, header, findings, .. } = *queue;
     let mut chunks = ChunkChecker::new(file, header, progress);
     let mut cells = CellChecker::new(file, header, findings, progress);
-    while let Some(part) = queue.next() {
-        if findings.chunks_settled(chunk_span(part.chunks.start, header.sections.sums.offset).offset) {
+    while let Some(task) = queue.next() {
+        if findings.chunks_settled(chunk_span(task.chunks.start, header.sections.sums.offset).offset) {
             return;
         }
-        // The sums go first: then the records come out of the page cache, and the disk is read once.
-        chunks.check(part.chunks).unwrap_or_else(|error| findings.report(error));
-        match cells.check(part.cells.clone(), part.records_end) {
-            Ok(totals) => joined.add(part.cells, totals, findings),
+        // Sums first: the records then come out of the page cache, and the disk is read once.
+        chunks.check(task.chunks).unwrap_or_else(|error| findings.report(error));
+        match cells.check(task.cells.clone(), task.records_end) {
+            Ok(totals) => joined.add(task.cells, totals, findings),
             Err(error) => findings.report(error),
         }
     }
 }
 
-/// A part of the work: cells that follow one another, and about the chunks that begin within their records.
-struct Part {
+/// One task: a range of cells, and roughly the chunks that begin within their records.
+struct Task {
     chunks: Range<u64>,
     cells: Range<u64>,
     /// Where the records of the cells should end, from the beginning of the file.
     records_end: u64,
 }
 
-/// Hands out the parts in file order. They do not depend on the number of threads.
+/// Hands out the tasks in file order. They do not depend on the number of threads.
 struct Queue<'a, R: ?Sized> {
     file: &'a R,
     header: &'a Header,
     findings: &'a Findings,
-    /// So many cells make a part.
+    /// How many cells make a task.
     cells: u64,
     /// The next cell and the next chunk.
     next: Mutex<(u64, u64)>,
 }
 
 impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
-    /// About so many bytes of records make a part, or so many cells.
+    /// How many bytes of records make a task, roughly.
     const BYTES: u64 = 1 << 20;
+    /// Most cells of a task.
     const CELLS: u64 = 1024;
-    /// So many chunks behind the pool make a part.
+    /// How many chunks behind the pool make a task.
     const CHUNKS: u64 = 16;
 
     fn new(file: &'a R, header: &'a Header, findings: &'a Findings) -> Self {
@@ -162,23 +176,23 @@ impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
         Queue { file, header, findings, cells, next: Mutex::new((0, 0)) }
     }
 
-    fn next(&self) -> Option<Part> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+    fn next(&self) -> Option<Task> {
+        let mut next = self.next.lock();
         let (cell, chunk) = *next;
         let cells = cell..self.header.cells.min(cell.saturating_add(self.cells));
         let records_end = self.pool_start(cells.end);
         let end = if cells.is_empty() {
             chunk_count(self.header.sections.sums.offset).min(chunk + Self::CHUNKS)
         } else {
-            // The last cell takes no chunk that begins behind the pool: those are parts of their own.
+            // Not the chunks that begin behind the pool: those are tasks of their own.
             chunk_count(records_end).max(chunk)
         };
         *next = (cells.end, end);
-        (!cells.is_empty() || chunk < end).then_some(Part { chunks: chunk..end, cells, records_end })
+        (!cells.is_empty() || chunk < end).then_some(Task { chunks: chunk..end, cells, records_end })
     }
 
-    /// Where the records of a cell begin, from the beginning of the file, if that is within the pool; for C, where the
-    /// pool ends. It need not be right: it only says which chunks to check when.
+    /// Where the records of a cell begin, from the beginning of the file, but not behind the pool; for cell C, the end of
+    /// the pool. May be wrong in a damaged file: it only decides which chunks are checked when.
     fn pool_start(&self, cell: u64) -> u64 {
         let pool = self.header.sections.pool;
         if cell >= self.header.cells {
@@ -193,16 +207,16 @@ impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
     }
 }
 
-/// What the parts add up to.
+/// The totals of all tasks.
 #[derive(Default)]
 struct Joined(Mutex<Sum>);
 
 #[derive(Default)]
 struct Sum {
-    /// The cells below this are in `totals`.
+    /// All cells below this one are in `totals`.
     end: u64,
     totals: Totals,
-    /// By their first cell, parts that came before one that is in front of them.
+    /// Tasks that ended before one in front of them, by their first cell.
     waiting: BTreeMap<u64, (u64, Totals)>,
 }
 
@@ -211,7 +225,7 @@ impl Joined {
         if cells.is_empty() {
             return;
         }
-        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = self.0.lock();
         let sum = &mut *sum;
         sum.waiting.insert(cells.start, (cells.end, totals));
         while let Some((end, totals)) = sum.waiting.remove(&sum.end) {
@@ -220,9 +234,9 @@ impl Joined {
         }
     }
 
-    /// Checks the whole, if all of it is there: else a chunk is at fault, which is named before all.
+    /// Checks the totals, if they are complete. If not, a chunk is at fault, and that is reported before all else.
     fn check(self, header: &Header, findings: &Findings) {
-        let sum = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let sum = self.0.into_inner();
         if sum.end == header.cells {
             sum.totals.check(header, findings);
         }

@@ -1,31 +1,22 @@
-//! The `hashlith` command as a library: the program and the Python package are two ways to call it.
+//! The `hashlith` command: it parses command lines, calls the crate [`hashlith`], and renders what comes back.
 //!
-//! [`run`] is the whole command. What the Python package needs of its parts is public: [`building`] turns files into
-//! an index, [`open`] and [`failure`] say what went wrong, [`info_json`] tells what is in an index, [`meter`] draws
-//! progress, [`size`] and [`hash_choice`] read what users write.
+//! The program and the `hashlith` script of the Python wheel both call [`run`]; it is the only thing to call here.
 #![deny(unsafe_code)]
 
-mod build_report;
-pub mod building;
+mod advice;
+mod arguments;
 mod commands;
-mod escaped;
-pub mod failure;
-pub mod hash_choice;
-mod histogram;
-mod input_args;
-pub mod meter;
-pub mod open;
+mod failure;
+mod open;
 mod output;
 mod process;
+mod report;
 mod signals;
-pub mod size;
 mod stdin_pump;
 mod supervising;
 mod table;
 
-pub use commands::{info_json, verify_failure};
-
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use failure::{Failure, code};
 use std::ffi::OsString;
 
@@ -35,7 +26,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match commands::Cli::try_parse_from(arguments) {
         Ok(command) => command.run(),
         Err(error) => {
-            // Help goes to standard output, what is wrong to standard error; a closed one has no reader.
+            // Help goes to standard output, errors to standard error; a closed stream has no reader.
             let _ = error.print();
             Err(Failure::Silent(u8::try_from(error.exit_code()).unwrap_or(code::USAGE)))
         }
@@ -44,4 +35,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(()) => 0,
         Err(failure) => failure.report(),
     }
+}
+
+/// The command line as clap knows it: for completions and manual pages.
+fn command_line() -> clap::Command {
+    commands::Cli::command()
 }

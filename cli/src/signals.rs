@@ -1,6 +1,6 @@
 //! SIGINT and SIGTERM ask a build to stop and clean up; a second one kills it.
 
-use crate::process;
+use crate::{failure::Failure, process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use std::io;
@@ -15,7 +15,11 @@ pub struct Signals {
 
 impl Signals {
     /// From now on the first SIGINT, SIGTERM or SIGHUP is noted and the second ends the process.
-    pub fn catch() -> io::Result<Self> {
+    pub fn catch() -> Result<Self, Failure> {
+        Self::register().map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))
+    }
+
+    fn register() -> io::Result<Self> {
         let number = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(AtomicBool::new(false));
         // What whoever started this chose to ignore (nohup, `&` in a script) stays ignored.

@@ -4,12 +4,13 @@
 //! which this file's thread fills from the real standard input, looking for signals several times a second.
 
 use crate::signals::Signals;
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -23,7 +24,7 @@ impl StdinPump {
     /// Why the real standard input could not be read to its end. The pipe then just ended, so whoever read it has to
     /// ask here.
     pub fn take_error(&self) -> Option<io::Error> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.error.lock().take()
     }
 }
 
@@ -42,7 +43,7 @@ pub fn start(signals: Signals) -> io::Result<StdinPump> {
     let error = Arc::clone(&pump.error);
     let work = move || {
         if let Err(why) = copy(&real, &fill, &signals) {
-            *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.into());
+            *error.lock() = Some(why.into());
         }
         // Only now does the pipe end.
         drop(fill);

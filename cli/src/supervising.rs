@@ -1,44 +1,52 @@
 //! Work that listens for signals.
 
-use crate::failure::Failure;
-use crate::signals::Signals;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use crate::{failure::Failure, signals::Signals};
+use hashlith::{Phase, Progress};
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    time::{Duration, Instant},
+};
 
-/// How long a build may take to clean up after a signal.
+/// How long a job may take to clean up after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Does the work on a thread of its own, so that this one can hear signals while that one waits for input.
+/// Does the work on a thread of its own, so that this one can hear signals while that one waits for input. A signal cancels
+/// the job.
 pub fn supervise<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     signals: &Signals,
-    cancel: impl Fn(),
-    is_reading: impl Fn() -> bool,
+    progress: &Progress,
 ) -> Result<T, Failure> {
     let (sender, result) = mpsc::channel();
     let worker = move || {
         // Nobody listens any more only when the process is about to end.
         let _ = sender.send(work());
     };
-    std::thread::Builder::new().name("build".to_owned()).spawn(worker).map_err(|error| {
+    std::thread::Builder::new().name("work".to_owned()).spawn(worker).map_err(|error| {
         Failure::new(format!("cannot start a thread: {error}; raise the limit (ulimit -u)"))
     })?;
     let mut give_up_at = None;
     loop {
         match result.recv_timeout(Duration::from_millis(50)) {
-            Ok(done) => return done,
+            Ok(done) => {
+                return done.map_err(|failure| match (failure, signals.came()) {
+                    (Failure::Cancelled, Some(number)) => Failure::Signal(number),
+                    (failure, _) => failure,
+                });
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::new(
-                    "the build broke off (see above); this is a bug in hashlith, please report it",
+                    "the work broke off (see above); this is a bug in hashlith, please report it",
                 ));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
         let Some(number) = signals.came() else { continue };
-        cancel();
+        progress.cancel();
         // A named pipe that nobody writes to holds up its reader for ever. While records are read no named file is
         // open; later on there is nothing to give up for, only a disk that takes its time.
-        if is_reading() && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
+        let is_reading = progress.phase() == Phase::Reading;
+        if is_reading && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
             return Err(Failure::Signal(number));
         }
     }

@@ -9,7 +9,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Names and what there is to say about them.
+    /// Names and words.
     pub fn words() -> Self {
         Table { rows: Vec::new(), right: false }
     }
@@ -26,11 +26,11 @@ impl Table {
 
     /// Writes the rows, two spaces between columns and none at the ends of lines.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        self.write_beside(out, &[])
+        self.write_with_notes(out, &[])
     }
 
-    /// Writes the rows, each with what stands at its right.
-    pub fn write_beside(&self, out: &mut impl Write, beside: &[String]) -> io::Result<()> {
+    /// Writes the rows, each with a note at its right.
+    pub fn write_with_notes(&self, out: &mut impl Write, notes: &[String]) -> io::Result<()> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
@@ -48,9 +48,9 @@ impl Table {
                     line.push_str(&format!("{cell:<width$}"));
                 }
             }
-            if let Some(beside) = beside.get(number) {
+            if let Some(note) = notes.get(number) {
                 line.push_str("  ");
-                line.push_str(beside);
+                line.push_str(note);
             }
             writeln!(out, "{}", line.trim_end())?;
         }

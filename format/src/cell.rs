@@ -1,4 +1,4 @@
-//! Cells: where the keys of a small range of hashes are told apart (sections 5 to 7).
+//! Cells, which tell apart the keys of a small range of hashes (sections 5 to 7).
 
 use crate::{
     CELL_LEN, Error, KeyHash, KeyHasher, MAX_CELL_KEYS, MAX_ENTRY_BITS, Rule, Span,
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 const C: u64 = 0x517c_c1b7_2722_0a95;
 /// Mixes slots.
 const G: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Makes another number of each key for another attempt.
+/// Makes new numbers for the keys of a cell in each attempt.
 const A: u64 = 0x5851_f42d_4c95_7f2d;
 
 /// Bytes in front of a body.
@@ -18,25 +18,26 @@ const HEAD_LEN: u64 = 20;
 /// The flag of a far cell, in the byte of the width.
 const FAR: u8 = 0x80;
 
-/// Which numbers the keys of a cell go by: the attempt that found pilots.
+/// The attempt that found pilots for a cell: `try` in bits 0 to 3, `salt` in bits 4 to 7. It decides the numbers of the
+/// keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt(pub u8);
 
 impl Attempt {
-    /// What is added to the hash seed: 0 in nearly all cells.
+    /// The salt, which is added to the hash seed: 0 in nearly all cells.
     #[inline]
     pub fn salt(self) -> u8 {
         self.0 >> 4
     }
 
-    /// Step 4: the number of a key whose hash under this salt is `lo`.
+    /// The number of a key whose lower hash under this salt is `lo` (step 4).
     #[inline]
     pub fn number(self, lo: u64) -> u64 {
         lo.wrapping_mul((u64::from(self.0 & 15) << 1).wrapping_mul(A) | 1)
     }
 }
 
-/// How the keys of a cell find their slots: sizes that follow from their number (section 5).
+/// The sizes in a cell that follow from its number of keys (section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// `n`, the number of keys, at most 127.
@@ -56,7 +57,7 @@ impl Geometry {
         mulhi(x, self.buckets())
     }
 
-    /// The slot of a key's number under its bucket's pilot (step 7).
+    /// The slot of a key's number under its bucket's pilot (step 6).
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "below the number of keys")]
     pub fn slot(self, x: u64, pilot: u8) -> u8 {
@@ -64,7 +65,7 @@ impl Geometry {
         mulhi(mixed.wrapping_mul(G), u64::from(self.keys)) as u8
     }
 
-    /// Bytes of a body with slot entries of `entry_bits` bits.
+    /// Bytes of a body whose slot entries have `entry_bits` bits.
     #[inline]
     pub fn body_len(self, entry_bits: u32) -> u64 {
         let bits = u64::from(self.keys).wrapping_mul(u64::from(entry_bits));
@@ -83,11 +84,11 @@ pub struct Head {
     pub keys: u8,
     /// Bits of a delta.
     pub width: u8,
-    /// Which numbers its keys go by.
+    /// The attempt that decides the numbers of its keys.
     pub attempt: Attempt,
-    /// The mean length of a record in 1/256 bytes, as far as that has 32 bits.
+    /// The mean length of a record in 1/256 bytes, at most 2^32 - 1.
     pub mean: u32,
-    /// Where its body lies, from the beginning of the far section; `None` if it is in the cell.
+    /// Where its body begins, from the beginning of the far section; `None` if the body is in the cell.
     pub far: Option<u64>,
 }
 
@@ -97,7 +98,7 @@ const fn low48(bytes: [u8; 8]) -> u64 {
 }
 
 impl Head {
-    /// Reads the first bytes of a cell, without a look at whether they fit each other.
+    /// Decodes the first bytes of a cell and checks nothing.
     #[inline]
     pub fn parse(cell: &[u8; CELL_LEN as usize]) -> Self {
         let word = |at: usize| -> [u8; 8] {
@@ -115,7 +116,7 @@ impl Head {
         }
     }
 
-    /// The first bytes of a cell: 20, or 26 of a far one.
+    /// Writes the first bytes of a cell: 20, or 26 for a far cell.
     pub fn write(&self, cell: &mut [u8; CELL_LEN as usize]) {
         let mut put = |at: usize, field: &[u8]| {
             cell.iter_mut().skip(at).zip(field).for_each(|(byte, &new)| *byte = new);
@@ -128,11 +129,23 @@ impl Head {
             put(20, far.to_le_bytes().first_chunk::<6>().unwrap_or(&[0; 6]));
         }
     }
+
+    /// The sizes that follow from the number of keys.
+    #[inline]
+    pub fn geometry(&self) -> Geometry {
+        Geometry { keys: self.keys }
+    }
+
+    /// The number of a key with this hash (step 4).
+    #[inline]
+    pub fn number(&self, hasher: &KeyHasher, key: &[u8], hash: KeyHash) -> u64 {
+        self.attempt.number(hasher.salted_lo(key, hash, self.attempt.salt()))
+    }
 }
 
 /// A cell in the terms of a lookup: where its parts lie in the file, and the steps from a key's hash to its record.
 ///
-/// It holds no bytes: a caller fetches those that a step asks for, so that it may prefetch many before it looks.
+/// It holds no bytes. Each step says where the bytes it needs are, and the caller reads or prefetches them.
 #[derive(Clone, Copy, Debug)]
 pub struct CellView {
     /// Its first bytes.
@@ -180,13 +193,13 @@ impl CellView {
         self.head.geometry().body_len(self.entry_bits())
     }
 
-    /// Where the pilot of a number lies, from the beginning of the file (step 6).
+    /// Where the pilot for a key's number lies, from the beginning of the file (step 5).
     #[inline]
     pub fn pilot_at(&self, x: u64) -> u64 {
         self.body.wrapping_add(self.head.geometry().bucket(x))
     }
 
-    /// Where the 8 bytes that hold slot entry `slot` begin, from the beginning of the file (section 6).
+    /// Where the 8 bytes that hold entry `slot` begin, from the beginning of the file (section 6).
     #[inline]
     pub fn entry_at(&self, slot: u8) -> u64 {
         self.body.wrapping_add(self.head.geometry().buckets()).wrapping_add(self.entry_bit(slot) >> 3)
@@ -197,7 +210,7 @@ impl CellView {
         u64::from(slot).wrapping_mul(u64::from(self.entry_bits()))
     }
 
-    /// Cuts entry `slot` out of the 8 bytes at [`Self::entry_at`]: its fingerprint and its delta.
+    /// The fingerprint and the delta of entry `slot`, from the 8 bytes at [`Self::entry_at`].
     #[inline]
     pub fn split_entry(&self, slot: u8, bytes: [u8; 8]) -> (u64, i64) {
         let entry = u64::from_le_bytes(bytes) >> (self.entry_bit(slot) & 7);
@@ -208,36 +221,22 @@ impl CellView {
         (entry & mask(self.fingerprint_bits), if self.head.width == 0 { 0 } else { delta })
     }
 
-    /// The fingerprint that entries of this index store for a key with this hash.
+    /// The fingerprint of a key with this hash, as entries store it (step 7).
     #[inline]
     pub fn fingerprint(&self, hash: &KeyHash) -> u64 {
         hash.fingerprint(self.fingerprint_bits)
     }
 
-    /// Where the record of `slot` begins, from the beginning of the pool; a damaged entry may lead anywhere.
+    /// Where the record of `slot` begins, from the beginning of the pool (step 8). A damaged entry may lead anywhere.
     #[inline]
     pub fn record_start(&self, slot: u8, delta: i64) -> u64 {
         self.head.pool_start.wrapping_add(line(slot, self.head.mean)).wrapping_add_signed(delta)
     }
 }
 
-impl Head {
-    /// The sizes that follow from the number of keys.
-    #[inline]
-    pub fn geometry(&self) -> Geometry {
-        Geometry { keys: self.keys }
-    }
-
-    /// The number of a key, by its hash (step 4).
-    #[inline]
-    pub fn number(&self, hasher: &KeyHasher, key: &[u8], hash: KeyHash) -> u64 {
-        self.attempt.number(hasher.salted_lo(key, hash, self.attempt.salt()))
-    }
-}
-
 #[cold]
 fn impossible(at: u64) -> Error {
-    Error::Corrupt { rule: Rule::R(15), offset: at, what: "a cell is not a possible one" }
+    Error::Corrupt { rule: Rule::R(15), offset: at, what: "a cell is impossible" }
 }
 
 /// The straight line through a cell's records (section 6).
@@ -246,23 +245,23 @@ fn line(slot: u8, mean: u32) -> u64 {
     u64::from(slot).wrapping_mul(u64::from(mean)) >> 8
 }
 
-/// What goes into a cell of at least one key.
+/// The contents of a cell with at least one key.
 pub struct CellData<'a> {
-    /// For each slot where its record begins, from the beginning of the cell's records; and where the last one ends.
+    /// Where the record of each slot begins, from the beginning of the cell's records; and where the last one ends.
     pub offsets: &'a [u64],
-    /// For each slot its fingerprint.
+    /// The fingerprint of each slot.
     pub fingerprints: &'a [u16],
     /// Bits of a fingerprint.
     pub fingerprint_bits: u32,
-    /// For each bucket its pilot.
+    /// The pilot of each bucket.
     pub pilots: &'a [u8],
-    /// Which numbers the keys go by.
+    /// The attempt that found the pilots.
     pub attempt: Attempt,
 }
 
 impl CellData<'_> {
-    /// Appends the cell, with a `first_id` and a `pool_start`, and its body where it belongs. `None` if an entry would
-    /// need more than 57 bits.
+    /// Appends the cell to `cells`, and its body to `far` if it does not fit into the cell. `None` if an entry would need
+    /// more than 57 bits.
     pub fn write(
         &self,
         first_id: u64,
@@ -314,13 +313,13 @@ impl CellData<'_> {
     }
 }
 
-/// Bits of a number with its sign; none for 0.
+/// Bits of a number with its sign; 0 for 0.
 fn signed_bits(number: i64) -> u32 {
     let magnitude = if number < 0 { !number } else { number };
     if number == 0 { 0 } else { 65u32.saturating_sub(magnitude.leading_zeros()) }
 }
 
-/// Packs numbers of up to 57 bits, the low bit of the first byte first.
+/// Packs numbers of at most 57 bits, from the low bit of the first byte up.
 struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,

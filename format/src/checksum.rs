@@ -1,6 +1,6 @@
-//! The checksums that cover every byte (section 8).
+//! The checksums, which cover every byte (section 8).
 
-use crate::{CHUNK, PAGE};
+use crate::{CHUNK, PAGE, Span};
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
@@ -9,22 +9,28 @@ pub fn digest(bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, 0)
 }
 
-/// Sum of chunk `number`, of which `chunk` holds all bytes.
+/// The sum of chunk `number` with the bytes `chunk`.
 pub fn chunk_sum(number: u64, chunk: &[u8]) -> u64 {
     xxh3_64_with_seed(chunk, number)
 }
 
-/// How many chunks there are in a file whose sums begin at `sums_offset`.
+/// The number of chunks in a file whose sums begin at `sums_offset`.
 pub fn chunk_count(sums_offset: u64) -> u64 {
     sums_offset.saturating_sub(PAGE).div_ceil(CHUNK)
 }
 
-/// A digest of bytes that come piece by piece.
+/// The bytes that chunk `number` covers, in a file whose sums begin at `sums_offset`.
+pub fn chunk_span(number: u64, sums_offset: u64) -> Span {
+    let offset = number.saturating_mul(CHUNK).saturating_add(PAGE).min(sums_offset);
+    Span { offset, len: CHUNK.min(sums_offset.saturating_sub(offset)) }
+}
+
+/// A digest of bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Digest(Xxh3);
 
 impl Digest {
-    /// Of no bytes yet.
+    /// A digest of no bytes yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -34,13 +40,13 @@ impl Digest {
         self.0.update(bytes);
     }
 
-    /// Digest of all bytes so far.
+    /// The digest of all bytes so far.
     pub fn finish(&self) -> u64 {
         self.0.digest()
     }
 }
 
-/// Makes the sums of a file from its bytes behind the header, as they are written.
+/// Computes the sums of a file from the bytes behind its header, as they are written.
 pub struct ChunkSums {
     sums: Vec<u8>,
     count: u64,
@@ -61,7 +67,7 @@ impl ChunkSums {
             let room = usize::try_from(CHUNK.saturating_sub(self.filled)).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             if self.filled == 0 && now.len() == room {
-                // A whole chunk at once needs no state between calls, and is quicker.
+                // A whole chunk at once needs no state between calls and is faster.
                 self.push(chunk_sum(self.count, now));
             } else {
                 self.open.update(now);

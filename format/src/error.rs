@@ -1,10 +1,10 @@
-//! What can be wrong with the bytes of an index.
+//! What can be wrong with an index.
 
 use alloc::boxed::Box;
 use core::fmt;
 
-/// A numbered obligation of `spec.md`: `R1`-`R17` for readers and `V1`-`V9` for verifiers (section 9), `M1`-`M6` for readers
-/// of sets (section 15).
+/// A numbered rule of `spec.md`: R1 to R17 for readers and V1 to V9 for verifiers (section 9), M1 to M6 for readers of sets
+/// (section 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// A reader obligation.
@@ -25,42 +25,41 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Why bytes are not an index that can be read.
+/// Why an index cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// R1: there is not even a header.
+    /// R1: the file is shorter than a header.
     TooShort {
         /// Length of the file in bytes.
         len: u64,
     },
-    /// R2: the first eight bytes are others.
+    /// R2: the file does not begin with the magic bytes of an index.
     Magic,
-    /// R3: written by a later (or no) version.
+    /// R3: the file has another version of the format.
     Version {
-        /// The version that the header names.
+        /// The version in the header.
         found: u32,
     },
-    /// R5: the file uses something that this version does not know.
+    /// R5: the file needs a feature that this program does not know.
     Feature {
         /// The unknown bits of the required features.
         bits: u64,
     },
-    /// R7: cut off or extended.
+    /// R7: the file was cut off or extended.
     Length {
-        /// The length that the header names, in bytes.
+        /// The length in the header, in bytes.
         expected: u64,
         /// The length of the file in bytes.
         found: u64,
     },
-    /// M1 to M6: a set and its manifest do not fit together.
+    /// M1 to M6: the manifest of a set is damaged, or a part does not match it.
     Set {
         /// The number of the rule.
         number: u8,
         /// Where in the manifest, in bytes.
         offset: u64,
-        /// The file that it is about; empty if it is about the manifest itself. In a box, so that all results of lookups
-        /// stay small.
+        /// The name of the part's file; empty if the manifest itself is at fault. Boxed to keep the results of lookups small.
         file: Box<str>,
         /// What is wrong.
         what: &'static str,
@@ -69,21 +68,21 @@ pub enum Error {
     InPart {
         /// Number of the part, from 0.
         part: u32,
-        /// What is wrong there.
+        /// What is wrong with it.
         fault: Box<Error>,
     },
-    /// R10, R11: an id that this version does not know.
+    /// R10, R11: an id that this program does not know.
     Unknown {
-        /// What the id stands for.
+        /// Which id.
         what: &'static str,
-        /// Where it stands, in bytes from the beginning of the file.
+        /// Where it is, in bytes from the beginning of the file.
         offset: u64,
         /// The id.
         found: u8,
     },
     /// Any other broken rule: the file is damaged.
     Corrupt {
-        /// The rule that is broken.
+        /// The broken rule.
         rule: Rule,
         /// Where, in bytes from the beginning of the file.
         offset: u64,
@@ -92,24 +91,23 @@ pub enum Error {
     },
 }
 
-/// The display is for people: what, where, what to do.
+/// For people: what is wrong, where, and what to do.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::TooShort { len } => write!(
                 f,
-                "only {len} bytes long, an index has at least 4096: the file was cut off, or is no index; copy or \
+                "only {len} bytes long; an index has at least 4096: the file was cut off, or is not an index; copy or \
                  build it again"
             ),
             Error::Magic => f.write_str(
-                "no hashlith index: the first eight bytes are not its mark; a build that was broken off leaves such \
-                 a file",
+                "not a hashlith index (bad magic): a build that was interrupted leaves such a file",
             ),
             Error::Version { found } => {
-                write!(f, "format version {found}, this program reads version 1: use a newer hashlith")
+                write!(f, "format version {found}, but this program reads version 1: use a newer hashlith")
             }
             Error::Feature { bits } => {
-                write!(f, "needs features {bits:#x} that this program does not know: use a newer hashlith")
+                write!(f, "needs features {bits:#x}, which this program does not know: use a newer hashlith")
             }
             Error::Length { expected, found } => write!(
                 f,
@@ -143,7 +141,7 @@ impl Error {
         Error::Corrupt { rule: Rule::R(number), offset, what }
     }
 
-    /// The broken obligation of `spec.md` section 9.
+    /// The broken rule.
     pub fn rule(&self) -> Rule {
         match self {
             Error::TooShort { .. } => Rule::R(1),
@@ -159,12 +157,12 @@ impl Error {
         }
     }
 
-    /// The part of a set that the fault is in, if it was opened as a set.
+    /// The number of the part that is at fault, for an index that was opened as a set.
     pub fn part(&self) -> Option<u32> {
         if let Error::InPart { part, .. } = self { Some(*part) } else { None }
     }
 
-    /// Where the fault is, in bytes from the beginning of the file (of a set: of the part, or the manifest).
+    /// Where the fault is, in bytes from the beginning of the file; in a set, of the part or the manifest.
     pub fn offset(&self) -> u64 {
         match self {
             Error::TooShort { len } => *len,

@@ -1,21 +1,21 @@
-//! From a key to the numbers that a lookup uses (section 7, steps 1 to 5).
+//! From a key to its part, its cell and its fingerprint (section 7, steps 1 to 4).
 
 use core::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
-/// Which hash the keys go through.
+/// The hash function for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashId {
-    /// XXH3-128 with a 64-bit seed: quick.
+    /// XXH3-128 with a 64-bit seed: fast.
     Xxh3 = 1,
     /// SipHash-1-3-128 (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012) with a key of
-    /// 128 bits: for keys that strangers choose.
+    /// 128 bits: for keys chosen by strangers.
     SipHash13 = 2,
 }
 
-/// The hash of a file's keys, with its seeds.
+/// The hash function of a file, with its seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHasher {
     id: HashId,
@@ -29,12 +29,12 @@ impl KeyHasher {
         KeyHasher { id: HashId::Xxh3, seed, second_seed: 0 }
     }
 
-    /// SipHash-1-3-128 whose key is these seeds, one after the other.
+    /// SipHash-1-3-128 whose key is these two seeds, one after the other.
     pub const fn siphash(seed: u64, second_seed: u64) -> Self {
         KeyHasher { id: HashId::SipHash13, seed, second_seed }
     }
 
-    /// Which hash it is.
+    /// Which hash function it is.
     pub const fn id(&self) -> HashId {
         self.id
     }
@@ -44,7 +44,7 @@ impl KeyHasher {
         [self.seed, self.second_seed]
     }
 
-    /// Hash of `key` (step 1).
+    /// The hash of `key` (step 1).
     #[inline]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
         match self.id {
@@ -59,26 +59,26 @@ impl KeyHasher {
         KeyHash::of(SipHasher13::new_with_keys(self.seed, self.second_seed).hash(key).as_u128())
     }
 
-    /// The hash of a cell with this salt (step 4).
+    /// The hash function for cells with this salt (step 4).
     #[must_use]
     pub fn salted(self, salt: u8) -> Self {
         KeyHasher { seed: self.seed.wrapping_add(u64::from(salt)), ..self }
     }
 
-    /// The lower half of a key's hash under a salt (step 4); `hash` is the one without.
+    /// The lower half of a key's hash under a salt (step 4). `hash` is its hash without salt.
     #[inline]
     pub fn salted_lo(&self, key: &[u8], hash: KeyHash, salt: u8) -> u64 {
         if salt == 0 { hash.lo } else { self.rehashed(key, salt) }
     }
 
-    /// Out of line: next to no cell has a salt.
+    /// Out of line: hardly any cell has a salt.
     #[cold]
     #[inline(never)]
     fn rehashed(&self, key: &[u8], salt: u8) -> u64 {
         self.salted(salt).hash(key).lo
     }
 
-    /// For a key that comes in pieces.
+    /// Hashes a key that arrives in pieces.
     pub fn stream(&self) -> KeyStream {
         KeyStream(match self.id {
             HashId::Xxh3 => State::Xxh3(Xxh3::with_seed(self.seed)),
@@ -87,7 +87,7 @@ impl KeyHasher {
     }
 }
 
-/// The hash of a key under way.
+/// The hash of a key that arrives in pieces.
 pub struct KeyStream(State);
 
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
@@ -97,7 +97,7 @@ enum State {
 }
 
 impl KeyStream {
-    /// Takes the next bytes in.
+    /// Adds the next bytes.
     pub fn update(&mut self, piece: &[u8]) {
         match &mut self.0 {
             State::Xxh3(state) => state.update(piece),
@@ -105,7 +105,7 @@ impl KeyStream {
         }
     }
 
-    /// The hash of all of them.
+    /// The hash of all bytes so far.
     pub fn finish(&self) -> KeyHash {
         KeyHash::of(match &self.0 {
             State::Xxh3(state) => state.digest128(),
@@ -117,9 +117,9 @@ impl KeyStream {
 /// The two halves of a key's hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyHash {
-    /// Upper 64 bits: they choose part and cell, and the lowest of them are the fingerprint.
+    /// Upper 64 bits: they choose the part and the cell, and their low bits are the fingerprint.
     pub hi: u64,
-    /// Lower 64 bits: they choose the slot within the cell.
+    /// Lower 64 bits: they choose the slot in the cell.
     pub lo: u64,
 }
 
@@ -130,41 +130,41 @@ impl KeyHash {
         KeyHash { hi: (hash >> 64) as u64, lo: hash as u64 }
     }
 
-    /// Number of the key's part in a set of `parts` (step 2).
+    /// The number of the key's part in a set of `parts` (step 2).
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "it is below `parts`")]
     pub fn part(&self, parts: u32) -> u32 {
         mulhi(self.hi, u64::from(parts)) as u32
     }
 
-    /// `h`, what takes the place of `hi` within the key's part (step 2).
+    /// `h`, which replaces `hi` within the key's part (step 2).
     #[inline]
     pub fn within(&self, parts: u32) -> u64 {
         self.hi.wrapping_mul(u64::from(parts))
     }
 
-    /// Number of the key's cell among the `cells` of its part (step 3).
+    /// The number of the key's cell among the `cells` of its part (step 3).
     #[inline]
     pub fn cell(&self, parts: u32, cells: u64) -> u64 {
-        // A product that nearly always is 1 times `hi` would make each lookup wait for it.
+        // Most indexes have one part: a product with 1 would only make each lookup wait.
         mulhi(if parts == 1 { self.hi } else { self.within(parts) }, cells)
     }
 
-    /// The low `bits` bits of `hi`.
+    /// The low `bits` bits of `hi` (step 7).
     #[inline]
     pub fn fingerprint(&self, bits: u32) -> u64 {
         self.hi & mask(bits)
     }
 }
 
-/// Upper 64 bits of the 128-bit product.
+/// The upper 64 bits of the 128-bit product.
 #[inline]
 #[expect(clippy::arithmetic_side_effects, reason = "64 by 64 bits fit 128")]
 pub fn mulhi(a: u64, b: u64) -> u64 {
     ((u128::from(a) * u128::from(b)) >> 64) as u64
 }
 
-/// The low `bits` bits set; all of them from 64 up.
+/// A number whose low `bits` bits are set; all of them from 64 up.
 #[inline]
 pub fn mask(bits: u32) -> u64 {
     1u64.checked_shl(bits).map_or(u64::MAX, |bit| bit.wrapping_sub(1))

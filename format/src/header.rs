@@ -1,44 +1,22 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, CHUNK, Error, HUGE_PAGE, HashId, KeyHasher, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
-    VERSION, checksum,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
+    VERSION, ValueType, checksum,
 };
 use core::ops::Range;
 
-/// What keys are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KeyType {
-    /// Any bytes.
-    #[default]
-    Bytes = 0,
-    /// UTF-8.
-    Text = 1,
-}
-
-/// What values are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ValueType {
-    /// Any bytes.
-    #[default]
-    Bytes = 0,
-    /// UTF-8.
-    Text = 1,
-    /// One JSON value in UTF-8.
-    Json = 2,
-}
-
-/// Where a section lies, in bytes from the beginning of the file.
+/// A range of bytes in a file, such as a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// First byte.
+    /// Its first byte, from the beginning of the file.
     pub offset: u64,
     /// Number of bytes.
     pub len: u64,
 }
 
 impl Span {
-    /// The first byte behind the section.
+    /// The first byte behind it.
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.len)
     }
@@ -51,16 +29,16 @@ pub struct Sections {
     pub pool: Span,
     /// The cells.
     pub hot: Span,
-    /// What did not fit into cells.
+    /// The bodies that do not fit into their cells.
     pub far: Span,
     /// The user's JSON.
     pub metadata: Span,
-    /// The sums of all before.
+    /// The sums of everything before.
     pub sums: Span,
 }
 
 impl Sections {
-    /// The only places that sections of these lengths (in bytes) may have; `None` above 2^64 - 1.
+    /// Where sections of these lengths (in bytes) must lie; `None` if they end above 2^64 - 1.
     pub fn place(pool: u64, cells: u64, far: u64, metadata: u64) -> Option<Self> {
         let after = |before: &Span, len: u64, align: u64| {
             let offset = before.offset.checked_add(before.len)?.checked_next_multiple_of(align)?;
@@ -78,12 +56,12 @@ impl Sections {
         Some(Sections { pool, hot, far, metadata, sums })
     }
 
-    /// What a hot section of `len` bytes is aligned to, in bytes.
+    /// The alignment of a hot section of `len` bytes.
     pub fn hot_alignment(len: u64) -> u64 {
         if len >= HUGE_PAGE { HUGE_PAGE } else { PAGE }
     }
 
-    /// Name and place of each, in file order.
+    /// Name and place of each section, in file order.
     pub fn all(&self) -> [(&'static str, Span); 5] {
         [
             ("pool", self.pool),
@@ -98,17 +76,17 @@ impl Sections {
 /// The header, decoded and checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Bits that may be passed over.
+    /// Bits that a reader may ignore.
     pub ignorable_features: u64,
     /// N, the number of keys.
     pub keys: u64,
     /// C, the number of cells.
     pub cells: u64,
-    /// Number of this file in its set, from 0.
+    /// The number of this part in its set, from 0.
     pub part: u32,
-    /// How many files the set has; 1 for a file that stands alone.
+    /// How many parts the set has; 1 for a file that stands alone.
     pub parts: u32,
-    /// Hash of the keys, with its seeds.
+    /// The hash function for keys, with its seeds.
     pub hasher: KeyHasher,
     /// What keys are.
     pub key_type: KeyType,
@@ -118,7 +96,7 @@ pub struct Header {
     pub fingerprint_bits: u32,
     /// Where the sections lie.
     pub sections: Sections,
-    /// XXH3-64 of the sums.
+    /// XXH3-64 of the sums section.
     pub sums_digest: u64,
 }
 
@@ -128,10 +106,10 @@ impl Header {
         self.sections.sums.end()
     }
 
-    /// Parses the first bytes of a file of `file_len` bytes, by rules R1 to R14.
+    /// Parses the first 4,096 bytes of a file of `file_len` bytes, and checks R1 to R14.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first broken rule.
     pub fn parse(bytes: &[u8], file_len: u64) -> Result<Self, Error> {
         let page = bytes.first_chunk().filter(|_| file_len >= PAGE);
         let page = Page(page.ok_or(Error::TooShort { len: file_len.min(bytes.len() as u64) })?);
@@ -184,10 +162,10 @@ impl Header {
     }
 }
 
-/// Where the header digest lies.
+/// Where the header digest lies in the page.
 const DIGEST_AT: usize = 4088;
 
-/// The digest of a header page, which by way of the sums covers every byte of the file (section 8).
+/// The digest in a header page. By way of the sums it covers every byte of the file (section 8).
 pub fn digest(page: &[u8; PAGE as usize]) -> u64 {
     Page(page).word(DIGEST_AT)
 }
@@ -198,15 +176,15 @@ pub fn seal(page: &mut [u8; PAGE as usize]) {
     digest.copy_from_slice(&checksum::digest(covered).to_le_bytes());
 }
 
-/// Where the rows of the section table lie.
+/// Where the rows of the section table lie in the page.
 const SECTION_ROWS: [usize; 5] = [80, 96, 112, 128, 144];
 
-/// A header page, field by field. Places are those of the table in section 3.
+/// A header page, field by field, at the places in the table of section 3.
 #[derive(Clone, Copy)]
 struct Page<'a>(&'a [u8; PAGE as usize]);
 
 impl Page<'_> {
-    /// The bytes of a field. None lies outside of the page.
+    /// The bytes of a field, which lies within the page.
     fn field<const N: usize>(self, at: usize) -> [u8; N] {
         self.0.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
     }
@@ -258,24 +236,17 @@ impl Page<'_> {
         }
         let (part, parts) = (self.half(64), self.half(68));
         if part >= parts {
-            return Err(Error::reader(9, 64, "the number of the part is not below that of the parts"));
+            return Err(Error::reader(9, 64, "the part's number is not below the number of parts"));
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),
             2 => KeyHasher::siphash(self.word(56), self.word(168)),
             found => return Err(Error::Unknown { what: "hash id", offset: 72, found }),
         };
-        let key_type = match self.byte(73) {
-            0 => KeyType::Bytes,
-            1 => KeyType::Text,
-            found => return Err(Error::Unknown { what: "key type", offset: 73, found }),
-        };
-        let value_type = match self.byte(74) {
-            0 => ValueType::Bytes,
-            1 => ValueType::Text,
-            2 => ValueType::Json,
-            found => return Err(Error::Unknown { what: "value type", offset: 74, found }),
-        };
+        let [key_id, value_id] = self.field(73);
+        let unknown = |what, offset, found| Error::Unknown { what, offset, found };
+        let key_type = KeyType::from_id(key_id).ok_or(unknown("key type", 73, key_id))?;
+        let value_type = ValueType::from_id(value_id).ok_or(unknown("value type", 74, value_id))?;
         let fingerprint_bits = u32::from(self.byte(75));
         if !(1..=16).contains(&fingerprint_bits) {
             return Err(Error::reader(12, 75, "fingerprints have 1 to 16 bits"));
@@ -296,17 +267,17 @@ impl Page<'_> {
         })
     }
 
-    /// R13 and R14: every section is where its length and those before put it.
+    /// R13 and R14: every section lies where its length and the sections before it put it.
     fn check_sections(self, header: &Header) -> Result<(), Error> {
         let found = &header.sections;
         if header.cells.checked_mul(CELL_LEN) != Some(found.hot.len) {
             return Err(Error::reader(13, 96, "the hot section does not have 128 bytes for each cell"));
         }
         if found.pool.len >= MAX_POOL {
-            return Err(Error::reader(13, 80, "the pool is longer than it can be"));
+            return Err(Error::reader(13, 80, "the pool is too long"));
         }
         if found.metadata.len > MAX_METADATA {
-            return Err(Error::reader(13, 128, "the metadata is above 1 MiB"));
+            return Err(Error::reader(13, 128, "the metadata is longer than 1 MiB"));
         }
         let misplaced = |row: usize| Error::reader(14, row as u64, "a section is not where it must be");
         let mut end = Some(PAGE);
@@ -319,18 +290,9 @@ impl Page<'_> {
         }
         let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
         if sums_len != Some(found.sums.len) || end != Some(self.word(32)) {
-            return Err(Error::reader(
-                14,
-                144,
-                "the sums are not as long as they must be, or not the end of the file",
-            ));
+            let what = "the sums do not have 8 bytes for each chunk, or do not end the file";
+            return Err(Error::reader(14, 144, what));
         }
         Ok(())
     }
-}
-
-/// The bytes that chunk `number` covers, in a file whose sums begin at `sums_offset`.
-pub fn chunk_span(number: u64, sums_offset: u64) -> Span {
-    let offset = number.saturating_mul(CHUNK).saturating_add(PAGE).min(sums_offset);
-    Span { offset, len: CHUNK.min(sums_offset.saturating_sub(offset)) }
 }

@@ -1,8 +1,10 @@
 //! What the bytes of a hashlith index are: `spec.md`, as code.
 //!
-//! This crate knows the header, the cells, the records and the checksums, both writing
-//! and reading, and nothing about files, memory maps or threads. The builder, the reader and the checker stand on
-//! it. Every number it takes from a file is checked before it is used; nothing here panics on any bytes.
+//! This crate writes and reads the header, the cells, the records, the checksums and the manifest of a set, and knows
+//! nothing about memory maps or threads. The builder, the reader and the checker stand on it. Every number it takes from a
+//! file is checked before it is used; nothing here panics on any bytes.
+//!
+//! The feature `std` adds [`SetFiles`], which reads the manifest of a set from its directory.
 //!
 //! Section numbers in the comments are those of `spec.md`.
 #![no_std]
@@ -10,7 +12,7 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod cell;
@@ -20,12 +22,19 @@ pub mod hash;
 pub mod header;
 pub mod manifest;
 pub mod record;
+pub mod set;
+#[cfg(feature = "std")]
+mod set_files;
+mod types;
 
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
-pub use header::{Header, KeyType, Sections, Span, ValueType};
+pub use header::{Header, Sections, Span};
 pub use manifest::Manifest;
+#[cfg(feature = "std")]
+pub use set_files::{FileError, SetFiles, open_regular, read_manifest};
+pub use types::{KeyType, UnknownType, ValueType};
 
 /// The first bytes of every index (section 3).
 pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";

@@ -1,4 +1,4 @@
-//! What holds the files of a set together (section 15).
+//! The manifest, which lists the files of a set (section 15).
 
 use crate::{Error, Header, KeyHasher, MAX_PARTS, PAGE, VERSION, header};
 use alloc::{
@@ -24,7 +24,7 @@ pub struct Manifest {
     pub parts: Vec<PartFile>,
 }
 
-/// What the manifest says of one file.
+/// What the manifest says about one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartFile {
     /// Its name in the directory of the set.
@@ -33,12 +33,12 @@ pub struct PartFile {
     pub keys: u64,
     /// Length in bytes.
     pub bytes: u64,
-    /// The header digest, which covers every byte of the file by way of the sums.
+    /// The header digest. By way of the sums it covers every byte of the file.
     pub digest: u64,
 }
 
 impl PartFile {
-    /// The entry of a part with this header. Its name tells number and digest, so that no two versions of a part share one.
+    /// The entry of a part with this header. The name contains number and digest, so no two versions of a part share it.
     pub fn of(header: &Header) -> Self {
         let digest = header::digest(&header.to_bytes());
         PartFile {
@@ -49,7 +49,7 @@ impl PartFile {
         }
     }
 
-    /// Its line in the manifest, without what follows.
+    /// Its line in the manifest, without comma and line feed.
     fn line(&self, (first, last): (u64, u64)) -> String {
         let PartFile { file, keys, bytes, digest } = self;
         format!(
@@ -58,7 +58,7 @@ impl PartFile {
         )
     }
 
-    /// True for names that [`Self::of`] gives.
+    /// True for names like those from [`Self::of`].
     pub fn is_name(name: &str) -> bool {
         let middle = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".hlith"));
         middle.and_then(|middle| middle.split_once('-')).is_some_and(|(number, digest)| {
@@ -68,35 +68,9 @@ impl PartFile {
                 && parse_hex(digest).is_some()
         })
     }
-
-    /// Checks the header page of the file that has the place `part` in this manifest (M5).
-    ///
-    /// # Errors
-    /// What the file is instead.
-    pub fn check(
-        &self,
-        manifest: &Manifest,
-        part: u32,
-        page: &[u8; PAGE as usize],
-        header: &Header,
-    ) -> Result<(), Error> {
-        let parts = manifest.count();
-        let what = if (header.part, header.parts) != (part, parts) {
-            "is another part, or of a set of another size"
-        } else if header.hasher != manifest.hasher {
-            "has another hash or seed than the manifest says: it belongs to another set"
-        } else if header.keys != self.keys || header.file_len() != self.bytes {
-            "does not have the number of keys and the length that the manifest says: it belongs to another set"
-        } else if header::digest(page) != self.digest {
-            "does not have the digest that the manifest says: it belongs to another set, or to another version of this one"
-        } else {
-            return Ok(());
-        };
-        Err(manifest.fault(5, part, what))
-    }
 }
 
-/// The first and the last upper half of the hashes of a part.
+/// The first and the last `hi` of a part.
 pub fn range(part: u32, parts: u32) -> (u64, u64) {
     let first = |part: u64| (u128::from(part) << 64).div_ceil(u128::from(parts.max(1)));
     let next = first(u64::from(part).saturating_add(1));
@@ -105,16 +79,47 @@ pub fn range(part: u32, parts: u32) -> (u64, u64) {
 }
 
 impl Manifest {
+    /// Checks the header page of the file that is part `number` here (M5, and M6 against the first part's header, once that
+    /// is known).
+    ///
+    /// # Errors
+    /// The broken rule, at the line of the file.
+    pub fn check_part(
+        &self,
+        number: u32,
+        page: &[u8; PAGE as usize],
+        header: &Header,
+        first: Option<&Header>,
+    ) -> Result<(), Error> {
+        let Some(listed) = self.parts.get(number as usize) else {
+            return Err(self.fault(5, number, "is not a part of this set"));
+        };
+        let what = if (header.part, header.parts) != (number, self.count()) {
+            "is another part, or of a set of another size"
+        } else if header.hasher != self.hasher {
+            "has another hash or seed than the manifest says: it belongs to another set"
+        } else if header.keys != listed.keys || header.file_len() != listed.bytes {
+            "does not have the number of keys and the length that the manifest says: it belongs to another set"
+        } else if header::digest(page) != listed.digest {
+            "does not have the digest that the manifest says: it belongs to another set, or to another version of this one"
+        } else if first.is_some_and(|first| !first.same_types(header)) {
+            return Err(self.fault(6, number, "has another type of keys or values than the first part"));
+        } else {
+            return Ok(());
+        };
+        Err(self.fault(5, number, what))
+    }
+
     /// Number of parts.
     pub fn count(&self) -> u32 {
         u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
     }
 
-    /// The text of the file.
+    /// The text of the manifest.
     pub fn to_text(&self) -> String {
         let mut text = self.first_line();
         for part in 0..self.count() {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(
                 text,
                 "{}{}",
@@ -134,13 +139,13 @@ impl Manifest {
         self.parts.get(part as usize).map(|file| file.line(range(part, self.count()))).unwrap_or_default()
     }
 
-    /// Where the line of a part begins in the file, in bytes.
+    /// Where the line of a part begins in the manifest, in bytes.
     fn offset(&self, part: u32) -> u64 {
         let before: usize = (0..part).map(|part| self.line(part).len().saturating_add(2)).sum();
         self.first_line().len().saturating_add(before) as u64
     }
 
-    /// Rule M`number` is broken by the file of a part.
+    /// A part breaks rule M`number`.
     pub fn fault(&self, number: u8, part: u32, what: &'static str) -> Error {
         let file = self.parts.get(part as usize).map(|part| part.file.clone());
         Error::Set { number, offset: self.offset(part), file: file.unwrap_or_default().into(), what }
@@ -148,16 +153,16 @@ impl Manifest {
 
     /// Parses the bytes of a manifest (M1 to M3).
     ///
-    /// Fields are looked for where they have to be; that everything around them is as it has to be follows from the comparison
-    /// with the text that they give.
+    /// Takes the values out of each line, writes the line that these values give, and compares the two. So every byte
+    /// counts.
     ///
     /// # Errors
-    /// The rule that is broken, at the line that breaks it.
+    /// The broken rule, at the line that breaks it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() as u64 > MAX_MANIFEST {
             return Err(fault(1, 0, "the manifest has more than 32 MiB"));
         }
-        // What is no text becomes a sign that no line of a manifest has.
+        // Bytes that are not text become a character that no valid line has.
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').map(String::from_utf8_lossy).peekable();
         let line = lines.next().unwrap_or_default();
         let (hasher, parts) = parse_first_line(&line)?;
@@ -166,7 +171,8 @@ impl Manifest {
         while let Some(line) = lines.next_if(|line| *line != LAST_LINE) {
             let end = if lines.peek().is_some_and(|next| *next == LAST_LINE) { "\n" } else { ",\n" };
             let entry = line.strip_suffix(end).and_then(entry);
-            let (file, range_found) = entry.ok_or_else(|| fault(1, at, "a line is not as it has to be"))?;
+            let (file, range_found) =
+                entry.ok_or_else(|| fault(1, at, "a line does not have the form of a part"))?;
             let part = manifest.count();
             if part == parts {
                 return Err(Error::Set {
@@ -187,7 +193,7 @@ impl Manifest {
             return Err(fault(1, at, "the last line is missing"));
         }
         if manifest.count() != parts {
-            return Err(fault(3, at, "parts are missing: there are fewer than it says"));
+            return Err(fault(3, at, "parts are missing: the first line says more"));
         }
         match lines.next() {
             None => Ok(manifest),
@@ -198,13 +204,13 @@ impl Manifest {
     }
 }
 
-/// What is wrong with the manifest as such.
+/// A fault of the manifest itself.
 fn fault(number: u8, offset: u64, what: &'static str) -> Error {
     Error::Set { number, offset, file: "".into(), what }
 }
 
 const LAST_LINE: &str = "]}\n";
-const NO_MANIFEST: &str = "no manifest of a hashlith set";
+const NO_MANIFEST: &str = "not the manifest of a hashlith set";
 
 fn first_line(id: u8, [seed, second_seed]: [u64; 2], parts: u32) -> String {
     format!(
@@ -213,12 +219,12 @@ fn first_line(id: u8, [seed, second_seed]: [u64; 2], parts: u32) -> String {
     )
 }
 
-/// The hash, and the number of parts.
+/// The hash function and the number of parts.
 fn parse_first_line(line: &str) -> Result<(KeyHasher, u32), Error> {
     let version = line.strip_prefix("{\"hashlith\": ").and_then(|rest| rest.split_once(','));
     let number = version.and_then(|(text, _)| Some((text, text.parse::<u32>().ok()?)));
     if number.is_some_and(|(text, version)| version != VERSION && version.to_string() == text) {
-        return Err(fault(2, 0, "another version than 1: use a newer hashlith"));
+        return Err(fault(2, 0, "a version other than 1: use a newer hashlith"));
     }
     let fields = || {
         let seed = parse_hex(field(line, "seed")?)?;
@@ -229,7 +235,7 @@ fn parse_first_line(line: &str) -> Result<(KeyHasher, u32), Error> {
     let (id, seed, second_seed, parts) = fields().ok_or_else(|| fault(1, 0, NO_MANIFEST))?;
     let is_form = first_line(id, [seed, second_seed], parts) == line && (id != 1 || second_seed == 0);
     if !is_form {
-        return Err(fault(1, 0, "the first line is not as it has to be"));
+        return Err(fault(1, 0, "the first line does not have its form"));
     }
     let hasher = match id {
         1 => KeyHasher::xxh3(seed),
@@ -255,7 +261,7 @@ fn parse_hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
 }
 
-/// The file that a line tells of, and its range.
+/// The part in a line, and its range of hashes.
 fn entry(line: &str) -> Option<(PartFile, (u64, u64))> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let name = field(line, "file")?;
@@ -306,8 +312,8 @@ mod tests {
         }
     }
 
-    /// No byte of a manifest can be changed, left out or added without being noticed, or it is a name, a number or a digest,
-    /// which the parts themselves are compared with.
+    /// No byte of a manifest can be changed, left out or added without notice, except in names, numbers and digests, which are
+    /// compared with the parts themselves.
     #[test]
     fn every_byte_counts() {
         let manifest = manifest(3);
@@ -332,7 +338,7 @@ mod tests {
 
     /// M1 to M3, each with the line that breaks it.
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn faults_are_reported_with_their_line() {
         let text = manifest(3).to_text();
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let at = |line: usize| lines[..line].iter().map(|line| line.len() as u64).sum::<u64>();

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 /// Most bytes of a varint.
 pub const MAX_VARINT: usize = 10;
 
-/// The lengths at the head of a record.
+/// The lengths at the beginning of a stored record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lengths {
     /// Bytes of the two varints.
@@ -17,7 +17,7 @@ pub struct Lengths {
 }
 
 impl Lengths {
-    /// Of a record with this key and value.
+    /// The lengths of a record whose key and value have these lengths, in bytes.
     pub fn of(key: u64, value: u64) -> Self {
         Lengths { head: varint_len(key).saturating_add(varint_len(value)), key, value }
     }
@@ -25,7 +25,7 @@ impl Lengths {
     /// Reads the two varints at the beginning of `bytes`; `None` if they are cut off, too long or too large.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        // Nearly all records have a key and a value below 128 bytes.
+        // In nearly all records key and value are below 128 bytes.
         if let [key @ 0..0x80, value @ 0..0x80, ..] = *bytes {
             return Some(Lengths { head: 2, key: u64::from(key), value: u64::from(value) });
         }
@@ -34,7 +34,7 @@ impl Lengths {
         Some(Lengths { head: first.checked_add(second)? as u64, key, value })
     }
 
-    /// Bytes of the whole record; `None` if that is above 2^64 - 1.
+    /// Bytes of the whole record; `None` above 2^64 - 1.
     #[inline]
     pub fn total(&self) -> Option<u64> {
         self.head.checked_add(self.key)?.checked_add(self.value)
@@ -66,7 +66,7 @@ pub fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// Reads a varint; its value and its length in bytes. `None` if it is cut off, above ten bytes or above 2^64 - 1.
+/// Reads a varint: its value, and its length in bytes. `None` if it is cut off, longer than ten bytes or above 2^64 - 1.
 #[inline]
 #[expect(clippy::arithmetic_side_effects, reason = "at most ten rounds: the shift is at most 63")]
 pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
@@ -83,7 +83,7 @@ pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Bytes that `number` takes as a varint.
+/// How many bytes `number` takes as a varint.
 #[inline]
 pub fn varint_len(number: u64) -> u64 {
     u64::from((number | 1).ilog2() / 7).saturating_add(1)

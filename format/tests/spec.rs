@@ -1,4 +1,4 @@
-//! The format crate against the words of `spec.md`.
+//! What `spec.md` says of headers, cells, records, sums and messages.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_format::{
@@ -10,62 +10,6 @@ use hashlith_format::{
     manifest::PartFile,
     record::{self, Lengths},
 };
-
-const SPEC: &str = include_str!("../../spec.md");
-
-/// Section 7: the ten test vectors, read from the page itself.
-#[test]
-fn test_vectors_of_the_spec() {
-    let rows: Vec<Vec<&str>> = SPEC
-        .lines()
-        .skip_while(|line| !line.starts_with("| key | hi |"))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-        .collect();
-    assert_eq!(rows.len(), 10);
-    for row in rows {
-        let key = match row[0] {
-            "(empty)" => String::new(),
-            repeated if repeated.ends_with("times") => {
-                let words: Vec<_> = repeated.split(' ').collect();
-                words[0].trim_matches('`').repeat(words[1].parse().unwrap())
-            }
-            quoted => quoted.trim_matches('`').into(),
-        };
-        let number = |at: usize| row[at].parse::<u64>().unwrap();
-        let hash = KeyHasher::xxh3(0).hash(key.as_bytes());
-        assert_eq!(
-            (format!("{:016x}", hash.hi), format!("{:016x}", hash.lo)),
-            (row[1].into(), row[2].into())
-        );
-        assert_eq!(hash.cell(1, 1000), number(3));
-        let geometry = Geometry { keys: 40 };
-        let x = Attempt(number(4) as u8).number(hash.lo);
-        assert_eq!(geometry.bucket(x), number(5));
-        assert_eq!(u64::from(geometry.slot(x, number(6) as u8)), number(7));
-    }
-}
-
-/// Section 7: the vectors of the second hash, read from the page itself, whole and in pieces.
-#[test]
-fn test_vectors_of_siphash() {
-    let hasher = KeyHasher::siphash(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
-    let lines = SPEC.lines().skip_while(|line| !line.starts_with("| bytes | hi |")).skip(2);
-    let rows: Vec<_> = lines.take_while(|line| line.starts_with('|')).collect();
-    assert_eq!(rows.len(), 6);
-    for row in rows {
-        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let key: Vec<u8> = (0..cells[0].parse::<u32>().unwrap()).map(|byte| byte as u8).collect();
-        let hash = hasher.hash(&key);
-        assert_eq!([hash.hi, hash.lo].map(|half| format!("{half:016x}")), cells[1..], "{row}");
-        for hasher in [hasher, KeyHasher::xxh3(9)] {
-            let mut stream = hasher.stream();
-            key.chunks(7).for_each(|piece| stream.update(piece));
-            assert_eq!(stream.finish(), hasher.hash(&key));
-        }
-    }
-}
 
 #[test]
 fn slots_and_buckets_stay_in_range() {
@@ -99,7 +43,7 @@ fn varints_are_minimal_and_bounded() {
     assert_eq!(Lengths { head: 20, key: u64::MAX, value: 1 }.total(), None);
 }
 
-/// Sections 5 and 6: what is packed is what is read, at every width and for odd record lengths, in the cell or far.
+/// Sections 5 and 6: entries come back as they were packed, at every width and for odd record lengths, in the cell or far.
 #[test]
 fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
@@ -158,7 +102,7 @@ fn cells_are_read_as_they_were_written() {
     assert!(in_cells > 5 && far_cells > 5);
 }
 
-/// R15, in each way.
+/// R15, broken in each way.
 #[test]
 fn impossible_cells_are_refused() {
     let far = Span { offset: 4096, len: 300 };
@@ -220,8 +164,7 @@ fn headers_come_back() {
     assert_eq!(Header::parse(&part.to_bytes(), part.file_len()), Ok(part));
 }
 
-/// The largest numbers that section 11 allows.
-/// Section 8: the digest of the bytes before it.
+/// Section 8: the header digest is that of the bytes before it.
 #[test]
 fn a_header_has_its_digest() {
     let page = header(5000).to_bytes();
@@ -230,7 +173,7 @@ fn a_header_has_its_digest() {
     assert_ne!(header_digest(&page), header_digest(&header(5001).to_bytes()));
 }
 
-/// M1: 32 MiB are looked at, a byte more is not.
+/// M1: 32 MiB are parsed, a byte more is not.
 #[test]
 fn a_manifest_has_at_most_32_mib() {
     let manifest = Manifest { hasher: KeyHasher::xxh3(0), parts: vec![PartFile::of(&header(5000))] };
@@ -246,6 +189,7 @@ fn a_manifest_has_at_most_32_mib() {
     assert_eq!(refused((32 << 20) + 1), (Rule::M(1), 0));
 }
 
+/// The largest numbers that section 11 allows.
 #[test]
 fn headers_at_their_limits_come_back() {
     let sections = Sections::place((1 << 48) - 1, 1, 0, 1 << 20).unwrap();
@@ -344,7 +288,7 @@ fn sums_do_not_depend_on_how_the_bytes_come() {
     assert_eq!(digest.finish(), checksum::digest(&bytes));
 }
 
-/// Section 7, step 4: a salt is added to the seed, to the first one of SipHash.
+/// Section 7, step 4: a salt is added to the seed; with SipHash, to the first seed.
 #[test]
 fn a_salt_is_another_seed() {
     for (hasher, salted) in [
@@ -359,14 +303,14 @@ fn a_salt_is_another_seed() {
     }
 }
 
-/// What is wrong, where, and what to do: a message that says less sends its reader to the source.
+/// A message says what is wrong, where, and what to do.
 #[test]
 fn messages_say_what_and_where() {
     let set = Error::Set { number: 4, offset: 137, file: "part-1".into(), what: "is missing" };
     let in_part = Error::InPart { part: 3, fault: Box::new(Error::Magic) };
     for (error, parts) in [
         (Error::TooShort { len: 17 }, &["17 bytes", "copy or build it again"][..]),
-        (Error::Magic, &["no hashlith index"]),
+        (Error::Magic, &["not a hashlith index"]),
         (Error::Version { found: 9 }, &["version 9", "newer hashlith"]),
         (Error::Feature { bits: 0x40 }, &["0x40", "newer hashlith"]),
         (Error::Length { expected: 5000, found: 4999 }, &["5000", "4999"]),
@@ -376,7 +320,7 @@ fn messages_say_what_and_where() {
             &["byte 4711", "a reason", "(V5)", "from a copy"],
         ),
         (set.clone(), &["part-1 is missing", "M4", "byte 137 of the manifest", "copy the whole set again"]),
-        (in_part.clone(), &["part 3: no hashlith index"]),
+        (in_part.clone(), &["part 3: not a hashlith index"]),
     ] {
         let message = error.to_string();
         for part in parts {

@@ -1,10 +1,11 @@
-//! What the fuzz targets do with the bytes that they are given. A panic, a report of the address sanitizer, a hang or too
-//! much memory is a find.
+//! What the fuzz targets do with their bytes. A panic, a report of the address sanitizer, a hang or too much memory is a
+//! failure.
 
 use hashlith_builder::{Builder, OnDuplicate};
-use hashlith_checker::{Options as CheckOptions, Progress, verify};
-use hashlith_format::{Manifest, PAGE, checksum, header, manifest::range};
-use hashlith_inputs::{Format, KeyKind, OnError, Options, Sink, Source, ValueKind, Watch, read};
+use hashlith_checker::{Options as CheckOptions, verify};
+use hashlith_format::{KeyType, Manifest, PAGE, ValueType, checksum, header, manifest::range};
+use hashlith_inputs::{Format, OnError, ReadOptions, Sink, Source, Sources, read};
+use hashlith_job::Progress;
 use hashlith_reader::Index;
 use std::{
     collections::BTreeMap,
@@ -12,13 +13,13 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// Bytes as an index, as they are and with all sums made right: whatever the reader says, it says so in peace.
+/// Bytes as an index, as they are and with all sums corrected. The reader may return an error, but never panics.
 pub fn reader(bytes: &[u8]) {
     ask(bytes);
     sealed(bytes).iter().for_each(|bytes| ask(bytes));
 }
 
-/// Bytes as a manifest: what is accepted is of the one form there is, whose ranges have neither gap nor overlap.
+/// Bytes as a manifest. An accepted one has the only valid form, and its ranges have neither gaps nor overlaps.
 pub fn manifest(bytes: &[u8]) {
     let Ok(manifest) = Manifest::parse(bytes) else { return };
     assert_eq!(manifest.to_text().as_bytes(), bytes);
@@ -48,20 +49,20 @@ fn ask(bytes: &[u8]) {
     }
 }
 
-/// Bytes as an index: what the checker accepts, the reader answers without fault, each key at its own place; and both agree
-/// on what opening refuses.
+/// Bytes as an index. If the checker accepts it, the reader finds each key at its own place and never fails; and both agree
+/// on the error when the file cannot be opened.
 pub fn checker(bytes: &[u8]) {
     check(bytes);
     sealed(bytes).iter().for_each(|bytes| check(bytes));
 }
 
 fn check(bytes: &[u8]) {
-    let found = verify(bytes, &CheckOptions { threads: 1 }, &Progress::default());
+    let found = verify(bytes, &CheckOptions { threads: 1 }, &Progress::new());
     match (Index::new(bytes), found) {
         (Ok(index), Ok(report)) => {
             assert_eq!(report.keys, index.len());
             for (id, record) in (0..).zip(index.iter()) {
-                let record = record.expect("the checker has accepted it");
+                let record = record.expect("a record that the checker accepts");
                 assert_eq!(record.id, id);
                 assert_eq!(index.find(record.key), Ok(Some(record)));
                 assert_eq!(index.by_id(id), Ok(Some(record)));
@@ -75,7 +76,7 @@ fn check(bytes: &[u8]) {
     }
 }
 
-/// The same bytes with the length of the file, sums and digests made right, if the sums have a place.
+/// The same bytes with the length of the file, all sums and the digests corrected, if there is room for the sums.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = bytes.to_vec();
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -95,7 +96,7 @@ fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(sealed)
 }
 
-/// Records out of the bytes: an index of them answers like a map, and the checker finds nothing.
+/// Records made from the bytes. An index of them answers like a map, and the checker accepts it.
 pub fn builder(bytes: &[u8]) {
     let mut source = arbitrary::Unstructured::new(bytes);
     let Ok((options, records)) = source.arbitrary::<([u8; 4], Vec<(Vec<u8>, Vec<u8>)>)>() else { return };
@@ -130,12 +131,12 @@ pub fn builder(bytes: &[u8]) {
         return;
     }
     if let Err(error) = built {
-        // Only where cells were to be fuller than the builder makes them.
+        // Only if cells should be fuller than the builder makes them by itself.
         assert!(cell % 2 == 1 && matches!(error, hashlith_builder::Error::Hash { .. }), "{error}");
         return;
     }
     let file = std::fs::read(&path).expect("the index");
-    verify(&file[..], &CheckOptions { threads: 1 }, &Progress::default()).expect("a sound index");
+    verify(&file[..], &CheckOptions { threads: 1 }, &Progress::new()).expect("a sound index");
     let index = Index::new(&file[..]).expect("a sound index");
     let found: BTreeMap<_, _> = index
         .iter()
@@ -150,7 +151,7 @@ pub fn builder(bytes: &[u8]) {
     }
 }
 
-/// Counts what it is given, and hashes it.
+/// Counts and hashes records.
 #[derive(Default)]
 struct Records(u64, DefaultHasher);
 
@@ -164,28 +165,29 @@ impl Sink for Records {
     }
 }
 
-/// Reads the bytes as a file of this format, in blocks of several sizes: the answers are the same.
+/// Reads the bytes as a file of this format, in blocks of several sizes. The answers are the same.
 fn input(format: Format, bytes: &[u8]) {
     let Some((&choice, bytes)) = bytes.split_first() else { return };
-    let kinds = [
-        (KeyKind::Text, ValueKind::Text),
-        (KeyKind::Bytes, ValueKind::Bytes),
-        (KeyKind::Text, ValueKind::Json),
+    let types = [
+        (KeyType::Text, ValueType::Text),
+        (KeyType::Bytes, ValueType::Bytes),
+        (KeyType::Text, ValueType::Json),
     ];
-    let (keys, values) = kinds[usize::from(choice % 3)];
-    let source = || [Source::Memory { name: "x".into(), bytes: bytes.into() }];
+    let (key_type, value_type) = types[usize::from(choice % 3)];
     let answers = [64, 1000, 80_000].map(|block_bytes| {
-        let options = Options {
+        let options = ReadOptions {
             format: Some(format),
-            keys,
-            values,
+            key_type,
+            value_type,
             escape: choice & 8 != 0,
             header: choice & 16 != 0,
             on_error: if choice & 32 != 0 { OnError::Skip { max_errors: None } } else { OnError::Stop },
             block_bytes,
-            ..Options::default()
+            ..ReadOptions::default()
         };
-        match read(&source(), &options, 1, Records::default, &Watch::default()) {
+        let source = Source::Memory { name: "x".into(), bytes: bytes.into() };
+        let sources = Sources::new(vec![source], &options).expect("bytes in memory and their format");
+        match read(&sources, &options, 1, Records::default, &Progress::new()) {
             Ok((summary, sinks)) => {
                 assert_eq!(summary.records, sinks.iter().map(|sink| sink.0).sum::<u64>());
                 Ok((summary.records, summary.skipped, sinks.iter().map(|sink| sink.1.finish()).collect::<Vec<_>>()))

@@ -1,11 +1,13 @@
-//! Reads the named files and says how fast: `throughput FILE... [--threads N] [--bytes] [--json]`.
+//! Reads the named files and prints how fast: `throughput FILE... [--threads N] [--bytes] [--json]`.
 
 use std::convert::Infallible;
 use std::time::Instant;
 
-use hashlith_inputs::{KeyKind, Options, Sink, ValueKind, Watch, expand, read};
+use hashlith_format::{KeyType, ValueType};
+use hashlith_inputs::{ReadOptions, Sink, Sources, read};
+use hashlith_job::Progress;
 
-/// Looks at the ends of every key and value, and keeps nothing.
+/// Looks at the last byte of every key and value, and keeps nothing.
 #[derive(Default)]
 struct Touch(u64);
 
@@ -20,25 +22,25 @@ impl Sink for Touch {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut options = Options::default();
+    let mut options = ReadOptions::default();
     let (mut threads, mut files) = (1, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--threads" => threads = arguments.next().ok_or("--threads needs a number")?.parse()?,
-            "--bytes" => (options.keys, options.values) = (KeyKind::Bytes, ValueKind::Bytes),
-            "--json" => options.values = ValueKind::Json,
+            "--bytes" => (options.key_type, options.value_type) = (KeyType::Bytes, ValueType::Bytes),
+            "--json" => options.value_type = ValueType::Json,
             _ => files.push(argument),
         }
     }
-    let sources = expand(&files, None)?.sources;
+    let sources = Sources::expand(&files, &options)?;
     let start = Instant::now();
-    let (summary, sinks) = read(&sources, &options, threads, Touch::default, &Watch::default())?;
+    let (summary, sinks) = read(&sources, &options, threads, Touch::default, &Progress::new())?;
     let seconds = start.elapsed().as_secs_f64();
     let check = sinks.iter().fold(0u64, |sum, sink| sum.wrapping_add(sink.0));
     let core_ns = seconds * 1e9 * sinks.len() as f64 / summary.records.max(1) as f64;
     println!(
-        "{} workers, {} records, {:.0} MB: {seconds:.3} s, {:.0} MB/s, {core_ns:.1} core-ns a record (check {check})",
+        "{} workers, {} records, {:.0} MB: {seconds:.3} s, {:.0} MB/s, {core_ns:.1} core-ns per record (check {check})",
         sinks.len(),
         summary.records,
         summary.bytes as f64 / 1e6,

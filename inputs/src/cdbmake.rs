@@ -1,23 +1,23 @@
 //! `+klen,vlen:key->value` records, the input of D. J. Bernstein's `cdbmake` (<https://cr.yp.to/cdb/cdbmake.html>).
 
+use crate::block::Block;
 use crate::check::Check;
-use crate::error::Halt;
-use crate::feed::Block;
-use crate::options::Options;
+use crate::options::ReadOptions;
 use crate::outlet::Outlet;
-use crate::read::Sink;
+use crate::sink::Sink;
+use crate::stop::Stop;
 
-/// One step through the format.
+/// What comes next.
 enum Step {
-    /// A record: where key and value begin and end, and where the record ends.
+    /// A record: where its key and value begin and end, and where it ends.
     Record { key: (usize, usize), value: (usize, usize), end: usize },
     /// The empty line that ends the records.
     Close,
-    /// The bytes end within a record or before the empty line.
+    /// More bytes are needed: these end within a record or before the empty line.
     More,
 }
 
-/// Reads the record that begins at `start`. Lengths are believed only as far as bytes are there.
+/// Reads the record that begins at `start`. A length takes no memory; it only says where to look.
 fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     let wrong = |at: usize, wanted: &str| {
         let found = char::from(bytes[at]).escape_default();
@@ -66,19 +66,20 @@ fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
         match bytes.get(offset) {
             None => return Ok(Step::More),
             Some(&found) if found == byte => {}
-            Some(_) => return wrong(offset, &format!("{wanted} after the bytes the lengths promise")),
+            Some(_) => return wrong(offset, &format!("{wanted} after as many bytes as the lengths say")),
         }
     }
     Ok(Step::Record { key: (at, arrow), value: (arrow + 2, end), end: end + 1 })
 }
 
-/// How many bytes are whole records, and whether the records are ended. `closed` says that they were before. A fault is
-/// told when no record comes before it, so that faults come in the order of the file.
+/// How many bytes are whole records, and whether the empty line that ends them has been read; `closed` says that it was
+/// read before. What is wrong is an error only once no record comes before it, so that errors come in the order of the
+/// file.
 pub(crate) fn cut(bytes: &[u8], at_end: bool, closed: bool) -> Result<(usize, bool), (usize, String)> {
     let mut at = 0;
     let mut closed = closed;
     loop {
-        let fault = if closed {
+        let bad = if closed {
             if at == bytes.len() {
                 return Ok((at, true));
             }
@@ -96,33 +97,32 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, closed: bool) -> Result<(usize, bo
                 }
                 Ok(Step::More) if at_end => {
                     let what = "the file ends early: the last record or the empty line that ends the records is \
-                                missing; is the file a whole copy?";
+                                missing; is the file complete?";
                     (bytes.len(), what.into())
                 }
                 Ok(Step::More) => return Ok((at, false)),
-                Err(fault) => fault,
+                Err(bad) => bad,
             }
         };
-        return if at > 0 { Ok((at, closed)) } else { Err(fault) };
+        return if at > 0 { Ok((at, closed)) } else { Err(bad) };
     }
 }
 
-/// Feeds all records of a block to the sink.
+/// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
     block: &Block,
-    options: &Options,
+    options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
-) -> Result<(), Halt<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
-    // Lengths, not separators, delimit fields here, so a field may be cut within a character although the
-    // block as a whole is UTF-8.
+    // Lengths delimit fields here, so a field may end within a character even if the whole block is UTF-8.
     let check = Check::each(options);
     let mut at = 0;
     while let Ok(Step::Record { key, value, end }) = step(bytes, at) {
         let (key, value) = (&bytes[key.0..key.1], &bytes[value.0..value.1]);
         match check.key(key).and_then(|()| check.value(key, value)) {
             Ok(()) => outlet.record(block.start + at as u64, key, value)?,
-            Err(what) => outlet.bad_row(block.fault(at, what))?,
+            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
         }
         at = end;
     }

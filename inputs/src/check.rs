@@ -1,10 +1,13 @@
-//! Whether bytes are what the caller asked keys and values to be.
+//! Whether bytes are what keys and values must be.
 
+use hashlith_format::{KeyType, ValueType};
+use hashlith_job::Advice;
 use serde::de::IgnoredAny;
 
-use crate::options::{KeyKind, Options, ValueKind};
+use crate::bad_row::Reason;
+use crate::options::ReadOptions;
 
-/// What keys and values must be, for one block.
+/// What the keys and values of one block must be.
 #[derive(Clone, Copy)]
 pub(crate) struct Check {
     key_text: bool,
@@ -13,56 +16,48 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// `block` is looked at once: if all of it is UTF-8, then so is every field between ASCII separators.
-    pub fn new(options: &Options, block: &[u8]) -> Self {
-        let (key_text, value_text) = (options.keys == KeyKind::Text, options.values == ValueKind::Text);
-        let valid = (key_text || value_text) && std::str::from_utf8(block).is_ok();
-        Check {
-            key_text: key_text && !valid,
-            value_text: value_text && !valid,
-            value_json: options.values == ValueKind::Json,
-        }
+    /// For a block in which every field ends at an ASCII byte. If all of it is UTF-8, so is every field.
+    pub fn new(options: &ReadOptions, block: &[u8]) -> Self {
+        let each = Check::each(options);
+        let valid = (each.key_text || each.value_text) && std::str::from_utf8(block).is_ok();
+        Check { key_text: each.key_text && !valid, value_text: each.value_text && !valid, ..each }
     }
 
-    /// For formats whose fields are not delimited by ASCII bytes: every field is looked at.
-    pub fn each(options: &Options) -> Self {
+    /// For formats whose fields may end anywhere: each field is checked.
+    pub fn each(options: &ReadOptions) -> Self {
         Check {
-            key_text: options.keys == KeyKind::Text,
-            value_text: options.values == ValueKind::Text,
-            value_json: options.values == ValueKind::Json,
+            key_text: options.key_type == KeyType::Text,
+            value_text: options.value_type == ValueType::Text,
+            value_json: options.value_type == ValueType::Json,
         }
     }
 
     #[inline]
-    pub fn key(self, key: &[u8]) -> Result<(), String> {
+    pub fn key(self, key: &[u8]) -> Result<(), Reason> {
         if self.key_text && std::str::from_utf8(key).is_err() {
-            return Err(
-                "the key is not valid UTF-8; use --keys bytes --values bytes to keep any bytes".into()
-            );
+            return Err(Reason::with(Advice::Bytes, "the key is not valid UTF-8"));
         }
         Ok(())
     }
 
     #[inline]
-    pub fn value(self, key: &[u8], value: &[u8]) -> Result<(), String> {
+    pub fn value(self, key: &[u8], value: &[u8]) -> Result<(), Reason> {
         let text =
             if self.value_text || self.value_json { std::str::from_utf8(value).ok() } else { Some("") };
         let Some(text) = text else {
-            return Err(format!(
-                "the value of key {} is not valid UTF-8; use --keys bytes --values bytes to keep any bytes",
-                shown(key)
-            ));
+            let what = format!("the value of key {} is not valid UTF-8", shown(key));
+            return Err(Reason::with(Advice::Bytes, what));
         };
         if self.value_json
             && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
         {
-            return Err(format!("the value of key {} is not valid JSON ({error})", shown(key)));
+            return Err(format!("the value of key {} is not valid JSON ({error})", shown(key)).into());
         }
         Ok(())
     }
 }
 
-/// A key as it is shown in a message: quoted, and not for ever long.
+/// A key in a message: quoted, and cut off if it is long.
 pub(crate) fn shown(key: &[u8]) -> String {
     const MOST: usize = 60;
     let text = String::from_utf8_lossy(&key[..key.len().min(4 * MOST)]);

@@ -3,27 +3,20 @@
 use csv_core::{ReadRecordResult, Reader};
 use memchr::{memchr, memrchr};
 
+use crate::bad_row::Reason;
+use crate::block::{Block, Columns, Scratch};
 use crate::check::Check;
-use crate::error::Halt;
-use crate::feed::Block;
-use crate::options::{Column, Options};
+use crate::options::{Column, ReadOptions};
 use crate::outlet::Outlet;
-use crate::read::{Scratch, Sink};
+use crate::sink::Sink;
+use crate::stop::Stop;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Which fields of a record are key and value, counted from 0, and how many bytes to leave out at the start of the
-/// file's first block: a byte order mark and the header.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Columns {
-    key: usize,
-    value: usize,
-    preface: usize,
-}
-
-/// How many bytes are whole records: up to the last newline outside quotes. A quote opens a quoted field only as
-/// the field's first byte, which is also what the parser does. A fault is told when no record comes before it, so that
-/// faults come in the order of the file. The file's `first` bytes have a record, which may be the header, or are no cut.
+/// How many bytes are whole records: up to the last newline outside quotes. A quote opens a quoted field only as the
+/// field's first byte, as in the parser. What is wrong is an error only once no record comes before it, so that errors
+/// come in the order of the file. If these are the `first` bytes of the file, they are cut only after a record, which
+/// may be the header.
 pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usize, String)> {
     // `plain` begins a stretch outside quotes.
     let mut plain = if first && bytes.starts_with(BOM) { BOM.len() } else { 0 };
@@ -58,28 +51,27 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usi
     Ok(whole(memrchr(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)))
 }
 
-/// Where the quoted field that goes on at `from` ends: just after its closing quote. A quote that is the last byte
-/// may be the first half of a doubled one, so it closes nothing yet, except at the very end of a file, where
-/// [`cut`] treats what it gets as whole.
+/// Where a quoted field that continues at `from` ends: just after its closing quote.
 fn closing(bytes: &[u8], mut from: usize) -> Option<usize> {
     loop {
         let quote = from + memchr(b'"', &bytes[from..])?;
         match bytes.get(quote + 1) {
             Some(b'"') => from = quote + 2,
+            // The last byte may be half of a doubled quote. No newline follows it, so nothing is cut there.
             _ => return Some(quote + 1),
         }
     }
 }
 
 /// Finds the columns, from the header if there is one.
-pub(crate) fn columns(bytes: &[u8], options: &Options) -> Result<Columns, (usize, String)> {
+pub(crate) fn columns(bytes: &[u8], options: &ReadOptions) -> Result<Columns, (usize, String)> {
     let skip = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
     if !options.has_header() {
-        let place = |column: &Column| match column {
+        let index = |column: &Column| match column {
             Column::Number(number) => number.saturating_sub(1),
             Column::Name(_) => 0,
         };
-        let (key, value) = (place(&options.key_column), place(&options.value_column));
+        let (key, value) = (index(&options.key_column), index(&options.value_column));
         return Ok(Columns { key, value, preface: skip });
     }
     let mut records = Records::new(&bytes[skip..], Scratch::default());
@@ -101,7 +93,7 @@ pub(crate) fn columns(bytes: &[u8], options: &Options) -> Result<Columns, (usize
                 Err((skip + at, format!("there is no column {column}; the columns are: {}", listed(&names))))
             }
             (Some(_), false) => {
-                Err((skip + at, format!("two columns are called {column}; give the column's number")))
+                Err((skip + at, format!("two columns are named {column}; give the column's number")))
             }
         }
     };
@@ -116,13 +108,13 @@ fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Feeds all records of a block to the sink.
+/// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
     block: &Block,
-    options: &Options,
+    options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
     scratch: &mut Scratch,
-) -> Result<(), Halt<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     let Columns { key: key_column, value: value_column, preface } = block.columns;
     let preface = if block.start == 0 { preface } else { 0 };
     let bytes = &block.bytes()[preface..];
@@ -132,14 +124,14 @@ pub(crate) fn parse<S: Sink>(
         let row = if records.len() <= key_column.max(value_column) {
             let wanted = key_column.max(value_column) + 1;
             let (len, plural) = (records.len(), if records.len() == 1 { "" } else { "s" });
-            Err(format!("the row has {len} column{plural}, but column {wanted} is wanted"))
+            Err(Reason::from(format!("the row has {len} column{plural}, but column {wanted} is needed")))
         } else {
             let (key, value) = (records.field(key_column), records.field(value_column));
             check.key(key).and_then(|()| check.value(key, value)).map(|()| (key, value))
         };
         match row {
             Ok((key, value)) => outlet.record(block.start + (preface + at) as u64, key, value)?,
-            Err(what) => outlet.bad_row(block.fault(preface + at, what))?,
+            Err(reason) => outlet.bad_row(block.bad_row(preface + at, reason))?,
         }
     }
     *scratch = records.scratch;
@@ -159,14 +151,14 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     fn new(bytes: &'a [u8], mut scratch: Scratch) -> Self {
         let mut reader = Reader::new();
-        // A fresh reader drops a byte order mark; here those three bytes may be the start of any key.
+        // A new reader drops a byte order mark, but here these three bytes may be the start of any key.
         reader.read_record(b"x\n", &mut [0; 4], &mut [0; 4]);
         scratch.value.resize(scratch.value.capacity().max(1 << 12), 0);
         scratch.ends.resize(scratch.ends.capacity().max(64), 0);
         Records { bytes, at: 0, reader, scratch, fields: 0 }
     }
 
-    /// Reads the next record; where it begins.
+    /// Reads the next record. Returns where it begins.
     fn next(&mut self) -> Option<usize> {
         while matches!(self.bytes.get(self.at), Some(b'\n' | b'\r')) {
             self.at += 1;
@@ -183,7 +175,7 @@ impl<'a> Records<'a> {
             written += wrote;
             ended += ends;
             match result {
-                // Nothing is left: the next call, with empty input, ends the record.
+                // The next call, with empty input, ends the record.
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => {
                     self.scratch.value.resize(2 * self.scratch.value.len(), 0);

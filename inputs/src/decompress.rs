@@ -1,10 +1,11 @@
-//! Undoing gzip and zstd, told by the first bytes of the data whatever the file is called.
+//! Decompression of gzip and zstd, recognized by the first bytes of the data; the file's name does not matter.
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How data are compressed.
+use hashlith_job::{Progress, Unit};
+
+/// How data is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
     None,
@@ -34,32 +35,32 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.kind == Compression::Gzip { "gzip" } else { "zstd" };
         if self.early_end {
-            write!(f, "the {kind} data end early: the file is cut off; copy or download it again")
+            write!(f, "the {kind} data ends early: the file is cut off; copy or download it again")
         } else {
-            write!(f, "the {kind} data are damaged ({}); copy or download the file again", self.detail)
+            write!(f, "the {kind} data is damaged ({}); copy or download the file again", self.detail)
         }
     }
 }
 
 impl std::error::Error for Damage {}
 
-/// Counts the bytes that are really read from a file.
+/// Counts the raw bytes that are read from a file.
 struct Counting<'a, R> {
     inner: R,
-    count: Option<&'a AtomicU64>,
+    progress: Option<&'a Progress>,
 }
 
 impl<R: Read> Read for Counting<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buffer)?;
-        if let Some(count) = self.count {
-            count.fetch_add(got as u64, Ordering::Relaxed);
+        if let Some(progress) = self.progress {
+            progress.add(Unit::Bytes, got as u64);
         }
         Ok(got)
     }
 }
 
-/// A decoder whose complaints become [`Damage`], while errors of the system stay what they are.
+/// A decoder whose own errors become [`Damage`]; errors of the system stay what they are.
 struct Decoding<R> {
     decoder: R,
     kind: Compression,
@@ -68,7 +69,7 @@ struct Decoding<R> {
 impl<R: Read> Read for Decoding<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.decoder.read(buffer).map_err(|error| {
-            // zstd's complaints may carry numbers that look like the system's, but they come as `Other`.
+            // zstd's errors may carry numbers that look like the system's, but their kind is `Other`.
             let of_system = error.raw_os_error().is_some() && error.kind() != ErrorKind::Other;
             if of_system || error.kind() == ErrorKind::Interrupted {
                 return error;
@@ -82,12 +83,12 @@ impl<R: Read> Read for Decoding<R> {
     }
 }
 
-/// Reads `raw`, decompressed if its first bytes say that it is compressed. Raw bytes read are added to `count`.
+/// Reads `raw`, decompressed if its first bytes are those of compressed data. Counts the raw bytes in `progress`.
 pub(crate) fn decompress<'a>(
     raw: impl Read + Send + 'a,
-    count: Option<&'a AtomicU64>,
+    progress: Option<&'a Progress>,
 ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
-    let mut raw = Counting { inner: raw, count };
+    let mut raw = Counting { inner: raw, progress };
     let mut head = Vec::with_capacity(4);
     while head.len() < 4 {
         let mut more = [0; 4];

@@ -1,41 +1,41 @@
-//! Why reading ended, in words for people: what, where, and what to do.
+//! Why reading failed: what is wrong, where, and which advice applies.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
-use crate::options::Format;
+use hashlith_job::Advice;
 
-/// Where a bad row is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file as it was named, or "standard input".
-    pub name: String,
-    /// Which of the sources it is, from 0.
-    pub source: u32,
-    /// Byte offset in the decompressed source.
-    pub byte: u64,
-    /// The line, from 1, for formats made of lines.
-    pub line: Option<u64>,
+use crate::decompress::Damage;
+use crate::location::Location;
+use crate::sink::Skipped;
+use crate::temp_copy::TempCopyError;
+
+/// Why [`read`](crate::read()) ended early: because of a sink, whose error is `E`, or of the input.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError<E> {
+    /// The sink refused a record.
+    #[error("{0}")]
+    Sink(E),
+    /// The input could not be read.
+    #[error(transparent)]
+    Input(#[from] Error),
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}, line {line}", self.name),
-            None => write!(f, "{}, byte {}", self.name, self.byte),
+impl From<ReadError<Infallible>> for Error {
+    fn from(error: ReadError<Infallible>) -> Self {
+        match error {
+            ReadError::Sink(never) => match never {},
+            ReadError::Input(error) => error,
         }
     }
 }
 
-/// Why reading ended. `E` is the sink's own error.
+/// Why input could not be read. [`Error::advice`] says what helps; the messages do not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error<E = Infallible> {
-    /// The sink refused a record.
-    #[error("{0}")]
-    Sink(E),
-    /// [`Watch::cancel`](crate::Watch::cancel) was set.
+pub enum Error {
+    /// [`Progress::cancel`](hashlith_job::Progress::cancel) was called.
     #[error("cancelled")]
     Cancelled,
     /// The operating system could not read a file.
@@ -46,44 +46,42 @@ pub enum Error<E = Infallible> {
         /// What the system said.
         source: io::Error,
     },
-    /// A row, or the file around it, is not what the format asks for.
-    #[error("{place}: {what}")]
+    /// A row, or the file around it, breaks its format.
+    #[error("{location}: {what}")]
     Bad {
         /// Where.
-        place: Place,
-        /// What is wrong and what to do.
+        location: Location,
+        /// What is wrong.
         what: String,
+        /// What helps.
+        advice: Option<Advice>,
     },
-    /// The file's format is not known from its extension.
-    #[error(
-        "{path}: cannot tell the format from the file name; say it with --format (pickle, tsv, csv, jsonl, cdbmake)"
-    )]
+    /// The file's extension stands for no format.
+    #[error("{path}: cannot tell the format from the file name")]
     UnknownFormat {
         /// The file as it was named.
         path: String,
     },
-    /// Standard input has no name that could tell its format.
-    #[error("standard input needs a format: say it with --format (pickle, tsv, csv, jsonl, cdbmake)")]
+    /// Standard input has no extension, and no format was given.
+    #[error("standard input needs a format")]
     StdinNeedsFormat,
     /// Standard input can be read only once.
     #[error("standard input is named more than once; it can be read only once")]
     StdinTwice,
-    /// A directory stands where a file should.
+    /// A directory was named where a file is needed.
     #[error("{path} is a directory; name the files in it, for example {path}/*")]
     Directory {
         /// The directory as it was named.
         path: String,
     },
-    /// A socket, a disk or the like stands where a file should.
+    /// A socket, a disk or the like was named where a file is needed.
     #[error("{path} is neither a file nor a pipe; it cannot be read as records")]
     NotAFile {
         /// The path as it was named.
         path: String,
     },
-    /// A directory holds no file whose extension tells a format.
-    #[error(
-        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension; say what its files are with --format"
-    )]
+    /// A directory holds no file whose extension stands for a format.
+    #[error("{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension")]
     EmptyDirectory {
         /// The directory as it was named.
         path: String,
@@ -96,103 +94,61 @@ pub enum Error<E = Infallible> {
         /// What is wrong and what to do.
         what: String,
     },
+    /// A pickle that must be copied to a temporary file could not be.
+    #[error("{path}: no temporary copy could be written in {}: {source}", .directory.display())]
+    TempCopy {
+        /// The pickle as it was named, or "standard input".
+        path: String,
+        /// Where the copy should have been.
+        directory: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There were more bad rows than [`OnError::Skip`](crate::OnError::Skip) allows.
-    #[error("more than {limit} bad rows; the first: {}", .first.join("; "))]
+    #[error("more than {limit} bad rows; the first: {}", listed(.first))]
     TooManyErrors {
         /// How many were allowed.
         limit: u64,
-        /// The messages of the first few.
-        first: Vec<String>,
+        /// The first of them in input order, at most 10.
+        first: Vec<Skipped>,
     },
     /// No source was given.
     #[error("there is nothing to read: name at least one file, or - for standard input")]
     NoSources,
 }
 
-impl Error<Infallible> {
-    /// The same error, for a sink whose error is `E`.
-    #[must_use]
-    pub fn widen<E>(self) -> Error<E> {
+fn listed(rows: &[Skipped]) -> String {
+    rows.iter().map(Skipped::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Error {
+    /// What helps, if there is an option for it. After [`Error::TooManyErrors`] it is what helps the earliest row.
+    pub fn advice(&self) -> Option<Advice> {
         match self {
-            Error::Sink(never) => match never {},
-            Error::Cancelled => Error::Cancelled,
-            Error::Io { path, source } => Error::Io { path, source },
-            Error::Bad { place, what } => Error::Bad { place, what },
-            Error::UnknownFormat { path } => Error::UnknownFormat { path },
-            Error::StdinNeedsFormat => Error::StdinNeedsFormat,
-            Error::StdinTwice => Error::StdinTwice,
-            Error::Directory { path } => Error::Directory { path },
-            Error::NotAFile { path } => Error::NotAFile { path },
-            Error::EmptyDirectory { path } => Error::EmptyDirectory { path },
-            Error::Compression { path, what } => Error::Compression { path, what },
-            Error::TooManyErrors { limit, first } => Error::TooManyErrors { limit, first },
-            Error::NoSources => Error::NoSources,
+            Error::Bad { advice, .. } => *advice,
+            Error::UnknownFormat { .. } | Error::StdinNeedsFormat | Error::EmptyDirectory { .. } => {
+                Some(Advice::Format)
+            }
+            Error::TempCopy { .. } => Some(Advice::TempDir),
+            Error::TooManyErrors { first, .. } => first.iter().find_map(|row| row.advice),
+            _ => None,
         }
     }
-}
 
-/// Something wrong at an offset of the source being read; the caller knows which source that is.
-#[derive(Debug, Clone)]
-pub(crate) struct Fault {
-    /// Byte offset in the decompressed source.
-    pub at: u64,
-    /// The line, from 1.
-    pub line: Option<u64>,
-    /// What is wrong and what to do.
-    pub what: String,
-}
-
-impl Fault {
-    pub fn new(at: u64, what: impl Into<String>) -> Self {
-        Fault { at, line: None, what: what.into() }
+    /// The error of a bad row that may not be left out.
+    pub(crate) fn bad(row: Skipped) -> Self {
+        Error::Bad { location: row.location, what: row.what, advice: row.advice }
     }
-}
 
-/// Why a worker stopped before the end of its work.
-#[derive(Debug)]
-pub(crate) enum Halt<E> {
-    /// The sink refused a record.
-    Sink(E),
-    /// Somebody else stopped the reading; there is nothing to report.
-    Stopped,
-    /// The source is bad at this place.
-    Fault(Fault),
-    /// The source could not be read, at this offset.
-    Io(u64, io::Error),
-}
-
-/// A halt in which no sink had a part.
-pub(crate) type PlainHalt = Halt<Infallible>;
-
-impl PlainHalt {
-    /// The same halt, for a worker with a sink.
-    pub fn for_sink<E>(self) -> Halt<E> {
-        match self {
-            Halt::Sink(never) => match never {},
-            Halt::Stopped => Halt::Stopped,
-            Halt::Fault(fault) => Halt::Fault(fault),
-            Halt::Io(at, error) => Halt::Io(at, error),
+    /// What an input or output error means: it may carry damage, or a failed temporary copy.
+    pub(crate) fn from_io(path: String, error: io::Error) -> Self {
+        let error = match error.downcast::<Damage>() {
+            Ok(damage) => return Error::Compression { path, what: damage.to_string() },
+            Err(error) => error,
+        };
+        match error.downcast::<TempCopyError>() {
+            Ok(TempCopyError { directory, source }) => Error::TempCopy { path, directory, source },
+            Err(source) => Error::Io { path, source },
         }
     }
-}
-
-impl<E> From<Fault> for Halt<E> {
-    fn from(fault: Fault) -> Self {
-        Halt::Fault(fault)
-    }
-}
-
-/// Turns an input or output error into what a person needs to know about it.
-pub(crate) fn io_error<E>(name: &str, error: io::Error) -> Error<E> {
-    let path = name.to_owned();
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<crate::decompress::Damage>()) {
-        Some(damage) => Error::Compression { path, what: damage.to_string() },
-        None => Error::Io { path, source: error },
-    }
-}
-
-/// How a format counts places, for messages.
-pub(crate) fn place(name: &str, source: u32, fault: &Fault, format: Format) -> Place {
-    let line = fault.line.filter(|_| format.has_lines());
-    Place { name: name.to_owned(), source, byte: fault.at, line }
 }

@@ -6,7 +6,7 @@ use memchr::{memchr, memchr3};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown escape {} at byte {at} of the field: the escapes are \\t, \\n, \\r and \\\\", shown(*.byte))]
 pub struct EscapeError {
-    /// Where the backslash stands, in bytes from the start of the field.
+    /// Offset of the backslash in the field, in bytes.
     pub at: usize,
     /// The byte after the backslash; `None` if the field ends there.
     pub byte: Option<u8>,
@@ -19,10 +19,22 @@ fn shown(byte: Option<u8>) -> String {
     }
 }
 
-/// Appends `field` to `out` with its escapes undone.
+/// Appends `field` to `out` with its escapes decoded.
+///
+/// ```
+/// use hashlith_inputs::escape::unescape;
+///
+/// let mut field = Vec::new();
+/// unescape(br"two\tthree\\four", &mut field)?;
+/// assert_eq!(field, b"two\tthree\\four");
+///
+/// let error = unescape(br"C:\data", &mut field).unwrap_err();
+/// assert_eq!((error.at, error.byte), (2, Some(b'd')));
+/// # Ok::<(), hashlith_inputs::escape::EscapeError>(())
+/// ```
 ///
 /// # Errors
-/// A backslash followed by anything but `t`, `n`, `r` or another backslash; `out` then holds a part of the field.
+/// For a backslash that is not followed by `t`, `n`, `r` or a backslash. `out` then holds a part of the field.
 pub fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), EscapeError> {
     let mut rest = field;
     while let Some(at) = memchr(b'\\', rest) {
@@ -41,9 +53,19 @@ pub fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), EscapeError> {
     Ok(())
 }
 
-/// Appends `field` to `out` with TAB, LF, CR and backslash escaped, so that [`unescape`] gives it back.
+/// Appends `field` to `out` with TAB, LF, CR and backslash escaped, so that [`unescape`] restores it.
+///
+/// ```
+/// use hashlith_inputs::escape::escape_into;
+///
+/// let mut line = Vec::new();
+/// escape_into(b"key\twith a TAB", &mut line);
+/// line.push(b'\t');
+/// escape_into(b"value", &mut line);
+/// assert_eq!(line, b"key\\twith a TAB\tvalue");
+/// ```
 pub fn escape_into(field: &[u8], out: &mut Vec<u8>) {
-    // Most fields need nothing: two vector searches settle that.
+    // Most fields need no escape, which two vector searches show.
     if memchr3(b'\t', b'\n', b'\r', field).is_none() && memchr(b'\\', field).is_none() {
         return out.extend_from_slice(field);
     }

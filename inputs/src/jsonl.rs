@@ -1,30 +1,35 @@
-//! One JSON object or two-element array a line.
+//! One JSON object or two-element array per line.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
+use hashlith_format::ValueType;
+use hashlith_job::Advice;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::Halt;
-use crate::feed::Block;
-use crate::options::{Options, ValueKind};
+use crate::bad_row::Reason;
+use crate::block::Block;
+use crate::options::ReadOptions;
 use crate::outlet::Outlet;
-use crate::read::Sink;
+use crate::sink::Sink;
+use crate::stop::Stop;
 
-/// Feeds all records of a block to the sink.
+/// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
     block: &Block,
-    options: &Options,
+    options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
-) -> Result<(), Halt<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
     let mut start = 0;
     // A byte order mark, which some programs put first, is not JSON.
     if block.start == 0 && bytes.starts_with(b"\xef\xbb\xbf") {
         start = 3;
     }
-    let row = Row { options };
+    let advice = Cell::new(None);
+    let row = Row { options, advice: &advice };
     while start < bytes.len() {
         let rest = &bytes[start..];
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -34,7 +39,7 @@ pub(crate) fn parse<S: Sink>(
                 Ok((key, value)) => {
                     outlet.record(block.start + start as u64, key.as_bytes(), value.as_bytes())?;
                 }
-                Err(what) => outlet.bad_row(block.fault(start, what))?,
+                Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
             }
         }
         start += length + 1;
@@ -47,32 +52,34 @@ type Pair<'de> = (Cow<'de, str>, Cow<'de, str>);
 /// Reads one line.
 #[derive(Clone, Copy)]
 struct Row<'o> {
-    options: &'o Options,
+    options: &'o ReadOptions,
+    /// What helps after an error; errors of serde cannot carry it.
+    advice: &'o Cell<Option<Advice>>,
 }
 
-impl Row<'_> {
-    fn read(self, line: &[u8]) -> Result<Pair<'_>, String> {
+impl<'o> Row<'o> {
+    fn read(self, line: &[u8]) -> Result<Pair<'_>, Reason> {
         let mut json = serde_json::Deserializer::from_slice(line);
         let pair = self.deserialize(&mut json).and_then(|pair| json.end().map(|()| pair));
         pair.map_err(|error| self.explain(&error))
     }
 
     #[cold]
-    fn explain(self, error: &serde_json::Error) -> String {
-        // The line is known already, and within it the library counts columns.
+    fn explain(self, error: &serde_json::Error) -> Reason {
+        // The line is known already; within it serde_json counts columns.
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         if what.contains("surrogate") || what.contains("unexpected end of hex escape") {
-            return format!("a string holds half of a surrogate pair, which is not text ({what})");
+            return format!("a string holds half of a surrogate pair, which is not text ({what})").into();
         }
         if error.is_syntax() || error.is_eof() {
-            return format!("not valid JSON ({what} at column {})", error.column());
+            return format!("not valid JSON ({what} at column {})", error.column()).into();
         }
-        what.to_owned()
+        Reason { what: what.into(), advice: self.advice.take() }
     }
 
-    fn text(self) -> Text {
-        Text { what: "value", json_hint: true }
+    fn text(self, what: &'static str) -> Text<'o> {
+        Text { row: self, what }
     }
 }
 
@@ -88,49 +95,48 @@ impl<'de> Visitor<'de> for Row<'_> {
     type Value = Pair<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { key_field, value_field, .. } = self.options;
+        let ReadOptions { key_field, value_field, .. } = self.options;
         write!(f, "an object with the fields {key_field:?} and {value_field:?}, or an array of key and value")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pair<'de>, A::Error> {
-        let Options { key_field, value_field, .. } = self.options;
+        let ReadOptions { key_field, value_field, .. } = self.options;
         let (mut key, mut value) = (None, None);
-        while let Some(name) = map.next_key_seed(Text { what: "name", json_hint: false })? {
+        while let Some(name) = map.next_key_seed(self.text("name"))? {
             let twice = |is: bool| {
-                if is { Err(A::Error::custom(format!("the field {name:?} is there twice"))) } else { Ok(()) }
+                if is { Err(A::Error::custom(format!("the field {name:?} occurs twice"))) } else { Ok(()) }
             };
             if *name == **key_field {
                 twice(key.is_some())?;
-                key = Some(map.next_value_seed(Text { what: "key", json_hint: false })?);
+                key = Some(map.next_value_seed(self.text("key"))?);
                 if key_field == value_field {
                     value.clone_from(&key);
                 }
             } else if *name == **value_field {
                 twice(value.is_some())?;
-                value = Some(if self.options.values == ValueKind::Json {
+                value = Some(if self.options.value_type == ValueType::Json {
                     Cow::Borrowed(map.next_value::<&'de RawValue>()?.get())
                 } else {
-                    map.next_value_seed(self.text())?
+                    map.next_value_seed(self.text("value"))?
                 });
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
         let missing = |name: &str| {
-            A::Error::custom(format!(
-                "the field {name:?} is missing (--key-field and --value-field name others)"
-            ))
+            self.advice.set(Some(Advice::Fields));
+            A::Error::custom(format!("the field {name:?} is missing"))
         };
         Ok((key.ok_or_else(|| missing(key_field))?, value.ok_or_else(|| missing(value_field))?))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
         let wrong = || A::Error::custom("the array must have exactly two elements, key and value");
-        let key = seq.next_element_seed(Text { what: "key", json_hint: false })?.ok_or_else(wrong)?;
-        let value = if self.options.values == ValueKind::Json {
+        let key = seq.next_element_seed(self.text("key"))?.ok_or_else(wrong)?;
+        let value = if self.options.value_type == ValueType::Json {
             seq.next_element::<&'de RawValue>()?.map(|raw| Cow::Borrowed(raw.get()))
         } else {
-            seq.next_element_seed(self.text())?
+            seq.next_element_seed(self.text("value"))?
         };
         let value = value.ok_or_else(wrong)?;
         if seq.next_element::<IgnoredAny>()?.is_some() {
@@ -141,12 +147,12 @@ impl<'de> Visitor<'de> for Row<'_> {
 }
 
 /// Reads a string, borrowed from the line if it has no escapes.
-struct Text {
+struct Text<'o> {
+    row: Row<'o>,
     what: &'static str,
-    json_hint: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Text {
+impl<'de> DeserializeSeed<'de> for Text<'_> {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
@@ -154,14 +160,16 @@ impl<'de> DeserializeSeed<'de> for Text {
     }
 }
 
-impl Text {
-    fn wrong<E: serde::de::Error>(&self, kind: &str) -> E {
-        let hint = if self.json_hint { "; use --values json to store it as JSON text" } else { "" };
-        E::custom(format!("the {} is {kind}, not a string{hint}", self.what))
+impl Text<'_> {
+    fn wrong<E: serde::de::Error>(&self, found: &str) -> E {
+        if self.what == "value" {
+            self.row.advice.set(Some(Advice::JsonValues));
+        }
+        E::custom(format!("the {} is {found}, not a string", self.what))
     }
 }
 
-impl<'de> Visitor<'de> for Text {
+impl<'de> Visitor<'de> for Text<'_> {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,22 +1,23 @@
-//! Streaming, parallel reading of records, each a key and a value, from files: Python pickles, TSV, CSV, JSON
-//! lines and `cdbmake` input, plain or compressed with gzip or zstd.
+//! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON lines and `cdbmake` input, plain or
+//! compressed with gzip or zstd.
 //!
-//! [`read`] hands every record to a [`Sink`], of which each worker has one of its own. One large file of a line
-//! format is shared by all workers, block by block; a pickle is read by one worker, many pickles by many. Memory
-//! does not grow with the input: a pickled dict is never held, only a batch of it.
+//! [`Sources`] finds and checks the files. [`read`] gives every record to a [`Sink`], of which each worker has its own.
+//! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.
+//! Memory does not grow with the input: a pickled dict is never held, only a batch of it.
 //!
-//! Input files are data. A pickle runs nothing: only the opcodes for dicts, lists, tuples, strings and plain values
-//! are carried out, along with a few harmless names such as `collections.OrderedDict`, and the first opcode that
-//! asks for more is refused with its name and byte offset. No declared length takes memory before the bytes are
-//! there, and nesting takes no stack.
+//! Input files are data. A pickle runs nothing: only the opcodes for dicts, lists, tuples, strings and plain values are
+//! carried out, along with a few harmless names such as `collections.OrderedDict`. The first opcode that asks for more
+//! is refused with its name and byte offset. A length in a file takes no memory before the bytes have arrived, and
+//! nesting takes no stack.
 //!
-//! A row that cannot be a record ends the reading with an error that says where it is, or is counted and left out:
-//! see [`OnError`]. Nothing is dropped in silence.
+//! A row that cannot be a record ends the reading with an error that says where it is, or is counted and left out: see
+//! [`OnError`]. Nothing is dropped silently.
 //!
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::convert::Infallible;
-//! use hashlith_inputs::{Options, Sink, Source, Watch, read};
+//! use hashlith_inputs::{ReadOptions, Sink, Source, Sources, read};
+//! use hashlith_job::Progress;
 //!
 //! #[derive(Default)]
 //! struct Keep(BTreeMap<Vec<u8>, Vec<u8>>);
@@ -30,12 +31,14 @@
 //!     }
 //! }
 //!
-//! let sources = [
-//!     // What pickle.dumps({"one": "eins"}, 4) gives.
+//! let options = ReadOptions::default();
+//! let sources = vec![
+//!     // What pickle.dumps({"one": "eins"}, 4) returns.
 //!     Source::Memory { name: "a.pkl".into(), bytes: b"\x80\x04}(\x8c\x03one\x8c\x04einsu."[..].into() },
 //!     Source::Memory { name: "b.tsv".into(), bytes: b"two\tzwei\nthree\tdrei\n"[..].into() },
 //! ];
-//! let (summary, sinks) = read(&sources, &Options::default(), 2, Keep::default, &Watch::default())?;
+//! let sources = Sources::new(sources, &options)?;
+//! let (summary, sinks) = read(&sources, &options, 2, Keep::default, &Progress::new())?;
 //! assert_eq!(summary.records, 3);
 //! let all: BTreeMap<_, _> = sinks.into_iter().flat_map(|sink| sink.0).collect();
 //! assert_eq!(all[&b"two"[..]], b"zwei");
@@ -43,6 +46,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bad_row;
+mod block;
 mod cdbmake;
 mod check;
 mod csv;
@@ -50,15 +55,25 @@ mod decompress;
 mod error;
 pub mod escape;
 mod feed;
+mod format;
 mod jsonl;
+mod location;
 mod options;
 mod outlet;
 mod pickle;
 mod read;
+mod sink;
 mod source;
+mod sources;
+mod stop;
+mod temp_copy;
 mod tsv;
 
-pub use error::{Error, Place};
-pub use options::{Column, Format, KeyKind, OnError, Options, UnknownName, ValueKind};
-pub use read::{Sink, Summary, Watch, read};
-pub use source::{Expanded, Source, check_sources, describe, expand};
+pub use error::{Error, ReadError};
+pub use format::{Format, UnknownName};
+pub use location::Location;
+pub use options::{Column, OnError, ReadOptions};
+pub use read::read;
+pub use sink::{Sink, Skipped, Summary};
+pub use source::Source;
+pub use sources::Sources;

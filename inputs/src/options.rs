@@ -1,145 +1,23 @@
-//! What to read and how: formats, kinds of keys and values, columns, what to do with a bad row.
+//! How to read: types of keys and values, columns and fields, and what to do with a bad row.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// How the records are written in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// Python pickles, protocols 0 to 5: a dict, an `OrderedDict`, `defaultdict` or `Counter`, or a list or
-    /// tuple of pairs; several one after another are fine.
-    Pickle,
-    /// Lines of key, TAB, value.
-    Tsv,
-    /// Comma-separated values with RFC 4180 quotes.
-    Csv,
-    /// One JSON object or `["key", "value"]` array a line.
-    Jsonl,
-    /// The input of D. J. Bernstein's `cdbmake`: `+3,5:one->Hello` lines, ended by an empty line.
-    Cdbmake,
-}
+use hashlith_format::{KeyType, ValueType};
 
-impl Format {
-    /// All formats, in the order in which help texts name them.
-    pub const ALL: [Format; 5] = [Format::Pickle, Format::Tsv, Format::Csv, Format::Jsonl, Format::Cdbmake];
-
-    /// The format a file name tells by its extension, looking under `.gz`, `.zst` and `.zstd`.
-    #[must_use]
-    pub fn from_path(path: &Path) -> Option<Format> {
-        let extension = |p: &Path| p.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        let mut found = extension(path)?;
-        if matches!(found.as_str(), "gz" | "zst" | "zstd") {
-            found = extension(Path::new(path.file_stem()?))?;
-        }
-        match found.as_str() {
-            "pkl" | "pickle" | "p" => Some(Format::Pickle),
-            "tsv" | "txt" | "tab" => Some(Format::Tsv),
-            "csv" => Some(Format::Csv),
-            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
-            "cdb" | "cdbmake" => Some(Format::Cdbmake),
-            _ => None,
-        }
-    }
-
-    /// Whether people count places in this format in lines (otherwise in bytes).
-    #[must_use]
-    pub fn has_lines(self) -> bool {
-        matches!(self, Format::Tsv | Format::Csv | Format::Jsonl)
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Format::Pickle => "pickle",
-            Format::Tsv => "tsv",
-            Format::Csv => "csv",
-            Format::Jsonl => "jsonl",
-            Format::Cdbmake => "cdbmake",
-        })
-    }
-}
-
-/// A word that names none of the choices.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is not a known {what}; choose one of: {choices}")]
-pub struct UnknownName {
-    /// The word that was given.
-    pub word: String,
-    /// What it should have named.
-    pub what: &'static str,
-    /// The words that would do.
-    pub choices: &'static str,
-}
-
-impl FromStr for Format {
-    type Err = UnknownName;
-
-    fn from_str(word: &str) -> Result<Self, UnknownName> {
-        Format::ALL.into_iter().find(|f| f.to_string() == word).ok_or_else(|| UnknownName {
-            word: word.to_owned(),
-            what: "format",
-            choices: "pickle, tsv, csv, jsonl, cdbmake",
-        })
-    }
-}
-
-/// What keys are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum KeyKind {
-    /// Text: every key must be valid UTF-8, and `bytes` objects in pickles are refused.
-    #[default]
-    Text,
-    /// Any bytes; text is taken as its UTF-8.
-    Bytes,
-}
-
-/// What values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ValueKind {
-    /// Text: every value must be valid UTF-8, and anything but strings in pickles and JSON lines is refused.
-    #[default]
-    Text,
-    /// Any bytes; text is taken as its UTF-8.
-    Bytes,
-    /// Any JSON value, stored as JSON text: as it stands in text formats; for pickles compact text as of
-    /// Python's `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
-    Json,
-}
-
-macro_rules! words {
-    ($type:ident, $what:literal, $choices:literal, $($variant:ident = $word:literal),+) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $($type::$variant => $word),+ })
-            }
-        }
-        impl FromStr for $type {
-            type Err = UnknownName;
-            fn from_str(word: &str) -> Result<Self, UnknownName> {
-                match word {
-                    $($word => Ok($type::$variant),)+
-                    _ => Err(UnknownName { word: word.to_owned(), what: $what, choices: $choices }),
-                }
-            }
-        }
-    };
-}
-words!(KeyKind, "kind of key", "text, bytes", Text = "text", Bytes = "bytes");
-words!(ValueKind, "kind of value", "text, bytes, json", Text = "text", Bytes = "bytes", Json = "json");
+use crate::format::{Format, UnknownName};
 
 /// What to do with a row that cannot be a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnError {
-    /// End with an error that says where the row is.
+    /// Stop with an error that says where the row is.
     #[default]
     Stop,
     /// Leave the row out and count it. Damage after which the rest of a file cannot be trusted (a truncated or
-    /// malformed pickle, bad compression) still ends reading.
+    /// malformed pickle, bad compression) is still an error.
     Skip {
-        /// More bad rows than this are an error after all.
+        /// More bad rows than this are an error.
         max_errors: Option<u64>,
     },
 }
@@ -149,20 +27,20 @@ pub enum OnError {
 pub enum Column {
     /// By its name in the header, which is the first record of each file.
     Name(String),
-    /// By its place, from 1.
+    /// By its number, from 1.
     Number(usize),
 }
 
 impl FromStr for Column {
     type Err = UnknownName;
 
-    /// A whole number from 1 is a place; anything else is a name.
+    /// A whole number from 1 is a column's number; anything else is a name.
     fn from_str(word: &str) -> Result<Self, UnknownName> {
         match word.parse::<usize>() {
             Ok(0) => Err(UnknownName {
                 word: word.to_owned(),
                 what: "column",
-                choices: "a number from 1, or a name from the header",
+                choices: "a number from 1, or a name from the header".to_owned(),
             }),
             Ok(number) => Ok(Column::Number(number)),
             Err(_) => Ok(Column::Name(word.to_owned())),
@@ -179,22 +57,40 @@ impl fmt::Display for Column {
     }
 }
 
-/// How to read. `Options::default()` reads text keys and text values and stops at the first bad row.
+/// How to read. The default reads text keys and text values, and stops at the first bad row.
+///
+/// ```
+/// use hashlith_format::ValueType;
+/// use hashlith_inputs::{Column, Format, OnError, ReadOptions};
+///
+/// let options = ReadOptions {
+///     format: Some(Format::Csv),
+///     value_type: ValueType::Json,
+///     key_column: Column::Name("id".to_owned()),
+///     value_column: Column::Number(3),
+///     on_error: OnError::Skip { max_errors: Some(100) },
+///     ..ReadOptions::default()
+/// };
+/// assert!(options.has_header(), "a column has a name");
+/// ```
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// The format of all sources; `None` tells it from each file's extension.
+pub struct ReadOptions {
+    /// The format of all sources; `None` takes it from each file's extension.
     pub format: Option<Format>,
-    /// What keys are.
-    pub keys: KeyKind,
-    /// What values are.
-    pub values: ValueKind,
-    /// TSV: undo `\t`, `\n`, `\r` and `\\` in keys and values.
+    /// What keys are. With [`KeyType::Text`] every key must be valid UTF-8, and a `bytes` object in a pickle is
+    /// refused; with [`KeyType::Bytes`] text is stored as its UTF-8.
+    pub key_type: KeyType,
+    /// What values are. [`ValueType::Text`] and [`ValueType::Bytes`] are as for keys. [`ValueType::Json`] takes any
+    /// JSON value: a text format's as it stands, a pickle's as the compact text of Python's
+    /// `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
+    pub value_type: ValueType,
+    /// TSV: decode `\t`, `\n`, `\r` and `\\` in keys and values.
     pub escape: bool,
     /// CSV: the key's column.
     pub key_column: Column,
     /// CSV: the value's column.
     pub value_column: Column,
-    /// CSV: the first record of each file is a header although both columns are numbers.
+    /// CSV: the first record of each file is a header even if both columns are numbers.
     pub header: bool,
     /// JSON lines: the name of the key's field.
     pub key_field: String,
@@ -205,19 +101,19 @@ pub struct Options {
     /// Where pickles from pipes, and compressed pickles with repeated objects, are kept while they are read.
     /// `None` is the system's directory for temporary files.
     pub temp_dir: Option<PathBuf>,
-    /// The longest record of a line format, in bytes; a guard against a missing quote or newline.
+    /// The longest record of a format other than pickle, in bytes: a guard against a missing quote or newline.
     pub max_record_bytes: usize,
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
 }
 
-impl Default for Options {
+impl Default for ReadOptions {
     fn default() -> Self {
-        Options {
+        ReadOptions {
             format: None,
-            keys: KeyKind::Text,
-            values: ValueKind::Text,
+            key_type: KeyType::Text,
+            value_type: ValueType::Text,
             escape: false,
             key_column: Column::Number(1),
             value_column: Column::Number(2),
@@ -232,7 +128,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl ReadOptions {
     /// Whether the first record of a CSV file is its header.
     #[must_use]
     pub fn has_header(&self) -> bool {

@@ -2,96 +2,101 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Fault, Halt, io_error, place};
-use crate::options::{Format, OnError};
-use crate::read::{Sink, Watch};
+use hashlith_job::Progress;
+use parking_lot::Mutex;
 
-/// How many messages about skipped rows are kept.
-const MESSAGES: usize = 10;
+use crate::bad_row::BadRow;
+use crate::error::{Error, ReadError};
+use crate::options::OnError;
+use crate::sink::{Sink, Skipped};
+use crate::sources::Sources;
+use crate::stop::Stop;
+
+/// How many skipped rows are described.
+const DESCRIBED: usize = 10;
 
 /// What all workers of one reading share.
 pub(crate) struct Shared<'a, E> {
-    pub watch: &'a Watch,
-    pub names: Vec<String>,
-    pub formats: &'a [Format],
-    pub on_error: OnError,
-    /// Everybody ends at once.
-    pub halted: AtomicBool,
-    /// No new work is handed out; blocks in hand are finished, so that the earliest bad row is the one reported.
+    pub progress: &'a Progress,
+    pub sources: &'a Sources,
+    on_error: OnError,
+    /// All workers end at once.
+    pub stopped: AtomicBool,
+    /// No new work is handed out; blocks in hand are finished, so that the earliest bad row is the reported one.
     pub winding_down: AtomicBool,
-    pub cancelled: AtomicBool,
-    pub records: AtomicU64,
-    pub skipped: AtomicU64,
-    messages: Mutex<BTreeMap<(u32, u64), String>>,
-    earliest: Mutex<Option<(u32, u64, Error<E>)>>,
+    cancelled: AtomicBool,
+    skipped: AtomicU64,
+    /// The first skipped rows, by source and offset.
+    first_skipped: Mutex<BTreeMap<(u32, u64), Skipped>>,
+    /// The earliest error, with its source and offset.
+    earliest: Mutex<Option<(u32, u64, ReadError<E>)>>,
 }
 
 impl<'a, E> Shared<'a, E> {
-    pub fn new(watch: &'a Watch, names: Vec<String>, formats: &'a [Format], on_error: OnError) -> Self {
+    pub fn new(progress: &'a Progress, sources: &'a Sources, on_error: OnError) -> Self {
         Shared {
-            watch,
-            names,
-            formats,
+            progress,
+            sources,
             on_error,
-            halted: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             winding_down: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
-            records: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
-            messages: Mutex::new(BTreeMap::new()),
+            first_skipped: Mutex::new(BTreeMap::new()),
             earliest: Mutex::new(None),
         }
     }
 
-    /// Whether to end at once, because of somebody else's error or because the caller said so.
+    /// Whether to end at once, because another worker failed or the caller cancelled.
     #[inline]
     pub fn must_stop(&self) -> bool {
-        if self.watch.cancel.load(Ordering::Relaxed) {
+        if self.progress.is_cancelled() {
             self.cancelled.store(true, Ordering::Relaxed);
             return true;
         }
-        self.halted.load(Ordering::Relaxed)
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn name(&self, source: u32) -> String {
+        self.sources.get(source).map_or_else(String::new, |(source, _)| source.name())
     }
 
     /// Keeps the error if it is the earliest in the order of the input, and stops the others.
-    pub fn report(&self, source: u32, at: u64, halt: Halt<E>) {
-        let name = &self.names[source as usize];
-        let (at, error, at_once) = match halt {
-            Halt::Stopped => return,
-            Halt::Sink(error) => (at, Error::Sink(error), true),
-            Halt::Io(at, error) => (at, io_error(name, error), false),
-            Halt::Fault(fault) => {
-                let place = place(name, source, &fault, self.formats[source as usize]);
-                (fault.at, Error::Bad { place, what: fault.what }, false)
-            }
+    pub fn report(&self, source: u32, at: u64, stop: Stop<E>) {
+        let (at, error, at_once) = match stop {
+            Stop::Asked => return,
+            Stop::Sink(error) => (at, ReadError::Sink(error), true),
+            Stop::Io(at, error) => (at, Error::from_io(self.name(source), error).into(), false),
+            Stop::BadRow(row) => (row.at, Error::bad(row.of_source(source, self.name(source))).into(), false),
         };
-        let mut earliest = self.earliest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut earliest = self.earliest.lock();
         if earliest.as_ref().is_none_or(|(s, p, _)| (source, at) < (*s, *p)) {
             *earliest = Some((source, at, error));
         }
         drop(earliest);
         self.winding_down.store(true, Ordering::Relaxed);
         if at_once {
-            self.halted.store(true, Ordering::Relaxed);
+            self.stopped.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The error to end with, if any, and the messages about skipped rows, in input order.
-    pub fn finish(self) -> (Option<Error<E>>, Vec<String>) {
-        let messages = self.messages.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let first: Vec<String> = messages.into_values().collect();
-        let earliest = self.earliest.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, error)) = earliest {
-            return (Some(error), first);
+    /// How many rows were skipped, and the first of them in input order.
+    ///
+    /// # Errors
+    /// The error of the reading, if there is one.
+    pub fn finish(self) -> Result<(u64, Vec<Skipped>), ReadError<E>> {
+        let skipped = self.skipped.into_inner();
+        let first = self.first_skipped.into_inner().into_values().collect();
+        if let Some((_, _, error)) = self.earliest.into_inner() {
+            return Err(error);
         }
         if let OnError::Skip { max_errors: Some(limit) } = self.on_error
-            && self.skipped.into_inner() > limit
+            && skipped > limit
         {
-            return (Some(Error::TooManyErrors { limit, first }), Vec::new());
+            return Err(Error::TooManyErrors { limit, first }.into());
         }
-        (self.cancelled.into_inner().then_some(Error::Cancelled), first)
+        if self.cancelled.into_inner() { Err(Error::Cancelled.into()) } else { Ok((skipped, first)) }
     }
 }
 
@@ -99,64 +104,53 @@ impl<'a, E> Shared<'a, E> {
 pub(crate) struct Outlet<'a, S: Sink> {
     pub sink: S,
     pub shared: &'a Shared<'a, S::Error>,
-    /// Which source the records come from.
+    /// The source of the records.
     pub source: u32,
-    fresh: u64,
+    /// Records that the sink took.
+    pub records: u64,
 }
 
 impl<'a, S: Sink> Outlet<'a, S> {
     pub fn new(sink: S, shared: &'a Shared<'a, S::Error>) -> Self {
-        Outlet { sink, shared, source: 0, fresh: 0 }
+        Outlet { sink, shared, source: 0, records: 0 }
     }
 
-    /// Hands one record to the sink.
+    /// Gives one record to the sink.
     #[inline]
-    pub fn record(&mut self, position: u64, key: &[u8], value: &[u8]) -> Result<(), Halt<S::Error>> {
-        self.sink.record(self.source, position, key, value).map_err(Halt::Sink)?;
-        self.fresh += 1;
-        if self.fresh.is_multiple_of(16) {
+    pub fn record(&mut self, position: u64, key: &[u8], value: &[u8]) -> Result<(), Stop<S::Error>> {
+        self.sink.record(self.source, position, key, value).map_err(Stop::Sink)?;
+        self.records += 1;
+        if self.records.is_multiple_of(16) {
             self.pause()?;
         }
         Ok(())
     }
 
+    /// A look at whether to stop.
     #[inline]
-    fn pause(&mut self) -> Result<(), Halt<S::Error>> {
-        if self.fresh >= 1024 {
-            self.flush_counts();
-        }
-        if self.shared.must_stop() { Err(Halt::Stopped) } else { Ok(()) }
-    }
-
-    /// Adds what was counted since the last time to the shared counts.
-    pub fn flush_counts(&mut self) {
-        self.shared.watch.records.fetch_add(self.fresh, Ordering::Relaxed);
-        self.shared.records.fetch_add(self.fresh, Ordering::Relaxed);
-        self.fresh = 0;
+    pub fn pause(&self) -> Result<(), Stop<S::Error>> {
+        if self.shared.must_stop() { Err(Stop::Asked) } else { Ok(()) }
     }
 
     /// A row that cannot be a record: an error, or counted and left out, as the caller chose.
     #[cold]
-    pub fn bad_row(&mut self, fault: Fault) -> Result<(), Halt<S::Error>> {
-        let OnError::Skip { max_errors } = self.shared.on_error else { return Err(Halt::Fault(fault)) };
-        let source = self.source;
+    pub fn bad_row(&mut self, row: BadRow) -> Result<(), Stop<S::Error>> {
+        let OnError::Skip { max_errors } = self.shared.on_error else { return Err(Stop::BadRow(row)) };
+        let place = (self.source, row.at);
         let skipped = self.shared.skipped.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut messages = self.shared.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        let late = messages.len() >= MESSAGES
-            && messages.last_key_value().is_some_and(|(&last, _)| last < (source, fault.at));
+        let mut first = self.shared.first_skipped.lock();
+        let late = first.len() >= DESCRIBED && first.last_key_value().is_some_and(|(&last, _)| last < place);
         if !late {
-            let name = &self.shared.names[source as usize];
-            let place = place(name, source, &fault, self.shared.formats[source as usize]);
-            messages.insert((source, fault.at), format!("{place}: {}", fault.what));
-            if messages.len() > MESSAGES {
-                messages.pop_last();
+            first.insert(place, row.of_source(self.source, self.shared.name(self.source)));
+            if first.len() > DESCRIBED {
+                first.pop_last();
             }
         }
-        drop(messages);
+        drop(first);
         if max_errors.is_some_and(|most| skipped > most) {
-            self.shared.halted.store(true, Ordering::Relaxed);
-            return Err(Halt::Stopped);
+            self.shared.stopped.store(true, Ordering::Relaxed);
+            return Err(Stop::Asked);
         }
-        if self.shared.must_stop() { Err(Halt::Stopped) } else { Ok(()) }
+        self.pause()
     }
 }

@@ -1,116 +1,105 @@
 //! Reading many sources with many workers.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::error::Error;
-use crate::feed::{Block, Feed, Work};
-use crate::options::{Format, Options};
+use hashlith_job::{Progress, Unit};
+use parking_lot::Mutex;
+
+use crate::block::{Block, BlockFormat, Scratch};
+use crate::error::ReadError;
+use crate::feed::{Feed, Work};
+use crate::format::Format;
+use crate::options::ReadOptions;
 use crate::outlet::{Outlet, Shared};
-use crate::source::{Source, check_sources};
+use crate::sink::{Sink, Summary};
+use crate::sources::Sources;
+use crate::stop::Stop;
 use crate::{cdbmake, csv, jsonl, pickle, tsv};
 
-/// Takes records. Every worker has a sink of its own.
-pub trait Sink: Send {
-    /// Why the sink could not take a record.
-    type Error: Send;
-
-    /// Takes one record.
-    ///
-    /// `source` is the place of the record's source in the slice given to [`read`], from 0. `position` is the
-    /// record's byte offset in the decompressed source: within one source it grows from record to record in the
-    /// order of the input, so that (`source`, `position`) settles which of two records came first, whichever
-    /// workers read them. One sink gets the records of one source in rising order, but not all of them, and may
-    /// get sources interleaved.
-    ///
-    /// # Errors
-    /// An error ends the reading.
-    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Self::Error>;
-}
-
-/// What a reading shares with the thread that shows progress or cancels.
-#[derive(Debug, Default)]
-pub struct Watch {
-    /// Raw (compressed) bytes read from the sources so far.
-    pub bytes_done: AtomicU64,
-    /// Records handed to sinks so far.
-    pub records: AtomicU64,
-    /// Set it to end the reading with [`Error::Cancelled`]. It is looked at many times a millisecond, but a read
-    /// that waits for a pipe's writer ends only when the writer writes.
-    pub cancel: AtomicBool,
-}
-
-/// What was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Records handed to sinks.
-    pub records: u64,
-    /// Raw (compressed) bytes read.
-    pub bytes: u64,
-    /// Bad rows left out; 0 unless [`OnError::Skip`](crate::OnError::Skip) was chosen.
-    pub skipped: u64,
-    /// The messages of the first (up to 10) skipped rows in input order.
-    pub first_skipped: Vec<String>,
-}
-
-/// Reads all records of all sources with up to `threads` workers, the calling thread among them, each with its own sink,
-/// and gives the sinks back.
+/// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
+/// calling thread is one of the workers.
 ///
-/// One file of a line format is shared by all workers; a pickle is read by one. Fewer workers than `threads` are
-/// started when there is nothing for more to do.
+/// All workers share one file, block by block; but a pickle is read by one worker. Fewer workers than `threads` are
+/// started if there is no work for more. The formats are those of `sources`: [`ReadOptions::format`] has no effect here.
+///
+/// Raw (compressed) bytes are counted in `progress`; records are not, so that a sink can count them when it is done
+/// with them. [`Progress::cancel`] ends the reading with [`Error::Cancelled`](crate::Error::Cancelled). It is checked many times per millisecond,
+/// but a read that waits for a pipe's writer ends only when the writer writes.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use hashlith_inputs::{Format, ReadOptions, Sink, Source, Sources, read};
+/// use hashlith_job::{Progress, Unit};
+///
+/// #[derive(Default)]
+/// struct Longest(Vec<u8>);
+///
+/// impl Sink for Longest {
+///     type Error = Infallible;
+///
+///     fn record(&mut self, _source: u32, _position: u64, _key: &[u8], value: &[u8]) -> Result<(), Infallible> {
+///         if value.len() > self.0.len() {
+///             self.0 = value.to_vec();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let options = ReadOptions { format: Some(Format::Jsonl), ..ReadOptions::default() };
+/// let lines = Source::Memory { name: "lines".into(), bytes: b"[\"a\", \"one\"]\n[\"b\", \"three\"]\n"[..].into() };
+/// let (sources, progress) = (Sources::new(vec![lines], &options)?, Progress::new());
+/// let (summary, sinks) = read(&sources, &options, 2, Longest::default, &progress)?;
+/// assert_eq!((summary.records, summary.skipped), (2, 0));
+/// assert_eq!(progress.done(Unit::Bytes), 28);
+/// assert_eq!(sinks.iter().map(|sink| sink.0.len()).max(), Some(5));
+/// # Ok::<(), hashlith_inputs::Error>(())
+/// ```
 ///
 /// # Errors
-/// See [`Error`]. When several workers meet errors, the one earliest in the order of the input is returned; sinks
-/// have then taken an unspecified part of the records.
+/// See [`ReadError`]. If several workers fail, the error that is earliest in the order of the input is returned. Sinks have
+/// then taken an unspecified part of the records.
 ///
 /// # Panics
-/// A panic of a sink or of `new_sink` is passed on after the other workers have ended.
+/// If a sink or `new_sink` panics, after the other workers have ended.
 pub fn read<S: Sink>(
-    sources: &[Source],
-    options: &Options,
+    sources: &Sources,
+    options: &ReadOptions,
     threads: usize,
     new_sink: impl Fn() -> S + Sync,
-    watch: &Watch,
-) -> Result<(Summary, Vec<S>), Error<S::Error>> {
-    let formats = check_sources(sources, options).map_err(Error::widen)?;
-    let bytes_before = watch.bytes_done.load(Ordering::Relaxed);
-    let names = sources.iter().map(Source::name).collect();
-    let shared = Shared::new(watch, names, &formats, options.on_error);
-    let feed = Mutex::new(Feed::new(sources, &formats, options, watch));
-    let only_pickles = formats.iter().all(|&format| format == Format::Pickle);
+    progress: &Progress,
+) -> Result<(Summary, Vec<S>), ReadError<S::Error>> {
+    let bytes_before = progress.done(Unit::Bytes);
+    let shared = Shared::new(progress, sources, options.on_error);
+    let feed = Mutex::new(Feed::new(sources, options, progress));
+    let only_pickles = sources.iter().all(|(_, format)| format == Format::Pickle);
     let workers = threads.clamp(1, if only_pickles { sources.len() } else { usize::MAX });
 
-    let sinks = thread::scope(|scope| {
+    let ends = thread::scope(|scope| {
         let (shared, feed) = (&shared, &feed);
         let spawn = |_| {
             let sink = new_sink();
-            thread::Builder::new().spawn_scoped(scope, move || work(feed, shared, sources, options, sink))
+            thread::Builder::new().spawn_scoped(scope, move || work(feed, shared, options, sink))
         };
-        // This thread is one of the workers. When the system gives no more threads, fewer do the work.
+        // If the system gives no more threads, fewer do the work.
         let handles: Vec<_> = (1..workers).map_while(|number| spawn(number).ok()).collect();
-        let mut sinks = vec![work(feed, shared, sources, options, new_sink())];
-        // All are joined before a panic goes on, which a scope would replace by one of its own.
-        let ends: Vec<_> = handles.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        sinks.extend(ends.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))));
-        sinks
+        let mut ends = vec![work(feed, shared, options, new_sink())];
+        // All are joined before a panic goes on: a scope would replace it by its own.
+        let others: Vec<_> = handles.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        ends.extend(others.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))));
+        ends
     });
     drop(feed);
 
-    let mut summary = Summary {
-        records: shared.records.load(Ordering::Relaxed),
-        bytes: watch.bytes_done.load(Ordering::Relaxed) - bytes_before,
-        skipped: shared.skipped.load(Ordering::Relaxed),
-        first_skipped: Vec::new(),
+    let (skipped, first_skipped) = shared.finish()?;
+    let summary = Summary {
+        records: ends.iter().map(|(records, _)| records).sum(),
+        bytes: progress.done(Unit::Bytes).saturating_sub(bytes_before),
+        skipped,
+        first_skipped,
     };
-    let (error, messages) = shared.finish();
-    summary.first_skipped = messages;
-    match error {
-        Some(error) => Err(error),
-        None => Ok((summary, sinks)),
-    }
+    Ok((summary, ends.into_iter().map(|(_, sink)| sink).collect()))
 }
 
 /// Stops the other workers if this one panics.
@@ -124,58 +113,48 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// What one worker does.
+/// What one worker does. Returns how many records its sink took, and the sink.
 fn work<'a, S: Sink>(
     feed: &Mutex<Feed<'a>>,
     shared: &Shared<'a, S::Error>,
-    sources: &'a [Source],
-    options: &Options,
+    options: &'a ReadOptions,
     sink: S,
-) -> S {
-    let _guard = StopOnPanic(&shared.halted);
+) -> (u64, S) {
+    let _guard = StopOnPanic(&shared.stopped);
     let mut outlet = Outlet::new(sink, shared);
     let mut block = Block::default();
     let mut scratch = Scratch::default();
     while !shared.must_stop() && !shared.winding_down.load(Ordering::Relaxed) {
-        let next = feed.lock().unwrap_or_else(PoisonError::into_inner).next(&mut block);
+        let next = feed.lock().next(&mut block);
         let (source, start, end) = match next {
-            Ok(Work::Nothing) => break,
+            Ok(Work::Done) => break,
             Ok(Work::Block) => {
                 outlet.source = block.source;
                 (block.source, block.start, parse(&block, options, &mut outlet, &mut scratch))
             }
-            Ok(Work::Pickle(source)) => {
-                outlet.source = source;
-                (source, 0, pickle::read_source(&sources[source as usize], options, &mut outlet))
+            Ok(Work::Pickle(number, source)) => {
+                outlet.source = number;
+                (number, 0, pickle::read_source(source, options, &mut outlet))
             }
-            Err((source, halt)) => (source, 0, Err(halt.for_sink())),
+            Err((source, stop)) => (source, 0, Err(stop.for_sink())),
         };
-        if let Err(halt) = end {
-            shared.report(source, start, halt);
+        if let Err(stop) = end {
+            shared.report(source, start, stop);
         }
     }
-    outlet.flush_counts();
-    outlet.sink
-}
-
-/// Buffers that live as long as a worker.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    pub key: Vec<u8>,
-    pub value: Vec<u8>,
-    pub ends: Vec<usize>,
+    (outlet.records, outlet.sink)
 }
 
 fn parse<S: Sink>(
     block: &Block,
-    options: &Options,
+    options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
     scratch: &mut Scratch,
-) -> Result<(), crate::error::Halt<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     match block.format {
-        Format::Csv => csv::parse(block, options, outlet, scratch),
-        Format::Jsonl => jsonl::parse(block, options, outlet),
-        Format::Cdbmake => cdbmake::parse(block, options, outlet),
-        Format::Tsv | Format::Pickle => tsv::parse(block, options, outlet, scratch),
+        BlockFormat::Tsv => tsv::parse(block, options, outlet, scratch),
+        BlockFormat::Csv => csv::parse(block, options, outlet, scratch),
+        BlockFormat::Jsonl => jsonl::parse(block, options, outlet),
+        BlockFormat::Cdbmake => cdbmake::parse(block, options, outlet),
     }
 }

@@ -2,21 +2,22 @@
 
 use memchr::memchr;
 
+use crate::bad_row::Reason;
+use crate::block::{Block, Scratch};
 use crate::check::{Check, shown};
-use crate::error::Halt;
 use crate::escape::unescape;
-use crate::feed::Block;
-use crate::options::Options;
+use crate::options::ReadOptions;
 use crate::outlet::Outlet;
-use crate::read::{Scratch, Sink};
+use crate::sink::Sink;
+use crate::stop::Stop;
 
-/// Feeds all records of a block to the sink.
+/// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
     block: &Block,
-    options: &Options,
+    options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
     scratch: &mut Scratch,
-) -> Result<(), Halt<S::Error>> {
+) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
     let check = Check::new(options, bytes);
     let mut start = 0;
@@ -25,12 +26,12 @@ pub(crate) fn parse<S: Sink>(
         let length = memchr(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         let row = match memchr(b'\t', line) {
-            None => Err(no_tab(line)),
+            None => Err(no_tab(line).into()),
             Some(tab) => fields(&line[..tab], &line[tab + 1..], check, options.escape, scratch),
         };
         match row {
             Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
-            Err(what) => outlet.bad_row(block.fault(start, what))?,
+            Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
         }
         start += length + 1;
     }
@@ -44,7 +45,7 @@ fn fields<'a>(
     check: Check,
     escape: bool,
     scratch: &'a mut Scratch,
-) -> Result<(&'a [u8], &'a [u8]), String> {
+) -> Result<(&'a [u8], &'a [u8]), Reason> {
     if !escape {
         check.key(key)?;
         check.value(key, value)?;

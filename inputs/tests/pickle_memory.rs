@@ -1,8 +1,7 @@
-//! Memory stays below 64 MB for pickles of any size: counted by an allocator of the test's own.
+//! Memory stays below 64 MB for pickles of any size, as counted by an allocator of this test. No other test may run in its
+//! process.
 
 #![allow(clippy::unwrap_used, reason = "tests may unwrap, in their helper functions too")]
-
-mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::convert::Infallible;
@@ -12,7 +11,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashlith_inputs::{Options, Sink, Source, Summary, ValueKind, Watch, read};
+use hashlith_format::ValueType;
+use hashlith_inputs::{ReadOptions, Sink, Source, Sources, Summary, read};
+use hashlith_job::Progress;
 
 struct Counting;
 
@@ -69,11 +70,12 @@ impl Sink for Count {
     }
 }
 
-/// Reads a pickle and returns what was read, after a look at the peak.
-fn peak(path: &Path, options: &Options) -> (Result<Summary, String>, u64) {
+/// Reads a pickle, checks the peak, and returns what was read and how many bytes it was.
+fn peak(path: &Path, options: &ReadOptions) -> (Result<Summary, String>, u64) {
     let before = NOW.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let result = read(&[Source::Path(path.to_owned())], options, 2, Count::default, &Watch::default());
+    let sources = Sources::new(vec![Source::Path(path.to_owned())], options).unwrap();
+    let result = read(&sources, options, 2, Count::default, &Progress::new());
     let peak = PEAK.load(Ordering::Relaxed) - before;
     assert!(peak < MOST, "{path:?} took {:.1} MB", peak as f64 / 1e6);
     match result {
@@ -125,7 +127,7 @@ fn a_large_dict_of_short_strings() {
     });
     let size = path.metadata().unwrap().len();
     assert!(size > 200_000_000, "{size}");
-    let (summary, _) = peak(&path, &Options::default());
+    let (summary, _) = peak(&path, &ReadOptions::default());
     let summary = summary.unwrap();
     assert_eq!((summary.records, summary.bytes), (PAIRS, size));
 }
@@ -144,7 +146,7 @@ fn batches_without_an_end_and_long_strings() {
         }
         out.write_all(b"u.")
     });
-    assert_eq!(peak(&path, &Options::default()).0.unwrap().records, 2_000_000);
+    assert_eq!(peak(&path, &ReadOptions::default()).0.unwrap().records, 2_000_000);
     // A tuple of a million pairs, made from a mark.
     write(&path, |out| {
         out.write_all(b"\x80\x04(")?;
@@ -155,8 +157,8 @@ fn batches_without_an_end_and_long_strings() {
         }
         out.write_all(b"t\x94.")
     });
-    assert_eq!(peak(&path, &Options::default()).0.unwrap().records, 1_000_000);
-    // A thousand pairs of 200 kB in one batch: keys and values further back than the window are read again.
+    assert_eq!(peak(&path, &ReadOptions::default()).0.unwrap().records, 1_000_000);
+    // A thousand pairs of 200 kB in one batch: keys and values before the window are read again.
     let long = vec![b'x'; 200_000];
     write(&path, |out| {
         out.write_all(b"\x80\x04}\x94(")?;
@@ -166,7 +168,7 @@ fn batches_without_an_end_and_long_strings() {
         }
         out.write_all(b"u.")
     });
-    let (summary, bytes) = peak(&path, &Options::default());
+    let (summary, bytes) = peak(&path, &ReadOptions::default());
     assert_eq!(summary.unwrap().records, 1000);
     assert_eq!(bytes, 200_000 * 1000 + (0..1000).map(|i| format!("key {i}").len() as u64).sum::<u64>());
 }
@@ -176,7 +178,7 @@ fn lists_referred_to_from_afar() {
     let _alone = ALONE.lock().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lists.pkl");
-    // Too many lists to keep; the last values refer to some of them, which takes a second look at the pickle.
+    // Too many lists to keep; the last values refer to some of them, which takes a second pass over the pickle.
     const PAIRS: u32 = 400_000;
     write(&path, |out| {
         out.write_all(b"\x80\x04}\x94(")?;
@@ -192,7 +194,7 @@ fn lists_referred_to_from_afar() {
         }
         out.write_all(b"u.")
     });
-    let options = Options { values: ValueKind::Json, ..Options::default() };
+    let options = ReadOptions { value_type: ValueType::Json, ..ReadOptions::default() };
     let (summary, bytes) = peak(&path, &options);
     assert_eq!(summary.unwrap().records, u64::from(PAIRS) + 1000);
     let keys: usize = (0..PAIRS).map(|i| format!("key {i}").len()).sum::<usize>();
@@ -263,8 +265,8 @@ fn hostile_pickles_take_no_memory() {
     for (name, pickle) in table {
         std::fs::write(&path, &pickle).unwrap();
         drop(pickle);
-        let (result, _) = peak(&path, &Options { values: ValueKind::Json, ..Options::default() });
-        // The long line is a key of 15 MB, which is in memory twice to be decoded; all else is refused.
+        let (result, _) = peak(&path, &ReadOptions { value_type: ValueType::Json, ..ReadOptions::default() });
+        // The long line is a key of 15 MB, which is in memory twice to be decoded. All others are refused.
         assert_eq!(result.is_ok(), name == "one line", "{name}: {result:?}");
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -68,5 +69,4 @@ def info(path: StrPath) -> dict[str, Any]:
     >>> hashlith.info(path)["lengths"]["values"]["longest"]
     4
     """
-    found: dict[str, Any] = json.loads(_native.info(path))
-    return found
+    return {"file": os.path.abspath(path), **json.loads(_native.info(path))}

@@ -1,15 +1,12 @@
 //! `verify`, `info`, and the command itself.
 
-use crate::errors;
-use crate::progress::{Listener, supervise};
-use hashlith_checker::{FileError, Files, Options, Progress};
-use hashlith_cli::meter::{Snapshot, Unit};
-use hashlith_cli::open::check_index;
-use pyo3::prelude::*;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use crate::{
+    errors, open,
+    progress::{Listener, supervise},
+};
+use hashlith::{Progress, VerifyOptions};
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 /// Checks every byte of an index, and that every key finds its value; gives the numbers of keys, cells and bytes.
 #[pyfunction]
@@ -21,36 +18,22 @@ pub fn verify(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(u64, u64, u64)> {
     let path = errors::absolute(&path)?;
-    check_index(&path).map_err(|failure| errors::from_failure(py, failure))?;
-    let failed = |failed: FileError| {
-        errors::from_failure(py, hashlith_cli::verify_failure(&failed.path, &failed.error))
-    };
-    // Of a set all parts are open at a time.
-    hashlith_builder::open_files(u64::from(hashlith_format::MAX_PARTS) + 64);
-    let files = Files::open(&path).map_err(failed)?;
-    let options = threads.map_or_else(Options::default, |threads| Options { threads });
-    let state = Arc::new(Progress::default());
-    let shown = Arc::clone(&state);
-    let sampler = move || Snapshot {
-        phase: "checking",
-        done: shown.done.load(Relaxed),
-        total: Some(shown.total.load(Relaxed)),
-        unit: Unit::Bytes,
-        records: None,
-    };
-    let listener = Listener::new(progress, Arc::new(sampler))?;
-    let cancel = || state.cancel.store(true, Relaxed);
-    let done = supervise(py, &listener, cancel, || files.verify(&options, &state))?;
-    let report = done.map_err(failed)?;
+    let options = threads.map_or_else(VerifyOptions::default, |threads| VerifyOptions { threads });
+    let job = Arc::new(Progress::new());
+    let listener = Listener::new(progress, Arc::clone(&job))?;
+    let done = supervise(py, &listener, &job, || hashlith::verify(&path, &options, &job))?;
+    let report = done.map_err(|error| errors::from_error(py, error))?.report;
     Ok((report.keys, report.cells, report.bytes))
 }
 
-/// What `hashlith info --json` tells of an index, as JSON.
+/// What `hashlith info --json` says of an index, as JSON, without its path.
 #[pyfunction]
 #[pyo3(signature = (path))]
 pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     let path = errors::absolute(&path)?;
-    py.detach(|| hashlith_cli::info_json(&path)).map_err(|failure| errors::from_failure(py, failure))
+    let index = open::map(py, &path)?;
+    let info = py.detach(|| hashlith::info(&index)).map_err(|error| errors::from_error(py, error))?;
+    serde_json::to_string(&info).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
 /// The `hashlith` command; gives its exit code.

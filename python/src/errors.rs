@@ -1,8 +1,7 @@
-//! Failures as Python exceptions. The classes are those of `hashlith/_errors.py`.
+//! Errors as Python exceptions. The classes are those of `hashlith/_errors.py`.
 
-use hashlith_cli::failure::{Failure, Subject, code};
-use hashlith_inputs::KeyKind;
-use hashlith_reader::OpenError;
+use crate::advice;
+use hashlith::{Error, KeyType, inputs};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -42,58 +41,55 @@ pub fn replaced(py: Python<'_>, path: &Path, expected: &str, found: &str) -> PyE
     raise(py, "ReplacedError", &message, |keywords| keywords.set_item("path", path.as_os_str()))
 }
 
-/// Damage in an open index.
-#[cold]
-pub fn corrupt(py: Python<'_>, path: &Path, error: &hashlith_reader::Error) -> PyErr {
-    from_failure(py, hashlith_cli::open::corrupt(path, error))
+/// An error of the library, as an exception.
+pub fn from_error(py: Python<'_>, error: impl Into<Error>) -> PyErr {
+    of_build(py, error.into(), KeyType::Text)
 }
 
-/// Why an index was not opened.
-pub fn not_opened(py: Python<'_>, error: OpenError) -> PyErr {
-    from_failure(py, hashlith_cli::open::open_failure(error))
-}
-
-/// A failure of the command, as an exception with the same message.
-pub fn from_failure(py: Python<'_>, failure: Failure) -> PyErr {
-    build_failure(py, failure, KeyKind::Text)
-}
-
-/// The failure of a build with keys of this kind.
-pub fn build_failure(py: Python<'_>, failure: Failure, keys: KeyKind) -> PyErr {
-    let (code, message, causes, subject) = match failure {
-        Failure::Told { code, message, causes, subject } => (code, message, causes, subject),
-        Failure::Signal(_) => return PyKeyboardInterrupt::new_err(()),
-        Failure::Silent(_) | Failure::PipeClosed => return raise(py, "Error", "failed", |_| Ok(())),
-    };
-    let mut message = without_flags(&message);
-    for cause in causes {
-        message += &format!(" (because: {})", without_flags(&cause));
+/// The error of a build with keys of this type.
+pub fn of_build(py: Python<'_>, error: Error, keys: KeyType) -> PyErr {
+    let message = advice::message(&error);
+    if let Some((path, errno)) = error.system() {
+        return os_error(py, errno, path, &message);
     }
-    match subject.map(|subject| *subject) {
-        Some(Subject::System { errno, path }) => os_error(py, errno, &path, &message),
-        Some(Subject::Input { path, line, offset }) => raise(py, "InputError", &message, |keywords| {
-            keywords.set_item("path", path)?;
-            keywords.set_item("line", line)?;
-            keywords.set_item("offset", offset)
+    match error {
+        Error::Cancelled => PyKeyboardInterrupt::new_err(()),
+        Error::Input(error) => of_input(py, &error, &message),
+        Error::Duplicate { key, first, second } => raise(py, "DuplicateKeyError", &message, |keywords| {
+            match keys {
+                KeyType::Text => keywords.set_item("key", String::from_utf8_lossy(&key))?,
+                KeyType::Bytes => keywords.set_item("key", PyBytes::new(py, &key))?,
+            }
+            keywords.set_item("first", first)?;
+            keywords.set_item("second", second)
         }),
-        Some(Subject::Duplicate { key, first, second }) => {
-            raise(py, "DuplicateKeyError", &message, |keywords| {
-                match keys {
-                    KeyKind::Text => keywords.set_item("key", String::from_utf8_lossy(&key))?,
-                    KeyKind::Bytes => keywords.set_item("key", PyBytes::new(py, &key))?,
-                }
-                keywords.set_item("first", first)?;
-                keywords.set_item("second", second)
-            })
-        }
-        Some(Subject::Corrupt { path, rule, offset }) => raise(py, "CorruptError", &message, |keywords| {
+        Error::Corrupt { path, fault } => raise(py, "CorruptError", &message, |keywords| {
             keywords.set_item("path", path.as_os_str())?;
-            keywords.set_item("rule", rule)?;
-            keywords.set_item("offset", offset)
+            keywords.set_item("rule", fault.rule().to_string())?;
+            keywords.set_item("offset", fault.offset())
         }),
-        None if code == code::USAGE => PyValueError::new_err(message),
-        None => raise(py, "Error", &message, |_| Ok(())),
+        error if error.is_usage() => PyValueError::new_err(message),
+        _ => raise(py, "Error", &message, |_| Ok(())),
     }
+}
+
+/// Input that cannot be read as records.
+fn of_input(py: Python<'_>, error: &inputs::Error, message: &str) -> PyErr {
+    use inputs::Error as E;
+    let (path, line, offset) = match error {
+        E::Bad { location, .. } => (Some(&location.name), location.line, Some(location.byte)),
+        E::UnknownFormat { path }
+        | E::Directory { path }
+        | E::NotAFile { path }
+        | E::EmptyDirectory { path }
+        | E::Compression { path, .. } => (Some(path), None, None),
+        _ => (None, None, None),
+    };
+    raise(py, "InputError", message, |keywords| {
+        keywords.set_item("path", path)?;
+        keywords.set_item("line", line)?;
+        keywords.set_item("offset", offset)
+    })
 }
 
 /// An `OSError` of the class that belongs to the system's number (`FileNotFoundError`, ...), in CPython's own words, with
@@ -116,28 +112,4 @@ pub fn absolute(path: &Path) -> PyResult<PathBuf> {
         return Err(PyValueError::new_err("embedded null byte in a path"));
     }
     Ok(std::path::absolute(path)?)
-}
-
-/// The command's options in a message, as the keywords of the package: `--on-duplicate first` becomes
-/// `on_duplicate="first"`, `--memory` becomes `memory`.
-pub fn without_flags(message: &str) -> String {
-    let mut text = String::with_capacity(message.len());
-    let mut words = message.split(' ').peekable();
-    while let Some(word) = words.next() {
-        let name = word.trim_start_matches('(');
-        text += word.get(..word.len() - name.len()).unwrap_or_default();
-        match name
-            .strip_prefix("--")
-            .filter(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
-        {
-            None => text += name,
-            Some(flag @ ("on-duplicate" | "on-error")) if words.peek().is_some() => {
-                text += &format!("{}=\"{}\"", flag.replace('-', "_"), words.next().unwrap_or_default());
-            }
-            Some(flag) => text += &flag.replace('-', "_"),
-        }
-        text.push(' ');
-    }
-    text.truncate(text.len().saturating_sub(1));
-    text
 }

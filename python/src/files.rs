@@ -1,19 +1,22 @@
 //! Building from files, as `hashlith build` does.
 
-use crate::errors;
-use crate::progress::{Listener, supervise};
-use crate::settings::Keywords;
-use hashlith_cli::building::{Ended, FileBuild};
-use hashlith_inputs::Summary;
-use pyo3::exceptions::PyValueError;
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use crate::{
+    advice, errors,
+    progress::{Listener, supervise},
+    settings::Keywords,
+};
+use hashlith::{BuildReport, FileBuild};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
+use std::{
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
 
-/// Builds an index from files and folders, and tells what was built.
+/// Builds an index from files and folders, and reports what was built.
 #[pyfunction]
 #[pyo3(signature = (path, inputs, **options))]
 pub fn build_from_files<'py>(
@@ -22,9 +25,8 @@ pub fn build_from_files<'py>(
     inputs: Vec<PathBuf>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let began = Instant::now();
     let keywords = Keywords::new(py, options)?;
-    let settings = keywords.settings()?;
+    let builder = keywords.builder()?;
     let input = keywords.input()?;
     let progress = keywords.object("progress")?;
     keywords.end()?;
@@ -41,21 +43,14 @@ pub fn build_from_files<'py>(
         );
         return Err(errors::input_error(py, &message));
     }
-    let keys = input.keys;
+    let keys = input.key_type;
     let output = errors::absolute(&path)?;
-    let build = py.detach(|| FileBuild::new(&output, &inputs, input, &settings));
-    let build = build.map_err(|failure| errors::from_failure(py, failure))?;
-    let (watch, shown) = (build.watch(), build.watch());
-    let listener = Listener::new(progress.as_ref(), Arc::new(move || shown.snapshot()))?;
-    let work = || {
-        build.run(|| Ok(())).map_err(|ended| match ended {
-            Ended::Failed(error) => build.failure(&error),
-            Ended::Stopped(failure) => failure,
-        })
-    };
-    let done = supervise(py, &listener, || watch.cancel(), work)?;
-    let (built, read) = done.map_err(|failure| errors::build_failure(py, failure, keys))?;
-    report(py, &output, &built, Some(&read), began.elapsed())
+    let build = py.detach(|| FileBuild::new(&output, &inputs, input, builder));
+    let build = build.map_err(|error| errors::from_error(py, error))?;
+    let job = build.progress();
+    let listener = Listener::new(progress.as_ref(), build.progress())?;
+    let done = supervise(py, &listener, &job, || build.run())?;
+    report(py, &done.map_err(|error| errors::of_build(py, error, keys))?)
 }
 
 fn is_pipe(path: &Path) -> bool {
@@ -63,22 +58,15 @@ fn is_pipe(path: &Path) -> bool {
 }
 
 /// A `hashlith.BuildReport`.
-pub fn report<'py>(
-    py: Python<'py>,
-    output: &Path,
-    built: &hashlith_builder::Report,
-    read: Option<&Summary>,
-    took: Duration,
-) -> PyResult<Bound<'py, PyAny>> {
+pub fn report<'py>(py: Python<'py>, report: &BuildReport) -> PyResult<Bound<'py, PyAny>> {
+    let BuildReport { output, built, skipped, first_skipped, took, .. } = report;
     let values = PyDict::new(py);
     values.set_item("path", output.as_os_str())?;
     values.set_item("records", built.records)?;
     values.set_item("keys", built.keys)?;
     values.set_item("duplicates", built.duplicates)?;
-    values.set_item("skipped", read.map_or(0, |read| read.skipped))?;
-    let first = read.map_or(&[][..], |read| &read.first_skipped);
-    let first: Vec<_> = first.iter().map(|text| errors::without_flags(text)).collect();
-    values.set_item("first_skipped", PyTuple::new(py, first)?)?;
+    values.set_item("skipped", skipped)?;
+    values.set_item("first_skipped", PyTuple::new(py, first_skipped.iter().map(advice::skipped))?)?;
     values.set_item("nbytes", built.bytes())?;
     values.set_item("spilled_bytes", built.spilled_bytes)?;
     values.set_item("seconds", took.as_secs_f64())?;

@@ -1,147 +1,22 @@
-//! An open index: `hashlith.Index` is this class and `collections.abc.Mapping`.
+//! The methods of `hashlith.Index`, which is this class and `collections.abc.Mapping`.
 
-use crate::kinds::{bytes_of, key_type_name, type_name, value_type_name};
-use crate::open::{Data, open};
-use crate::records::{Part, Records};
-use crate::{arrow, errors, many};
-use arc_swap::{ArcSwapOption, Guard};
-use hashlith_format::checksum;
-use hashlith_reader::{Error, KeyType, MapOptions, Rule, ValueType};
-use pyo3::exceptions::{
-    PyBaseException, PyIndexError, PyKeyError, PyOverflowError, PyTypeError, PyValueError,
+use crate::{
+    arrow, errors,
+    handle::{Index, is_not_json},
+    kinds::{key_type_name, value_type_name},
+    many,
+    open::open,
+    records::{Records, Yields},
 };
-use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use std::path::PathBuf;
-use std::sync::Arc;
-
-type Open = hashlith_reader::Index<Data>;
-
-/// An open index file. Threads may share it; pickled, it opens the same file again.
-#[pyclass(frozen, subclass, weakref, module = "hashlith._native")]
-pub struct Index {
-    /// Nothing once it is closed. Whoever looks something up holds the file open until it is done.
-    index: ArcSwapOption<Open>,
-    path: PathBuf,
-    in_memory: bool,
-    options: MapOptions,
-    pub keys: KeyType,
-    pub values: ValueType,
-    /// `json.loads`, for JSON values.
-    loads: Option<Py<PyAny>>,
-    digest: String,
-    /// Why an index that came by pickle was not opened: a worker pool would lose an exception of unpickling, or hang on
-    /// it, so whoever uses the handle gets it.
-    refused: Option<Py<PyBaseException>>,
-}
-
-/// An open index in use; it stays open until this is dropped.
-pub struct InUse(Guard<Option<Arc<Open>>>);
-
-impl std::ops::Deref for InUse {
-    type Target = Open;
-
-    #[inline]
-    fn deref(&self) -> &Open {
-        match &*self.0 {
-            Some(index) => index,
-            // `Index::open` has looked.
-            None => unreachable!("a closed index is not in use"),
-        }
-    }
-}
-
-impl Index {
-    /// The open index.
-    ///
-    /// # Errors
-    /// ValueError after `close`, as files have it.
-    #[inline]
-    pub fn open(&self) -> PyResult<InUse> {
-        let guard = self.index.load();
-        if guard.is_none() {
-            return Err(self.not_open());
-        }
-        Ok(InUse(guard))
-    }
-
-    #[cold]
-    fn not_open(&self) -> PyErr {
-        match &self.refused {
-            Some(error) => Python::attach(|py| PyErr::from_value(error.bind(py).clone().into_any())),
-            None => PyValueError::new_err("the index is closed"),
-        }
-    }
-
-    /// The bytes of a key that the user gave.
-    ///
-    /// # Errors
-    /// TypeError for another type than that of the keys, UnicodeEncodeError for a lone surrogate.
-    #[inline]
-    pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-        bytes_of(key, self.keys == KeyType::Text)?.ok_or_else(|| self.wrong_type(key))
-    }
-
-    #[cold]
-    fn wrong_type(&self, key: &Bound<'_, PyAny>) -> PyErr {
-        let (is, found) = (key_type_name(self.keys), type_name(key));
-        PyTypeError::new_err(format!("keys of this index are {is}, not {found}"))
-    }
-
-    /// A stored key as a Python object.
-    pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match self.keys {
-            KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
-            KeyType::Text => match PyString::from_bytes(py, key) {
-                Ok(text) => Ok(text.into_any()),
-                Err(_) => Err(self.damage(py, index, key, Rule::R(17), "a key is not UTF-8")),
-            },
-        }
-    }
-
-    /// A stored value as a Python object.
-    #[inline]
-    pub fn to_value<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        match self.values {
-            ValueType::Bytes => Ok(PyBytes::new(py, value).into_any()),
-            ValueType::Text => self.text(py, index, value).map(Bound::into_any),
-            ValueType::Json => self.json(py, index, value),
-        }
-    }
-
-    #[inline]
-    fn text<'py>(&self, py: Python<'py>, index: &Open, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        PyString::from_bytes(py, text).map_err(|_| self.not_text(py, index, text))
-    }
-
-    fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        let text = self.text(py, index, value)?;
-        let Some(loads) = &self.loads else { return Ok(text.into_any()) };
-        loads.bind(py).call1((text,)).map_err(|error| match is_not_json(py, &error) {
-            true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
-            // JSON, but more than Python can hold: numbers of thousands of digits, very deep nesting.
-            false => error,
-        })
-    }
-
-    /// Text that turned out not to be UTF-8.
-    #[cold]
-    pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
-        self.damage(py, index, text, Rule::R(17), "a value is not UTF-8")
-    }
-
-    /// Damage that a reader need not look for, met on the way to a Python object.
-    #[cold]
-    fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
-        self.corrupt(py, &index.fault_at(part, rule, what))
-    }
-
-    /// Damage that a lookup met.
-    #[cold]
-    pub fn corrupt(&self, py: Python<'_>, error: &Error) -> PyErr {
-        errors::corrupt(py, &self.path, error)
-    }
-}
+use arc_swap::ArcSwapOption;
+use hashlith::{KeyType, MapOptions, Rule, ValueType, format::Error};
+use indicatif::{BinaryBytes, HumanCount};
+use pyo3::{
+    exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyValueError},
+    prelude::*,
+    types::{PyDict, PyList, PyString},
+};
+use std::{ffi::OsString, path::PathBuf};
 
 #[pymethods]
 impl Index {
@@ -168,15 +43,15 @@ impl Index {
             )));
         }
         let path = errors::absolute(&path)?;
-        let options = MapOptions::default().huge_pages(huge_pages).preload(preload).lock(lock);
-        let options = options.random(random).cold(cold);
-        let opened =
-            open(py, &path, in_memory, &options).and_then(|index| match (&_digest, digest(&index)) {
+        let options = MapOptions { huge_pages, preload, lock, random, cold };
+        let opened = open(py, &path, in_memory, &options).and_then(|index| {
+            match (&_digest, hashlith::digest(&index)) {
                 (Some(expected), found) if *expected != found => {
                     Err(errors::replaced(py, &path, expected, &found))
                 }
                 (_, found) => Ok((index, found)),
-            });
+            }
+        });
         let (index, digest) = match (opened, _digest) {
             (Ok((index, digest)), _) => (index, digest),
             (Err(error), None) => return Err(error),
@@ -218,12 +93,13 @@ impl Index {
         match index.get(self.key(key)?) {
             Ok(Some(value)) => self.to_value(py, &index, value),
             Ok(None) => Err(PyKeyError::new_err((key.clone().unbind(),))),
-            Err(error) => Err(self.corrupt(py, &error)),
+            Err(error) => Err(self.corrupt(py, &index, &error)),
         }
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.open()?.contains(self.key(key)?).map_err(|error| self.corrupt(key.py(), &error))
+        let index = self.open()?;
+        index.contains(self.key(key)?).map_err(|error| self.corrupt(key.py(), &index, &error))
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -231,16 +107,16 @@ impl Index {
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Records> {
-        Records::new(slf, Part::Keys)
+        Records::new(slf, Yields::Keys)
     }
 
     /// Keys, values, and pairs, in the order of the file.
     fn _values(slf: Bound<'_, Self>) -> PyResult<Records> {
-        Records::new(slf, Part::Values)
+        Records::new(slf, Yields::Values)
     }
 
     fn _items(slf: Bound<'_, Self>) -> PyResult<Records> {
-        Records::new(slf, Part::Items)
+        Records::new(slf, Yields::Items)
     }
 
     /// The value of key, or default if it is absent.
@@ -255,7 +131,7 @@ impl Index {
         match index.get(self.key(key)?) {
             Ok(Some(value)) => self.to_value(py, &index, value).map(Some),
             Ok(None) => Ok(default),
-            Err(error) => Err(self.corrupt(py, &error)),
+            Err(error) => Err(self.corrupt(py, &index, &error)),
         }
     }
 
@@ -294,7 +170,7 @@ impl Index {
         let py = id.py();
         let index = self.open()?;
         let record = match id.extract::<u64>() {
-            Ok(id) => index.by_id(id).map_err(|error| self.corrupt(py, &error))?,
+            Ok(id) => index.by_id(id).map_err(|error| self.corrupt(py, &index, &error))?,
             Err(error) if error.is_instance_of::<PyOverflowError>(py) => None,
             Err(error) => return Err(error),
         };
@@ -338,7 +214,7 @@ impl Index {
             }
             Ok(id)
         });
-        let id = read.map_err(|error: Error| self.corrupt(py, &error))?;
+        let id = read.map_err(|error: Error| self.corrupt(py, &index, &error))?;
         let [keys, values] = columns;
         let finish = |column: Option<arrow::Values>, text: bool, what| {
             let array = column.map(|column| column.finish(text)).transpose();
@@ -346,6 +222,16 @@ impl Index {
         };
         let keys = finish(keys, self.keys == KeyType::Text, "a key is not UTF-8")?;
         Ok((id, keys, finish(values, self.values != ValueType::Bytes, "a value is not UTF-8")?))
+    }
+
+    /// The absolute path and the number of keys of each file, in order.
+    fn _part_files(&self) -> PyResult<Vec<(OsString, u64)>> {
+        let index = self.open()?;
+        let file = |part: &hashlith::Part<_>| {
+            let path = part.path().unwrap_or(&self.path).as_os_str().to_owned();
+            (path, part.header().keys)
+        };
+        Ok(index.parts().iter().map(file).collect())
     }
 
     /// Lets go of the file. Using the index afterwards is a ValueError; closing it again is fine.
@@ -366,9 +252,11 @@ impl Index {
     fn __repr__(&self) -> String {
         let state = match &*self.index.load() {
             Some(index) => format!(
-                "{} keys, {}",
-                hashlith_cli::size::Count(index.len()),
-                hashlith_cli::size::Bytes(index.bytes())
+                "{} keys ({} to {}), {}",
+                HumanCount(index.len()),
+                key_type_name(self.keys),
+                value_type_name(self.values),
+                BinaryBytes(index.bytes())
             ),
             None if self.refused.is_some() => "refused".to_owned(),
             None => "closed".to_owned(),
@@ -448,23 +336,4 @@ impl Index {
         options.set_item("decode_json", self.values != ValueType::Json || self.loads.is_some())?;
         Ok(options)
     }
-}
-
-/// True for the exception of `json.loads` that says that text is not JSON.
-fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
-    error.get_type(py).name().is_ok_and(|name| name == "JSONDecodeError")
-}
-
-/// The header's own digest and that of the sums (spec section 8), which together cover every byte; of a set, digests of those.
-fn digest(index: &Open) -> String {
-    let (own, sums) = match index.parts() {
-        [only] => (only.digest(), only.header().sums_digest),
-        parts => {
-            let both = |of: fn(&hashlith_reader::Part<Data>) -> u64| {
-                checksum::digest(&parts.iter().flat_map(|part| of(part).to_le_bytes()).collect::<Vec<u8>>())
-            };
-            (both(hashlith_reader::Part::digest), both(|part| part.header().sums_digest))
-        }
-    };
-    format!("{own:016x}{sums:016x}")
 }

@@ -1,7 +1,7 @@
 //! Keys and values as Python objects: `str` where a file holds text, `bytes` where it holds bytes, any JSON value as
 //! the object that `json.loads` makes of it.
 
-use hashlith_reader::{KeyType, ValueType};
+use hashlith::{KeyType, ValueType};
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};

@@ -1,15 +1,18 @@
 //! The Python package's compiled half: `hashlith._native`.
 //!
-//! Thin over the reader, the builder and the checker: it turns Python objects into bytes and back, lets go of the GIL
+//! Thin over the crate `hashlith`: it turns Python objects into bytes and back, lets go of the GIL
 //! while there is work without Python, and raises exceptions. What can be said in Python is said in `hashlith/*.py`.
 #![deny(unsafe_code)]
 
+mod advice;
 mod arena;
 mod arrow;
+mod batch;
 mod builder;
 mod check;
 mod errors;
 mod files;
+mod handle;
 mod index;
 mod kinds;
 mod many;
@@ -30,8 +33,12 @@ mod _native {
         builder::Builder,
         check::{info, run, verify},
         files::build_from_files,
-        index::Index,
+        handle::Index,
         records::Records,
         sets::{commit_set, part_numbers, prepare_set},
     };
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "the name that Python modules have for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

@@ -5,8 +5,8 @@
 
 use crate::arena::Arena;
 use crate::arrow::{ArrowArray, Column, Values};
-use crate::index::{InUse, Index};
-use hashlith_reader::{KeyType, Record, ValueType};
+use crate::handle::{InUse, Index};
+use hashlith::{KeyType, Record, ValueType};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PySequence, PyString, PyTuple};
@@ -47,7 +47,7 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
     search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
     let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));
     array.map_err(|row| match column.rows().nth(row).flatten().map(|key| index.get(key)) {
-        Some(Err(error)) => handle.corrupt(py, &error),
+        Some(Err(error)) => handle.corrupt(py, &index, &error),
         Some(Ok(Some(value))) => handle.not_text(py, &index, value),
         // A row without a value has no bad one either.
         _ => handle.not_text(py, &index, &[]),
@@ -101,7 +101,7 @@ fn search_sequence<'a, T: Send>(
             let mut found = Vec::with_capacity(run.len());
             index.find_many(&run, |record| found.push(record.map(&part))).map(|()| found)
         });
-        found.map_err(|error| handle.corrupt(py, &error))?.into_iter().try_for_each(&mut each)?;
+        found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
     }
     Ok(())
 }
@@ -138,5 +138,5 @@ fn search_column<'a>(
             }
         })
     });
-    done.map_err(|error| handle.corrupt(py, &error))
+    done.map_err(|error| handle.corrupt(py, index, &error))
 }

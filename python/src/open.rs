@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::errors;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Span};
+use hashlith::{Index, MapOptions, Mapping, OpenError, Span, check_path};
 use pyo3::prelude::*;
 use std::path::Path;
 
@@ -38,8 +38,7 @@ impl Data {
 /// # Errors
 /// OSError, CorruptError.
 pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) -> PyResult<Index<Data>> {
-    // A pipe would wait for its writer, a directory give a curious message.
-    hashlith_cli::open::check_index(path).map_err(|failure| errors::from_failure(py, failure))?;
+    check_path(path).map_err(|error| errors::from_error(py, error))?;
     let open_file = |path: &Path| {
         if in_memory {
             let source = std::fs::read(path);
@@ -52,6 +51,17 @@ pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) 
         unsafe { Mapping::open(path, options) }.map(Data::Mapped)
     };
     let index = py.detach(|| Index::open_with(path, open_file));
-    let index = index.map_err(|error| errors::not_opened(py, error))?;
+    let index = index.map_err(|error| errors::from_error(py, error))?;
     Ok(if options.cold { index.read_ahead_with(Data::will_need) } else { index })
+}
+
+/// Maps an index file, or a set, for as long as one call takes.
+///
+/// # Errors
+/// As [`open`].
+pub fn map(py: Python<'_>, path: &Path) -> PyResult<Index<Mapping>> {
+    check_path(path).map_err(|error| errors::from_error(py, error))?;
+    // SAFETY: as in `open`.
+    let index = py.detach(|| unsafe { Index::map(path, &MapOptions::default()) });
+    index.map_err(|error| errors::from_error(py, error))
 }

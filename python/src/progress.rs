@@ -1,6 +1,6 @@
-//! Work on a thread of its own, while the caller's thread hears Ctrl-C and tells how far it is.
+//! Work on a thread of its own, while the caller's thread hears Ctrl-C and reports progress.
 
-use hashlith_cli::meter::{Meter, Snapshot, Unit};
+use hashlith::{Meter, Phase, Progress};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -11,54 +11,50 @@ use std::time::{Duration, Instant};
 /// How often signals are looked for, and a callback is called.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What looks at the work.
-pub type Sampler = Arc<dyn Fn() -> Snapshot + Send + Sync>;
-
-/// Who is told how far the work is.
+/// Where progress is reported.
 pub enum Listener {
     Nobody,
-    /// Whoever sees standard error. Dropping it takes the bar away.
+    /// A bar on standard error, until this is dropped.
     Terminal {
         _meter: Meter,
     },
-    Callback(Py<PyAny>, Sampler),
+    Callback(Py<PyAny>, Arc<Progress>),
 }
 
 impl Listener {
     /// The listener that the keyword `progress` means: False or None, True, or a function.
-    pub fn new(progress: Option<&Bound<'_, PyAny>>, sampler: Sampler) -> PyResult<Self> {
-        let Some(progress) = progress.filter(|progress| !progress.is_none()) else {
+    pub fn new(keyword: Option<&Bound<'_, PyAny>>, progress: Arc<Progress>) -> PyResult<Self> {
+        let Some(keyword) = keyword.filter(|keyword| !keyword.is_none()) else {
             return Ok(Listener::Nobody);
         };
-        if let Ok(on) = progress.cast::<PyBool>() {
+        if let Ok(on) = keyword.cast::<PyBool>() {
             return Ok(match on.is_true() {
-                true => Listener::Terminal { _meter: Meter::start(false, move || sampler()) },
+                true => Listener::Terminal { _meter: Meter::start(false, progress) },
                 false => Listener::Nobody,
             });
         }
-        if !progress.is_callable() {
+        if !keyword.is_callable() {
             return Err(pyo3::exceptions::PyTypeError::new_err(
                 "progress must be True, False or a function of one argument",
             ));
         }
-        Ok(Listener::Callback(progress.clone().unbind(), sampler))
+        Ok(Listener::Callback(keyword.clone().unbind(), progress))
     }
 
     /// Calls the callback.
     pub fn tell(&self, py: Python<'_>) -> PyResult<()> {
-        let Listener::Callback(callback, sampler) = self else { return Ok(()) };
-        let now = sampler();
-        let unit = match now.unit {
-            Unit::Bytes => "bytes",
-            Unit::Records => "records",
-        };
-        let progress = py.import("hashlith._build")?.getattr("Progress")?;
-        let progress = progress.call1((now.phase, now.done, now.total, unit, now.records))?;
+        let Listener::Callback(callback, progress) = self else { return Ok(()) };
+        let now = progress.snapshot();
+        if now.phase == Phase::Done {
+            return Ok(());
+        }
+        let class = py.import("hashlith._build")?.getattr("Progress")?;
+        let progress = class.call1((now.phase.name(), now.done, now.total, now.unit.name(), now.records))?;
         callback.bind(py).call1((progress,)).map(drop)
     }
 }
 
-/// Tells a listener at most once a tick.
+/// Calls a listener at most once per tick.
 pub struct Ticker {
     last: Instant,
 }
@@ -68,7 +64,7 @@ impl Ticker {
         Ticker { last: Instant::now() }
     }
 
-    /// Hears signals, and tells the listener if it is time.
+    /// Hears signals, and calls the listener if it is time.
     pub fn tick(&mut self, py: Python<'_>, listener: &Listener) -> PyResult<()> {
         py.check_signals()?;
         if self.last.elapsed() < TICK {
@@ -79,12 +75,12 @@ impl Ticker {
     }
 }
 
-/// Does the work on a thread of its own. Ctrl-C and an exception of the callback call `cancel`, wait for the work to
+/// Does the work on a thread of its own. Ctrl-C and an exception of the callback cancel the job, wait for the work to
 /// end, and go on as exceptions.
 pub fn supervise<T: Send>(
     py: Python<'_>,
     listener: &Listener,
-    cancel: impl Fn(),
+    progress: &Progress,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
     let (sender, result) = mpsc::channel();
@@ -108,7 +104,7 @@ pub fn supervise<T: Send>(
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if let Err(error) = py.check_signals().and_then(|()| listener.tell(py)) {
-                cancel();
+                progress.cancel();
                 while let Err(RecvTimeoutError::Timeout) = wait(TICK) {}
                 return Err(error);
             }

@@ -1,14 +1,14 @@
 //! Iterators over an index.
 
-use crate::index::Index;
-use hashlith_reader::Position;
+use crate::handle::Index;
+use hashlith::Position;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// What an iterator gives of each record.
 #[derive(Clone, Copy)]
-pub enum Part {
+pub enum Yields {
     Keys,
     Values,
     Items,
@@ -19,15 +19,15 @@ pub enum Part {
 #[pyclass(frozen, module = "hashlith._native")]
 pub struct Records {
     index: Py<Index>,
-    part: Part,
+    yields: Yields,
     /// Where it is, and how many records are left.
     state: Mutex<(Position, u64)>,
 }
 
 impl Records {
-    pub fn new(index: Bound<'_, Index>, part: Part) -> PyResult<Self> {
+    pub fn new(index: Bound<'_, Index>, yields: Yields) -> PyResult<Self> {
         let left = index.get().open()?.len();
-        Ok(Records { index: index.unbind(), part, state: Mutex::new((Position::default(), left)) })
+        Ok(Records { index: index.unbind(), yields, state: Mutex::new((Position::default(), left)) })
     }
 }
 
@@ -46,7 +46,7 @@ impl Records {
             let mut records = index.iter_at(position);
             match records.next() {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(handle.corrupt(py, &error)),
+                Some(Err(error)) => return Err(handle.corrupt(py, &index, &error)),
                 Some(Ok(record)) => {
                     *state = (records.position(), left.saturating_sub(1));
                     record
@@ -55,10 +55,10 @@ impl Records {
         };
         let key = || handle.to_key(py, &index, record.key);
         let value = || handle.to_value(py, &index, record.value);
-        match self.part {
-            Part::Keys => key().map(Some),
-            Part::Values => value().map(Some),
-            Part::Items => (key()?, value()?).into_bound_py_any(py).map(Some),
+        match self.yields {
+            Yields::Keys => key().map(Some),
+            Yields::Values => value().map(Some),
+            Yields::Items => (key()?, value()?).into_bound_py_any(py).map(Some),
         }
     }
 

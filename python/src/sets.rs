@@ -3,8 +3,7 @@
 use crate::arrow::Column;
 use crate::errors;
 use crate::settings;
-use hashlith_cli::building::builder_failure;
-use hashlith_cli::hash_choice::Seed;
+use hashlith::{MAX_PARTS, Seed};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -21,7 +20,7 @@ pub fn part_numbers<'py>(
     seed: u128,
 ) -> PyResult<Bound<'py, PyByteArray>> {
     let hasher = settings::hasher(hash, Some(Seed::Number(seed)))?;
-    if !(1..=hashlith_format::MAX_PARTS).contains(&parts) {
+    if !(1..=MAX_PARTS).contains(&parts) {
         return Err(PyValueError::new_err(format!("parts must be 1 to 65,536, not {parts}")));
     }
     let column = Column::any(keys)?.ok_or_else(|| PyTypeError::new_err("keys must be an Arrow column"))?;
@@ -37,8 +36,7 @@ pub fn part_numbers<'py>(
 #[pyo3(signature = (path))]
 pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
     let path = errors::absolute(&path)?;
-    let done = py.detach(|| hashlith_builder::prepare_set(&path));
-    done.map_err(|error| errors::from_failure(py, builder_failure(&error, &|_| String::new())))
+    py.detach(|| hashlith::prepare_set(&path)).map_err(|error| errors::from_error(py, error))
 }
 
 /// Makes a set of finished part files.
@@ -46,8 +44,5 @@ pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
 #[pyo3(signature = (path, files))]
 pub fn commit_set(py: Python<'_>, path: PathBuf, files: Vec<PathBuf>) -> PyResult<u64> {
     let path = errors::absolute(&path)?;
-    let done = py.detach(|| hashlith_builder::commit_set(&path, &files));
-    let manifest =
-        done.map_err(|error| errors::from_failure(py, builder_failure(&error, &|_| String::new())))?;
-    Ok(manifest.parts.iter().map(|part| part.keys).sum())
+    py.detach(|| hashlith::commit_set(&path, &files)).map_err(|error| errors::from_error(py, error))
 }

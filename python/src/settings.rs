@@ -1,10 +1,9 @@
 //! The keywords of a build: those of the command's options, with underscores.
 
-use hashlith_builder::{KeyHasher, OnDuplicate};
-use hashlith_cli::building::Settings;
-use hashlith_cli::hash_choice::{HashName, Seed};
-use hashlith_cli::size;
-use hashlith_inputs::{Column, Format, KeyKind, OnError, Options, ValueKind};
+use hashlith::{
+    Builder, Column, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate, OnError, ReadOptions,
+    Seed, ValueType, parse_size,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
@@ -66,64 +65,55 @@ impl<'py> Keywords<'py> {
         }
     }
 
-    /// What keys and values are, as far as the keywords say.
-    pub fn kinds(&self) -> PyResult<(Option<KeyKind>, Option<ValueKind>)> {
+    /// What keys and values are, where the keywords say so.
+    pub fn types(&self) -> PyResult<(Option<KeyType>, Option<ValueType>)> {
         Ok((self.word("keys")?, self.word("values")?))
     }
 
-    /// How an index is to be built.
-    pub fn settings(&self) -> PyResult<Settings> {
-        let defaults = Settings::default();
-        let on_duplicate = match self.take::<String>("on_duplicate")?.as_deref() {
-            None | Some("error") => OnDuplicate::Error,
-            Some("first") => OnDuplicate::First,
-            Some("last") => OnDuplicate::Last,
-            Some(other) => {
-                let message = format!("on_duplicate must be \"error\", \"first\" or \"last\", not {other:?}");
-                return Err(PyValueError::new_err(message));
+    /// A builder with what the keywords say.
+    pub fn builder(&self) -> PyResult<Builder> {
+        let mut builder = Builder::new()
+            .on_duplicate(self.word("on_duplicate")?.unwrap_or(OnDuplicate::Error))
+            .hasher(self.hasher()?)
+            .metadata(self.metadata()?);
+        if let Some(threads) = self.take::<usize>("threads")? {
+            if threads == 0 {
+                return Err(PyValueError::new_err("threads must be at least 1"));
             }
-        };
-        let threads = self.take::<usize>("threads")?;
-        if threads == Some(0) {
-            return Err(PyValueError::new_err("threads must be at least 1"));
+            builder = builder.threads(threads);
         }
-        let fingerprint_bits = self.take("fingerprint_bits")?.unwrap_or(defaults.fingerprint_bits);
-        if !(1..=16).contains(&fingerprint_bits) {
-            return Err(PyValueError::new_err(format!(
-                "fingerprint_bits must be 1 to 16, not {fingerprint_bits}"
-            )));
+        if let Some(memory) = self.memory()? {
+            builder = builder.memory_limit(memory);
         }
-        let (parts, part) = (self.take("parts")?, self.take("part")?);
-        if let Some(parts) = parts
-            && !(1..=hashlith_format::MAX_PARTS).contains(&parts)
-        {
-            return Err(PyValueError::new_err(format!("parts: a set has 1 to 65,536 parts, not {parts}")));
+        if let Some(dir) = self.take::<PathBuf>("temp_dir")? {
+            builder = builder.temp_dir(dir);
         }
-        if let (Some::<u32>(_), Some::<(u32, u32)>(_)) = (parts, part) {
-            return Err(PyValueError::new_err(
+        if let Some(bits) = self.take::<u32>("fingerprint_bits")? {
+            if !(1..=16).contains(&bits) {
+                return Err(PyValueError::new_err(format!("fingerprint_bits must be 1 to 16, not {bits}")));
+            }
+            builder = builder.fingerprint_bits(bits);
+        }
+        match (self.take::<u32>("parts")?, self.take::<(u32, u32)>("part")?) {
+            (None, None) => Ok(builder),
+            (Some(parts), None) if (1..=MAX_PARTS).contains(&parts) => Ok(builder.parts(parts)),
+            (None, Some((part, parts))) => Ok(builder.part(part, parts)),
+            (Some(parts), None) => {
+                Err(PyValueError::new_err(format!("parts: a set has 1 to 65,536 parts, not {parts}")))
+            }
+            (Some(_), Some(_)) => Err(PyValueError::new_err(
                 "parts makes a whole set, part one file of one: give one of the two",
-            ));
+            )),
         }
-        Ok(Settings {
-            memory: self.memory()?,
-            threads,
-            temp_dir: self.take::<PathBuf>("temp_dir")?,
-            on_duplicate,
-            fingerprint_bits,
-            hasher: self.hasher()?,
-            metadata: self.metadata()?,
-            parts,
-            part,
-        })
     }
 
     /// A number of bytes, or a size such as "4G".
     fn memory(&self) -> PyResult<Option<u64>> {
         let Some(value) = self.object("memory")? else { return Ok(None) };
         match value.extract::<String>() {
-            Ok(text) => size::parse(&text)
-                .map(Some)
-                .map_err(|error| PyValueError::new_err(format!("memory: {error}"))),
+            Ok(text) => {
+                parse_size(&text).map(Some).map_err(|error| PyValueError::new_err(format!("memory: {error}")))
+            }
             Err(_) => self.extract("memory", &value).map(Some),
         }
     }
@@ -157,9 +147,9 @@ impl<'py> Keywords<'py> {
     }
 
     /// How files are to be read.
-    pub fn input(&self) -> PyResult<Options> {
-        let defaults = Options::default();
-        let (keys, values) = self.kinds()?;
+    pub fn input(&self) -> PyResult<ReadOptions> {
+        let defaults = ReadOptions::default();
+        let (keys, values) = self.types()?;
         let max_errors = self.take("max_errors")?;
         let on_error = match (self.take::<String>("on_error")?.as_deref(), max_errors) {
             (None, None) | (Some("stop"), None) => OnError::Stop,
@@ -175,10 +165,10 @@ impl<'py> Keywords<'py> {
                 )));
             }
         };
-        Ok(Options {
+        Ok(ReadOptions {
             format: self.word::<Format>("format")?,
-            keys: keys.unwrap_or(defaults.keys),
-            values: values.unwrap_or(defaults.values),
+            key_type: keys.unwrap_or(defaults.key_type),
+            value_type: values.unwrap_or(defaults.value_type),
             escape: self.take("escape")?.unwrap_or(defaults.escape),
             key_column: self.column("key_column")?.unwrap_or(defaults.key_column),
             value_column: self.column("value_column")?.unwrap_or(defaults.value_column),
@@ -186,7 +176,7 @@ impl<'py> Keywords<'py> {
             key_field: self.take("key_field")?.unwrap_or(defaults.key_field),
             value_field: self.take("value_field")?.unwrap_or(defaults.value_field),
             on_error,
-            ..Options::default()
+            ..ReadOptions::default()
         })
     }
 
@@ -209,14 +199,9 @@ impl<'py> Keywords<'py> {
 
 /// A hash by its name, with this seed or its usual one.
 pub fn hasher(name: &str, seed: Option<Seed>) -> PyResult<KeyHasher> {
-    let name = match name {
-        "xxh3" => HashName::Xxh3,
-        "siphash" => HashName::Siphash,
-        other => {
-            let message = format!("hash must be \"xxh3\" or \"siphash\", not {other:?}");
-            return Err(PyValueError::new_err(message));
-        }
-    };
+    let name: HashName = name
+        .parse()
+        .map_err(|_| PyValueError::new_err(format!("hash must be \"xxh3\" or \"siphash\", not {name:?}")))?;
     name.hasher(seed).map_err(|error| PyValueError::new_err(format!("seed: {error}")))
 }
 

@@ -1,25 +1,26 @@
 //! Many lookups at once.
 //!
 //! A lookup is a chain of two far reads, and each waits for the one before. The keys of a window go through the chain
-//! together, a step at a time: every step asks for the cache lines that the next one needs, so that the memory works
-//! on all of them at once (`benches/README.md` has the sweep over its size).
+//! together, one step at a time: each step asks for the cache lines that the next one needs, so that memory works on all
+//! of them at once (`benches/README.md` measures window sizes).
 
 use crate::{
-    Index, Part, Record,
-    lookup::{Lookup, Place},
+    index::Index,
+    lookup::{Candidate, Lookup, Record},
+    part::Part,
 };
 use hashlith_format::{Error, Header, KeyHash, Span};
 use prefetch_index::prefetch_index;
 
-/// How many keys go through the steps together.
+/// How many keys of a batch go through the steps of a lookup together.
 pub const WINDOW: usize = 64;
 
-/// How far ahead of the key that is looked at records are asked for, when they come from a disk: some hundred reads are
-/// then always under way (`benches/README.md` has the sweep over it).
+/// How many keys ahead records are asked for when they come from a disk, so that some hundred reads are always under way
+/// (`benches/README.md` measures this too).
 const AHEAD: usize = 16 * WINDOW;
 
-/// The hashes of a window, and where their records may be.
-struct Found([(KeyHash, Option<Place>); WINDOW]);
+/// The hash of each key in a window, and the record that may be its own.
+struct Found([(KeyHash, Option<Candidate>); WINDOW]);
 
 impl Default for Found {
     fn default() -> Self {
@@ -28,7 +29,13 @@ impl Default for Found {
 }
 
 impl<D: AsRef<[u8]>> Index<D> {
-    /// The values of many keys, each `None` if it is absent, in the order of the keys.
+    /// The values of many keys in the order of the keys; `None` for an absent key.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// assert_eq!(index.get_many(&["sky", "sea"])?, [Some(&b"blue"[..]), None]);
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -38,17 +45,28 @@ impl<D: AsRef<[u8]>> Index<D> {
         Ok(values)
     }
 
-    /// Looks many keys up, and hands each one's record, or `None` if it is absent, to `each` in the order of the keys.
+    /// Looks up many keys, and calls `each` with the record of every key, or `None` if it is absent, in the order of the
+    /// keys.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let mut bytes = 0;
+    /// index.find_many(&["sky", "sea", "grass"], |record| {
+    ///     bytes += record.map_or(0, |record| record.value.len());
+    /// })?;
+    /// assert_eq!(bytes, "blue".len() + "green".len());
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Self::get`]; keys before the one that met the damage have been handed over.
+    /// As [`Self::get`]. By then `each` has been called for all keys before the one that met the damage.
     pub fn find_many<'a, K: AsRef<[u8]>>(
         &'a self,
         keys: &[K],
         mut each: impl FnMut(Option<Record<'a>>),
     ) -> Result<(), Error> {
         match self.parts.as_slice() {
-            // Nothing that depends on the part is loaded for each key.
+            // What depends on the part is loaded once, not per key.
             [only] if self.total == 1 => {
                 let lookup = only.lookup();
                 self.find_windows(keys, &mut each, |_| Some((only, lookup)))
@@ -81,11 +99,11 @@ impl<D: AsRef<[u8]>> Index<D> {
             let mut records = [None; WINDOW];
             let mut end = Ok(());
             let mut done = 0;
-            for ((key, (hash, place)), record) in window.iter().zip(&found.0).zip(&mut records) {
-                if let Some(place) = place
+            for ((key, (hash, candidate)), record) in window.iter().zip(&found.0).zip(&mut records) {
+                if let Some(candidate) = candidate
                     && let Some((part, lookup)) = route(*hash)
                 {
-                    match lookup.compare(place, key.as_ref()) {
+                    match lookup.compare(candidate, key.as_ref()) {
                         Ok(found) => *record = found,
                         Err(fault) => {
                             end = Err(self.in_part(part, fault));
@@ -93,7 +111,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                         }
                     }
                     if let Some(record) = record {
-                        // The key's lines are there; the value may go on in the next one.
+                        // The lines of the key are there; the value may continue in the next one.
                         prefetch_index(record.value, record.value.len().saturating_sub(1).min(64));
                     }
                 }
@@ -105,8 +123,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         Ok(())
     }
 
-    /// All steps but the last. A place that is `None` belongs to an absent key. Damage is met again, and reported, by
-    /// whoever looks the keys up one by one.
+    /// Steps 1 to 7 for a window. Keys without a candidate are absent. On an error nothing is reported here:
+    /// [`Self::find_each`] meets the same damage again.
     #[inline]
     fn find_window<'a, K: AsRef<[u8]>>(
         &'a self,
@@ -120,16 +138,16 @@ impl<D: AsRef<[u8]>> Index<D> {
                 lookup.prefetch_cell(*hash);
             }
         }
-        for (key, (hash, place)) in keys.iter().zip(&mut found.0) {
+        for (key, (hash, candidate)) in keys.iter().zip(&mut found.0) {
             let Some((_, lookup)) = route(*hash) else {
-                *place = None;
+                *candidate = None;
                 continue;
             };
-            *place = lookup.locate(key.as_ref(), *hash)?;
-            if let Some(place) = place {
+            *candidate = lookup.locate(key.as_ref(), *hash)?;
+            if let Some(candidate) = candidate {
                 // The two lengths and the key may lie across two cache lines.
-                lookup.prefetch(place.record);
-                lookup.prefetch(place.record.saturating_add(1 + key.as_ref().len() as u64));
+                lookup.prefetch(candidate.record);
+                lookup.prefetch(candidate.record.saturating_add(1 + key.as_ref().len() as u64));
             }
         }
         Ok(())
@@ -145,9 +163,9 @@ impl<D: AsRef<[u8]>> Index<D> {
     ) {
         for window in keys.chunks(WINDOW) {
             if self.find_window(window, &route, found).is_ok() {
-                for (hash, place) in found.0.iter().take(window.len()) {
-                    if let (Some((part, _)), Some(place)) = (route(*hash), place) {
-                        let offset = place.record;
+                for (hash, candidate) in found.0.iter().take(window.len()) {
+                    if let (Some((part, _)), Some(candidate)) = (route(*hash), candidate) {
+                        let offset = candidate.record;
                         let left = part.header().sections.pool.end().saturating_sub(offset);
                         ahead(part.data(), Span { offset, len: usual_record(part.header()).min(left) });
                     }
@@ -156,7 +174,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
     }
 
-    /// After damage: key by key, for the answers of all keys before the one that meets it.
+    /// After damage: one key at a time, so that all keys before the damaged one get their answers.
     #[cold]
     fn find_each<'a, K: AsRef<[u8]>>(
         &'a self,
@@ -167,8 +185,8 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-/// How many bytes of a record are asked for before its length is known: half as many again as the mean, so that most
-/// come whole; at most 64 KiB, so that what is under way fits into any memory.
+/// How many bytes of a record are asked for before its length is known: 1.5 times the mean, so that most records come
+/// whole; at most 64 KiB, so that all reads under way fit in memory.
 fn usual_record(header: &Header) -> u64 {
     let mean = header.sections.pool.len.checked_div(header.keys).unwrap_or_default();
     (mean + mean / 2).min(1 << 16)

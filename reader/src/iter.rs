@@ -1,40 +1,99 @@
 //! All records, front to back.
 
 use crate::{
-    Index, Part, Record,
-    lookup::{outside, split_record},
+    index::Index,
+    lookup::{Record, outside, split_record},
+    part::Part,
 };
 use hashlith_format::{Error, Rule};
 
-/// The records of an index in the order of their dense ids. Ends after the first error.
+impl<D: AsRef<[u8]>> Index<D> {
+    /// All records in the order of their dense ids.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// for record in index.iter() {
+    ///     let record = record?;
+    ///     println!("{} {:?} {:?}", record.id, record.key, record.value);
+    /// }
+    /// # assert_eq!(index.iter().count(), 2);
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    pub fn iter(&self) -> Iter<'_, D> {
+        self.iter_at(Position::default())
+    }
+
+    /// The records from a position on, which [`Iter::position`] returned for this index or for another one over the same
+    /// bytes.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let mut iter = index.iter();
+    /// iter.next();
+    /// let position = iter.position();
+    /// let rest: Vec<_> = index.iter_at(position).collect::<Result<_, _>>()?;
+    /// assert_eq!((rest.len(), rest[0].id), (1, 1));
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    #[inline]
+    pub fn iter_at(&self, position: Position) -> Iter<'_, D> {
+        Iter::new(self, position)
+    }
+
+    /// The records from a dense id on.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let ids: Vec<u64> = index.iter_from(1)?.map(|record| record.unwrap().id).collect();
+    /// assert_eq!(ids, [1]);
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn iter_from(&self, id: u64) -> Result<Iter<'_, D>, Error> {
+        let Some((number, part)) = self.part_of_id(id) else { return Ok(self.iter_at(Position::END)) };
+        let candidate = part.lookup().locate_id(id.wrapping_sub(part.first_id));
+        Ok(self.iter_at(match candidate.map_err(|fault| self.in_part(part, fault))? {
+            None => Position::END,
+            Some(candidate) => {
+                let pool = part.header().sections.pool.offset;
+                Position::new(number, candidate.record.saturating_sub(pool), id)
+            }
+        }))
+    }
+}
+
+/// The records of an index in the order of their dense ids. Ends after the first error: damage (R16), or bytes left over
+/// behind the last record (V4).
 #[derive(Debug)]
 pub struct Iter<'a, D> {
     index: &'a Index<D>,
-    /// The part that is being read; `None` behind the last one.
+    /// The part that is being read; `None` after the last one.
     part: Option<&'a Part<D>>,
     number: u32,
-    /// What is left of its pool.
+    /// The rest of its pool.
     rest: &'a [u8],
     /// Dense id of the next record.
     id: u64,
 }
 
-/// Where an iteration is, for going on without a borrow of the index: see [`Index::iter_at`].
+/// Where an iteration is. It borrows nothing: [`Index::iter_at`] can continue from it later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The part, from 0 in this index.
     part: u32,
-    /// Bytes of its pool that are behind it.
+    /// Where the next record begins, in bytes from the beginning of its pool.
     pool_offset: u64,
     /// The dense id of the next record.
     id: u64,
 }
 
 impl Position {
-    /// Behind the last record.
+    /// After the last record.
     pub(crate) const END: Position = Position { part: u32::MAX, pool_offset: 0, id: u64::MAX };
 
-    /// So far into the pool of a part, where the record of a dense id begins.
+    /// Before the record with this id, which begins at `pool_offset` in the pool of the part.
     pub(crate) fn new(part: usize, pool_offset: u64, id: u64) -> Self {
         Position { part: u32::try_from(part).unwrap_or(u32::MAX), pool_offset, id }
     }
@@ -56,7 +115,16 @@ impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
         iter
     }
 
-    /// Where the iteration is.
+    /// Where the iteration is, for [`Index::iter_at`].
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let mut iter = index.iter();
+    /// iter.next();
+    /// let position = iter.position();
+    /// assert!(index.iter_at(position).eq(iter));
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
     pub fn position(&self) -> Position {
         let pool_len = self.part.map_or(0, |part| part.header().sections.pool.len);
         Position {
@@ -66,7 +134,7 @@ impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the iteration.
     fn end(&mut self) {
         *self = Iter { index: self.index, part: None, number: u32::MAX, rest: &[], id: self.index.keys };
     }
@@ -75,7 +143,7 @@ impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
         self.part.map_or(0, |part| part.header().sections.pool.end().saturating_sub(self.rest.len() as u64))
     }
 
-    /// Ends with this fault.
+    /// Ends the iteration with a fault.
     #[cold]
     fn fail(&mut self, part: &Part<D>, fault: Error) -> Option<Result<Record<'a>, Error>> {
         self.end();

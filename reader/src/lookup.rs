@@ -1,10 +1,23 @@
 //! One lookup, in the steps of `spec.md` section 7. Single and batched lookups share the steps.
+//!
+//! The checker has a lookup of its own, and that is on purpose: this one reads memory and is as fast as it can be; the
+//! other reads a file piece by piece and must find the mistakes of this one. They share `CellView` and the record parser.
 
-use crate::Record;
 use hashlith_format::{CELL_LEN, CellView, Error, Header, KeyHash, Rule, record::Lengths};
 use prefetch_index::prefetch_index;
 
-/// The bytes of an index, ready for lookups.
+/// A key with its value, and its dense id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+    /// A number below [`Index::len`](crate::Index::len) that no other key of this index has.
+    pub id: u64,
+}
+
+/// The bytes of a part, ready for lookups.
 #[derive(Clone, Copy)]
 pub(crate) struct Lookup<'a> {
     bytes: &'a [u8],
@@ -13,10 +26,10 @@ pub(crate) struct Lookup<'a> {
     first_id: u64,
 }
 
-/// Where a record lies that may be the one.
+/// A record that may be the one: its key is not compared yet.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Place {
-    /// From the beginning of the file.
+pub(crate) struct Candidate {
+    /// Where it begins, from the beginning of the file.
     pub record: u64,
     id: u64,
 }
@@ -32,13 +45,13 @@ fn array<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
     bytes.get(usize::try_from(offset).ok()?..)?.first_chunk().copied()
 }
 
-/// An index is opened only when every section lies inside it, so this stands for bytes that shrank since.
+/// Every section lay inside the bytes when the index was opened, so they have shrunk since.
 #[cold]
 fn changed(offset: u64) -> Error {
     Error::Corrupt { rule: Rule::R(7), offset, what: "the bytes have changed since the index was opened" }
 }
 
-// The steps are inlined without exception: as calls of their own they made batches a third slower.
+// Every step is inlined: calls made batches a third slower.
 impl<'a> Lookup<'a> {
     #[inline]
     pub fn new(bytes: &'a [u8], header: &'a Header, first_id: u64) -> Self {
@@ -47,13 +60,13 @@ impl<'a> Lookup<'a> {
 
     #[inline]
     pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<Record<'a>>, Error> {
-        let Some(place) = self.locate(key, hash)? else { return Ok(None) };
-        // Two records of three go on in the next cache line: asked for now, it comes along with the first.
-        self.prefetch(place.record.wrapping_add(64));
-        self.compare(&place, key)
+        let Some(candidate) = self.locate(key, hash)? else { return Ok(None) };
+        // Two of three records continue in the next cache line: asked for now, it arrives with the first.
+        self.prefetch(candidate.record.wrapping_add(64));
+        self.compare(&candidate, key)
     }
 
-    /// Asks for the cell of a key (before step 3).
+    /// Asks for the cell of a key, which step 3 reads.
     #[inline]
     pub fn prefetch_cell(&self, hash: KeyHash) {
         let at = self.cell_at(self.cell_number(hash));
@@ -74,7 +87,7 @@ impl<'a> Lookup<'a> {
     #[inline(always)]
     fn cell(&self, number: u64) -> Result<CellView, Error> {
         let at = self.cell_at(number);
-        // In place: a copy would put a store and its load into every lookup's chain.
+        // In place: a copy would add a store and its load to the chain of every lookup.
         let cell = self.bytes.get(at as usize..).and_then(<[u8]>::first_chunk).ok_or_else(|| changed(at))?;
         prefetch_index(cell.as_slice(), 64);
         CellView::new(cell, at, self.header.fingerprint_bits, self.header.sections.far)
@@ -86,9 +99,9 @@ impl<'a> Lookup<'a> {
         prefetch_index(self.bytes, offset as usize);
     }
 
-    /// Steps 3 to 8: all that needs the cell only. `None` if the key is absent.
+    /// Steps 3 to 7, which need the cell only. `None` if the key is absent.
     #[inline(always)]
-    pub fn locate(&self, key: &[u8], hash: KeyHash) -> Result<Option<Place>, Error> {
+    pub fn locate(&self, key: &[u8], hash: KeyHash) -> Result<Option<Candidate>, Error> {
         let view = self.cell(self.cell_number(hash))?;
         if view.head.keys == 0 {
             return Ok(None);
@@ -101,7 +114,7 @@ impl<'a> Lookup<'a> {
         if fingerprint != view.fingerprint(&hash) {
             return Ok(None);
         }
-        self.place(&view, slot, delta).map(Some)
+        self.candidate(&view, slot, delta).map(Some)
     }
 
     #[inline(always)]
@@ -111,42 +124,42 @@ impl<'a> Lookup<'a> {
     }
 
     #[inline(always)]
-    fn place(&self, view: &CellView, slot: u8, delta: i64) -> Result<Place, Error> {
+    fn candidate(&self, view: &CellView, slot: u8, delta: i64) -> Result<Candidate, Error> {
         let start = view.record_start(slot, delta);
         let pool = self.header.sections.pool;
         if start >= pool.len {
             return Err(outside(view.entry_at(slot)));
         }
-        Ok(Place {
+        Ok(Candidate {
             record: pool.offset.wrapping_add(start),
             id: self.first_id.wrapping_add(view.head.first_id).wrapping_add(u64::from(slot)),
         })
     }
 
-    /// Steps 9 and 10: the record.
+    /// Steps 8 and 9: the record, if its key is `key`.
     #[inline(always)]
-    pub fn compare(&self, place: &Place, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
-        let record = self.record(place)?;
-        // The comparison goes by the length of `key`, which is at hand, and not by the one that has just been read.
+    pub fn compare(&self, candidate: &Candidate, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
+        let record = self.record(candidate)?;
+        // Slices by the length of `key`, which is at hand; the record's own length has only just been read.
         let same = record.key.len() == key.len() && record.key.get(..key.len()) == Some(key);
         Ok(same.then_some(record))
     }
 
     #[inline]
-    fn record(&self, place: &Place) -> Result<Record<'a>, Error> {
-        let at = place.record;
+    fn record(&self, candidate: &Candidate) -> Result<Record<'a>, Error> {
+        let at = candidate.record;
         let rest = slice(self.bytes, at, self.header.sections.pool.end().wrapping_sub(at));
         let (key, value) = split_record(rest.ok_or_else(|| changed(at))?).ok_or_else(|| outside(at))?;
-        Ok(Record { key, value, id: place.id })
+        Ok(Record { key, value, id: candidate.id })
     }
 
-    /// The record with such an id.
+    /// The record with an id, counted from the beginning of the part.
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'a>>, Error> {
-        self.place_of(id)?.map(|place| self.record(&place)).transpose()
+        self.locate_id(id)?.map(|candidate| self.record(&candidate)).transpose()
     }
 
-    /// Where the record lies with an id that counts from the beginning of the part.
-    pub fn place_of(&self, id: u64) -> Result<Option<Place>, Error> {
+    /// Where the record with an id lies, counted from the beginning of the part. `None` if the part has fewer keys.
+    pub fn locate_id(&self, id: u64) -> Result<Option<Candidate>, Error> {
         if id >= self.header.keys {
             return Ok(None);
         }
@@ -163,11 +176,11 @@ impl<'a> Lookup<'a> {
             || Error::Corrupt { rule: Rule::R(15), offset: self.cell_at(from), what: "a cell lacks a key" };
         let slot = slot.ok_or_else(missing)?;
         let (_, delta) = self.entry(&view, slot)?;
-        self.place(&view, slot, delta).map(Some)
+        self.candidate(&view, slot, delta).map(Some)
     }
 }
 
-/// Key and value of the record that `bytes` begin with, if it ends within them.
+/// Key and value of the record at the beginning of `bytes`, if it ends within them.
 #[inline]
 pub(crate) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let lengths = Lengths::parse(bytes)?;

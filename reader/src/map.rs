@@ -1,74 +1,45 @@
 //! A file as memory: the only file of this crate with unsafe code.
 #![allow(unsafe_code)]
 
-use crate::{Index, OpenError};
+use crate::{index::Index, open::OpenError};
 use hashlith_format::{Error, Header, PAGE, Span};
 use memmap2::{Advice, Mmap, MmapOptions};
 use std::{fs::File, io, path::Path, sync::Arc};
 
-/// What to ask of the kernel for a mapped index. All are requests: what the kernel does not grant costs speed only,
-/// except `lock`, which fails loudly.
+/// What to ask of the kernel for a mapped index. The kernel may ignore every request but `lock`, which costs speed only;
+/// `lock` fails loudly.
+///
+/// ```
+/// use hashlith_reader::{Index, MapOptions};
+///
+/// let options = MapOptions { preload: true, ..MapOptions::default() };
+/// // SAFETY: nobody changes this file in place; new versions replace it by a rename.
+/// let index = unsafe { Index::map("tests/colours.hlith", &options)? };
+/// # assert_eq!(index.len(), 2);
+/// # Ok::<(), hashlith_reader::OpenError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct MapOptions {
-    /// Ask for 2 MiB pages: fewer misses in the processor's page tables, where the file system can do it. A page that is
-    /// not in memory is then read with its 511 neighbours; so with [`Self::cold`] this goes for the hot and the far
-    /// section only.
+    /// Ask for 2 MiB pages: fewer misses in the processor's page tables, on file systems that have them. The kernel then
+    /// reads a missing page with its 511 neighbours; with [`Self::cold`], therefore, only the hot and the far section
+    /// get such pages. Off by default.
     pub huge_pages: bool,
-    /// Read the hot and the far section into memory before the first lookup.
+    /// Read the hot and the far section into memory before the first lookup. Off by default.
     pub preload: bool,
-    /// Keep the hot and the far section in memory (mlock). Counts against RLIMIT_MEMLOCK.
+    /// Keep the hot and the far section in memory (mlock). Counts against RLIMIT_MEMLOCK. Off by default.
     pub lock: bool,
-    /// Tell the kernel that records, hot and far section are read in random order, so that a cold lookup costs a page
-    /// for each line that it needs, and no read-ahead.
-    /// On by default; better off when most of the file will be read front to back.
+    /// Tell the kernel that records, hot and far section are read in random order: a cold lookup then reads only the pages
+    /// that it needs, without read-ahead. On by default; turn it off to read most of the file front to back.
     pub random: bool,
-    /// The file does not fit into memory: batches ask for the pages of records some hundred keys ahead of the one that
-    /// they look at ([`Index::read_ahead_with`]), so that the disk works on many at once. Off by default, because asking
-    /// for a page that is there already costs a system call too.
+    /// For a file that does not fit in memory: batches ask for the pages of records some hundred keys ahead
+    /// ([`Index::read_ahead_with`]), so that the disk works on many at once. Off by default, because asking for a page that
+    /// is in memory already costs a system call too.
     pub cold: bool,
 }
 
 impl Default for MapOptions {
     fn default() -> Self {
         MapOptions { huge_pages: false, preload: false, lock: false, random: true, cold: false }
-    }
-}
-
-impl MapOptions {
-    /// Sets [`Self::huge_pages`].
-    #[must_use]
-    pub fn huge_pages(mut self, on: bool) -> Self {
-        self.huge_pages = on;
-        self
-    }
-
-    /// Sets [`Self::preload`].
-    #[must_use]
-    pub fn preload(mut self, on: bool) -> Self {
-        self.preload = on;
-        self
-    }
-
-    /// Sets [`Self::lock`].
-    #[must_use]
-    pub fn lock(mut self, on: bool) -> Self {
-        self.lock = on;
-        self
-    }
-
-    /// Sets [`Self::random`].
-    #[must_use]
-    pub fn random(mut self, on: bool) -> Self {
-        self.random = on;
-        self
-    }
-
-    /// Sets [`Self::cold`].
-    #[must_use]
-    pub fn cold(mut self, on: bool) -> Self {
-        self.cold = on;
-        self
     }
 }
 
@@ -90,13 +61,22 @@ impl AsRef<[u8]> for Mapping {
 impl Index<Mapping> {
     /// Maps a file, or all files of a set, and opens them. All processes that map a file share its pages.
     ///
+    /// ```
+    /// use hashlith_reader::{Index, MapOptions};
+    ///
+    /// // SAFETY: nobody changes this file in place; new versions replace it by a rename.
+    /// let index = unsafe { Index::map("tests/colours.hlith", &MapOptions::default())? };
+    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
-    /// For as long as the mapping (or a clone) lives, nobody may write to the file or cut it off: the bytes behind a
-    /// `&[u8]` must not change, and access past the new end of a file kills the process (SIGBUS). Replacing the file by a
+    /// Nobody may write to the file or truncate it while the mapping or a clone of it lives: the bytes behind a `&[u8]`
+    /// must not change, and an access past the new end of a file kills the process (SIGBUS). Replacing the file by a
     /// rename, or the set by another build, is fine: the mapping keeps the old files.
     ///
     /// # Errors
-    /// [`OpenError`], with the path.
+    /// [`OpenError`], with the path of the file at fault.
     pub unsafe fn map(path: impl AsRef<Path>, options: &MapOptions) -> Result<Self, OpenError> {
         // SAFETY: the caller promises what `Mapping::open` asks for.
         let index = Index::open_with(path.as_ref(), |path| unsafe { Mapping::open(path, options) })?;
@@ -105,13 +85,24 @@ impl Index<Mapping> {
 }
 
 impl Mapping {
-    /// Maps a file, and asks the kernel for what the options want.
+    /// Maps one file with these options, if its header is sound.
+    ///
+    /// ```
+    /// use hashlith_reader::{Index, MapOptions, Mapping};
+    ///
+    /// let path = "tests/colours.hlith".as_ref();
+    /// // SAFETY: nobody changes this file in place; new versions replace it by a rename.
+    /// let mapping = unsafe { Mapping::open(path, &MapOptions::default())? };
+    /// let index = Index::new(mapping)?;
+    /// assert_eq!(index.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// As [`Index::map`].
     ///
     /// # Errors
-    /// [`OpenError`], with the path, as soon as the header breaks a rule (`spec.md` R1 to R14).
+    /// [`OpenError`], with the path; [`OpenError::Invalid`] for a header that breaks a rule (`spec.md` R1 to R14).
     pub unsafe fn open(path: &Path, options: &MapOptions) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { path: path.into(), source };
         let invalid = |source| OpenError::Invalid { path: path.into(), source };
@@ -120,7 +111,7 @@ impl Mapping {
         let map = unsafe { MmapOptions::new().map(&file) };
         let map = match map {
             Ok(map) => map,
-            // An empty file cannot be mapped; it is no index either.
+            // An empty file cannot be mapped, and is not an index.
             Err(_) if file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0) => {
                 return Err(invalid(Error::TooShort { len: 0 }));
             }
@@ -130,14 +121,14 @@ impl Mapping {
         let sections = Header::parse(head, map.len() as u64).map_err(invalid)?.sections;
         let hot = Span { offset: sections.hot.offset, len: sections.far.end() - sections.hot.offset };
         if options.huge_pages {
-            // Where this is given a page fault reads 2 MiB, whatever else is advised: too much for one record.
+            // With this advice a page fault reads 2 MiB, whatever other advice says: too much for one record.
             let whole = Span { offset: 0, len: map.len() as u64 };
             advise(&map, Advice::HugePage, if options.cold { hot } else { whole });
         }
         if options.preload && !advise(&map, Advice::PopulateRead, hot) {
             touch(&map, hot);
         }
-        // After the preload, which goes page by page where this advice is given.
+        // After the preload, which would go page by page under this advice.
         if options.random {
             let start = sections.pool.offset;
             advise(&map, Advice::Random, Span { offset: start, len: sections.far.end() - start });
@@ -154,12 +145,12 @@ impl Mapping {
     }
 }
 
-/// Passes advice on a part of the mapping on; false if the kernel does not take it.
+/// Gives the kernel advice on a part of the mapping; false if it refuses.
 fn advise(map: &Mmap, advice: Advice, span: Span) -> bool {
     span.len == 0 || map.advise_range(advice, span.offset as usize, span.len as usize).is_ok()
 }
 
-/// Reads a byte of every page, for kernels without `MADV_POPULATE_READ` (before 5.14).
+/// Reads a byte of every page: for kernels before 5.14, which lack `MADV_POPULATE_READ`.
 fn touch(map: &Mmap, span: Span) {
     let bytes = map.get(span.offset as usize..span.end() as usize).unwrap_or_default();
     std::hint::black_box(bytes.iter().step_by(4096).fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
@@ -167,16 +158,32 @@ fn touch(map: &Mmap, span: Span) {
 
 impl Mapping {
     /// Asks the kernel to read this part of the file soon, without waiting for it (`MADV_WILLNEED`, madvise(2)).
+    ///
+    /// ```
+    /// # let path = "tests/colours.hlith".as_ref();
+    /// # // SAFETY: nobody changes this file in place.
+    /// # let mapping = unsafe { hashlith_reader::Mapping::open(path, &Default::default())? };
+    /// mapping.will_need(hashlith_reader::Span { offset: 4096, len: 21 });
+    /// # Ok::<(), hashlith_reader::OpenError>(())
+    /// ```
     pub fn will_need(&self, span: Span) {
-        // Only a hint: what is not there when it is looked at is read then.
+        // Only a hint: a page that is still missing later is read then.
         advise(&self.map, Advice::WillNeed, span);
     }
 
-    /// How many bytes of the file are in the page cache, from `offset` on for `len` bytes (mincore). The kernel tells
-    /// this only to those who may write the file or own it; to others everything looks resident.
+    /// How many of the `len` bytes from `offset` on are in the page cache (mincore(2)). The kernel answers only callers who
+    /// own the file or may write it; for others everything looks resident.
+    ///
+    /// ```
+    /// # let path = "tests/colours.hlith".as_ref();
+    /// # // SAFETY: nobody changes this file in place.
+    /// # let mapping = unsafe { hashlith_reader::Mapping::open(path, &Default::default())? };
+    /// assert!(mapping.resident_bytes(4096, 21)? <= 21);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// The system's answer, when it has no such call.
+    /// The system's answer, if it has no such call.
     pub fn resident_bytes(&self, offset: u64, len: u64) -> io::Result<u64> {
         const PAGE: usize = 4096;
         let start = (offset as usize).min(self.map.len()) / PAGE * PAGE;

@@ -1,14 +1,9 @@
 //! From a path to an index: one file, or the directory of a set (`spec.md` section 15).
 
-use crate::{Error, Index, Part};
-use hashlith_format::{
-    Manifest, PAGE,
-    manifest::{MANIFEST_NAME, MAX_MANIFEST},
-};
+use crate::{index::Index, part::Part};
+use hashlith_format::{Error, FileError, PAGE, SetFiles, open_regular};
 use std::{
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +11,7 @@ use std::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The file cannot be opened, mapped or locked.
+    /// The system refused to open, read or map a file.
     Io {
         /// The file.
         path: PathBuf,
@@ -30,11 +25,11 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
-    /// The file is no index that can be read.
+    /// A file breaks a rule of `spec.md`: R1 to R14, and M1 to M6 for sets.
     Invalid {
-        /// The file; for what is wrong with a set as a whole, its manifest.
+        /// The file; for a fault of a set as a whole, its manifest.
         path: PathBuf,
-        /// The rule that it breaks.
+        /// The broken rule.
         source: Error,
     },
 }
@@ -45,8 +40,8 @@ impl fmt::Display for OpenError {
             OpenError::Io { path, source } => write!(f, "{}: {source}", path.display()),
             OpenError::Lock { path, source } => write!(
                 f,
-                "cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or do without \
-                 lock",
+                "cannot keep the hot section of {} in memory: {source}; raise the limit (ulimit -l), or open it \
+                 without locking",
                 path.display()
             ),
             OpenError::Invalid { path, source } => write!(f, "{}: {source}", path.display()),
@@ -63,124 +58,84 @@ impl std::error::Error for OpenError {
     }
 }
 
-/// How often a set is opened anew that is replaced meanwhile.
-const ATTEMPTS: usize = 10;
-
-/// The files of a set, as its manifest names them.
-#[derive(Clone, Debug)]
-pub struct SetFiles {
-    /// The manifest's path.
-    pub path: PathBuf,
-    /// What it says.
-    pub manifest: Manifest,
-    text: Vec<u8>,
-}
-
-impl SetFiles {
-    /// Reads the manifest in a directory.
-    ///
-    /// # Errors
-    /// [`OpenError::Io`], and [`OpenError::Invalid`] with M1 to M3.
-    pub fn read(directory: &Path) -> Result<Self, OpenError> {
-        let path = directory.join(MANIFEST_NAME);
-        let mut text = Vec::new();
-        if let Err(source) = check_file(&path) {
-            return Err(OpenError::Io { path, source });
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Io { path, source } => OpenError::Io { path, source },
+            FileError::Fault { path, source } => OpenError::Invalid { path, source },
         }
-        let read = File::open(&path).and_then(|file| file.take(MAX_MANIFEST + 1).read_to_end(&mut text));
-        if let Err(source) = read {
-            return Err(OpenError::Io { path, source });
-        }
-        match Manifest::parse(&text) {
-            Ok(manifest) => Ok(SetFiles { path, manifest, text }),
-            Err(source) => Err(OpenError::Invalid { path, source }),
-        }
-    }
-
-    /// The paths of the parts, in order.
-    pub fn part_paths(&self) -> Vec<PathBuf> {
-        self.manifest.parts.iter().map(|part| self.path.with_file_name(&part.file)).collect()
-    }
-
-    /// True if the manifest is another by now: then parts of this one may be gone.
-    fn is_replaced(&self) -> bool {
-        std::fs::read(&self.path).is_ok_and(|text| text != self.text)
-    }
-
-    fn invalid(&self, source: Error) -> OpenError {
-        OpenError::Invalid { path: self.path.clone(), source }
     }
 }
 
 impl<D: AsRef<[u8]>> Index<D> {
-    /// Opens the file at `path`, or the set in that directory, with bytes that `open_file` gives for each file.
+    /// Opens the file at `path`, or the set in that directory, over the bytes that `open_file` returns for each file.
     ///
-    /// A set that is replaced meanwhile is opened anew.
+    /// Starts over if the set is replaced while it is being opened.
+    ///
+    /// ```
+    /// use hashlith_reader::{Index, OpenError};
+    /// use std::{path::Path, sync::Arc};
+    ///
+    /// let open_file = |path: &Path| match std::fs::read(path) {
+    ///     Ok(bytes) => Ok(Arc::<[u8]>::from(bytes)),
+    ///     Err(source) => Err(OpenError::Io { path: path.into(), source }),
+    /// };
+    /// let index = Index::open_with("tests/colours.hlith".as_ref(), open_file)?;
+    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`OpenError`], with the path of the file that is at fault.
+    /// [`OpenError`], with the path of the file at fault.
     pub fn open_with(
         path: &Path,
         open_file: impl Fn(&Path) -> Result<D, OpenError>,
     ) -> Result<Self, OpenError> {
         let open_part = |path: &Path| {
             let invalid = |source| OpenError::Invalid { path: path.into(), source };
-            open_file(path).and_then(|data| Part::new(data).map_err(invalid))
+            Part::new(open_file(path)?, Some(path)).map_err(invalid)
         };
-        if !path.is_dir() {
-            return Ok(Index::of(vec![open_part(path)?]));
-        }
-        let mut attempt = 1;
-        loop {
-            let files = SetFiles::read(path)?;
-            match open_set(&files, open_part) {
-                Err(_) if attempt < ATTEMPTS && files.is_replaced() => attempt += 1,
-                result => return result.map(Index::of),
-            }
+        if path.is_dir() {
+            SetFiles::open_current(path, |files| open_set(files, open_part)).map(Index::of)
+        } else {
+            Ok(Index::of(vec![open_part(path)?]))
         }
     }
 }
 
-/// A pipe would wait for its writer.
-fn check_file(path: &Path) -> io::Result<()> {
-    match std::fs::metadata(path)?.is_file() {
-        true => Ok(()),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")),
-    }
-}
-
+/// Opens all parts of a set and checks them against its manifest (M4 to M6).
 fn open_set<D: AsRef<[u8]>>(
     files: &SetFiles,
     open_part: impl Fn(&Path) -> Result<Part<D>, OpenError>,
 ) -> Result<Vec<Part<D>>, OpenError> {
     let mut parts: Vec<Part<D>> = Vec::with_capacity(files.manifest.parts.len());
-    for ((number, file), path) in (0..).zip(&files.manifest.parts).zip(files.part_paths()) {
-        let part = check_file(&path).map_err(|source| OpenError::Io { path: path.clone(), source });
-        let part = part.and_then(|()| open_part(&path)).map_err(|error| match error {
-            OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                files.invalid(files.manifest.fault(4, number, "is missing"))
-            }
-            error => error,
-        })?;
+    for (number, path) in (0..).zip(files.part_paths()) {
+        // A pipe would make `open_part` wait for a writer.
+        open_regular(&path).map_err(|source| files.part_error(number, &path, source))?;
+        let part = open_part(&path)?;
         let page = part.as_bytes().first_chunk().unwrap_or(&[0; PAGE as usize]);
-        file.check(&files.manifest, number, page, part.header()).map_err(|fault| files.invalid(fault))?;
-        if let Some(first) = parts.first().map(Part::header)
-            && (first.key_type, first.value_type) != (part.header().key_type, part.header().value_type)
-        {
-            let fault =
-                files.manifest.fault(6, number, "has another type of keys or values than the first part");
-            return Err(files.invalid(fault));
-        }
+        let first = parts.first().map(Part::header);
+        let checked = files.manifest.check_part(number, page, part.header(), first);
+        checked.map_err(|fault| files.fault(fault))?;
         parts.push(part);
     }
     Ok(parts)
 }
 
 impl Index<Vec<u8>> {
-    /// Reads a whole file, or all files of a set, into memory and opens them: safe whatever happens to the files later.
+    /// Reads a whole file, or all files of a set, into memory and opens them. What happens to the files later does not
+    /// matter.
+    ///
+    /// ```
+    /// use hashlith_reader::Index;
+    ///
+    /// let index = Index::load("tests/colours.hlith")?;
+    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`OpenError`], with the path.
+    /// [`OpenError`], with the path of the file at fault.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(path.as_ref(), |path| {
             std::fs::read(path).map_err(|source| OpenError::Io { path: path.into(), source })

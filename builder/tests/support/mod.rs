@@ -1,4 +1,4 @@
-//! Cases that run in a process of their own, whose peak memory the kernel counts; and figures that are kept.
+//! Cases that run in a process of their own, whose peak memory the kernel counts; and figures for `docs/reliability.md`.
 #![allow(clippy::unwrap_used, dead_code, reason = "a test may fail by a panic; none needs all of this")]
 
 use std::{
@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A case that takes longer hangs: the slowest takes some ten seconds.
+/// A case that takes longer hangs: the slowest takes about ten seconds.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 pub const LIMIT: u64 = 48 << 20;
-/// What a process has beside the builder's own: code, stacks, what the allocator holds back.
-pub const BESIDES: u64 = 32 << 20;
+/// Bytes that a process has in addition to the builder's memory: code, stacks, what the allocator holds back.
+pub const BASE: u64 = 32 << 20;
 
-/// The long form leaves nothing out.
+/// True for the long form of the tests, which leaves nothing out.
 pub fn soak() -> bool {
     std::env::var_os("HASHLITH_SOAK").is_some()
 }
@@ -28,8 +28,9 @@ pub fn evidence(what: &str, number: usize) {
     }
 }
 
-/// Runs `case` in a child, which is this test program again, and returns its peak memory in bytes and its answer.
-pub fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
+/// Runs `case` in a child, which is this test program again with the test `name` of `module`, and returns its peak memory in
+/// bytes and its answer.
+pub fn in_child(module: &str, name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
     if std::env::var_os("HASHLITH_CHILD").is_some() {
         let answer = case();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -38,8 +39,9 @@ pub fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, Strin
         println!("ANSWER {} {answer}", kib << 10);
         return None;
     }
+    let test = module.split_once("::").map_or(name.into(), |(_, module)| format!("{module}::{name}"));
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", name, "--nocapture"]).env("HASHLITH_CHILD", "1");
+    command.args(["--exact", &test, "--nocapture"]).env("HASHLITH_CHILD", "1");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -54,8 +56,6 @@ pub fn in_child(name: &str, case: impl FnOnce() -> String) -> Option<(u64, Strin
     let line = text.lines().find_map(|line| line.split_once("ANSWER ")).map(|(_, line)| line.to_owned());
     let line = line.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
     let (peak, answer) = line.split_once(' ').unwrap();
-    let program = std::env::current_exe().unwrap();
-    let (program, _) = program.file_name().unwrap().to_str().unwrap().split_once('-').unwrap();
-    evidence(&format!("{program}.{name}"), 1);
+    evidence(&format!("{}.{name}", module.rsplit("::").next().unwrap()), 1);
     Some((peak.parse().unwrap(), answer.to_owned()))
 }

@@ -1,7 +1,6 @@
-//! `hashlith completions`: what a shell needs to complete command lines.
+//! `hashlith completions` and `hashlith man`: what shells and `man` need, made from the command line itself.
 
-use crate::failure::Failure;
-use clap::CommandFactory;
+use crate::{command_line, failure::Failure};
 use clap_complete::Shell;
 use std::io::{self, Write};
 
@@ -12,16 +11,51 @@ Examples:
   hashlith completions bash > ~/.local/share/bash-completion/completions/hashlith
   hashlith completions zsh > ~/.zfunc/_hashlith
   hashlith completions fish > ~/.config/fish/completions/hashlith.fish")]
-pub struct Args {
+pub struct Completions {
     /// The shell
     shell: Shell,
 }
 
-impl Args {
+impl Completions {
     /// Writes the script.
     pub fn run(self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::Cli::command(), "hashlith", &mut script);
-        io::stdout().lock().write_all(&script).map_err(|error| Failure::output(&error))
+        clap_complete::generate(self.shell, &mut command_line(), "hashlith", &mut script);
+        write(&script)
     }
+}
+
+/// Write the manual page of hashlith, or of one of its commands, to standard output
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  hashlith man > ~/.local/share/man/man1/hashlith.1
+  hashlith man build | man -l -")]
+pub struct Man {
+    /// The command [default: hashlith itself]
+    command: Option<String>,
+}
+
+impl Man {
+    /// Writes the page.
+    pub fn run(self) -> Result<(), Failure> {
+        let mut all = command_line();
+        all.build();
+        let command = match &self.command {
+            None => all,
+            Some(name) => {
+                let found = all.find_subcommand(name).cloned();
+                found.ok_or_else(|| {
+                    Failure::usage(format!("there is no command `{name}`: see hashlith --help"))
+                })?
+            }
+        };
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page).map_err(|error| Failure::output(&error))?;
+        write(&page)
+    }
+}
+
+fn write(text: &[u8]) -> Result<(), Failure> {
+    io::stdout().lock().write_all(text).map_err(|error| Failure::output(&error))
 }

@@ -1,24 +1,26 @@
 //! `hashlith get`: the values of keys.
 
-use crate::escaped::{Lines, shown};
-use crate::failure::{Failure, code, tell};
-use crate::open::{self, Access};
-use crate::output::Output;
-use hashlith_format::ValueType;
-use hashlith_reader::{Index, Mapping};
+use crate::{
+    failure::{Failure, code, tell},
+    open::{self, Access},
+    output::Output,
+};
+use hashlith::{Error, Index, Mapping, ValueType, inputs::escape, shown_key, write_pair, write_value};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    io::{self, BufRead, BufReader},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
-/// So many keys from standard input are looked up together.
+/// At most this many keys from standard input are looked up together.
 const BATCH: usize = 4096;
-/// And so many bytes of keys.
+/// And at most about this many bytes of keys.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Look up keys and write their values, one a line
+/// Look up keys and write their values, one per line
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,9 +28,9 @@ Examples:
   hashlith get my.hlith -- -a-key-that-begins-with-a-hyphen
   hashlith get my.hlith - < keys.txt > pairs.tsv
 
-With - the keys come on standard input, one a line, and a line of key, TAB, value goes out for each
-that is there, in the order of the keys. Answers are handed on whenever no more keys are waiting, so
-a program can ask key by key. Absent keys are named on standard error, and make the exit code 3.")]
+With - the keys come on standard input, one per line, and for each key that is there a line of key, TAB,
+value goes out, in the order of the keys. Answers are flushed whenever no more keys are waiting, so a
+program can ask key by key. Absent keys are named on standard error, and make the exit code 3.")]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]
@@ -36,7 +38,7 @@ pub struct Args {
     /// Keys, or - for keys on standard input
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<OsString>,
-    /// One JSON object a line instead: {"key":...,"value":...}, with null for an absent key's value
+    /// One JSON object per line instead: {"key":...,"value":...}, with null for an absent key's value
     #[arg(long, conflicts_with = "escape")]
     json: bool,
     /// Keys are given, and keys and values are written, with \t, \n, \r and \\ for TAB, newline, CR and backslash
@@ -50,7 +52,7 @@ impl Args {
         let index = open::open(&self.index, Access::Random)?;
         let mut answers = Answers {
             path: &self.index,
-            lines: Lines { escape: self.escape },
+            escape: self.escape,
             json: self.json,
             json_values: index.first_header().value_type == ValueType::Json,
             with_keys: false,
@@ -64,8 +66,7 @@ impl Args {
             answers.with_keys = true;
             answers.serve_standard_input()
         } else {
-            let keys: Result<Vec<_>, _> =
-                self.keys.iter().map(|key| answers.lines.key(key.as_bytes())).collect();
+            let keys: Result<Vec<_>, _> = self.keys.iter().map(|key| answers.key(key.as_bytes())).collect();
             keys.and_then(|keys| answers.batch(&keys))
         };
         // What was found before a failure is good.
@@ -88,9 +89,10 @@ impl Args {
 }
 
 struct Answers<'a> {
-    path: &'a std::path::Path,
+    path: &'a Path,
     index: &'a Index<Mapping>,
-    lines: Lines,
+    /// Keys and values have escapes.
+    escape: bool,
     json: bool,
     json_values: bool,
     /// Keys stand before their values.
@@ -116,8 +118,20 @@ enum JsonValue<'a> {
 }
 
 impl Answers<'_> {
-    /// Absent keys are named up to so many, then counted.
+    /// This many absent keys are named, further ones are counted.
     const NAMED: u64 = 100;
+
+    /// The bytes that a key on the command line or on standard input stands for.
+    fn key(&self, text: &[u8]) -> Result<Vec<u8>, Failure> {
+        if !self.escape {
+            return Ok(text.to_vec());
+        }
+        let mut key = Vec::with_capacity(text.len());
+        escape::unescape(text, &mut key).map_err(|error| {
+            Failure::usage(format!("key {}: {error}; write a backslash as \\\\", shown_key(text)))
+        })?;
+        Ok(key)
+    }
 
     fn serve_standard_input(&mut self) -> Result<(), Failure> {
         let mut input = BufReader::with_capacity(1 << 16, io::stdin().lock());
@@ -135,9 +149,9 @@ impl Answers<'_> {
                     line.pop();
                 }
                 bytes += line.len();
-                keys.push(self.lines.key(&line)?);
+                keys.push(self.key(&line)?);
             }
-            // Nothing complete is waiting: whoever asks may be waiting for answers before asking on.
+            // Nothing complete is waiting: the asking program may wait for answers before it asks on.
             let waiting = input.buffer().contains(&b'\n');
             if keys.len() >= BATCH || bytes >= BATCH_BYTES || !waiting {
                 self.batch(&keys)?;
@@ -152,7 +166,7 @@ impl Answers<'_> {
     }
 
     fn batch(&mut self, keys: &[Vec<u8>]) -> Result<(), Failure> {
-        let values = self.index.get_many(keys).map_err(|error| open::corrupt(self.path, &error))?;
+        let values = self.index.get_many(keys).map_err(|error| Error::corrupt(self.index, &error))?;
         for (key, value) in keys.iter().zip(values) {
             match value {
                 Some(value) => self.found(key, value)?,
@@ -173,9 +187,9 @@ impl Answers<'_> {
             return self.out.json(&Answer { key, value });
         }
         if self.with_keys {
-            self.lines.pair(key, value, &mut self.line)?;
+            write_pair(key, value, self.escape, &mut self.line)?;
         } else {
-            self.lines.value(value, &mut self.line);
+            write_value(value, self.escape, &mut self.line);
         }
         self.out.write(&self.line)
     }
@@ -189,7 +203,7 @@ impl Answers<'_> {
             self.named += 1;
             // In the order in which it happened, when both go to a terminal.
             self.out.flush()?;
-            tell(&format!("key {} is not in {}", shown(key), self.path.display()));
+            tell(&format!("key {} is not in {}", shown_key(key), self.path.display()));
         }
         Ok(())
     }
@@ -200,7 +214,7 @@ fn as_text<'a>(key: &[u8], bytes: &'a [u8]) -> Result<&'a str, Failure> {
         let what = if key == bytes { "it" } else { "its value" };
         Failure::new(format!(
             "key {}: {what} is not UTF-8, so JSON cannot hold it: leave out --json",
-            shown(key)
+            shown_key(key)
         ))
     })
 }

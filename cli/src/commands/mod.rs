@@ -1,4 +1,4 @@
-//! One file for each subcommand: its arguments, and what it does.
+//! One file for each subcommand: its arguments, and how its result is shown.
 
 mod build;
 mod completions;
@@ -7,9 +7,6 @@ mod get;
 mod info;
 mod merge;
 mod verify;
-
-pub use info::info_json;
-pub use verify::failure as verify_failure;
 
 use crate::failure::Failure;
 use clap::{Parser, Subcommand};
@@ -20,14 +17,14 @@ From a folder of pickled dicts to answers:
   hashlith get my.hlith somekey
 
 Exit codes:
-  0  fine
+  0  success
   1  failed: the message says what, where, and what to do
   2  the command line makes no sense
   3  get: a key is not in the index
   4  the index is damaged, or no index
   130, 143  stopped by SIGINT or SIGTERM, after cleaning up";
 
-/// A static key-value index in one memory-mapped file, for a read-only dict that has outgrown memory
+/// A read-only dict bigger than RAM, in one memory-mapped file
 #[derive(Parser)]
 #[command(name = "hashlith", version, after_help = FIRST_STEPS, max_term_width = 100)]
 pub struct Cli {
@@ -44,7 +41,8 @@ enum Command {
     Split(merge::Split),
     Verify(verify::Args),
     Dump(dump::Args),
-    Completions(completions::Args),
+    Completions(completions::Completions),
+    Man(completions::Man),
 }
 
 impl Cli {
@@ -59,6 +57,7 @@ impl Cli {
             Command::Verify(args) => args.run(),
             Command::Dump(args) => args.run(),
             Command::Completions(args) => args.run(),
+            Command::Man(args) => args.run(),
         }
     }
 }

@@ -1,24 +1,17 @@
 //! `hashlith verify`: every byte of an index, and every pair of its inputs.
 
-use crate::failure::{Failure, code, tell};
-use crate::input_args::{self, DuplicateWord, InputArgs};
-use crate::meter::{Meter, Snapshot, Unit};
-use crate::open;
-use crate::output::Output;
-use crate::process;
-use crate::size::{Bytes, Count};
-use hashlith_checker::{
-    Against, AgainstOptions, AgainstReport, Duplicates, Error, FileError, Files, Mismatch, Progress, Report,
+use crate::{
+    arguments::{InputArgs, on_duplicate, tell_left_out},
+    failure::{Failure, code, tell},
+    output::Output,
 };
-use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Expanded, Format, KeyKind, Sink, Source, ValueKind, Watch};
+use hashlith::{
+    Comparison, Duplicates, Error, KeyType, Meter, OnDuplicate, Progress, Sources, ValueType, Verified,
+    VerifyOptions, available_threads, check_path, verify,
+};
+use indicatif::{BinaryBytes as Bytes, HumanCount as Count};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 /// Check every byte of an index, and that it holds what its inputs hold
 #[derive(clap::Args)]
@@ -39,9 +32,9 @@ pub struct Args {
     against: Vec<PathBuf>,
     /// What the index was built with: `first` and `last` allow a key to come with other values too (which of them
     /// was kept is not checked)
-    #[arg(long, value_enum, value_name = "POLICY", default_value = "error", requires = "against")]
-    on_duplicate: DuplicateWord,
-    /// Number of threads [default: one for each processor]
+    #[arg(long, value_name = "POLICY", default_value = "error", requires = "against", value_parser = on_duplicate())]
+    on_duplicate: OnDuplicate,
+    /// Number of threads [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
     /// Write the result as JSON
@@ -55,7 +48,7 @@ pub struct Args {
 }
 
 /// The result as JSON.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Verdict {
     index: String,
     /// The file that is at fault, if one is.
@@ -89,252 +82,166 @@ impl Args {
     /// Checks the index.
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
-        open::check_index(&self.index)?;
-        // Names that are wrong are told before the long check, not after it.
-        self.check_inputs()?;
-        let (files, report) = match self.structure() {
-            Ok(checked) => checked,
-            Err(FileError { path, error }) => {
-                if self.json {
-                    Output::new().report(&self.verdict(None, Some((&path, &error)), None, began))?;
-                }
-                return Err(failure(&path, &error));
-            }
+        check_path(&self.index)?;
+        // Wrong names are reported before the long check, not after it.
+        let sources = match self.against.is_empty() {
+            true => None,
+            false => Some(self.sources()?),
         };
-        for path in &files.left_over {
+        let progress = Arc::new(Progress::new());
+        let meter = Meter::start(self.quiet, Arc::clone(&progress));
+        let verified = verify(&self.index, &VerifyOptions { threads: self.threads() }, &progress);
+        let verified = verified.or_else(|error| self.report_fault(error, began))?;
+        for path in verified.left_over() {
             tell(&format!(
-                "{} is no part of this set: left over from a build that was broken off, or of one that is under way",
+                "{} is no part of this set: a build that was killed, or one that is running, left it there",
                 path.display()
             ));
         }
-        let against = match self.against.as_slice() {
-            [] => None,
-            _ => Some(self.compare(&files, &report)?),
-        };
-        let agrees = against.as_ref().is_none_or(|against| against.agrees);
-        let mut out = Output::new();
-        if self.json {
-            out.report(&self.verdict(Some(&report), None, against, began))?;
-        } else {
-            let parts = match files.parts.len() {
-                1 => String::new(),
-                parts => format!("a set of {} parts, ", Count(parts as u64)),
-            };
-            let line = format!(
-                "{}: sound: {parts}{} keys, {}, checked in {:.1} s\n",
-                self.index.display(),
-                Count(report.keys),
-                Bytes(report.bytes),
-                began.elapsed().as_secs_f64()
-            );
-            out.write(line.as_bytes())?;
-            if let Some(against) = &against {
-                let holds = if against.agrees { "holds" } else { "does NOT hold" };
-                let skipped = match against.skipped {
-                    0 => String::new(),
-                    count => format!("; {} rows of the input were skipped", Count(count)),
-                };
-                let duplicates = match against.duplicates {
-                    0 => String::new(),
-                    count => format!(", {} of them duplicates", Count(count)),
-                };
-                let line = format!(
-                    "{holds} what the input holds: {} records{duplicates}{skipped}\n",
-                    Count(against.records)
-                );
-                out.write(line.as_bytes())?;
-            }
-            out.flush()?;
+        let comparison = sources.map(|sources| self.compare(&verified, &sources, &progress)).transpose()?;
+        drop(meter);
+        if let Some(comparison) = comparison.as_ref().filter(|comparison| !comparison.report.agrees()) {
+            self.tell_differences(comparison);
+        }
+        let agrees = comparison.as_ref().is_none_or(|comparison| comparison.report.agrees());
+        match self.json {
+            true => self.write_json(&verified, comparison, began)?,
+            false => self.write_lines(&verified, comparison.as_ref(), began)?,
         }
         if agrees { Ok(()) } else { Err(Failure::Silent(code::FAILED)) }
     }
 
     fn threads(&self) -> usize {
-        self.threads.map_or_else(process::threads, usize::from)
+        self.threads.map_or_else(available_threads, usize::from)
     }
 
-    fn check_inputs(&self) -> Result<(), Failure> {
-        if self.against.is_empty() {
-            return Ok(());
-        }
-        let options = self.input.options(KeyKind::Bytes, ValueKind::Bytes)?;
-        let (expanded, _) = input_args::sources(&self.against, &options)?;
+    fn sources(&self) -> Result<Sources, Failure> {
+        let options = self.input.options(KeyType::Bytes, ValueType::Bytes)?;
+        let sources = Sources::expand(&self.against, &options).map_err(Error::from)?;
         if !self.quiet {
-            input_args::tell_left_out(&expanded.left_out);
+            tell_left_out(&sources);
         }
-        Ok(())
+        Ok(sources)
     }
 
-    fn structure(&self) -> Result<(Files, Report), FileError> {
-        // Of a set all parts are open at a time.
-        hashlith_builder::open_files(u64::from(hashlith_format::MAX_PARTS) + 64);
-        let files = Files::open(&self.index)?;
-        let progress = Arc::new(Progress::default());
-        let seen = Arc::clone(&progress);
-        let _meter = Meter::start(self.quiet, move || Snapshot {
-            phase: "checking",
-            done: seen.done.load(Ordering::Relaxed),
-            total: Some(seen.total.load(Ordering::Relaxed)),
-            unit: Unit::Bytes,
-            records: None,
-        });
-        let options = hashlith_checker::Options { threads: self.threads() };
-        let report = files.verify(&options, &progress)?;
-        Ok((files, report))
-    }
-
-    /// Looks every record of the inputs up.
-    fn compare(&self, files: &Files, report: &Report) -> Result<AgainstVerdict, Failure> {
-        let keys = match report.header.key_type {
-            KeyType::Bytes => KeyKind::Bytes,
-            KeyType::Text => KeyKind::Text,
-        };
-        let values = match report.header.value_type {
-            ValueType::Bytes => ValueKind::Bytes,
-            ValueType::Text => ValueKind::Text,
-            ValueType::Json => ValueKind::Json,
-        };
-        let options = self.input.options(keys, values)?;
-        let (Expanded { sources, .. }, formats) = input_args::sources(&self.against, &options)?;
-        let duplicates = match self.on_duplicate {
-            DuplicateWord::Error => Duplicates::Unexpected,
-            DuplicateWord::First | DuplicateWord::Last => Duplicates::Allowed,
-        };
-        let told = |error| failure(&self.index, &error);
-        // With the hot section in memory a lookup is one read.
-        let hot_cache = process::available().map_or(512 << 20, |available| available / 4);
-        let against_options = AgainstOptions { duplicates, hot_cache };
-        let against =
-            Against::of_parts(files.parts.iter().map(|(_, file)| file), &against_options).map_err(told)?;
-        let differences = Mutex::new(BTreeMap::new());
-        let watch = Arc::new(Watch::default());
-        let meter = self.comparison_meter(&sources, &watch);
-        let new_sink = || Compare { against: &against, differences: &differences };
-        let read = hashlith_inputs::read(&sources, &options, self.threads(), new_sink, &watch);
-        drop(meter);
-        let (summary, _) = read.map_err(|error| match error {
-            hashlith_inputs::Error::Sink(error) => failure(&self.index, &error),
-            error => Failure::from_error(code::FAILED, "", &error),
-        })?;
-        let compared = against.finish().map_err(told)?;
-        if !compared.agrees() {
-            let differences = differences.into_inner().unwrap_or_else(PoisonError::into_inner);
-            tell_differences(&self.index, &compared, &differences, &sources, &formats);
+    /// An index that is not right is a result too.
+    fn report_fault(&self, error: Error, began: Instant) -> Result<Verified, Failure> {
+        if self.json {
+            let mut verdict = Verdict {
+                index: self.index.display().to_string(),
+                seconds: began.elapsed().as_secs_f64(),
+                error: Some(error.to_string()),
+                ..Verdict::default()
+            };
+            if let Error::Corrupt { path, fault } = &error {
+                verdict.file = Some(path.display().to_string());
+                verdict.rule = Some(fault.rule().to_string());
+                verdict.offset = Some(fault.offset());
+                verdict.error = Some(fault.to_string());
+            }
+            Output::new().report(&verdict)?;
         }
-        Ok(AgainstVerdict {
-            records: compared.records,
-            keys: compared.keys,
-            duplicates: compared.duplicates,
-            absent: compared.absent,
-            mismatched: compared.mismatched,
-            unseen: compared.unseen,
-            skipped: summary.skipped,
-            agrees: compared.agrees(),
-        })
+        Err(error.into())
     }
 
-    fn comparison_meter(&self, sources: &[Source], watch: &Arc<Watch>) -> Meter {
-        let total: Option<u64> = sources.iter().map(Source::size).sum();
-        let watch = Arc::clone(watch);
-        Meter::start(self.quiet, move || Snapshot {
-            phase: "comparing",
-            done: watch.bytes_done.load(Ordering::Relaxed),
-            total,
-            unit: Unit::Bytes,
-            records: Some(watch.records.load(Ordering::Relaxed)),
-        })
-    }
-
-    fn verdict(
+    /// Looks up every record of the inputs.
+    fn compare(
         &self,
-        report: Option<&Report>,
-        failed: Option<(&Path, &Error)>,
-        against: Option<AgainstVerdict>,
-        began: Instant,
-    ) -> Verdict {
-        let error = failed.map(|(_, error)| error);
-        let fault = match error {
-            Some(Error::Fault(fault)) => Some(fault),
-            _ => None,
+        verified: &Verified,
+        sources: &Sources,
+        progress: &Progress,
+    ) -> Result<Comparison, Failure> {
+        let header = &verified.report.header;
+        let options = self.input.options(header.key_type, header.value_type)?;
+        let duplicates = match self.on_duplicate {
+            OnDuplicate::Error => Duplicates::Unexpected,
+            OnDuplicate::First | OnDuplicate::Last => Duplicates::Allowed,
         };
-        Verdict {
+        Ok(verified.against(sources, &options, duplicates, self.threads(), progress)?)
+    }
+
+    fn write_json(
+        &self,
+        verified: &Verified,
+        comparison: Option<Comparison>,
+        began: Instant,
+    ) -> Result<(), Failure> {
+        let against = comparison.map(|Comparison { report, skipped, .. }| AgainstVerdict {
+            records: report.records,
+            keys: report.keys,
+            duplicates: report.duplicates,
+            absent: report.absent,
+            mismatched: report.mismatched,
+            unseen: report.unseen,
+            skipped,
+            agrees: report.agrees(),
+        });
+        Output::new().report(&Verdict {
             index: self.index.display().to_string(),
-            file: failed.map(|(path, _)| path.display().to_string()),
-            ok: error.is_none() && against.as_ref().is_none_or(|against| against.agrees),
-            keys: report.map(|report| report.keys),
-            cells: report.map(|report| report.cells),
-            bytes: report.map(|report| report.bytes),
-            rule: fault.map(|fault| fault.rule().to_string()),
-            offset: error.and_then(Error::offset),
-            error: error.map(ToString::to_string),
+            ok: against.as_ref().is_none_or(|against| against.agrees),
+            keys: Some(verified.report.keys),
+            cells: Some(verified.report.cells),
+            bytes: Some(verified.report.bytes),
             against,
             seconds: began.elapsed().as_secs_f64(),
+            ..Verdict::default()
+        })
+    }
+
+    fn write_lines(
+        &self,
+        verified: &Verified,
+        comparison: Option<&Comparison>,
+        began: Instant,
+    ) -> Result<(), Failure> {
+        let mut out = Output::new();
+        let parts = match verified.files().count() {
+            1 => String::new(),
+            parts => format!("a set of {} parts, ", Count(parts as u64)),
+        };
+        let line = format!(
+            "{}: sound: {parts}{} keys, {}, checked in {:.1} s\n",
+            self.index.display(),
+            Count(verified.report.keys),
+            Bytes(verified.report.bytes),
+            began.elapsed().as_secs_f64()
+        );
+        out.write(line.as_bytes())?;
+        if let Some(Comparison { report, skipped, .. }) = comparison {
+            let holds = if report.agrees() { "holds" } else { "does NOT hold" };
+            let skipped = match skipped {
+                0 => String::new(),
+                &count => format!("; {} rows of the input were skipped", Count(count)),
+            };
+            let duplicates = match report.duplicates {
+                0 => String::new(),
+                count => format!(", {} of them duplicates", Count(count)),
+            };
+            let records = Count(report.records);
+            let line = format!("{holds} what the input holds: {records} records{duplicates}{skipped}\n");
+            out.write(line.as_bytes())?;
         }
+        out.flush()
     }
-}
 
-/// The first few differences in the order of the input, whichever thread met them.
-type Differences = Mutex<BTreeMap<(u32, u64), Mismatch>>;
-
-struct Compare<'a> {
-    against: &'a Against<'a, File>,
-    differences: &'a Differences,
-}
-
-impl Sink for Compare<'_> {
-    type Error = Error;
-
-    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        match self.against.check(key, value) {
-            Ok(()) => Ok(()),
-            Err(Mismatch::Index(error)) => Err(error),
-            Err(mismatch) => {
-                let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
-                differences.insert((source, position), mismatch);
-                if differences.len() > Against::<File>::SHOWN {
-                    differences.pop_last();
-                }
-                Ok(())
-            }
+    fn tell_differences(&self, Comparison { report, differences, .. }: &Comparison) {
+        let counts = [
+            (report.absent, "records of the input have a key that the index does not have"),
+            (report.mismatched, "records of the input have another value in the index"),
+            (report.unseen, "keys of the index are not in the input"),
+        ];
+        for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+            tell(&format!("{}: {} {what}", self.index.display(), Count(*count)));
         }
-    }
-}
-
-fn tell_differences(
-    index: &Path,
-    compared: &AgainstReport,
-    differences: &BTreeMap<(u32, u64), Mismatch>,
-    sources: &[Source],
-    formats: &[Format],
-) {
-    let counts = [
-        (compared.absent, "records of the input have a key that the index does not have"),
-        (compared.mismatched, "records of the input have another value in the index"),
-        (compared.unseen, "keys of the index are not in the input"),
-    ];
-    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
-        tell(&format!("{}: {} {what}", index.display(), Count(*count)));
-    }
-    for (&(source, position), mismatch) in differences {
-        let number = source as usize;
-        if let (Some(source), Some(&format)) = (sources.get(number), formats.get(number)) {
-            tell(&format!("{}: {mismatch}", hashlith_inputs::describe(source, format, position)));
+        for (place, mismatch) in differences {
+            tell(&format!("{place}: {mismatch}"));
         }
-    }
-    for key in &compared.mismatched_keys {
-        tell(&format!("key {key} has none of its values of the input in the index"));
-    }
-    for key in &compared.unseen_keys {
-        tell(&format!("key {key} of the index is not in the input"));
-    }
-    tell("the index was built from other records, or with other options; build it again");
-}
-
-/// Why an index was not found to be right.
-pub fn failure(index: &Path, error: &Error) -> Failure {
-    match error {
-        Error::Fault(fault) => open::corrupt(index, fault),
-        Error::Open { source } => Failure::io("open", index, source),
-        error => Failure::from_error(code::FAILED, index.display(), error),
+        for key in &report.mismatched_keys {
+            tell(&format!("key {key} has none of its values of the input in the index"));
+        }
+        for key in &report.unseen_keys {
+            tell(&format!("key {key} of the index is not in the input"));
+        }
+        tell("the index was built from other records, or with other options; build it again");
     }
 }

@@ -77,7 +77,7 @@ fn what_is_no_index_has_exit_code_4_and_what_is_not_there_1() {
     }
     place.run("get x.tsv a").fails(4, &["x.tsv", "4096"]);
     place.write("long", vec![b'x'; 10_000]);
-    place.run("get long a").fails(4, &["long", "no hashlith index"]);
+    place.run("get long a").fails(4, &["long", "not a hashlith index"]);
     let whole = place.read("x.hlith");
     place.write("cut.hlith", &whole[..whole.len() - 1]);
     for command in ["get cut.hlith a", "info cut.hlith", "dump cut.hlith", "verify cut.hlith"] {

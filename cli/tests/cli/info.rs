@@ -7,7 +7,7 @@ fn people_see_counts_sections_and_lengths() {
     let place = Place::with_index(&many_lines(10_000));
     let info = place.run("info x.hlith").ok();
     for words in
-        ["10,000, text", "bytes a key", "pool", "hot", "page cache", "4 KiB pages", "all 10,000 records"]
+        ["10,000, text", "bytes per key", "pool", "hot", "page cache", "4 KiB pages", "all 10,000 records"]
     {
         assert!(info.text().contains(words), "{words}: {}", info.text());
     }

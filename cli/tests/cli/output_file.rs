@@ -87,7 +87,7 @@ fn a_device_or_a_pipe() {
     place.write("a.tsv", "a\tb\n");
     place.shell("mkfifo pipe && ln -s /dev/null null").ok();
     for output in ["pipe", "null", "/dev/stdout", "-"] {
-        place.run(&format!("build a.tsv -o {output}")).fails(1, &[output, "has to be a file"]);
+        place.run(&format!("build a.tsv -o {output}")).fails(1, &[output, "is not a regular file"]);
     }
     place.holds(&["a.tsv", "null", "pipe"]);
 }

@@ -47,10 +47,10 @@ fn a_set_answers_like_a_file() {
     assert_eq!(place.run("get fruit plum apple").ok().text(), "blue\nred\n");
     place.run("get fruit kiwi").fails(3, &["kiwi", "fruit"]);
     let info = place.run("info fruit").ok();
-    assert!(info.text().contains("parts         2\n"), "{}", info.text());
+    assert!(info.text().contains("parts          2\n"), "{}", info.text());
     let part = format!("fruit/{}", manifest_names(&place, "fruit")[1]);
     let info = place.run(&format!("info {part}")).ok();
-    assert!(info.text().contains("part          1 of a set of 2 files"), "{}", info.text());
+    assert!(info.text().contains("part           1 of a set of 2 files"), "{}", info.text());
     assert!(place.run("verify fruit").ok().text().contains("sound: a set of 2 parts, 3 keys"));
     place.write("fruit/part-00000-0000000000000007.hlith", "left by a build that was killed");
     let checked = place.run("verify fruit").ok();
@@ -98,10 +98,10 @@ fn parts_are_named_one_by_one() {
     place.run("verify one.hlith --against a.tsv").ok();
     merge(&[zero, two], "x").fails(1, &["part 1 of 3 is missing"]);
     merge(&[zero, one], "x").fails(1, &["part 2 of 3 is missing"]);
-    merge(&[zero, one, one, two], "x").fails(1, &[one, "is part 1 of 3, and so is another"]);
+    merge(&[zero, one, one, two], "x").fails(1, &[one, "is part 1 again"]);
     place.run("build a.tsv -o other --parts 3 --seed 5").ok();
     let foreign = format!("../other/{}", manifest_names(&place, "other")[1]);
-    merge(&[zero, &foreign, two], "x").fails(1, &["is a part of another set"]);
+    merge(&[zero, &foreign, two], "x").fails(1, &["belongs to another set"]);
 }
 
 /// Parts that are named one by one are an input in the place of the first of them.
@@ -179,7 +179,7 @@ fn what_cannot_be_merged() {
     place.run("merge nothing -o x").fails(1, &["nothing", "No such file"]);
     place.run("merge -o x").fails(2, &["INDEX"]);
     place.run("split x --parts 0 -o y").fails(2, &["parts"]);
-    place.run("build a.tsv -o a.tsv --parts 2").fails(1, &["a.tsv is a file: a set is a directory"]);
+    place.run("build a.tsv -o b.tsv --parts 2").fails(1, &["b.tsv is a file: a set is a directory"]);
     place.write("mine/letter", "dear");
     place.run("build a.tsv -o mine --parts 2").fails(1, &["mine is no set, and holds mine/letter"]);
     place.run("build a.tsv -o set").fails(1, &["set is a directory"]);

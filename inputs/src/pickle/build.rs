@@ -1,18 +1,19 @@
-//! The opcodes that make containers and call the few things that may be called.
+//! The opcodes that make containers, and those that call the few things that may be called.
 
-use crate::error::{Fault, Halt};
-use crate::pickle::item::{Global, Item, Kind, Seq, SeqKind, Span};
-use crate::pickle::machine::{Machine, Outermost, recursive, refused};
+use crate::bad_row::BadRow;
+use crate::pickle::item::{Global, Item, Kind, Refused, Seq, SeqKind, Span};
+use crate::pickle::machine::{Machine, Outermost};
 use crate::pickle::opcode as op;
-use crate::pickle::rows::Snag;
+use crate::pickle::row_error::RowError;
 use crate::pickle::stack::Entry;
 use crate::pickle::texts::Which;
 use crate::pickle::window::{Token, named};
-use crate::read::Sink;
+use crate::sink::Sink;
+use crate::stop::Stop;
 
 impl<S: Sink> Machine<'_, '_, '_, S> {
-    /// Opcodes for containers and calls, and those that are refused.
-    pub(super) fn build(&mut self, token: &Token) -> Result<(), Halt<S::Error>> {
+    /// Runs an opcode for a container or a call, or refuses it.
+    pub(super) fn build(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         match token.op {
             op::EMPTY_DICT => self.container(at, SeqKind::Dict),
@@ -52,15 +53,16 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// Where the topmost `size` items begin, if there are so many above the last mark.
-    fn reach(&self, at: u64, size: usize) -> Result<usize, Fault> {
+    /// Where the topmost `size` items begin, if that many are above the last mark.
+    fn reach(&self, at: u64, size: usize) -> Result<usize, BadRow> {
         let floor = self.stack.marks.last().map_or(0, |mark| mark + 1);
         let first = self.stack.entries.len().checked_sub(size).filter(|&first| first >= floor);
-        first
-            .ok_or_else(|| Fault::new(at, "the pickle is malformed: an opcode finds too little on the stack"))
+        first.ok_or_else(|| {
+            BadRow::new(at, "the pickle is malformed: an opcode finds too little on the stack")
+        })
     }
 
-    /// Pushes an empty container; the outermost dict or list is the one whose items go to the sink.
+    /// Pushes an empty container. The items of the outermost dict or list go to the sink.
     fn container(&mut self, at: u64, kind: SeqKind) {
         let outermost = match kind {
             SeqKind::Dict => Some(Outermost::Dict),
@@ -75,17 +77,17 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     }
 
     /// Makes a tuple of the items from `first` on.
-    fn tuple(&mut self, at: u64, first: usize) -> Result<(), Halt<S::Error>> {
+    fn tuple(&mut self, at: u64, first: usize) -> Result<(), Stop<S::Error>> {
         let begin = self.stack.entries.get(first).map_or(at, |entry| entry.at);
         let seq = Seq::new(SeqKind::Tuple, &self.held);
         let items = self.stack.entries.drain(first..).map(|entry| entry.item);
-        seq.extend(items).map_err(|why| refused(why, at))?;
+        seq.extend(items).map_err(|refused| refused.at(at))?;
         self.stack.push(begin, Item::Seq(seq));
         Ok(())
     }
 
     /// Makes a container of all items above the last mark.
-    fn take_from_mark(&mut self, token: &Token) -> Result<(), Halt<S::Error>> {
+    fn take_from_mark(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         let first = self.stack.unmark(at)?;
         let begin = self.stack.entries[first - 1].at;
@@ -95,7 +97,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         {
             if sent != outermost || token.op == op::FROZENSET {
                 let what = "the outermost container is neither a dict nor a list or tuple of pairs";
-                return Err(Fault::new(at, what).into());
+                return Err(BadRow::new(at, what).into());
             }
             self.send(outermost, first, self.stack.entries.len())?;
             self.stack.entries.truncate(0);
@@ -106,7 +108,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let items: Vec<Entry> = self.stack.entries.drain(first - 1..).skip(1).collect();
         if token.op == op::TUPLE {
             let seq = Seq::new(SeqKind::Tuple, &self.held);
-            seq.extend(items.into_iter().map(|entry| entry.item)).map_err(|why| refused(why, at))?;
+            seq.extend(items.into_iter().map(|entry| entry.item)).map_err(|refused| refused.at(at))?;
             self.stack.push(begin, Item::Seq(seq));
             return Ok(());
         }
@@ -123,8 +125,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.grow(token, first, first)
     }
 
-    /// Moves the items from `first` on into the container below `cut`, where the stack ends afterwards.
-    fn grow(&mut self, token: &Token, first: usize, cut: usize) -> Result<(), Halt<S::Error>> {
+    /// Moves the items from `first` on into the container below `cut`, and ends the stack at `cut`.
+    fn grow(&mut self, token: &Token, first: usize, cut: usize) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         let target = cut.checked_sub(1).and_then(|below| self.stack.entries.get(below));
         let kind = match token.op {
@@ -134,7 +136,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         };
         let wrong = |item: Option<&Entry>| {
             let found = item.map_or("nothing".to_owned(), |entry| entry.item.a_type());
-            Fault::new(
+            BadRow::new(
                 at,
                 format!("the pickle is malformed: {} finds {found} to put items into", named(token.op)),
             )
@@ -149,10 +151,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             Some(Item::Seq(seq)) if seq.kind == kind => {
                 if kind == SeqKind::Dict && (self.stack.entries.len() - first) % 2 == 1 {
-                    return Err(Fault::new(at, "the pickle is malformed: a key has no value").into());
+                    return Err(BadRow::new(at, "the pickle is malformed: a key has no value").into());
                 }
                 let items = self.stack.entries[first..].iter().map(|entry| entry.item.clone());
-                seq.extend(items).map_err(|why| refused(why, at))?;
+                seq.extend(items).map_err(|refused| refused.at(at))?;
             }
             _ => return Err(wrong(target).into()),
         }
@@ -160,11 +162,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    fn stack_global(&mut self, token: &Token) -> Result<(), Halt<S::Error>> {
+    /// `STACK_GLOBAL`: a name from two strings on the stack.
+    fn stack_global(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let name = self.stack.pop(token.at)?;
         let module = self.stack.pop(token.at)?;
         let (Item::Span(module_span), Item::Span(name_span)) = (&module.item, &name.item) else {
-            return Err(Fault::new(token.at, "the pickle is malformed: STACK_GLOBAL finds no names").into());
+            return Err(BadRow::new(token.at, "the pickle is malformed: STACK_GLOBAL finds no names").into());
         };
         self.short_text(*module_span, Which::Key, token.at)?;
         self.short_text(*name_span, Which::Value, token.at)?;
@@ -174,20 +177,20 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// Loads a name, which cannot be long.
-    fn short_text(&mut self, span: Span, which: Which, at: u64) -> Result<(), Halt<S::Error>> {
+    /// Loads a name, which may not be long.
+    fn short_text(&mut self, span: Span, which: Which, at: u64) -> Result<(), Stop<S::Error>> {
         if span.length > 1_000 {
-            return Err(Fault::new(at, "the pickle is malformed: a name is very long").into());
+            return Err(BadRow::new(at, "the pickle is malformed: a name is very long").into());
         }
         match self.rows.texts.load(span, self.window, which) {
             Ok(()) => Ok(()),
-            Err(Snag::Row(what)) => Err(Fault::new(at, format!("a name {what}")).into()),
-            Err(Snag::Halt(halt)) => Err(halt.for_sink()),
+            Err(RowError::Bad(reason)) => Err(BadRow::new(at, format!("a name {}", reason.what)).into()),
+            Err(RowError::Stop(stop)) => Err(stop.for_sink()),
         }
     }
 
-    /// `REDUCE`: the calls that run nothing of the user's.
-    fn call(&mut self, token: &Token) -> Result<(), Halt<S::Error>> {
+    /// `REDUCE`: the calls that run no code of the pickle's author.
+    fn call(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         let arguments = self.stack.pop(at)?.item;
         let function = self.stack.pop(at)?;
@@ -230,9 +233,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 self.container(function.at, SeqKind::Dict);
                 let flat = flatten(inner, at)?;
                 let first = self.stack.entries.len();
-                // Each item took at least a byte, so these places rise and stay below the next record's.
-                let places = function.at..;
-                self.stack.entries.extend(places.zip(flat).map(|(at, item)| Entry { at, item }));
+                // Each item takes at least a byte, so these offsets rise and stay below the next record's.
+                let offsets = function.at..;
+                self.stack.entries.extend(offsets.zip(flat).map(|(at, item)| Entry { at, item }));
                 return self.grow(&Token { op: op::SETITEMS, ..*token }, first, first);
             }
             _ => return Err(refuse(token).into()),
@@ -240,25 +243,25 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// The end of a pickle: what is on the stack goes to the sink unless it went there before.
-    pub(super) fn stop(&mut self, at: u64) -> Result<(), Halt<S::Error>> {
+    /// The end of a pickle: its container on the stack goes to the sink, unless its items went there before.
+    pub(super) fn stop(&mut self, at: u64) -> Result<(), Stop<S::Error>> {
         let [top] = &self.stack.entries[..] else {
             let count = self.stack.entries.len();
             return Err(
-                Fault::new(at, format!("the pickle is malformed: it ends with {count} objects")).into()
+                BadRow::new(at, format!("the pickle is malformed: it ends with {count} objects")).into()
             );
         };
         let (begin, item) = (top.at, top.item.clone());
-        // Items went to the sink as those of the outermost container, so that must be what the pickle is.
+        // Items went to the sink as items of the outermost container, so the pickle must be that container.
         let sent = self.outermost.is_some() || self.sent_early.is_some();
         if sent && !matches!(item, Item::Stream) {
             let what = "the pickle is malformed: it builds a container and then does not use it";
-            return Err(Fault::new(at, what).into());
+            return Err(BadRow::new(at, what).into());
         }
         // A record may begin with a reference to a string far back, but positions must rise.
         let mut last = begin.wrapping_sub(1);
         let mut rising = |item: &Item| {
-            last = place(item, begin).max(last.wrapping_add(1));
+            last = offset(item, begin).max(last.wrapping_add(1));
             last
         };
         match &item {
@@ -281,21 +284,21 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             "the pickle is {}; it must be a dict, or a list or tuple of (key, value) pairs",
             item.a_type()
         );
-        Err(Fault::new(begin, what).into())
+        Err(BadRow::new(begin, what).into())
     }
 }
 
-/// Where an item of a container stands, as far as that is known.
-fn place(item: &Item, begin: u64) -> u64 {
+/// The offset of an item of a container, or `begin` if it is not known.
+fn offset(item: &Item, begin: u64) -> u64 {
     match item {
         Item::Span(span) => span.op,
-        Item::Seq(seq) => seq.items.borrow().first().map_or(begin, |first| place(first, begin)),
+        Item::Seq(seq) => seq.items.borrow().first().map_or(begin, |first| offset(first, begin)),
         _ => begin,
     }
 }
 
 /// Keys and values in turn, from a dict or from pairs.
-fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, Fault> {
+fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, BadRow> {
     let items = seq.items.borrow();
     if seq.kind == SeqKind::Dict {
         return Ok(items.clone());
@@ -306,32 +309,35 @@ fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, Fault> {
             Item::Seq(pair) if pair.kind != SeqKind::Dict && pair.items.borrow().len() == 2 => {
                 flat.extend(pair.items.borrow().iter().cloned());
             }
-            Item::Stream => return Err(recursive(at)),
+            Item::Stream => return Err(Refused::Recursive.at(at)),
             _ => {
-                return Err(Fault::new(at, "the pickle is malformed: a dict is made of something but pairs"));
+                return Err(BadRow::new(
+                    at,
+                    "the pickle is malformed: a dict is made of something other than pairs",
+                ));
             }
         }
     }
     Ok(flat)
 }
 
-const ADVICE: &str = "this reader runs nothing and takes only dicts, lists and tuples of strings and plain values; \
+const DATA_ONLY: &str = "this reader runs nothing and takes only dicts, lists and tuples of strings and plain values; \
                       convert the object to these before pickling";
 
 #[cold]
-fn refuse(token: &Token) -> Fault {
-    Fault::new(token.at, format!("{} at byte {} would run code: {ADVICE}", named(token.op), token.at))
+fn refuse(token: &Token) -> BadRow {
+    BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
 }
 
 #[cold]
-fn outside(token: &Token) -> Fault {
+fn outside(token: &Token) -> BadRow {
     let (name, at) = (named(token.op), token.at);
-    Fault::new(at, format!("{name} at byte {at} refers to an object outside the pickle: {ADVICE}"))
+    BadRow::new(at, format!("{name} at byte {at} refers to an object outside the pickle: {DATA_ONLY}"))
 }
 
 #[cold]
-fn foreign(token: &Token, module: &[u8], name: &[u8]) -> Fault {
+fn foreign(token: &Token, module: &[u8], name: &[u8]) -> BadRow {
     let path = format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name));
     let path: String = path.escape_debug().take(200).collect();
-    Fault::new(token.at, format!("{} at byte {} asks for {path}: {ADVICE}", named(token.op), token.at))
+    BadRow::new(token.at, format!("{} at byte {} asks for {path}: {DATA_ONLY}", named(token.op), token.at))
 }

@@ -1,57 +1,60 @@
-//! A pickle's bytes, read once from front to back, and again at single places when a repeated object asks for it.
+//! A pickle's bytes: read once from front to back, and again at single places when a repeated object needs it.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashlith_job::{Progress, Unit};
 
 use crate::decompress::Compression;
-use crate::error::{Halt, PlainHalt};
 use crate::pickle::window::vanished;
-use crate::read::Watch;
-use crate::source::{Source, read_at};
+use crate::source::Source;
+use crate::stop::{PlainStop, Stop};
+use crate::temp_copy::temp_copy;
 
 /// Bytes that can be read at any place.
 enum Random<'a> {
     File(File),
     Memory(Arc<[u8]>),
-    /// Compressed: it becomes a decompressed temporary file when a place of it is first asked for.
+    /// Compressed: decompressed into a temporary file when a place in it is first needed.
     Packed(&'a Source, Option<&'a Path>),
 }
 
-/// The two ways to read one source.
+/// The two ways to read a source.
 pub(crate) struct Input<'a> {
-    /// Where a first pass over compressed data comes from.
+    /// The first pass over compressed data.
     stream: Option<Box<dyn Read + Send + 'a>>,
     random: Random<'a>,
-    /// The offset that the next read from front to back begins at.
+    /// The offset of the next read from front to back.
     next: u64,
-    /// Raw bytes are counted up to here.
+    /// Raw bytes before this offset are counted.
     counted: u64,
-    count: &'a AtomicU64,
+    progress: &'a Progress,
 }
 
 impl<'a> Input<'a> {
-    /// Opens a source. Pipes are copied into a temporary file first.
-    pub fn open(source: &'a Source, temp_dir: Option<&'a Path>, watch: &'a Watch) -> Result<Self, PlainHalt> {
-        let io = |error| Halt::Io(0, error);
-        let (compression, mut stream) = source.open(Some(&watch.bytes_done)).map_err(io)?;
-        let count = &watch.bytes_done;
-        let input = |stream, random, counted| Ok(Input { stream, random, next: 0, counted, count });
+    /// Opens a source. A pipe is first copied to a temporary file.
+    pub fn open(
+        source: &'a Source,
+        temp_dir: Option<&'a Path>,
+        progress: &'a Progress,
+    ) -> Result<Self, PlainStop> {
+        let io = |error| Stop::Io(0, error);
+        let (compression, mut stream) = source.open(Some(progress)).map_err(io)?;
+        let input = |stream, random, counted| Ok(Input { stream, random, next: 0, counted, progress });
         let seekable = match source {
             Source::Path(path) => path.metadata().map_err(io)?.is_file(),
             Source::Stdin => false,
             Source::Memory { .. } => true,
         };
         if !seekable {
-            let cancelled = || watch.cancel.load(Ordering::Relaxed);
-            let file = spool(&mut stream, temp_dir, cancelled).map_err(io)?;
-            let Some(file) = file else { return Err(Halt::Stopped) };
+            let file = temp_copy(&mut stream, temp_dir, || progress.is_cancelled()).map_err(io)?;
+            let Some(file) = file else { return Err(Stop::Asked) };
             return input(None, Random::File(file), u64::MAX);
         }
         match (compression, source) {
-            // The first four bytes were read, and counted, to look for compression.
+            // The first four bytes were read, and counted, to recognize compression.
             (Compression::None, Source::Path(path)) => {
                 input(None, Random::File(File::open(path).map_err(io)?), 4)
             }
@@ -62,14 +65,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Goes on reading at another offset.
+    /// Continues at another offset.
     pub fn seek(&mut self, offset: u64) {
         self.stream = None;
         self.next = offset;
     }
 
-    /// Appends the bytes at an offset to `out`. They have been there before, so the length can be trusted.
-    pub fn append(&mut self, at: u64, length: u64, out: &mut Vec<u8>) -> Result<(), PlainHalt> {
+    /// Appends the bytes at an offset to `out`. They were read before, so the length can be trusted.
+    pub fn append(&mut self, at: u64, length: u64, out: &mut Vec<u8>) -> Result<(), PlainStop> {
         let start = out.len();
         let length = usize::try_from(length).map_err(|_| vanished(at))?;
         out.resize(start + length, 0);
@@ -79,7 +82,7 @@ impl<'a> Input<'a> {
                 Ok(0) => return Err(vanished(at)),
                 Ok(got) => filled += got,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Halt::Io(at, error)),
+                Err(error) => return Err(Stop::Io(at, error)),
             }
         }
         Ok(())
@@ -93,7 +96,7 @@ impl<'a> Input<'a> {
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         if let Random::Packed(source, temp_dir) = self.random {
             let (_, mut stream) = source.open(None)?;
-            if let Some(file) = spool(&mut stream, temp_dir, || false)? {
+            if let Some(file) = temp_copy(&mut stream, temp_dir, || false)? {
                 self.random = Random::File(file);
             }
         }
@@ -116,14 +119,14 @@ impl Read for Input<'_> {
         };
         self.next += got as u64;
         if self.next > self.counted {
-            self.count.fetch_add(self.next - self.counted, Ordering::Relaxed);
+            self.progress.add(Unit::Bytes, self.next - self.counted);
             self.counted = self.next;
         }
         Ok(got)
     }
 }
 
-/// Reads an input from some offset on.
+/// Reads an input from an offset on.
 pub(crate) struct ReaderAt<'i, 'a> {
     input: &'i mut Input<'a>,
     next: u64,
@@ -137,31 +140,10 @@ impl Read for ReaderAt<'_, '_> {
     }
 }
 
-/// Copies a stream into a temporary file that goes away with its handle; nothing if cancelled.
-fn spool(
-    stream: &mut dyn Read,
-    temp_dir: Option<&Path>,
-    cancelled: impl Fn() -> bool,
-) -> io::Result<Option<File>> {
-    let directory = temp_dir.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    let explain = |error: io::Error| {
-        let text = format!(
-            "no temporary copy could be written in {}: {error}; choose another directory with --temp-dir",
-            directory.display()
-        );
-        io::Error::new(error.kind(), text)
-    };
-    let mut file = tempfile::tempfile_in(&directory).map_err(explain)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        if cancelled() {
-            return Ok(None);
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) => return Ok(Some(file)),
-            Ok(got) => file.write_all(&buffer[..got]).map_err(explain)?,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Reads at an offset without moving the file's own position.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
 }

@@ -3,13 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// How deep containers may lie in one another.
+use crate::bad_row::BadRow;
+
+/// How deep containers may be nested.
 pub(crate) const MOST_DEEP: u16 = 1_000;
 
-/// How a stretch of the pickle is to be understood. It is decoded only when a record needs it.
+/// What a part of the pickle is. It is decoded only when a record needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A `str` as UTF-8, in which Python lets lone surrogates through.
+    /// A `str` as UTF-8, which may have lone surrogates.
     Utf8,
     /// A `str` of protocol 0, with `\uXXXX` escapes in Latin-1.
     Escaped,
@@ -29,15 +31,15 @@ pub(crate) enum Kind {
     LongDigits,
 }
 
-/// A stretch of the pickle that begins with an opcode.
+/// A part of the pickle that begins with an opcode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    /// Where the opcode stands.
+    /// The offset of the opcode.
     pub op: u64,
-    /// Length of the bytes after the header.
+    /// The length of the bytes after the header.
     pub length: u64,
     pub kind: Kind,
-    /// Length of the opcode with the length that follows it.
+    /// The length of the opcode and the length field that follows it.
     pub header: u8,
 }
 
@@ -116,19 +118,19 @@ pub(crate) enum SeqKind {
 pub(crate) struct Seq {
     pub kind: SeqKind,
     pub items: RefCell<Vec<Item>>,
-    /// How many containers lie in one another below this one.
+    /// How deep containers are nested in this one.
     pub depth: Cell<u16>,
-    /// Somebody refers to it, so it may not change any more. As long as containers only grow before they are
-    /// referred to, none can hold itself, and depths are right.
+    /// Something refers to it, so it may no longer change. Because containers grow only before they are referred to, none
+    /// can contain itself, and depths are right.
     pub closed: Cell<bool>,
     held: Held,
 }
 
-/// Counts what containers hold, all together, in items.
+/// Counts the items in all containers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held(Rc<Cell<usize>>);
 
-/// What an empty container counts for.
+/// How many items an empty container counts as.
 const EMPTY: usize = 4;
 
 impl Held {
@@ -142,6 +144,20 @@ impl Held {
 pub(crate) enum Refused {
     TooDeep,
     Recursive,
+}
+
+impl Refused {
+    /// As an error of the opcode at this offset.
+    #[cold]
+    pub fn at(self, at: u64) -> BadRow {
+        match self {
+            Refused::TooDeep => BadRow::new(
+                at,
+                format!("containers are nested more than {MOST_DEEP} deep; flatten the value"),
+            ),
+            Refused::Recursive => BadRow::new(at, "a container contains itself, which cannot be stored"),
+        }
+    }
 }
 
 impl Seq {
@@ -171,7 +187,7 @@ impl Seq {
             own.push(item);
         }
         if self.closed.get() {
-            // It was among the items: a cycle, which would never be freed.
+            // It is among the items: a cycle, which would never be freed.
             own.truncate(before);
             return Err(Refused::Recursive);
         }

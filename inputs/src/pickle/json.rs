@@ -1,20 +1,21 @@
-//! Values as JSON text, compact, as of `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
+//! Values as compact JSON text, like that of `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
 
 use std::rc::Rc;
 
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::number::{MOST_DIGITS, write_binary, write_digits, write_float};
-use crate::pickle::rows::{Snag, not_text};
+use crate::pickle::row_error::RowError;
+use crate::pickle::text::not_text;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
 
-/// Longest JSON text of a container, in bytes. Objects which refer to the same parts over and over can be far
-/// longer as text than in the pickle.
+/// Longest JSON text of a container, in bytes. Containers that refer to the same parts many times can be far longer as
+/// text than in the pickle.
 const LONGEST: usize = 16 << 20;
 
-/// Puts the value's JSON text into `texts.value`. What is wrong begins with "is" or "holds".
-pub(crate) fn write(value: &Item, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<(), Snag> {
+/// Puts the value's JSON text into `texts.value`. What is wrong begins with a verb.
+pub(crate) fn write(value: &Item, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<(), RowError> {
     let mut out = std::mem::take(&mut texts.value);
     out.clear();
     let result = write_all(value, window, texts, &mut out);
@@ -22,13 +23,13 @@ pub(crate) fn write(value: &Item, window: &mut Window<Input<'_>>, texts: &mut Te
     result
 }
 
-/// Goes through nested containers with a stack of its own.
+/// Walks nested containers with a stack of its own.
 fn write_all(
     value: &Item,
     window: &mut Window<Input<'_>>,
     texts: &mut Texts,
     out: &mut Vec<u8>,
-) -> Result<(), Snag> {
+) -> Result<(), RowError> {
     let Item::Seq(seq) = value else { return write_plain(value, window, texts, out, "is") };
     let mut open: Vec<(Rc<Seq>, usize)> = vec![];
     enter(seq, &mut open, out)?;
@@ -57,36 +58,36 @@ fn write_all(
             _ => write_plain(&item, window, texts, out, "holds")?,
         }
         if out.len() > LONGEST {
-            return Err(Snag::Row(format!(
-                "is longer than {LONGEST} bytes as JSON text, which is too long for a container"
-            )));
+            let what =
+                format!("is longer than {LONGEST} bytes as JSON text, which is too long for a container");
+            return Err(what.into());
         }
     }
     Ok(())
 }
 
-fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> Result<(), Snag> {
+fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> Result<(), RowError> {
     out.push(match seq.kind {
         SeqKind::Dict => b'{',
         SeqKind::Tuple | SeqKind::List => b'[',
-        SeqKind::Set => return Err(Snag::Row("is or holds a set, which JSON does not have".into())),
+        SeqKind::Set => return Err("is or holds a set, which JSON does not have".to_owned().into()),
     });
     open.push((Rc::clone(seq), 0));
     Ok(())
 }
 
-fn bad_key(key: &Item) -> Snag {
-    Snag::Row(format!("is or holds a dict whose key is {}; JSON has only strings as keys", key.a_type()))
+fn bad_key(key: &Item) -> RowError {
+    format!("is or holds a dict whose key is {}; JSON has only strings as keys", key.a_type()).into()
 }
 
-/// Anything but a container.
+/// Writes anything but a container.
 fn write_plain(
     item: &Item,
     window: &mut Window<Input<'_>>,
     texts: &mut Texts,
     out: &mut Vec<u8>,
     verb: &str,
-) -> Result<(), Snag> {
+) -> Result<(), RowError> {
     match item {
         Item::None => out.extend_from_slice(b"null"),
         Item::Bool(true) => out.extend_from_slice(b"true"),
@@ -94,11 +95,11 @@ fn write_plain(
         Item::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Item::Float(number) => {
             if !write_float(*number, out) {
-                return Err(Snag::Row(format!("{verb} {number}, a float that JSON does not have")));
+                return Err(format!("{verb} {number}, a float that JSON does not have").into());
             }
         }
         Item::Span(span) => return write_span(*span, window, texts, out, verb),
-        _ => return Err(Snag::Row(format!("{verb} {}, which JSON does not have", item.a_type()))),
+        _ => return Err(format!("{verb} {}, which JSON does not have", item.a_type()).into()),
     }
     Ok(())
 }
@@ -109,16 +110,17 @@ fn write_span(
     texts: &mut Texts,
     out: &mut Vec<u8>,
     verb: &str,
-) -> Result<(), Snag> {
+) -> Result<(), RowError> {
     let item = Item::Span(span);
     match span.kind {
-        Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => Err(Snag::Row(format!(
-            "{verb} {}, which JSON does not have; decode it before pickling",
-            item.a_type()
-        ))),
+        Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => {
+            let found = item.a_type();
+            Err(format!("{verb} {found}, which JSON does not have; decode it before pickling").into())
+        }
         Kind::LongBinary | Kind::LongDigits => {
-            let too_long =
-                || Snag::Row(format!("{verb} an int of more than {MOST_DIGITS} digits, or a malformed one"));
+            let too_long = || {
+                RowError::from(format!("{verb} an int of more than {MOST_DIGITS} digits, or a malformed one"))
+            };
             if span.length > 2 * MOST_DIGITS as u64 {
                 return Err(too_long());
             }
@@ -129,11 +131,8 @@ fn write_span(
         Kind::Utf8 | Kind::Escaped | Kind::Old | Kind::OldQuoted => {
             texts.load_part(span, window)?;
             if let Some(what) = not_text(span.kind, &texts.part) {
-                return Err(Snag::Row(if verb == "is" {
-                    what
-                } else {
-                    format!("holds a string that {what}")
-                }));
+                let holder = if verb == "is" { "" } else { "holds a string that " };
+                return Err(format!("{holder}{what}").into());
             }
             write_string(&texts.part, out);
             Ok(())

@@ -1,39 +1,38 @@
-//! The memo: what a pickle has numbered in order to refer back to it.
+//! The memo: the objects that a pickle has numbered in order to refer back to them.
 //!
-//! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects and refers
-//! back to few of them or to many. Keeping them is out of the question, so only *places* are kept, and few: one
-//! about every `stride` bytes. A reference is answered by reading the pickle again from the last place before the
-//! number, less than `stride` bytes, behind a cache. When the places become too many, every second one is
-//! dropped and the stride doubles, so memory is bounded for any file, and references in a file below half a
-//! gigabyte cost one read of 512 bytes.
+//! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects and refers back to
+//! few of them or to many. They cannot all be kept. Only *places* are kept, about one per `stride` bytes. A reference is
+//! answered by reading the pickle again from the last place before its number, less than `stride` bytes, and answers are
+//! cached. When there are too many places, every second one is dropped and the stride doubles. So memory is bounded for
+//! any file, and a reference in a file below half a gigabyte costs one read of 512 bytes.
 //!
-//! Numbers rise along the stream in everything CPython writes. A number that does not rise is kept on its own, a
-//! bounded number of times. Objects other than strings (lists, types, results of calls) are kept as they are, as
-//! long as they are few; when one is missing later, the reader goes over the pickle again and keeps the ones
-//! that are referred to.
+//! In everything CPython writes, numbers rise along the stream. A number that does not rise is kept by itself, a bounded
+//! number of times. Objects other than strings (lists, types, results of calls) are kept as they are while they are few.
+//! If one is missing later, the reader goes over the pickle again and keeps the ones that are referred to.
 
 use std::collections::HashMap;
 
-use crate::error::{Fault, PlainHalt};
+use crate::bad_row::BadRow;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, Span};
 use crate::pickle::opcode as op;
 use crate::pickle::references::{Answered, Wanted};
 use crate::pickle::texts::Texts;
-use crate::pickle::window::{Token, Window};
+use crate::pickle::window::{Token, Window, text_number};
+use crate::stop::PlainStop;
 
-/// Most places that are kept, 16 bytes each.
+/// Most places, 16 bytes each.
 const MOST_PLACES: usize = 1 << 20;
-/// Bytes between two places, to begin with.
+/// Bytes between two places at first.
 const FIRST_STRIDE: u64 = 512;
 /// Most numbers out of order.
 const MOST_STRAY: usize = 200_000;
 /// Most objects other than strings.
 const MOST_OBJECTS: usize = 100_000;
-/// Most items that containers may hold in all when one more is remembered.
+/// Most items in all containers when one more object is kept.
 const MOST_HELD_BY_MEMO: usize = 50_000;
 
-/// Which opcodes number the objects; they may not be mixed.
+/// Which opcodes number the objects. They may not be mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Numbering {
     Memoize,
@@ -43,7 +42,7 @@ enum Numbering {
 /// The answer to a reference.
 pub(crate) enum Fetched {
     Item(Item),
-    /// An object other than a string that was not kept.
+    /// An object other than a string, which was not kept.
     Gone,
 }
 
@@ -51,15 +50,15 @@ pub(crate) struct Memo {
     numbering: Option<Numbering>,
     /// One more than the highest number so far.
     next: u64,
-    /// (number, where its string begins), rising.
+    /// Numbers, each with the offset of its string, rising.
     places: Vec<(u64, u64)>,
     stride: u64,
     next_place: u64,
     stray: HashMap<u64, Span>,
     objects: HashMap<u64, Item>,
-    /// A number was given twice, so an object may hide a string with the same number.
+    /// A number was used twice, so an object may hide a string with the same number.
     hiding: bool,
-    /// Numbers of objects to keep; without it the first ones are kept.
+    /// The numbers of the objects to keep. Without it, the first ones are kept.
     wanted: Option<Wanted>,
     answered: Answered,
     spare: Vec<u8>,
@@ -82,13 +81,13 @@ impl Memo {
         }
     }
 
-    /// Whether it is known which objects are referred to.
+    /// Whether the objects that are referred to are known.
     pub fn knows_wanted(&self) -> bool {
         self.wanted.is_some()
     }
 
-    /// Lets go of all objects other than strings, because they hold too much; false if it must keep them.
-    pub fn let_go(&mut self) -> bool {
+    /// Drops all objects other than strings, because they hold too many items; false if it must keep them.
+    pub fn drop_objects(&mut self) -> bool {
         let may = self.wanted.is_none() && !self.hiding;
         if may {
             self.objects.clear();
@@ -96,13 +95,13 @@ impl Memo {
         may
     }
 
-    /// Numbers, by `MEMOIZE`, the string that ends just before.
+    /// Numbers the string before a `MEMOIZE`.
     #[inline]
     pub fn memoize_string(&mut self, span: Span) -> Result<(), &'static str> {
         self.number_string(Numbering::Memoize, self.next, span)
     }
 
-    /// Numbers, by `PUT`, the string that ends just before.
+    /// Numbers the string before a `PUT`.
     #[inline]
     pub fn put_string(&mut self, number: u64, span: Span) -> Result<(), &'static str> {
         self.number_string(Numbering::Put, number, span)
@@ -134,12 +133,12 @@ impl Memo {
         self.next_place = at + self.stride;
     }
 
-    /// Numbers an object that is no string standing just before.
+    /// Numbers the object before a `MEMOIZE`, which is not a string just read.
     pub fn memoize(&mut self, item: &Item, held: usize) -> Result<(), &'static str> {
         self.number(Numbering::Memoize, self.next, item, held)
     }
 
-    /// Numbers an object that is no string standing just before.
+    /// Numbers the object before a `PUT`, which is not a string just read.
     pub fn put(&mut self, number: u64, item: &Item, held: usize) -> Result<(), &'static str> {
         self.number(Numbering::Put, number, item, held)
     }
@@ -165,7 +164,7 @@ impl Memo {
         keep
     }
 
-    /// The first number, and numbers out of order. `held` is `usize::MAX` for a string standing just before.
+    /// The first number, and numbers out of order. `held` is `usize::MAX` for a string just read.
     #[cold]
     fn number_unusual(
         &mut self,
@@ -207,14 +206,14 @@ impl Memo {
         Ok(())
     }
 
-    /// Answers a reference that stands at the offset `at`.
+    /// Answers a reference at the offset `at`.
     pub fn fetch(
         &mut self,
         number: u64,
         at: u64,
         input: &mut Input<'_>,
         texts: &mut Texts,
-    ) -> Result<Fetched, PlainHalt> {
+    ) -> Result<Fetched, PlainStop> {
         if let Some(item) = self.objects.get(&number) {
             return Ok(Fetched::Item(item.clone()));
         }
@@ -229,7 +228,7 @@ impl Memo {
         }
         let after = self.places.partition_point(|&(first, _)| first <= number);
         let Some(&(first, place)) = after.checked_sub(1).and_then(|before| self.places.get(before)) else {
-            // Strings have places, so this number was given to another object, or skipped.
+            // Strings have places, so this is the number of another object, or was skipped.
             return Ok(Fetched::Gone);
         };
         match self.search(number, first, place, input, texts)? {
@@ -241,7 +240,7 @@ impl Memo {
         }
     }
 
-    /// Reads the pickle again from `place`, where the string with the number `first` begins, up to `number`.
+    /// Reads the pickle again from `place`, the offset of the string with the number `first`, up to `number`.
     fn search(
         &mut self,
         number: u64,
@@ -249,7 +248,7 @@ impl Memo {
         place: u64,
         input: &mut Input<'_>,
         texts: &mut Texts,
-    ) -> Result<Option<Span>, PlainHalt> {
+    ) -> Result<Option<Span>, PlainStop> {
         let size = usize::try_from(self.stride).unwrap_or(usize::MAX).clamp(1 << 10, 1 << 16);
         let mut window = Window::new(input.reader_at(place), std::mem::take(&mut self.spare), size, place);
         let mut next = first;
@@ -259,10 +258,10 @@ impl Memo {
             let given = match token.op {
                 op::MEMOIZE => next,
                 op::BINPUT | op::LONG_BINPUT => token.number,
-                op::PUT => text_number(&token, &mut window),
-                // A large string stands outside the frames, so a frame may begin between it and its number.
+                op::PUT => text_number(&token, &window),
+                // A large string is outside the frames, so a frame may begin between it and its number.
                 op::FRAME => continue,
-                // Later pickles have a memo of their own.
+                // A later pickle has its own memo.
                 op::STOP => break None,
                 _ => {
                     string = string_span(&token);
@@ -285,18 +284,6 @@ impl Memo {
     }
 }
 
-/// The number of a `PUT` or `GET` whose line the window has just gone over.
-pub(crate) fn text_number<R: std::io::Read>(token: &Token, window: &mut Window<R>) -> u64 {
-    let line = window.slice(token.payload, token.length.min(32));
-    line.and_then(decimal).unwrap_or(0)
-}
-
-/// A memo number in text.
-pub(crate) fn decimal(line: &[u8]) -> Option<u64> {
-    // The bound keeps sums in range; no memo holds as many objects.
-    std::str::from_utf8(line).ok()?.trim().parse().ok().filter(|&number: &u64| number < 1 << 62)
-}
-
 /// The string that a token is, if it is one.
 #[inline]
 pub(crate) fn string_span(token: &Token) -> Option<Span> {
@@ -312,8 +299,8 @@ pub(crate) fn string_span(token: &Token) -> Option<Span> {
 }
 
 #[cold]
-fn never(number: u64, at: u64) -> Fault {
-    Fault::new(
+fn never(number: u64, at: u64) -> BadRow {
+    BadRow::new(
         at,
         format!(
             "the pickle refers to object number {number}, which it never numbered (when one Pickler wrote \

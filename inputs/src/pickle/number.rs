@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Most digits of an int, which is also where Python's own conversion to text stops by default.
+/// Most digits of an int, which is also the default limit of Python's own conversion to text.
 pub(crate) const MOST_DIGITS: usize = 4_300;
 
 /// Appends `repr(float)`; false for NaN and the infinities, which JSON does not have.
@@ -10,8 +10,8 @@ pub(crate) fn write_float(number: f64, out: &mut Vec<u8>) -> bool {
     if !number.is_finite() {
         return false;
     }
-    // The shortest digits that read back as the same number; where two are equally near, as for 2.50000762939453125,
-    // Python takes the even one, which is what rounding to as many digits gives.
+    // The shortest digits that read back as the same number. Where two are equally near, as for 2.50000762939453125,
+    // Python takes the even one, as rounding to that many digits does.
     let mut text = format!("{number:e}");
     let digits = text.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
     let rounded = format!("{number:.*e}", digits - 1);
@@ -72,8 +72,8 @@ pub(crate) fn write_binary(bytes: &[u8], out: &mut Vec<u8>) -> bool {
     text.len() <= MOST_DIGITS + usize::from(negative)
 }
 
-/// Appends a decimal number, written with an optional sign and a Python 2 `L`, as JSON has it; false if it is no
-/// number or has too many digits.
+/// Appends a decimal number, which may have a sign and the `L` of Python 2, as JSON writes it; false if it is not a number
+/// or has too many digits.
 pub(crate) fn write_digits(line: &[u8], out: &mut Vec<u8>) -> bool {
     let line = line.trim_ascii();
     let line = line.strip_suffix(b"L").unwrap_or(line);

@@ -1,16 +1,16 @@
-//! The opcodes of all pickle protocols (Python's `Lib/pickletools.py` is their reference).
+//! The opcodes of all pickle protocols. Their reference is Python's `Lib/pickletools.py`.
 
 macro_rules! opcodes {
     ($($name:ident = $byte:literal, $arg:ident;)+) => {
         $(#[allow(dead_code, reason = "the list is complete")]
         pub const $name: u8 = $byte;)+
 
-        /// The opcode's name, as in `pickletools`; `None` for a byte that is no opcode.
+        /// The opcode's name, as in `pickletools`; `None` for a byte that is not an opcode.
         pub fn name(op: u8) -> Option<&'static str> {
             match op { $($byte => Some(stringify!($name)),)+ _ => None }
         }
 
-        /// What follows the opcode; `None` for a byte that is no opcode.
+        /// What follows the opcode; `None` for a byte that is not an opcode.
         pub fn argument(op: u8) -> Option<Argument> {
             match op { $($byte => Some(Argument::$arg),)+ _ => None }
         }
@@ -27,7 +27,7 @@ pub enum Argument {
     Two,
     Four,
     Eight,
-    /// A little-endian length of one, four or eight bytes, and as many bytes.
+    /// A little-endian length of one, four or eight bytes, and that many bytes.
     Counted1,
     Counted4,
     Counted8,

@@ -1,16 +1,15 @@
-//! References back to numbered objects: a cache of those that were answered, and which numbers there are.
+//! References back to numbered objects: a cache of answers, and the set of numbers that a pickle refers to.
 
-use crate::error::PlainHalt;
 use crate::pickle::input::Input;
 use crate::pickle::item::Span;
-use crate::pickle::memo::text_number;
 use crate::pickle::opcode as op;
-use crate::pickle::window::Window;
+use crate::pickle::window::{Window, text_number};
+use crate::stop::PlainStop;
 
 /// Most slots of the cache of answered references.
 const SLOTS: usize = 1 << 17;
 
-/// Answers by number; a new one takes the place of an old one with the same slot.
+/// Answers by number. A new one replaces an old one in the same slot.
 #[derive(Default)]
 pub(crate) struct Answered {
     slots: Vec<Option<(u64, Span)>>,
@@ -29,7 +28,7 @@ impl Answered {
         self.slots[self.slot(number)].filter(|&(same, _)| same == number).map(|(_, span)| span)
     }
 
-    /// `numbered` objects there are so far, and the cache is never much larger than that.
+    /// `numbered` is how many objects have numbers so far; the cache is never much larger.
     pub fn put(&mut self, number: u64, span: Span, numbered: u64) {
         let wanted = usize::try_from(numbered).unwrap_or(SLOTS).min(SLOTS).next_power_of_two().max(2);
         if self.slots.len() < wanted / 4 || self.slots.is_empty() {
@@ -47,14 +46,14 @@ impl Answered {
     }
 }
 
-/// The numbers that a pickle refers to, as bits; numbers beyond its bound are left out.
+/// The numbers that a pickle refers to, as bits. Numbers above its bound are left out.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     bits: Vec<u64>,
 }
 
 impl Wanted {
-    /// Most words, 16 MiB of them.
+    /// Most words: 16 MiB.
     const MOST: u64 = 2 << 20;
 
     pub fn add(&mut self, number: u64) {
@@ -73,11 +72,11 @@ impl Wanted {
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    /// Reads a whole pickle, up to its `STOP`, for the numbers it refers to. `pause` may end it.
+    /// Reads a whole pickle, up to its `STOP`, for the numbers that it refers to. `pause` may end it.
     pub fn collect(
         window: &mut Window<Input<'_>>,
-        mut pause: impl FnMut() -> Result<(), PlainHalt>,
-    ) -> Result<Self, PlainHalt> {
+        mut pause: impl FnMut() -> Result<(), PlainStop>,
+    ) -> Result<Self, PlainStop> {
         let mut wanted = Wanted::default();
         for count in 0u64.. {
             if count.is_multiple_of(4096) {

@@ -1,56 +1,47 @@
-//! From items to records: what keys and values may be, and getting at their bytes.
+//! From items to records: what keys and values may be, and how to get their bytes.
 
+use hashlith_format::{KeyType, ValueType};
+use hashlith_job::Advice;
+
+use crate::bad_row::{BadRow, Reason};
 use crate::check::shown;
-use crate::error::{Fault, Halt, PlainHalt};
-use crate::options::{KeyKind, Options, ValueKind};
+use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, SeqKind, Span};
+use crate::pickle::json;
+use crate::pickle::row_error::RowError;
+use crate::pickle::text::not_text;
 use crate::pickle::texts::{Texts, Which};
 use crate::pickle::window::Window;
-use crate::pickle::{json, text};
-use crate::read::Sink;
+use crate::sink::Sink;
+use crate::stop::Stop;
 
-/// Why a row gives no record.
-#[derive(Debug)]
-pub(crate) enum Snag {
-    /// The row is bad; the stream is not.
-    Row(String),
-    /// Reading cannot go on.
-    Halt(PlainHalt),
-}
-
-impl From<PlainHalt> for Snag {
-    fn from(halt: PlainHalt) -> Self {
-        Snag::Halt(halt)
-    }
-}
-
-/// Hands rows to the sink.
+/// Gives rows to the sink.
 pub(crate) struct Rows<'m, 'o, S: Sink> {
     pub outlet: &'m mut Outlet<'o, S>,
-    keys: KeyKind,
-    values: ValueKind,
-    /// Rows seen in this pickle, bad ones included.
+    key_type: KeyType,
+    value_type: ValueType,
+    /// Rows of this pickle so far, bad ones included.
     pub seen: u64,
-    /// Rows at the beginning which went to the sink before the pickle was begun again.
+    /// Rows that went to the sink before reading restarted at the beginning of the pickle.
     pub before: u64,
     pub texts: Texts,
 }
 
 impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
-    pub fn new(outlet: &'m mut Outlet<'o, S>, options: &Options) -> Self {
+    pub fn new(outlet: &'m mut Outlet<'o, S>, options: &ReadOptions) -> Self {
         Rows {
             outlet,
-            keys: options.keys,
-            values: options.values,
+            key_type: options.key_type,
+            value_type: options.value_type,
             seen: 0,
             before: 0,
             texts: Texts::default(),
         }
     }
 
-    /// One key and its value; `at` is where the key stands.
+    /// One key and its value; `at` is the offset of the key.
     #[inline]
     pub fn pair(
         &mut self,
@@ -58,7 +49,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         at: u64,
         key: &Item,
         value: &Item,
-    ) -> Result<(), Halt<S::Error>> {
+    ) -> Result<(), Stop<S::Error>> {
         self.seen += 1;
         if self.seen <= self.before {
             return Ok(());
@@ -66,16 +57,16 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if let (Item::Span(key), Item::Span(value)) = (key, value)
             && let Some(key_bytes) = window.slice(key.payload(), key.length)
             && let Some(value_bytes) = window.slice(value.payload(), value.length)
-            && plain(key.kind, self.keys == KeyKind::Text, key_bytes)
-            && self.values != ValueKind::Json
-            && plain(value.kind, self.values == ValueKind::Text, value_bytes)
+            && plain(key.kind, self.key_type == KeyType::Text, key_bytes)
+            && self.value_type != ValueType::Json
+            && plain(value.kind, self.value_type == ValueType::Text, value_bytes)
         {
             return self.outlet.record(at, key_bytes, value_bytes);
         }
         match self.unusual(window, key, value) {
             Ok(()) => self.outlet.record(at, &self.texts.key, &self.texts.value),
-            Err(Snag::Row(what)) => self.outlet.bad_row(Fault::new(at, what)),
-            Err(Snag::Halt(halt)) => Err(halt.for_sink()),
+            Err(RowError::Bad(reason)) => self.outlet.bad_row(BadRow::new(at, reason)),
+            Err(RowError::Stop(stop)) => Err(stop.for_sink()),
         }
     }
 
@@ -85,7 +76,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         window: &mut Window<Input<'_>>,
         at: u64,
         item: &Item,
-    ) -> Result<(), Halt<S::Error>> {
+    ) -> Result<(), Stop<S::Error>> {
         if let Item::Seq(seq) = item
             && matches!(seq.kind, SeqKind::Tuple | SeqKind::List)
             && let [key, value] = &seq.items.borrow()[..]
@@ -103,64 +94,39 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             _ => item.a_type(),
         };
         let what = format!("this element of the outermost list is {what}, not a pair of key and value");
-        self.outlet.bad_row(Fault::new(at, what))
+        self.outlet.bad_row(BadRow::new(at, what))
     }
 
-    /// Puts key and value into the buffers, whatever way they are written.
+    /// Puts key and value into the buffers, however they are written.
     #[cold]
-    fn unusual(&mut self, window: &mut Window<Input<'_>>, key: &Item, value: &Item) -> Result<(), Snag> {
+    fn unusual(&mut self, window: &mut Window<Input<'_>>, key: &Item, value: &Item) -> Result<(), RowError> {
         self.key(window, key)?;
-        match (value, self.values) {
-            (_, ValueKind::Json) => json::write(value, window, &mut self.texts)
-                .map_err(|snag| prefix(snag, &format!("the value of key {} ", shown(&self.texts.key)))),
+        let result = match (value, self.value_type) {
+            (_, ValueType::Json) => json::write(value, window, &mut self.texts),
             (Item::Span(span), _) if !is_number(span.kind) => {
-                let text = self.values == ValueKind::Text;
-                let result = load(&mut self.texts, window, *span, Which::Value, text);
-                result.map_err(|snag| {
-                    let key = shown(&self.texts.key);
-                    let snag = prefix(snag, &format!("the value of key {key} "));
-                    suffix(snag, "; use --values bytes to keep it as it is")
-                })
+                let text = (self.value_type == ValueType::Text).then_some(Advice::BytesValues);
+                load(&mut self.texts, window, *span, Which::Value, text)
             }
-            _ => Err(Snag::Row(format!(
-                "the value of key {} is {}, not a string; use --values json to store it as JSON text",
-                shown(&self.texts.key),
-                value.a_type()
-            ))),
-        }
+            _ => {
+                let what = format!("is {}, not a string", value.a_type());
+                Err(Reason::with(Advice::JsonValues, what).into())
+            }
+        };
+        result.map_err(|error| error.prefixed(&format!("the value of key {} ", shown(&self.texts.key))))
     }
 
-    fn key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), Snag> {
-        match key {
+    fn key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
+        let found = match key {
             Item::Span(span) if !is_number(span.kind) => {
-                let result = load(&mut self.texts, window, *span, Which::Key, self.keys == KeyKind::Text);
-                result.map_err(|snag| {
-                    let prefixed = prefix(snag, &format!("the key {} ", shown(&self.texts.key)));
-                    suffix(prefixed, "; use --keys bytes to keep it as it is")
-                })
+                let text = (self.key_type == KeyType::Text).then_some(Advice::BytesKeys);
+                let result = load(&mut self.texts, window, *span, Which::Key, text);
+                return result
+                    .map_err(|error| error.prefixed(&format!("the key {} ", shown(&self.texts.key))));
             }
-            Item::Int(number) => Err(Snag::Row(format!(
-                "the key {number} is an int, not a string; make all keys strings before pickling"
-            ))),
-            _ => Err(Snag::Row(format!(
-                "the key is {}, not a string; make all keys strings before pickling",
-                key.a_type()
-            ))),
-        }
-    }
-}
-
-fn prefix(snag: Snag, words: &str) -> Snag {
-    match snag {
-        Snag::Row(what) => Snag::Row(format!("{words}{what}")),
-        halt => halt,
-    }
-}
-
-fn suffix(snag: Snag, words: &str) -> Snag {
-    match snag {
-        Snag::Row(what) => Snag::Row(format!("{what}{words}")),
-        halt => halt,
+            Item::Int(number) => format!("the key {number} is an int"),
+            _ => format!("the key is {}", key.a_type()),
+        };
+        Err(format!("{found}, not a string; make all keys strings before pickling").into())
     }
 }
 
@@ -178,35 +144,21 @@ fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::LongBinary | Kind::LongDigits)
 }
 
-/// Puts the string into its buffer; with `text` it must be text. What is wrong begins with "is" or "holds".
+/// Puts the string into its buffer. If it must be `text`, that is the advice for other bytes. What is wrong begins with
+/// a verb.
 fn load(
     texts: &mut Texts,
     window: &mut Window<Input<'_>>,
     span: Span,
     which: Which,
-    text: bool,
-) -> Result<(), Snag> {
+    text: Option<Advice>,
+) -> Result<(), RowError> {
     texts.load(span, window, which)?;
-    let bytes = texts.buffer(which);
-    match span.kind {
-        Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped if text => {
-            Err(Snag::Row("is a bytes object, not text".into()))
-        }
-        Kind::Utf8 | Kind::Escaped | Kind::Old | Kind::OldQuoted if text => {
-            not_text(span.kind, bytes).map_or(Ok(()), |what| Err(Snag::Row(what)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Why bytes of that kind are no text, if they are not.
-pub(crate) fn not_text(kind: Kind, bytes: &[u8]) -> Option<String> {
-    std::str::from_utf8(bytes).is_err().then(|| {
-        match kind {
-            Kind::Old | Kind::OldQuoted => "is a Python 2 str that is not valid UTF-8",
-            _ if text::has_surrogate(bytes) => "holds a lone surrogate, which is not text",
-            _ => "is not valid UTF-8",
-        }
-        .to_owned()
-    })
+    let Some(advice) = text else { return Ok(()) };
+    let wrong = match span.kind {
+        Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => Some("is a bytes object, not text"),
+        Kind::Utf8 | Kind::Escaped | Kind::Old | Kind::OldQuoted => not_text(span.kind, texts.buffer(which)),
+        _ => None,
+    };
+    wrong.map_or(Ok(()), |what| Err(Reason::with(advice, what).into()))
 }

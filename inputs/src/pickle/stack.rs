@@ -1,7 +1,7 @@
-//! The stack of a pickle: items, marks between them, and where each began.
+//! The stack of a pickle: items, the marks between them, and where each began.
 
-use crate::error::Fault;
-use crate::pickle::item::{Global, Item, MOST_DEEP};
+use crate::bad_row::BadRow;
+use crate::pickle::item::{Global, Item, MOST_DEEP, Refused};
 
 /// An item and the offset of the opcode that began it.
 #[derive(Debug, Clone)]
@@ -23,36 +23,36 @@ impl Stack {
         self.entries.push(Entry { at, item });
     }
 
-    pub fn mark(&mut self, at: u64) -> Result<(), Fault> {
+    pub fn mark(&mut self, at: u64) -> Result<(), BadRow> {
         if self.marks.len() > usize::from(MOST_DEEP) {
-            return Err(too_deep(at));
+            return Err(Refused::TooDeep.at(at));
         }
         self.marks.push(self.entries.len());
         self.push(at, Item::Mark);
         Ok(())
     }
 
-    /// Takes the top item, which is no mark.
-    pub fn pop(&mut self, at: u64) -> Result<Entry, Fault> {
+    /// Takes the top item, which must not be a mark.
+    pub fn pop(&mut self, at: u64) -> Result<Entry, BadRow> {
         match self.entries.last() {
             Some(Entry { item: Item::Mark, .. }) | None => Err(empty(at)),
             Some(_) => self.entries.pop().ok_or_else(|| empty(at)),
         }
     }
 
-    /// Takes the topmost mark off the list of marks; where its items begin.
-    pub fn unmark(&mut self, at: u64) -> Result<usize, Fault> {
+    /// Takes the topmost mark off the list of marks. Returns where its items begin.
+    pub fn unmark(&mut self, at: u64) -> Result<usize, BadRow> {
         let mark = self.marks.pop();
-        mark.map(|mark| mark + 1).ok_or_else(|| Fault::new(at, "the pickle is malformed: there is no mark"))
+        mark.map(|mark| mark + 1).ok_or_else(|| BadRow::new(at, "the pickle is malformed: there is no mark"))
     }
 
-    /// The top item, which is no mark.
-    pub fn top(&self, at: u64) -> Result<&Entry, Fault> {
+    /// The top item, which must not be a mark.
+    pub fn top(&self, at: u64) -> Result<&Entry, BadRow> {
         self.entries.last().filter(|entry| !matches!(entry.item, Item::Mark)).ok_or_else(|| empty(at))
     }
 
-    /// Whether a container that is pushed now is the outermost one: nothing lies below but, at most, the name of a
-    /// dict type that will be called with it.
+    /// Whether a container that is pushed now is the outermost one: at most the name of a dict type, which will be called
+    /// with it, is below.
     pub fn is_outermost(&self) -> bool {
         match &self.entries[..] {
             [] => true,
@@ -64,7 +64,7 @@ impl Stack {
         }
     }
 
-    /// Where the bytes begin that items on the stack may need.
+    /// Where the bytes that items on the stack may need begin.
     pub fn needs_from(&self) -> Option<u64> {
         let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream);
         self.entries.iter().find(|entry| !outer(&entry.item)).map(|entry| entry.at)
@@ -72,11 +72,6 @@ impl Stack {
 }
 
 #[cold]
-fn empty(at: u64) -> Fault {
-    Fault::new(at, "the pickle is malformed: an opcode finds nothing on the stack")
-}
-
-#[cold]
-pub(crate) fn too_deep(at: u64) -> Fault {
-    Fault::new(at, format!("containers lie more than {MOST_DEEP} deep in one another; flatten the value"))
+fn empty(at: u64) -> BadRow {
+    BadRow::new(at, "the pickle is malformed: an opcode finds nothing on the stack")
 }

@@ -1,10 +1,12 @@
-//! Undoing what pickle protocols 0 and 1 do to strings.
+//! Strings of pickles: decoding those of protocols 0 and 1, and telling what is not text.
+
+use crate::pickle::item::Kind;
 
 /// What is wrong with an encoded string.
 pub(crate) type Wrong = &'static str;
 
-/// Undoes `raw-unicode-escape`, the argument of `UNICODE`: Latin-1 with `\uXXXX` and `\UXXXXXXXX`. Lone
-/// surrogates become three bytes, as Python's `surrogatepass` makes them.
+/// Decodes `raw-unicode-escape`, the argument of `UNICODE`: Latin-1 with `\uXXXX` and `\UXXXXXXXX`. Lone surrogates
+/// become three bytes, as with Python's `surrogatepass`.
 pub(crate) fn unescape_unicode(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
     let mut rest = line;
     while let Some((&byte, after)) = rest.split_first() {
@@ -13,7 +15,7 @@ pub(crate) fn unescape_unicode(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wro
         let digits = match escape {
             Some(b'u') => 4,
             Some(b'U') => 8,
-            // Two backslashes stand for themselves, and the second begins no escape.
+            // Two backslashes stay as they are, and the second begins no escape.
             Some(other) => {
                 out.push(b'\\');
                 push_code_point(u32::from(other), out);
@@ -41,7 +43,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0u32, |number, &digit| Some(number << 4 | char::from(digit).to_digit(16)?))
 }
 
-/// Appends a code point, surrogates too, in the bit pattern of UTF-8.
+/// Appends a code point in the bit pattern of UTF-8, even if it is a surrogate.
 fn push_code_point(code: u32, out: &mut Vec<u8>) {
     match char::from_u32(code) {
         Some(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -53,7 +55,7 @@ fn push_code_point(code: u32, out: &mut Vec<u8>) {
     }
 }
 
-/// Undoes a Python 2 string literal, the argument of `STRING`.
+/// Decodes a Python 2 string literal, the argument of `STRING`.
 pub(crate) fn unquote(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
     let line = line.trim_ascii();
     let [quote @ (b'\'' | b'"'), inner @ .., last] = line else { return Err("a string has no quotes") };
@@ -96,7 +98,7 @@ pub(crate) fn unquote(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Encodes UTF-8 as Latin-1, which is how older protocols write bytes.
+/// Encodes UTF-8 as Latin-1: older protocols write bytes as such text.
 pub(crate) fn latin1(utf8: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
     if utf8.is_ascii() {
         out.extend_from_slice(utf8);
@@ -109,8 +111,17 @@ pub(crate) fn latin1(utf8: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Whether invalid UTF-8 is invalid because of a surrogate that Python let through.
-pub(crate) fn has_surrogate(bytes: &[u8]) -> bool {
+/// Why bytes of this kind are not text, if they are not.
+pub(crate) fn not_text(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
+    std::str::from_utf8(bytes).is_err().then(|| match kind {
+        Kind::Old | Kind::OldQuoted => "is a Python 2 str that is not valid UTF-8",
+        _ if has_surrogate(bytes) => "holds a lone surrogate, which is not text",
+        _ => "is not valid UTF-8",
+    })
+}
+
+/// Whether invalid UTF-8 is invalid because of a surrogate, which Python lets through.
+fn has_surrogate(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|w| w[0] == 0xed && (0xa0..=0xbf).contains(&w[1]) && (0x80..=0xbf).contains(&w[2]))
 }
 

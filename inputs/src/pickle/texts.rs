@@ -1,13 +1,13 @@
-//! Gets at the bytes of strings, in the window or further back in the pickle.
+//! Gets the bytes of strings, from the window or from further back in the pickle.
 
-use crate::error::PlainHalt;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Kind, Span};
-use crate::pickle::rows::Snag;
+use crate::pickle::row_error::RowError;
 use crate::pickle::text;
 use crate::pickle::window::Window;
+use crate::stop::PlainStop;
 
-/// Slots of the cache of strings that lie behind the window.
+/// Slots of the cache of strings before the window.
 const SLOTS: usize = 1 << 16;
 /// Longest string in the cache.
 const LONGEST: u64 = 4 << 10;
@@ -15,7 +15,7 @@ const LONGEST: u64 = 4 << 10;
 const MOST: usize = 8 << 20;
 
 /// Appends the decoded form of a string.
-type Undo<'a> = &'a dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), text::Wrong>;
+type Decode<'a> = &'a dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), text::Wrong>;
 
 /// Which of the two buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Which {
     Value,
 }
 
-/// Buffers for decoded strings, and a cache of those that are referred to from far away.
+/// Buffers for decoded strings, and a cache of strings that are referred to from far away.
 #[derive(Default)]
 pub(crate) struct Texts {
     pub key: Vec<u8>,
@@ -45,7 +45,7 @@ impl Texts {
     }
 
     /// Puts a decoded string into one of the buffers.
-    pub fn load(&mut self, span: Span, window: &mut Window<Input<'_>>, which: Which) -> Result<(), Snag> {
+    pub fn load(&mut self, span: Span, window: &mut Window<Input<'_>>, which: Which) -> Result<(), RowError> {
         let mut buffer = std::mem::take(match which {
             Which::Key => &mut self.key,
             Which::Value => &mut self.value,
@@ -60,7 +60,7 @@ impl Texts {
     }
 
     /// Puts a decoded string, or the bytes of a number, into `part`.
-    pub fn load_part(&mut self, span: Span, window: &mut Window<Input<'_>>) -> Result<(), Snag> {
+    pub fn load_part(&mut self, span: Span, window: &mut Window<Input<'_>>) -> Result<(), RowError> {
         let mut part = std::mem::take(&mut self.part);
         part.clear();
         let result = self.decode(span, window, &mut part);
@@ -68,8 +68,13 @@ impl Texts {
         result
     }
 
-    fn decode(&mut self, span: Span, window: &mut Window<Input<'_>>, out: &mut Vec<u8>) -> Result<(), Snag> {
-        let undo: Undo<'_> = match span.kind {
+    fn decode(
+        &mut self,
+        span: Span,
+        window: &mut Window<Input<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RowError> {
+        let decode: Decode<'_> = match span.kind {
             Kind::Utf8 | Kind::Bytes | Kind::Old | Kind::LongBinary | Kind::LongDigits => {
                 return Ok(self.append(span, window, out)?);
             }
@@ -85,9 +90,9 @@ impl Texts {
         let mut raw = std::mem::take(&mut self.raw);
         raw.clear();
         let result = self.append(span, window, &mut raw);
-        let result = result.map_err(Snag::Halt).and_then(|()| {
+        let result = result.map_err(RowError::Stop).and_then(|()| {
             out.reserve(raw.len());
-            undo(&raw, out).map_err(|wrong| Snag::Row(format!("is wrongly written ({wrong})")))
+            decode(&raw, out).map_err(|wrong| format!("is malformed ({wrong})").into())
         });
         self.raw = raw;
         result
@@ -99,7 +104,7 @@ impl Texts {
         span: Span,
         window: &mut Window<Input<'_>>,
         out: &mut Vec<u8>,
-    ) -> Result<(), PlainHalt> {
+    ) -> Result<(), PlainStop> {
         if let Some(bytes) = window.slice(span.payload(), span.length) {
             out.extend_from_slice(bytes);
             return Ok(());
@@ -117,7 +122,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Remembers a string that is likely to be asked for, as it stands in the pickle.
+    /// Keeps a string that is likely to be needed, as it stands in the pickle.
     pub fn keep(&mut self, span: Span, bytes: &[u8]) {
         if span.length > LONGEST {
             return;

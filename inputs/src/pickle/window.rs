@@ -1,41 +1,42 @@
-//! A sliding window over a pickle's bytes, and the cutting of those bytes into opcodes with their arguments.
+//! A sliding window over a pickle's bytes, which cuts them into opcodes with their arguments.
 
 use std::io::{self, ErrorKind, Read};
 
-use crate::error::{Fault, Halt, PlainHalt};
+use crate::bad_row::BadRow;
 use crate::pickle::opcode::{self, Argument};
+use crate::stop::{PlainStop, Stop};
 
-/// Strings that wait for their batch to end are kept in the window up to this many bytes; what lies further back
-/// is read again when it is needed.
+/// Strings that wait for their batch to end stay in the window up to this many bytes; what is further back is read again
+/// when it is needed.
 pub(crate) const MOST_KEPT: u64 = 4 << 20;
 
 /// An opcode and its argument.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token {
     pub op: u8,
-    /// Where the opcode stands.
+    /// The offset of the opcode.
     pub at: u64,
     /// The number after it, or the length of the bytes that follow.
     pub number: u64,
-    /// Where the bytes or the line after it begin.
+    /// The offset of the bytes or the line after it.
     pub payload: u64,
-    /// How many bytes they are, without a line's newline.
+    /// The length of these, without a line's newline.
     pub length: u64,
 }
 
 /// What the bytes at hand say about the next token.
 enum Measure {
-    /// All of it is here, so many bytes.
+    /// All of it is here: its length.
     Whole(Token, usize),
-    /// At least so many bytes must be here to say more.
+    /// At least this many bytes are needed to say more.
     Short(usize),
-    /// The bytes it announces are not all here; its header is so many bytes.
+    /// The bytes after its header are not all here: the header's length.
     Long(Token, usize),
     /// It is text whose last newline is not here.
     Open { newlines: u32 },
 }
 
-fn measure(rest: &[u8], at: u64) -> Result<Measure, Fault> {
+fn measure(rest: &[u8], at: u64) -> Result<Measure, BadRow> {
     let Some(&op) = rest.first() else { return Ok(Measure::Short(1)) };
     let Some(argument) = opcode::argument(op) else { return Err(no_opcode(op, at)) };
     let width = argument.width();
@@ -50,7 +51,7 @@ fn measure(rest: &[u8], at: u64) -> Result<Measure, Fault> {
             token.length = number;
             let signed = matches!(op, opcode::BINSTRING | opcode::LONG4) && number > i32::MAX as u64;
             if signed || number > i64::MAX as u64 {
-                return Err(Fault::new(at, format!("{} has a negative length", named(op))));
+                return Err(BadRow::new(at, format!("{} has a negative length", named(op))));
             }
             let here = (rest.len() - header) as u64;
             Ok(if number <= here {
@@ -79,34 +80,34 @@ pub(crate) fn named(op: u8) -> &'static str {
 }
 
 #[cold]
-fn no_opcode(op: u8, at: u64) -> Fault {
+fn no_opcode(op: u8, at: u64) -> BadRow {
     let what =
         if at == 0 { "the file is not a pickle" } else { "the pickle is damaged, or something follows it" };
-    Fault::new(at, format!("the byte 0x{op:02x} is not a pickle opcode: {what}"))
+    BadRow::new(at, format!("the byte 0x{op:02x} is not a pickle opcode: {what}"))
 }
 
 #[cold]
-fn ends_early(at: u64) -> PlainHalt {
-    Halt::Fault(Fault::new(
+fn ends_early(at: u64) -> PlainStop {
+    Stop::BadRow(BadRow::new(
         at,
         format!("the pickle ends early at byte {at}: the file is cut off; copy or write it again"),
     ))
 }
 
-/// Some bytes of a stream, sliding forward over it.
+/// A window that slides forward over a stream.
 pub(crate) struct Window<R> {
     pub reader: R,
     buffer: Vec<u8>,
-    /// Next byte to look at, in the buffer.
+    /// The next byte, in the buffer.
     position: usize,
-    /// End of the bytes in the buffer.
+    /// The end of the bytes in the buffer.
     filled: usize,
-    /// Offset in the stream of the buffer's first byte.
+    /// The offset in the stream of the buffer's first byte.
     base: u64,
 }
 
 impl<R: Read> Window<R> {
-    /// A window over what `reader` gives from now on, which begins at the offset `base` of the stream.
+    /// A window over what `reader` returns from now on, which begins at the offset `base` of the stream.
     pub fn new(reader: R, mut buffer: Vec<u8>, size: usize, base: u64) -> Self {
         // The longest header is nine bytes.
         buffer.resize(size.max(16), 0);
@@ -117,12 +118,12 @@ impl<R: Read> Window<R> {
         self.buffer
     }
 
-    /// Forgets the bytes at hand and goes on at another offset, where the caller has put the reader.
+    /// Forgets the bytes at hand and continues at another offset, to which the caller has moved the reader.
     pub fn restart(&mut self, base: u64) {
         (self.position, self.filled, self.base) = (0, 0, base);
     }
 
-    /// The stream's offset of the next byte.
+    /// The offset in the stream of the next byte.
     pub fn at(&self) -> u64 {
         self.base + self.position as u64
     }
@@ -145,9 +146,9 @@ impl<R: Read> Window<R> {
         if end <= self.filled { self.buffer.get(start..end) } else { None }
     }
 
-    /// Reads until at least `need` bytes are at hand, or to the end of the stream; false if they are not there.
-    /// Bytes from the offset `keep` on stay in the window unless they are too many.
-    pub fn fill(&mut self, need: usize, keep: u64) -> Result<bool, PlainHalt> {
+    /// Reads until at least `need` bytes are at hand; false if the stream ends before. Bytes from the offset `keep` on stay
+    /// in the window unless they are too many.
+    pub fn fill(&mut self, need: usize, keep: u64) -> Result<bool, PlainStop> {
         while self.filled - self.position < need {
             let kept = if self.at() - keep.min(self.at()) > MOST_KEPT { self.at() } else { keep };
             let start = usize::try_from(kept.saturating_sub(self.base)).unwrap_or(0).min(self.position);
@@ -168,7 +169,7 @@ impl<R: Read> Window<R> {
                 Ok(0) => return Ok(false),
                 Ok(got) => self.filled += got,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Halt::Io(self.base + self.filled as u64, error)),
+                Err(error) => return Err(Stop::Io(self.base + self.filled as u64, error)),
             }
         }
         Ok(true)
@@ -176,7 +177,7 @@ impl<R: Read> Window<R> {
 
     /// The next token, if all of it is at hand.
     #[inline]
-    pub fn token_at_hand(&mut self) -> Result<Option<Token>, Fault> {
+    pub fn token_at_hand(&mut self) -> Result<Option<Token>, BadRow> {
         match measure(self.rest(), self.at())? {
             Measure::Whole(token, size) => {
                 self.position += size;
@@ -187,7 +188,7 @@ impl<R: Read> Window<R> {
     }
 
     /// The next token. Its bytes stay at hand, with those from `keep` on, unless they are too many.
-    pub fn token(&mut self, keep: u64) -> Result<Token, PlainHalt> {
+    pub fn token(&mut self, keep: u64) -> Result<Token, PlainStop> {
         loop {
             let keep = keep.min(self.at());
             match measure(self.rest(), self.at())? {
@@ -210,8 +211,8 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Goes over bytes which need not fit into the window.
-    fn pass(&mut self, mut length: u64, keep: u64) -> Result<(), PlainHalt> {
+    /// Skips bytes, which need not fit into the window.
+    fn pass(&mut self, mut length: u64, keep: u64) -> Result<(), PlainStop> {
         loop {
             let here = ((self.filled - self.position) as u64).min(length);
             self.position += here as usize;
@@ -225,8 +226,8 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// Goes over an opcode and its lines of text, which need not fit into the window.
-    fn line(&mut self, mut newlines: u32, keep: u64) -> Result<Token, PlainHalt> {
+    /// Skips an opcode and its lines of text, which need not fit into the window.
+    fn line(&mut self, mut newlines: u32, keep: u64) -> Result<Token, PlainStop> {
         let at = self.at();
         let op = self.rest().first().copied().unwrap_or(0);
         self.position += 1;
@@ -251,7 +252,19 @@ impl<R: Read> Window<R> {
     }
 }
 
-/// Turns the system's errors into ours when a stretch of a source is read again.
-pub(crate) fn vanished(at: u64) -> PlainHalt {
-    Halt::Io(at, io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter while it was read"))
+/// The number of a `PUT` or `GET` whose line the window has just skipped.
+pub(crate) fn text_number<R: Read>(token: &Token, window: &Window<R>) -> u64 {
+    let line = window.slice(token.payload, token.length.min(32));
+    line.and_then(decimal).unwrap_or(0)
+}
+
+/// A memo number in text.
+pub(crate) fn decimal(line: &[u8]) -> Option<u64> {
+    // The bound keeps sums in range; no memo holds that many objects.
+    std::str::from_utf8(line).ok()?.trim().parse().ok().filter(|&number: &u64| number < 1 << 62)
+}
+
+/// A part of the source that is no longer there when it is read again.
+pub(crate) fn vanished(at: u64) -> PlainStop {
+    Stop::Io(at, io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter while it was read"))
 }

@@ -1,0 +1,164 @@
+//! The options of a build, and what follows from them.
+
+use crate::{Error, limits, spill};
+use hashlith_format::{KeyHasher, KeyType, MAX_METADATA, MAX_PARTS, ValueType};
+use std::{fmt, path::PathBuf, str::FromStr};
+
+/// Most partitions.
+const MAX_PARTITIONS: usize = 1024;
+/// Fewest partitions.
+const MIN_PARTITIONS: usize = 16;
+/// Open files besides those of partitions: inputs, output, standard streams, libraries.
+const OTHER_FILES: u64 = 64;
+
+/// What happens when a key comes more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// The build fails with [`Error::Duplicate`].
+    #[default]
+    Error,
+    /// The record with the smallest [`crate::Origin`] stays.
+    First,
+    /// The record with the largest [`crate::Origin`] stays.
+    Last,
+}
+
+impl OnDuplicate {
+    /// The names of all policies.
+    pub const NAMES: &[&str] = &["error", "first", "last"];
+}
+
+impl fmt::Display for OnDuplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            OnDuplicate::Error => "error",
+            OnDuplicate::First => "first",
+            OnDuplicate::Last => "last",
+        })
+    }
+}
+
+impl FromStr for OnDuplicate {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "error" => Ok(OnDuplicate::Error),
+            "first" => Ok(OnDuplicate::First),
+            "last" => Ok(OnDuplicate::Last),
+            _ => Err(Error::Options { what: "the policy for duplicates must be one of error, first, last" }),
+        }
+    }
+}
+
+/// What a build makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One file: a whole index if it is part 0 of 1.
+    Part { part: u32, parts: u32 },
+    /// A directory with all parts.
+    Set { parts: u32 },
+}
+
+impl Shape {
+    pub fn is_set(self) -> bool {
+        matches!(self, Shape::Set { .. })
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Options {
+    /// In bytes; half of `available` by default.
+    pub memory_limit: Option<u64>,
+    /// Bytes of memory that were available at first; kept, so that the default stays the same.
+    pub available: Option<u64>,
+    pub threads: usize,
+    pub temp_dir: Option<PathBuf>,
+    pub on_duplicate: OnDuplicate,
+    pub key_type: KeyType,
+    pub value_type: ValueType,
+    pub fingerprint_bits: u32,
+    pub hasher: KeyHasher,
+    pub metadata: String,
+    pub expected_bytes: u64,
+    pub cell_keys: Option<f64>,
+    pub page_cache: u64,
+    pub shape: Shape,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            memory_limit: None,
+            available: limits::available_memory(),
+            threads: limits::available_threads(),
+            temp_dir: None,
+            on_duplicate: OnDuplicate::Error,
+            key_type: KeyType::Bytes,
+            value_type: ValueType::Bytes,
+            fingerprint_bits: 8,
+            hasher: KeyHasher::xxh3(0),
+            metadata: String::new(),
+            expected_bytes: 0,
+            cell_keys: None,
+            page_cache: limits::machine_memory(),
+            shape: Shape::Part { part: 0, parts: 1 },
+        }
+    }
+}
+
+impl Options {
+    /// The memory limit in force, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory_limit.unwrap_or_else(|| limits::default_memory(self.available, self.threads))
+    }
+
+    pub fn check(&self) -> Result<(), Error> {
+        let (given, smallest) = (self.memory(), limits::smallest_memory(self.threads));
+        if given < smallest {
+            return Err(Error::MemoryLimit { given, smallest, threads: self.threads });
+        }
+        limits::check_addresses(given, self.threads)?;
+        if !(1..=16).contains(&self.fingerprint_bits) {
+            return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
+        }
+        let (part, parts) = match self.shape {
+            Shape::Part { part, parts } => (part, parts),
+            Shape::Set { parts } => (0, parts),
+        };
+        if part >= parts || parts > MAX_PARTS {
+            return Err(Error::Options { what: "a set has 1 to 65,536 parts, numbered from 0" });
+        }
+        let len = self.metadata.len() as u64;
+        if len > MAX_METADATA { Err(Error::Metadata { len }) } else { Ok(()) }
+    }
+
+    /// As many partitions as an eighth of the memory can buffer for every feeder, capped by the limit on open files.
+    pub fn partitions(&self) -> Result<usize, Error> {
+        let chunks = self.memory() / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
+        let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
+        let limit = limits::open_files(wanted as u64 + OTHER_FILES);
+        let possible = previous_power_of_two(limit.saturating_sub(OTHER_FILES));
+        if possible < MIN_PARTITIONS {
+            return Err(Error::OpenFiles { limit, needed: MIN_PARTITIONS as u64 + OTHER_FILES });
+        }
+        Ok(wanted.min(possible))
+    }
+}
+
+fn previous_power_of_two(number: u64) -> usize {
+    number.checked_ilog2().map_or(0, |log| 1 << log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_policy_has_a_name() {
+        for name in OnDuplicate::NAMES {
+            assert_eq!(name.parse::<OnDuplicate>().unwrap().to_string(), *name);
+        }
+        assert!("firsts".parse::<OnDuplicate>().is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! What the builder promises, through its public functions.
+#![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
+
+mod endings;
+mod hostile_keys;
+mod large;
+mod model;
+mod parts;
+mod recut;
+mod replacing;
+mod sets;
+#[path = "../support/mod.rs"]
+mod support;
+
+use hashlith_builder::Builder;
+use std::{fs, path::Path};
+
+/// A builder with the least memory.
+fn small() -> Builder {
+    Builder::new().threads(2).memory_limit(Builder::smallest_memory(2))
+}
+
+/// What is in a directory, sorted.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

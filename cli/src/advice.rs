@@ -1,0 +1,64 @@
+//! Errors and advice in the words of this command: its options have names.
+
+use hashlith::{Advice, Error, Skipped, builder};
+use indicatif::BinaryBytes;
+
+/// An error with what to do about it.
+pub fn message(error: &Error) -> String {
+    match error {
+        Error::Build(builder::Error::MemoryLimit { smallest, threads, .. }) => format!(
+            "--memory is too small: with {threads} threads {}M is the smallest that works; fewer --threads need less",
+            smallest.div_ceil(1 << 20)
+        ),
+        Error::Build(builder::Error::Addresses { limit, free, needed }) => format!(
+            "a limit of {} leaves this process {} of addresses, the build needs about {}: raise it (ulimit -v, ulimit -d), \
+             or give a smaller --memory",
+            BinaryBytes(*limit),
+            BinaryBytes(*free),
+            BinaryBytes(*needed)
+        ),
+        Error::Build(builder::Error::DiskSpace { path, free, needed }) => format!(
+            "{} has {} free, the build needs about {}: free some, or choose another place",
+            path.display(),
+            BinaryBytes(*free),
+            BinaryBytes(*needed)
+        ),
+        error => with_advice(error, error.advice()),
+    }
+}
+
+/// A row that was left out, with what to do about it.
+pub fn skipped(row: &Skipped) -> String {
+    with_advice(row, row.advice)
+}
+
+fn with_advice(what: &impl std::fmt::Display, advice: Option<Advice>) -> String {
+    match advice {
+        Some(advice) => format!("{what}; {}", words(advice)),
+        None => what.to_string(),
+    }
+}
+
+fn words(advice: Advice) -> String {
+    let words = match advice {
+        Advice::BytesKeys => "use --keys bytes to keep it as it is",
+        Advice::BytesValues => "use --values bytes to keep it as it is",
+        Advice::Bytes => "use --keys bytes --values bytes to keep any bytes",
+        Advice::JsonValues => "use --values json to store it as JSON text",
+        Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, cdbmake)",
+        Advice::Fields => "--key-field and --value-field name other fields",
+        Advice::TempDir => "choose another directory with --temp-dir",
+        Advice::MoreMemory => "give more --memory",
+        Advice::MoreMemoryOrFewerThreads => "give more --memory, or fewer --threads",
+        Advice::LessMemory => "give a smaller --memory",
+        Advice::FewerThreads => "ask for fewer --threads",
+        Advice::KeepFirstOrLast => "remove one, or keep one with --on-duplicate first or --on-duplicate last",
+        Advice::SipHash => "build with --hash siphash",
+        Advice::OneFile => "choose another name, or leave out --parts",
+        Advice::Metadata => "give that of the output with --metadata",
+        Advice::Escape => "use --escape, or JSON or cdbmake output",
+        Advice::AnyBytesFormat => "use --format cdbmake, which holds any bytes",
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}

@@ -1,0 +1,152 @@
+//! Options that several subcommands share.
+
+use crate::failure::{Failure, tell};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use hashlith::{
+    Builder, Column, Format, KeyType, OnDuplicate, OnError, ReadOptions, Sources, ValueType, parse_size,
+};
+use std::{error::Error, path::PathBuf, str::FromStr};
+
+/// Parses one of these words.
+pub fn word<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|word| word.parse())
+}
+
+/// Where an index goes, and what the build may use.
+#[derive(clap::Args)]
+pub struct OutputArgs {
+    /// Memory to use, such as 512M, 4G or 1GiB [default: half of what is available]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+    /// Number of threads [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Folder for temporary files, which take about as much as the records [default: that of the output]
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+    /// Write the report as JSON to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no report, only errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl OutputArgs {
+    /// A builder with these options.
+    pub fn builder(&self) -> Builder {
+        let mut builder = Builder::new();
+        if let Some(memory) = self.memory {
+            builder = builder.memory_limit(memory);
+        }
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads.into());
+        }
+        if let Some(dir) = &self.temp_dir {
+            builder = builder.temp_dir(dir);
+        }
+        builder
+    }
+}
+
+/// Checks that metadata is a JSON object.
+pub fn parse_metadata(text: &str) -> Result<String, String> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            Err(format!("not a JSON object ({error}): write, for example, '{{\"source\": \"wiki\"}}'"))
+        }
+    }
+}
+
+/// A format, or the one that the file name says.
+#[derive(Clone, Copy)]
+struct FormatWord(Option<Format>);
+
+/// What to do when a key comes twice.
+pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
+    word(OnDuplicate::NAMES)
+}
+
+/// How to read input.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Input options")]
+pub struct InputArgs {
+    /// Format of the input; `auto` goes by the file name: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
+    /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
+    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
+        ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
+    format: FormatWord,
+    /// What keys are: UTF-8 text, or any bytes [default: text; for verify what the index says]
+    #[arg(long, value_parser = word::<KeyType>(KeyType::NAMES))]
+    keys: Option<KeyType>,
+    /// What values are: UTF-8 text, any bytes, or JSON [default: text; for verify what the index says]
+    #[arg(long, value_parser = word::<ValueType>(ValueType::NAMES))]
+    values: Option<ValueType>,
+    /// What to do with a row that cannot be a record [default: stop]
+    #[arg(long, value_name = "POLICY", value_parser = ["stop", "skip"])]
+    on_error: Option<String>,
+    /// Give up after more than N bad rows (means --on-error skip)
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+    /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
+    #[arg(long)]
+    escape: bool,
+    /// CSV: the key's column, a number from 1 or a name in the header [default: 1]
+    #[arg(long, value_name = "C")]
+    key_column: Option<Column>,
+    /// CSV: the value's column [default: 2]
+    #[arg(long, value_name = "C")]
+    value_column: Option<Column>,
+    /// CSV: the first row of each file is a header
+    #[arg(long)]
+    header: bool,
+    /// JSON lines: the key's field [default: key]
+    #[arg(long, value_name = "F")]
+    key_field: Option<String>,
+    /// JSON lines: the value's field [default: value]
+    #[arg(long, value_name = "F")]
+    value_field: Option<String>,
+}
+
+impl InputArgs {
+    /// The options for the library. `keys` and `values` are what they are when the command line does not say.
+    pub fn options(&self, keys: KeyType, values: ValueType) -> Result<ReadOptions, Failure> {
+        let policy = self.on_error.as_deref();
+        if policy == Some("stop") && self.max_errors.is_some() {
+            return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
+        }
+        let skip = policy == Some("skip") || self.max_errors.is_some();
+        let defaults = ReadOptions::default();
+        Ok(ReadOptions {
+            format: self.format.0,
+            key_type: self.keys.unwrap_or(keys),
+            value_type: self.values.unwrap_or(values),
+            escape: self.escape,
+            key_column: self.key_column.clone().unwrap_or(defaults.key_column),
+            value_column: self.value_column.clone().unwrap_or(defaults.value_column),
+            header: self.header,
+            key_field: self.key_field.clone().unwrap_or(defaults.key_field),
+            value_field: self.value_field.clone().unwrap_or(defaults.value_field),
+            on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
+            ..ReadOptions::default()
+        })
+    }
+}
+
+/// Reports which files of folders are not read.
+pub fn tell_left_out(sources: &Sources) {
+    if let Some(first) = sources.left_out.first() {
+        tell(&format!(
+            "left out {} without a known extension, such as {}; --format takes all files of a folder",
+            match sources.left_out.len() {
+                1 => "a file".to_owned(),
+                count => format!("{count} files"),
+            },
+            first.display()
+        ));
+    }
+}

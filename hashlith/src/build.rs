@@ -1,0 +1,211 @@
+//! Builds from files.
+
+use crate::Error;
+use hashlith_builder::{Builder, Feeder, OnDuplicate, Report};
+use hashlith_inputs::{Format, OnError, ReadError, ReadOptions, Sink, Skipped, Source, Sources};
+use hashlith_job::{Phase, Progress, Unit};
+use parking_lot::Mutex;
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What a build has made, and of what.
+#[derive(Clone, Debug)]
+pub struct BuildReport {
+    /// The index file, or the directory of the set.
+    pub output: PathBuf,
+    /// Records, keys, headers, phases.
+    pub built: Report,
+    /// Bytes of the inputs, as they are on disk.
+    pub input_bytes: u64,
+    /// Bad rows that were left out.
+    pub skipped: u64,
+    /// The first ten of these, in the order of the input.
+    pub first_skipped: Vec<Skipped>,
+    /// From the beginning to the finished index.
+    pub took: Duration,
+}
+
+/// A build from files that can begin: all inputs can be opened, and as far as can be seen there is room for the output.
+pub struct FileBuild {
+    sources: Sources,
+    output: PathBuf,
+    options: ReadOptions,
+    builder: Builder,
+    progress: Arc<Progress>,
+    began: Instant,
+}
+
+/// Builds an index at `output` from files and directories (`-` is standard input), with the options of `builder`. Types of
+/// keys and values are those of `options`.
+///
+/// # Errors
+/// Any [`Error`]. Then what was at `output` is still there, and no temporary file is left.
+///
+/// ```
+/// use hashlith::{Builder, Index, ReadOptions, build_from_files};
+/// # let dir = tempfile::tempdir()?;
+/// # let (words, path) = (dir.path().join("words.tsv"), dir.path().join("words.hlith"));
+/// std::fs::write(&words, "sky\tblue\ngrass\tgreen\n")?;
+/// let report = build_from_files(&path, &[words], ReadOptions::default(), Builder::new())?;
+/// assert_eq!(report.built.keys, 2);
+/// assert_eq!(Index::load(&path)?.get_str("sky")?, Some("blue"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn build_from_files<P: AsRef<Path>>(
+    output: impl AsRef<Path>,
+    inputs: &[P],
+    options: ReadOptions,
+    builder: Builder,
+) -> Result<BuildReport, Error> {
+    FileBuild::new(output, inputs, options, builder)?.run()
+}
+
+impl FileBuild {
+    /// Looks at everything that can be seen before any work: inputs, output, options, free space.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new<P: AsRef<Path>>(
+        output: impl AsRef<Path>,
+        inputs: &[P],
+        mut options: ReadOptions,
+        builder: Builder,
+    ) -> Result<Self, Error> {
+        let began = Instant::now();
+        let output = output.as_ref().to_path_buf();
+        // Each thread may have a record in hand.
+        let memory = usize::try_from(builder.memory()).unwrap_or(usize::MAX) / builder.thread_count();
+        options.max_record_bytes = options.max_record_bytes.min(memory);
+        let sources = Sources::expand(inputs, &options)?;
+        refuse_input_as_output(&output, &sources)?;
+        let mut builder = builder.key_type(options.key_type).value_type(options.value_type);
+        let keeps_all = builder.duplicate_policy() == OnDuplicate::Error && options.on_error == OnError::Stop;
+        if keeps_all && !options.escape {
+            builder = builder.expected_bytes(least_bytes(&sources));
+        }
+        builder.preflight(&output)?;
+        if options.temp_dir.is_none() {
+            options.temp_dir = builder.temporary_directory().map(Path::to_path_buf);
+        }
+        let progress = builder.progress_handle();
+        progress.enter(Phase::Reading, Unit::Bytes, sources.size());
+        Ok(FileBuild { sources, output, options, builder, progress, began })
+    }
+
+    /// What is going to be read.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// How far the build is: bytes of input while reading, then records, then bytes of the index.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Reads all records and builds the index.
+    ///
+    /// # Errors
+    /// Any [`Error`]. Then the output is as it was.
+    pub fn run(self) -> Result<BuildReport, Error> {
+        self.run_if(|| Ok(()))
+    }
+
+    /// Reads all records, asks `go_on`, and builds the index: input that was cut off looks like input that ends early, and
+    /// only the caller may know.
+    ///
+    /// # Errors
+    /// What went wrong, or the answer of `go_on`. Then the output is as it was.
+    pub fn run_if<E: From<Error>>(self, go_on: impl FnOnce() -> Result<(), E>) -> Result<BuildReport, E> {
+        let FileBuild { sources, output, options, builder, progress, began } = self;
+        let threads = builder.thread_count();
+        let builder = Mutex::new(builder);
+        let new_sink = || FeederSink(builder.lock().feeder().map_err(Some));
+        let read = hashlith_inputs::read(&sources, &options, threads, new_sink, &progress);
+        go_on()?;
+        let failed = |error| Error::of_build(error, |from| sources.describe(from.source, from.position));
+        let (read, sinks) = read.map_err(|error| match error {
+            ReadError::Sink(error) => failed(error),
+            ReadError::Input(error) => error.into(),
+        })?;
+        let build = || {
+            sinks.into_iter().try_for_each(FeederSink::finish)?;
+            builder.into_inner().finish(&output)
+        };
+        let built = build().map_err(failed)?;
+        Ok(BuildReport {
+            output,
+            built,
+            input_bytes: read.bytes,
+            skipped: read.skipped,
+            first_skipped: read.first_skipped,
+            took: began.elapsed(),
+        })
+    }
+}
+
+/// Hands records on to the builder. Without a feeder it refuses the first one, with the reason.
+struct FeederSink(Result<Feeder, Option<hashlith_builder::Error>>);
+
+impl FeederSink {
+    fn finish(self) -> Result<(), hashlith_builder::Error> {
+        match self.0 {
+            Ok(feeder) => feeder.finish(),
+            Err(error) => Err(error.unwrap_or(hashlith_builder::Error::Cancelled)),
+        }
+    }
+}
+
+impl Sink for FeederSink {
+    type Error = hashlith_builder::Error;
+
+    #[inline]
+    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Self::Error> {
+        match &mut self.0 {
+            Ok(feeder) => feeder.add_from(source, position, key, value),
+            Err(error) => Err(error.take().unwrap_or(hashlith_builder::Error::Cancelled)),
+        }
+    }
+}
+
+/// At least this many bytes of records are in the sources, by the lengths of the files: for the check of free space, which must
+/// not refuse what would have fitted.
+fn least_bytes(sources: &Sources) -> u64 {
+    let least = |(source, format): (&Source, Format)| {
+        let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
+        match (format, source.size().filter(|_| plain)) {
+            // A TAB and a newline become two lengths and the share of the hot section.
+            (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
+            // Old protocols and short records have more around the records than in them.
+            (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
+            _ => 0,
+        }
+    };
+    sources.iter().map(least).sum()
+}
+
+fn is_packed(extension: &OsStr) -> bool {
+    ["gz", "zst", "zstd"].iter().any(|packed| extension.eq_ignore_ascii_case(packed))
+}
+
+/// An index written over its own input would destroy it.
+fn refuse_input_as_output(output: &Path, sources: &Sources) -> Result<(), Error> {
+    let Ok(output_is) = fs::metadata(output) else { return Ok(()) };
+    for (source, _) in sources.iter() {
+        let same = match source {
+            Source::Path(path) => fs::metadata(path)
+                .is_ok_and(|input| (input.dev(), input.ino()) == (output_is.dev(), output_is.ino())),
+            _ => rustix::fs::fstat(io::stdin())
+                .is_ok_and(|input| (input.st_dev, input.st_ino) == (output_is.dev(), output_is.ino())),
+        };
+        if same {
+            return Err(Error::SameFile { output: output.into(), input: source.name() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Why an operation failed: one type for all of them.
+
+use crate::shown_key;
+use hashlith_builder as builder;
+use hashlith_checker as checker;
+use hashlith_format::{FileError, set::NotOneSet};
+use hashlith_inputs as inputs;
+use hashlith_job::Advice;
+use hashlith_reader::OpenError;
+use rustix::io::Errno;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why an operation failed. The display says what and where; [`Self::advice`] says which kind of help applies, so that a
+/// front end can name its own option for it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused to open, read, write or rename a file.
+    #[error("{action} {}: {source}{}", .path.display(), remedy(.source))]
+    Io {
+        /// What was being done, in words: `cannot open`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// An index is damaged, or no index at all.
+    #[error("{}: {fault}", .path.display())]
+    Corrupt {
+        /// The file; of a set, the part or the manifest.
+        path: PathBuf,
+        /// The broken rule.
+        fault: hashlith_format::Error,
+    },
+    /// The path leads to something that cannot be an index.
+    #[error("{} is {}: name an index file, or a set", .path.display(), if *.is_directory { "a directory without a manifest.json, so no set" } else { "not a file" })]
+    NotAnIndex {
+        /// The path.
+        path: PathBuf,
+        /// It is a directory without a manifest.
+        is_directory: bool,
+    },
+    /// An index could not be opened for another reason.
+    #[error(transparent)]
+    Open(OpenError),
+    /// A check could not come to an end.
+    #[error("{}: {source}", .path.display())]
+    Check {
+        /// The file.
+        path: PathBuf,
+        /// What kept it from that.
+        source: checker::Error,
+    },
+    /// Inputs could not be read as records.
+    #[error(transparent)]
+    Input(inputs::Error),
+    /// A key came twice, and duplicates are an error.
+    #[error("the key {} is there twice: {first} and {second}", shown_key(.key))]
+    Duplicate {
+        /// The key.
+        key: Vec<u8>,
+        /// Where it came first: `words.tsv, line 3`.
+        first: String,
+        /// Where it came again.
+        second: String,
+    },
+    /// The builder could not do its work.
+    #[error(transparent)]
+    Build(builder::Error),
+    /// The output of a build is one of its inputs, which it would destroy.
+    #[error("the output {} is the same file as the input {input}: choose another name for the output", .output.display())]
+    SameFile {
+        /// The output.
+        output: PathBuf,
+        /// The input, as it was named.
+        input: String,
+    },
+    /// Indexes cannot be merged.
+    #[error(
+        "{} has another type of keys or values than {}: dump it, and build it with the types of the other",
+        .path.display(), .first.display()
+    )]
+    OtherTypes {
+        /// The index.
+        path: PathBuf,
+        /// The first one.
+        first: PathBuf,
+    },
+    /// Part files are not all parts of one set.
+    #[error("{}{what}", .path.as_ref().map(|path| format!("{} ", path.display())).unwrap_or_default())]
+    NotOneSet {
+        /// The file at fault, if it is one.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        what: NotOneSet,
+    },
+    /// Indexes with different metadata were to be merged, and the metadata of the output was not given.
+    #[error("the inputs have different metadata")]
+    OtherMetadata,
+    /// There is nothing to merge.
+    #[error("there is nothing to merge: name at least one index")]
+    NoInputs,
+    /// A record cannot be written in a format that would read back as the same record.
+    #[error("key {}: {what}", shown_key(.key))]
+    Unwritable {
+        /// The key.
+        key: Vec<u8>,
+        /// What cannot be written.
+        what: String,
+        /// What helps.
+        advice: Advice,
+    },
+    /// The records could not be written out.
+    #[error("cannot write the records: {0}")]
+    Write(io::Error),
+    /// The operation was cancelled through its [`Progress`](crate::Progress).
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What to do about some answers of the system.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; check the name",
+        io::ErrorKind::PermissionDenied => "; check the permissions of the file and of its folders",
+        io::ErrorKind::ReadOnlyFilesystem => "; choose a place that can be written to",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space or choose another place"
+        }
+        _ => "",
+    }
+}
+
+impl Error {
+    /// Which kind of help applies.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            Error::Duplicate { .. } => Some(Advice::KeepFirstOrLast),
+            Error::Build(error) => error.advice(),
+            Error::Input(error) => error.advice(),
+            Error::OtherMetadata => Some(Advice::Metadata),
+            Error::Unwritable { advice, .. } => Some(*advice),
+            _ => None,
+        }
+    }
+
+    /// The file or directory and the system's number of the error, if it was the system that refused.
+    pub fn system(&self) -> Option<(&Path, i32)> {
+        let refused = |path, source: &io::Error| Some((path, source.raw_os_error()?));
+        match self {
+            Error::Io { path, source, .. } | Error::Open(OpenError::Lock { path, source }) => {
+                refused(path.as_path(), source)
+            }
+            Error::NotAnIndex { path, is_directory } => {
+                let errno = if *is_directory { Errno::ISDIR } else { Errno::INVAL };
+                Some((path, errno.raw_os_error()))
+            }
+            Error::Input(inputs::Error::Io { path, source }) => refused(Path::new(path), source),
+            Error::Build(builder::Error::NotDurable { path, source }) => refused(path, source),
+            Error::Build(builder::Error::Output { path, what }) => Some((path, what.errno())),
+            Error::Build(builder::Error::DiskSpace { path, .. }) => Some((path, Errno::NOSPC.raw_os_error())),
+            _ => None,
+        }
+    }
+
+    /// True if an option or argument has a value that makes no sense, rather than that something went wrong.
+    pub fn is_usage(&self) -> bool {
+        use builder::Error as B;
+        matches!(
+            self,
+            Error::NoInputs | Error::Build(B::Options { .. } | B::Metadata { .. } | B::MemoryLimit { .. })
+        )
+    }
+
+    /// Wraps an answer of the system, for `map_err`.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// Damage that a lookup or an iteration met in an open index.
+    pub fn corrupt<D: AsRef<[u8]>>(index: &crate::Index<D>, error: &hashlith_format::Error) -> Self {
+        let path = index.fault_path(error).map(Path::to_path_buf).unwrap_or_default();
+        match error {
+            // The path of the part says more than its number.
+            hashlith_format::Error::InPart { fault, .. } if !path.as_os_str().is_empty() => {
+                Error::Corrupt { path, fault: (**fault).clone() }
+            }
+            fault => Error::Corrupt { path, fault: fault.clone() },
+        }
+    }
+
+    /// An error of a build. `place` says where a record came from.
+    pub(crate) fn of_build(error: builder::Error, place: impl Fn(&builder::Origin) -> String) -> Self {
+        match error {
+            builder::Error::Duplicate { key, first, second } => {
+                Error::Duplicate { key, first: place(&first), second: place(&second) }
+            }
+            error => error.into(),
+        }
+    }
+}
+
+impl From<builder::Error> for Error {
+    fn from(error: builder::Error) -> Self {
+        match error {
+            builder::Error::Io { action, path, source } => Error::Io { action, path, source },
+            builder::Error::Cancelled => Error::Cancelled,
+            builder::Error::Duplicate { key, first, second } => {
+                let place = |place: builder::Origin| format!("record {}", place.position);
+                Error::Duplicate { key, first: place(first), second: place(second) }
+            }
+            error => Error::Build(error),
+        }
+    }
+}
+
+impl From<inputs::Error> for Error {
+    fn from(error: inputs::Error) -> Self {
+        match error {
+            inputs::Error::Cancelled => Error::Cancelled,
+            error => Error::Input(error),
+        }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        OpenError::from(error).into()
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { path, source } => Error::Io { action: "cannot open", path, source },
+            OpenError::Invalid { path, source } => Error::Corrupt { path, fault: source },
+            error => Error::Open(error),
+        }
+    }
+}
+
+impl From<checker::PathError> for Error {
+    fn from(error: checker::PathError) -> Self {
+        Error::of_check(&error.path, error.error)
+    }
+}
+
+impl Error {
+    /// An error of a check of this file.
+    pub(crate) fn of_check(path: &Path, error: checker::Error) -> Self {
+        match error {
+            checker::Error::Fault(fault) => Error::Corrupt { path: path.into(), fault },
+            checker::Error::Open { source } => Error::Io { action: "cannot open", path: path.into(), source },
+            checker::Error::Cancelled => Error::Cancelled,
+            source => Error::Check { path: path.into(), source },
+        }
+    }
+}

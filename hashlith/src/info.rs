@@ -1,0 +1,206 @@
+//! What an index holds and what it costs.
+
+use crate::{Error, Histogram, Index, Mapping, json_line};
+use hashlith_format::{HashId, KeyType, Span, VERSION, ValueType};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Lengths are taken from about this many records; of all in an index that has no more.
+const SAMPLE: u64 = 200_000;
+/// The sample is this many runs of neighbours, spread over the file.
+const RUNS: u64 = 64;
+
+/// What an index holds and what it costs. Serialized, it is what `hashlith info --json` prints, apart from the path.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Info {
+    /// Length of all files together, in bytes.
+    pub file_bytes: u64,
+    /// Version of the format.
+    pub format_version: u32,
+    /// Number of this file in its set, if it was opened without the others.
+    pub part: Option<u32>,
+    /// How many files the set has; 1 for a file that stands alone.
+    pub parts: u32,
+    /// Number of keys.
+    pub keys: u64,
+    /// What keys are.
+    #[serde(serialize_with = "as_text")]
+    pub key_type: KeyType,
+    /// What values are.
+    #[serde(serialize_with = "as_text")]
+    pub value_type: ValueType,
+    /// Number of cells.
+    pub cells: u64,
+    /// Name of the hash.
+    pub hash: &'static str,
+    /// Seed of the hash.
+    pub seed: u64,
+    /// The second half of the seed; 0 for a hash that has none.
+    pub second_seed: u64,
+    /// Bits of a fingerprint.
+    pub fingerprint_bits: u32,
+    /// `file_bytes` per key; `None` without keys.
+    pub bytes_per_key: Option<f64>,
+    /// The sections of the file, or the sums over all parts.
+    pub sections: Vec<SectionInfo>,
+    /// What each process that touches the whole file needs for its page tables.
+    pub page_tables: PageTables,
+    /// Lengths of keys and values.
+    pub lengths: LengthStats,
+    /// The user's JSON on one line, without characters that a terminal would obey.
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// One section.
+#[derive(Debug, Serialize)]
+pub struct SectionInfo {
+    /// Its name in `spec.md`.
+    pub name: &'static str,
+    /// Where it begins; `None` in a set, where each part has its own.
+    pub offset: Option<u64>,
+    /// Its length.
+    pub bytes: u64,
+    /// Its length per key.
+    pub bytes_per_key: Option<f64>,
+    /// How much of it is in the page cache, as far as the kernel tells this process.
+    pub resident_bytes: Option<u64>,
+}
+
+/// What each process that touches the whole file needs for its page tables.
+#[derive(Debug, Serialize)]
+pub struct PageTables {
+    /// With pages of 4 KiB.
+    pub with_4_kib_pages_bytes: u64,
+    /// With pages of 2 MiB.
+    pub with_2_mib_pages_bytes: u64,
+}
+
+/// Lengths of keys and values.
+#[derive(Debug, Serialize)]
+pub struct LengthStats {
+    /// Of this many records.
+    pub sampled_records: u64,
+    /// True if those are all.
+    pub complete: bool,
+    /// Bytes of keys.
+    pub keys: Histogram,
+    /// Bytes of values.
+    pub values: Histogram,
+}
+
+fn as_text<S: Serializer>(name: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
+}
+
+/// Looks at an index: counts, lengths, sections, and how much of it is in memory.
+///
+/// # Errors
+/// [`Error::Corrupt`] where a record of the sample is damaged.
+///
+/// ```
+/// use hashlith::{Builder, Index, MapOptions, info};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("colours.hlith");
+/// # let mut builder = Builder::new();
+/// # builder.add(b"sky", b"blue")?;
+/// # builder.finish(&path)?;
+/// // SAFETY: nobody changes this file in place.
+/// let index = unsafe { Index::map(&path, &MapOptions::default())? };
+/// let info = info(&index)?;
+/// assert_eq!((info.keys, info.lengths.keys.longest()), (1, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn info(index: &Index<Mapping>) -> Result<Info, Error> {
+    let header = *index.first_header();
+    let (bytes, keys) = (index.bytes(), index.len());
+    let [seed, second_seed] = header.hasher.seeds();
+    let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
+    Ok(Info {
+        file_bytes: bytes,
+        format_version: VERSION,
+        part: (!index.is_whole()).then_some(header.part),
+        parts: header.parts,
+        keys,
+        key_type: header.key_type,
+        value_type: header.value_type,
+        cells: index.parts().iter().map(|part| part.header().cells).sum(),
+        hash: match header.hasher.id() {
+            HashId::SipHash13 => "SipHash-1-3-128",
+            _ => "XXH3-128",
+        },
+        seed,
+        second_seed,
+        fingerprint_bits: header.fingerprint_bits,
+        bytes_per_key: per_key(bytes, keys),
+        sections: sections(index),
+        page_tables: page_tables(bytes),
+        lengths: sample(index).map_err(|error| Error::corrupt(index, &error))?,
+        metadata: metadata.and_then(|text| RawValue::from_string(json_line(text)).ok()),
+    })
+}
+
+fn per_key(bytes: u64, keys: u64) -> Option<f64> {
+    (keys > 0).then(|| bytes as f64 / keys as f64)
+}
+
+fn sections(index: &Index<Mapping>) -> Vec<SectionInfo> {
+    let of_first = index.first_header().sections.all();
+    let section = |(number, (name, first)): (usize, (&'static str, Span))| {
+        let all = index.parts().iter().filter_map(|part| {
+            let (_, span) = *part.header().sections.all().get(number)?;
+            Some((part, span))
+        });
+        let bytes = all.clone().map(|(_, span)| span.len).sum();
+        let resident = all.map(|(part, span)| part.data().resident_bytes(span.offset, span.len).ok());
+        SectionInfo {
+            name,
+            offset: (index.parts().len() == 1).then_some(first.offset),
+            bytes,
+            bytes_per_key: per_key(bytes, index.len()),
+            resident_bytes: resident.sum(),
+        }
+    };
+    of_first.into_iter().enumerate().map(section).collect()
+}
+
+/// Lower page tables and the two levels above them: 8 bytes for each page that is mapped.
+fn page_tables(bytes: u64) -> PageTables {
+    let entries = |page: u64| bytes.div_ceil(page);
+    let tables = |entries: u64| entries.div_ceil(512) * 4096;
+    let upper = tables(entries(1 << 30));
+    let middle = tables(entries(2 << 20)) + upper;
+    PageTables { with_4_kib_pages_bytes: tables(entries(4096)) + middle, with_2_mib_pages_bytes: middle }
+}
+
+/// Lengths of the keys and values of all records, or of runs of them that are spread evenly.
+fn sample(index: &Index<Mapping>) -> Result<LengthStats, hashlith_format::Error> {
+    let keys = index.len();
+    let complete = keys <= SAMPLE;
+    let (runs, length) = if complete { (1, keys) } else { (RUNS, SAMPLE / RUNS) };
+    let (mut key_lengths, mut value_lengths) = (Histogram::default(), Histogram::default());
+    for run in 0..runs {
+        // 64 * 2^48 does not overflow.
+        let first = (keys - length) * run / (runs - 1).max(1);
+        for id in first..first + length {
+            let Some(record) = index.by_id(id)? else { break };
+            key_lengths.add(record.key.len() as u64);
+            value_lengths.add(record.value.len() as u64);
+        }
+    }
+    let sampled_records = key_lengths.total();
+    Ok(LengthStats { sampled_records, complete, keys: key_lengths, values: value_lengths })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_tables;
+
+    /// 86 GB: 168 MB of page tables in 4 KiB pages, 0.3 MB in 2 MiB pages.
+    #[test]
+    fn page_tables_cost_what_was_measured() {
+        let tables = page_tables(86_000_000_000);
+        assert_eq!(tables.with_4_kib_pages_bytes / 1_000_000, 168);
+        assert_eq!(tables.with_2_mib_pages_bytes / 100_000, 3);
+    }
+}

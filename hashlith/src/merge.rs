@@ -1,0 +1,276 @@
+//! From indexes to another index, or to a set.
+
+use crate::{BuildReport, Error, Index, Part};
+use hashlith_builder::{Builder, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
+use hashlith_checker::Options;
+use hashlith_format::{
+    Header,
+    set::{NotOneSet, in_order},
+};
+use hashlith_job::{Phase, Progress, Unit};
+use parking_lot::Mutex;
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// Makes one index at `output` of several, or with `parts` a set of that many files. The inputs are verified first.
+///
+/// `builder` gives memory, threads and what to do with duplicates; hash, types and fingerprints are those of the inputs, and
+/// `metadata` too unless it is given.
+///
+/// # Errors
+/// Any [`Error`]. Then what was at `output` is still there.
+///
+/// ```
+/// use hashlith::{Builder, Index, OnDuplicate, merge};
+/// # let dir = tempfile::tempdir()?;
+/// let day = |name: &str, value: &str| -> Result<_, Box<dyn std::error::Error>> {
+///     let path = dir.path().join(name);
+///     let mut builder = Builder::new();
+///     builder.add(b"sky", value.as_bytes())?;
+///     builder.finish(&path)?;
+///     Ok(Index::load(&path)?)
+/// };
+/// let inputs = vec![day("monday", "grey")?, day("tuesday", "blue")?];
+/// let output = dir.path().join("both.hlith");
+/// merge(inputs, &output, Builder::new().on_duplicate(OnDuplicate::Last), None, None)?;
+/// assert_eq!(Index::load(&output)?.get(b"sky")?, Some(&b"blue"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn merge<D: AsRef<[u8]> + Sync>(
+    inputs: Vec<Index<D>>,
+    output: impl AsRef<Path>,
+    builder: Builder,
+    parts: Option<u32>,
+    metadata: Option<String>,
+) -> Result<BuildReport, Error> {
+    Merge::new(inputs, output, builder, parts, metadata)?.run()
+}
+
+/// Cuts an index into a set of `parts` files at `output`, a directory. With 2, 4, 8, ... parts its cells are copied; otherwise
+/// the records are built again.
+///
+/// # Errors
+/// As [`merge()`].
+///
+/// ```
+/// use hashlith::{Builder, Index, split};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("colours.hlith");
+/// # let mut builder = Builder::new();
+/// # builder.add(b"sky", b"blue")?;
+/// # builder.finish(&path)?;
+/// split(Index::load(&path)?, dir.path().join("set"), Builder::new(), 4)?;
+/// assert_eq!(Index::load(dir.path().join("set"))?.parts().len(), 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn split<D: AsRef<[u8]> + Sync>(
+    input: Index<D>,
+    output: impl AsRef<Path>,
+    builder: Builder,
+    parts: u32,
+) -> Result<BuildReport, Error> {
+    merge(vec![input], output, builder, Some(parts), None)
+}
+
+/// A merge that can begin.
+pub struct Merge<D> {
+    inputs: Vec<Index<D>>,
+    output: PathBuf,
+    builder: Builder,
+    parts: u32,
+    progress: Arc<Progress>,
+    began: Instant,
+}
+
+impl<D: AsRef<[u8]> + Sync> Merge<D> {
+    /// Looks at everything that can be seen before any work. Parts of a set that were opened one by one, all of them in any
+    /// order, count as the index that they make, in the place of the first of them.
+    ///
+    /// # Errors
+    /// What is wrong with inputs, output or options.
+    pub fn new(
+        inputs: Vec<Index<D>>,
+        output: impl AsRef<Path>,
+        builder: Builder,
+        parts: Option<u32>,
+        metadata: Option<String>,
+    ) -> Result<Self, Error> {
+        let began = Instant::now();
+        let output = output.as_ref().to_path_buf();
+        let inputs = join_parts(inputs)?;
+        let first = first_header(&inputs)?;
+        let metadata = match metadata {
+            Some(metadata) => metadata,
+            None => common_metadata(&inputs)?,
+        };
+        let mut builder = builder
+            .hasher(first.hasher)
+            .fingerprint_bits(first.fingerprint_bits)
+            .key_type(first.key_type)
+            .value_type(first.value_type)
+            .metadata(metadata);
+        if let Some(parts) = parts {
+            builder = builder.parts(parts);
+        }
+        if builder.duplicate_policy() == OnDuplicate::Error {
+            builder = builder.expected_bytes(bytes(&inputs));
+        }
+        builder.preflight(&output)?;
+        let progress = builder.progress_handle();
+        progress.enter(Phase::Checking, Unit::Bytes, Some(bytes(&inputs)));
+        Ok(Merge { inputs, output, builder, parts: parts.unwrap_or(1), progress, began })
+    }
+
+    /// How far the merge is: bytes of the inputs while they are checked, then as a build.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Verifies the inputs and makes the output.
+    ///
+    /// # Errors
+    /// Any [`Error`]. Then the output is as it was.
+    pub fn run(self) -> Result<BuildReport, Error> {
+        let Merge { inputs, output, builder, parts, progress, began } = self;
+        let threads = builder.thread_count();
+        let files: Vec<&Part<D>> = inputs.iter().flat_map(Index::parts).collect();
+        // What is copied must be right: its new sums would hide what is wrong.
+        for part in &files {
+            let checked = hashlith_checker::verify_file(part.as_bytes(), &Options { threads }, &progress);
+            checked.map_err(|error| Error::of_check(part.path().unwrap_or(Path::new("")), error))?;
+        }
+        let input_bytes = bytes(&inputs);
+        let place = |from: &Origin| place(&files, from);
+        let built = match recut_files(&inputs, parts) {
+            Some(bytes) => builder.finish_recut(&bytes, &output).map_err(Error::from),
+            None => {
+                progress.enter(Phase::Reading, Unit::Records, Some(inputs.iter().map(Index::len).sum()));
+                rebuild(&files, builder, &output, threads).map_err(|error| match error {
+                    Stopped::Build(error) => Error::of_build(error, place),
+                    Stopped::Read(error) => error,
+                })
+            }
+        }?;
+        let took = began.elapsed();
+        Ok(BuildReport { output, built, input_bytes, skipped: 0, first_skipped: Vec::new(), took })
+    }
+}
+
+fn bytes<D: AsRef<[u8]>>(inputs: &[Index<D>]) -> u64 {
+    inputs.iter().map(Index::bytes).sum()
+}
+
+/// Where a record came from: `monday.hlith, record 17`.
+fn place<D: AsRef<[u8]>>(files: &[&Part<D>], from: &Origin) -> String {
+    let name = files.get(from.source as usize).and_then(|part| part.path());
+    format!("{}, record {}", name.unwrap_or(Path::new("an index")).display(), from.position)
+}
+
+/// The path of an index's first file, for messages.
+fn name<D: AsRef<[u8]>>(index: &Index<D>) -> PathBuf {
+    index.parts().first().and_then(Part::path).map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Joins the indexes that are parts of a set.
+fn join_parts<D: AsRef<[u8]>>(inputs: Vec<Index<D>>) -> Result<Vec<Index<D>>, Error> {
+    let place = inputs.iter().position(|index| !index.is_whole());
+    let (mut whole, lone): (Vec<_>, Vec<_>) = inputs.into_iter().partition(Index::is_whole);
+    if let Some(place) = place {
+        let headers: Vec<Header> = lone.iter().map(|index| *index.first_header()).collect();
+        let order = in_order(&headers).map_err(|what| {
+            let file = match what {
+                NotOneSet::Other { file } | NotOneSet::Twice { file, .. } => lone.get(file),
+                _ => None,
+            };
+            Error::NotOneSet { path: file.map(name), what }
+        })?;
+        let mut lone: Vec<Option<Index<D>>> = lone.into_iter().map(Some).collect();
+        let parts = order.into_iter().filter_map(|file| lone.get_mut(file)?.take());
+        whole.insert(place, Index::join(parts));
+    }
+    Ok(whole)
+}
+
+/// The header whose hash, types and fingerprints the output gets.
+fn first_header<D: AsRef<[u8]>>(inputs: &[Index<D>]) -> Result<Header, Error> {
+    let first = inputs.first().ok_or(Error::NoInputs)?;
+    let header = *first.first_header();
+    match inputs.iter().find(|index| !index.first_header().same_types(&header)) {
+        None => Ok(header),
+        Some(other) => Err(Error::OtherTypes { path: name(other), first: name(first) }),
+    }
+}
+
+fn common_metadata<D: AsRef<[u8]>>(inputs: &[Index<D>]) -> Result<String, Error> {
+    let mut all = inputs.iter().map(Index::metadata);
+    let first = all.next().unwrap_or_default();
+    match all.any(|other| other != first) {
+        true => Err(Error::OtherMetadata),
+        false => Ok(String::from_utf8_lossy(first).into_owned()),
+    }
+}
+
+/// The files of the one input, if its cells can be copied.
+fn recut_files<D: AsRef<[u8]>>(inputs: &[Index<D>], parts: u32) -> Option<Vec<&[u8]>> {
+    let [only] = inputs else { return None };
+    let headers: Vec<Header> = only.parts().iter().map(|part| *part.header()).collect();
+    can_recut(&headers, parts).then(|| only.parts().iter().map(Part::as_bytes).collect())
+}
+
+enum Stopped {
+    Build(BuilderError),
+    Read(Error),
+}
+
+impl From<BuilderError> for Stopped {
+    fn from(error: BuilderError) -> Self {
+        Stopped::Build(error)
+    }
+}
+
+/// Builds the index again from its records, each thread with a file at a time.
+fn rebuild<D: AsRef<[u8]> + Sync>(
+    files: &[&Part<D>],
+    mut builder: Builder,
+    output: &Path,
+    threads: usize,
+) -> Result<Report, Stopped> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let feeders = (0..threads).map(|_| builder.feeder()).collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        for mut feeder in feeders {
+            let (next, failed) = (&next, &failed);
+            let feed = move || -> Result<(), Stopped> {
+                loop {
+                    // The number of a file is that of the source of its records.
+                    let number = next.fetch_add(1, Relaxed);
+                    let Some(part) = files.get(number) else { break };
+                    let alone = part.alone();
+                    for record in alone.iter() {
+                        let record = record.map_err(|error| Stopped::Read(Error::corrupt(&alone, &error)))?;
+                        feeder.add_from(number as u32, record.id + 1, record.key, record.value)?;
+                    }
+                }
+                Ok(feeder.finish()?)
+            };
+            scope.spawn(move || {
+                if let Err(error) = feed() {
+                    // The others need not begin another file.
+                    next.store(files.len(), Relaxed);
+                    failed.lock().get_or_insert(error);
+                }
+            });
+        }
+    });
+    match failed.into_inner() {
+        Some(error) => Err(error),
+        None => Ok(builder.finish(output)?),
+    }
+}

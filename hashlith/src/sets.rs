@@ -1,0 +1,45 @@
+//! Sets whose parts were built apart.
+
+use crate::Error;
+use std::path::{Path, PathBuf};
+
+/// Makes the directory of a set, or checks that the one that is there may become a set. True if it was not there.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Build`] for a directory that holds something else.
+pub fn prepare_set(path: impl AsRef<Path>) -> Result<bool, Error> {
+    Ok(hashlith_builder::prepare_set(path.as_ref())?)
+}
+
+/// Makes a set at `path`, a directory, out of part files: all parts of one set, in any order. Gives the number of keys.
+///
+/// The files are moved into the directory, which must be on the same file system. The set comes into force at once, in place
+/// of the one that was there; readers that have that one open keep it.
+///
+/// # Errors
+/// [`Error::Build`] when the files are not one set; [`Error::Io`].
+///
+/// ```
+/// use hashlith::{Builder, Index, KeyHasher, commit_set};
+/// # let dir = tempfile::tempdir()?;
+/// let records = [("sky", "blue"), ("sea", "green"), ("snow", "white")];
+/// let mut files = Vec::new();
+/// for part in 0..2 {
+///     let mut builder = Builder::new().part(part, 2);
+///     for (key, value) in records {
+///         if KeyHasher::xxh3(0).hash(key.as_bytes()).part(2) == part {
+///             builder.add(key.as_bytes(), value.as_bytes())?;
+///         }
+///     }
+///     let path = dir.path().join(format!("{part}.hlith"));
+///     builder.finish(&path)?;
+///     files.push(path);
+/// }
+/// assert_eq!(commit_set(dir.path().join("set"), &files)?, 3);
+/// assert_eq!(Index::load(dir.path().join("set"))?.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn commit_set(path: impl AsRef<Path>, files: &[PathBuf]) -> Result<u64, Error> {
+    let manifest = hashlith_builder::commit_set(path.as_ref(), files)?;
+    Ok(manifest.parts.iter().map(|part| part.keys).sum())
+}

@@ -1,0 +1,168 @@
+//! Checks an index from its first byte to its last, and against the inputs that it was built from.
+
+use crate::Error;
+use hashlith_builder::{available_memory, open_files};
+use hashlith_checker::{
+    Against, AgainstOptions, AgainstReport, Duplicates, Error as CheckError, Files, Mismatch, Options, Report,
+};
+use hashlith_format::{MAX_PARTS, manifest::MANIFEST_NAME};
+use hashlith_inputs::{ReadError, ReadOptions, Sink, Sources};
+use hashlith_job::{Phase, Progress, Unit};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+/// An index that was found to be right; its files stay open.
+pub struct Verified {
+    files: Files,
+    /// What it holds.
+    pub report: Report,
+}
+
+/// Fails if there is something else than a file, or the directory of a set, at this path.
+///
+/// # Errors
+/// [`Error::NotAnIndex`] and [`Error::Io`].
+pub fn check_path(path: &Path) -> Result<(), Error> {
+    let found = fs::metadata(path).map_err(Error::io("cannot open", path))?;
+    let is_set = || found.is_dir() && fs::exists(path.join(MANIFEST_NAME)).unwrap_or(true);
+    if found.is_file() || is_set() {
+        return Ok(());
+    }
+    Err(Error::NotAnIndex { path: path.into(), is_directory: found.is_dir() })
+}
+
+/// Checks every rule of `spec.md` section 9 on an index file, or on all files of a set: all sums, that each record is where its
+/// slot says, and that each key finds it.
+///
+/// # Errors
+/// [`Error::Corrupt`] with the file, the rule and the offset; [`Error::Io`], [`Error::Check`], [`Error::Cancelled`].
+///
+/// ```
+/// use hashlith::{Builder, Progress, VerifyOptions, verify};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("colours.hlith");
+/// # let mut builder = Builder::new();
+/// # builder.add(b"sky", b"blue")?;
+/// # builder.finish(&path)?;
+/// let verified = verify(&path, &VerifyOptions::default(), &Progress::new())?;
+/// assert_eq!(verified.report.keys, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn verify(path: impl AsRef<Path>, options: &Options, progress: &Progress) -> Result<Verified, Error> {
+    let path = path.as_ref();
+    check_path(path)?;
+    // All parts of a set are open at the same time.
+    open_files(u64::from(MAX_PARTS) + 64);
+    let files = Files::open(path)?;
+    let report = files.verify(options, progress)?;
+    Ok(Verified { files, report })
+}
+
+/// What a comparison of an index with its inputs has found.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The counts, and the first keys that differ.
+    pub report: AgainstReport,
+    /// Bad rows of the inputs that were left out.
+    pub skipped: u64,
+    /// The first few records that differ, in the order of the input, each with its place: `words.tsv, line 17`.
+    pub differences: Vec<(String, Mismatch)>,
+}
+
+impl Verified {
+    /// The files of the index: one, or the parts of a set.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.parts.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// Files in the directory of a set that look like parts and are not. A build that was killed, or one that is running,
+    /// may have left them; they do no harm.
+    pub fn left_over(&self) -> &[PathBuf] {
+        &self.files.left_over
+    }
+
+    /// Looks up every record of the sources, and finds the keys of the index that no record has.
+    ///
+    /// # Errors
+    /// [`Error::Input`], [`Error::Corrupt`], [`Error::Check`], [`Error::Cancelled`]. A difference is no error: see
+    /// [`AgainstReport::agrees`].
+    ///
+    /// ```
+    /// use hashlith::{Builder, Duplicates, Progress, ReadOptions, Sources, VerifyOptions, build_from_files, verify};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (words, path) = (dir.path().join("words.tsv"), dir.path().join("words.hlith"));
+    /// # std::fs::write(&words, "sky\tblue\ngrass\tgreen\n")?;
+    /// # build_from_files(&path, &[&words], ReadOptions::default(), Builder::new())?;
+    /// let (options, progress) = (ReadOptions::default(), Progress::new());
+    /// let verified = verify(&path, &VerifyOptions::default(), &progress)?;
+    /// let sources = Sources::expand(&[words], &options)?;
+    /// let comparison = verified.against(&sources, &options, Duplicates::Unexpected, 2, &progress)?;
+    /// assert!(comparison.report.agrees());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn against(
+        &self,
+        sources: &Sources,
+        options: &ReadOptions,
+        duplicates: Duplicates,
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<Comparison, Error> {
+        let first = self.files.parts.first().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
+        let failed = |error| Error::of_check(first, error);
+        // With the hot section in memory a lookup is one read.
+        let hot_cache = available_memory().map_or(512 << 20, |available| available / 4);
+        let against_options = AgainstOptions { duplicates, hot_cache };
+        let files = self.files.parts.iter().map(|(_, file)| file);
+        let against = Against::of_parts(files, &against_options).map_err(failed)?;
+        let differences = Mutex::new(BTreeMap::new());
+        progress.enter(Phase::Comparing, Unit::Bytes, sources.size());
+        let new_sink = || Compare { against: &against, differences: &differences, progress, compared: 0 };
+        let read = hashlith_inputs::read(sources, options, threads, new_sink, progress);
+        let (read, _) = read.map_err(|error| match error {
+            ReadError::Sink(error) => failed(error),
+            ReadError::Input(error) => error.into(),
+        })?;
+        let report = against.finish().map_err(failed)?;
+        let differences = differences.into_inner().into_iter();
+        let place = |((source, position), mismatch)| (sources.describe(source, position), mismatch);
+        Ok(Comparison { report, skipped: read.skipped, differences: differences.map(place).collect() })
+    }
+}
+
+/// The first few differences in the order of the input, whichever thread met them.
+type Differences = Mutex<BTreeMap<(u32, u64), Mismatch>>;
+
+struct Compare<'a> {
+    against: &'a Against<'a, File>,
+    differences: &'a Differences,
+    progress: &'a Progress,
+    compared: u64,
+}
+
+impl Sink for Compare<'_> {
+    type Error = CheckError;
+
+    fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), CheckError> {
+        self.compared += 1;
+        if self.compared.is_multiple_of(1024) {
+            self.progress.add(Unit::Records, 1024);
+        }
+        match self.against.check(key, value) {
+            Ok(()) => Ok(()),
+            Err(Mismatch::Index(error)) => Err(error),
+            Err(mismatch) => {
+                let mut differences = self.differences.lock();
+                differences.insert((source, position), mismatch);
+                if differences.len() > Against::<File>::SHOWN {
+                    differences.pop_last();
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How records are written in a file.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// How records are written in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Python pickles, protocols 0 to 5: a dict, `OrderedDict`, `defaultdict` or `Counter`, or a list or tuple of
+    /// pairs. A file may hold several, one after another.
+    Pickle,
+    /// Lines of key, TAB, value.
+    Tsv,
+    /// Comma-separated values with RFC 4180 quotes.
+    Csv,
+    /// One JSON object or `["key", "value"]` array per line.
+    Jsonl,
+    /// The input of D. J. Bernstein's `cdbmake`: lines such as `+3,5:one->Hello`, and an empty line at the end.
+    Cdbmake,
+}
+
+impl Format {
+    /// All formats, in the order in which help texts list them.
+    pub const ALL: [Format; 5] = [Format::Pickle, Format::Tsv, Format::Csv, Format::Jsonl, Format::Cdbmake];
+
+    /// The names of all formats, in the order of [`Self::ALL`].
+    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "cdbmake"];
+
+    /// Its name, one of [`Self::NAMES`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// The format that a file's extension stands for. `.gz`, `.zst` and `.zstd` are ignored.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use hashlith_inputs::Format;
+    ///
+    /// assert_eq!(Format::from_path(Path::new("data/words.tsv.gz")), Some(Format::Tsv));
+    /// assert_eq!(Format::from_path(Path::new("part-0003.PKL")), Some(Format::Pickle));
+    /// assert_eq!(Format::from_path(Path::new("README.md")), None);
+    /// ```
+    #[must_use]
+    pub fn from_path(path: &Path) -> Option<Format> {
+        let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        let mut found = extension(path)?;
+        if matches!(found.as_str(), "gz" | "zst" | "zstd") {
+            found = extension(Path::new(path.file_stem()?))?;
+        }
+        match found.as_str() {
+            "pkl" | "pickle" | "p" => Some(Format::Pickle),
+            "tsv" | "txt" | "tab" => Some(Format::Tsv),
+            "csv" => Some(Format::Csv),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            "cdb" | "cdbmake" => Some(Format::Cdbmake),
+            _ => None,
+        }
+    }
+
+    /// Whether a location in this format is a line. In the other formats it is a byte offset.
+    #[must_use]
+    pub fn has_lines(self) -> bool {
+        matches!(self, Format::Tsv | Format::Csv | Format::Jsonl)
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownName;
+
+    fn from_str(word: &str) -> Result<Self, UnknownName> {
+        Format::ALL.into_iter().find(|format| format.name() == word).ok_or_else(|| UnknownName {
+            word: word.to_owned(),
+            what: "format",
+            choices: Format::NAMES.join(", "),
+        })
+    }
+}
+
+/// A word that names none of the choices.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is not a known {what}; choose one of: {choices}")]
+pub struct UnknownName {
+    /// The given word.
+    pub word: String,
+    /// What it should have named.
+    pub what: &'static str,
+    /// What it may be.
+    pub choices: String,
+}

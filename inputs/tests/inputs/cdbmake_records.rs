@@ -1,0 +1,60 @@
+//! The input of `cdbmake`: lengths, `:`, key, `->`, value, newline; an empty line at the end.
+
+use crate::support::{error, pairs, text};
+use hashlith_format::ValueType;
+use hashlith_inputs::ReadOptions;
+
+const GOOD: &[u8] = b"+3,5:one->Hello\n+3,7:two->Goodbye\n+0,0:->\n+2,6:\n+->+1,1:\n\n\n";
+
+#[test]
+fn records_may_hold_anything() {
+    let wanted = text(&[("one", "Hello"), ("two", "Goodbye"), ("", ""), ("\n+", "+1,1:\n")]);
+    for block_bytes in [1, 7, 1 << 20] {
+        let options = ReadOptions { block_bytes, ..ReadOptions::default() };
+        assert_eq!(pairs("x.cdb", GOOD, &options).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn every_truncation_is_found() {
+    for length in 0..GOOD.len() {
+        let found = error("x.cdb", &GOOD[..length], &ReadOptions::default());
+        assert!(
+            found.starts_with(&format!("x.cdb, byte {length}: ")) && found.contains("ends early"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_byte() {
+    let table: [(&[u8], &str); 8] = [
+        (b"x", "byte 0: expected '+'"),
+        (b"+1,1:a->b\nx", "byte 10: expected '+'"),
+        (b"+,1:a->b\n\n", "byte 1: expected a digit"),
+        (b"+1:a->b\n\n", "byte 2: expected a digit or ','"),
+        (b"+1,1:a-b\n\n", "byte 7: expected '->'"),
+        (b"+1,1:a->bc\n\n", "byte 9: expected a newline"),
+        (b"+99999999999999999999,1:a->b\n\n", "byte 1: a length this large"),
+        (b"+1,1:a->b\n\nx", "byte 11: there are bytes after"),
+    ];
+    for (input, wanted) in table {
+        let found = error("x.cdb", input, &ReadOptions::default());
+        assert!(found.contains(wanted), "{input:?}: {found}");
+    }
+    let cut = error("x.cdb", b"+2,1:a\xc3->b\n\n", &ReadOptions::default());
+    assert!(cut.contains("byte 0: the key is not valid UTF-8"), "{cut}");
+    // The two halves of one character, in key and value, are valid together but not each.
+    let halves = error(
+        "x.cdb",
+        b"+1,1:\xc3->\xa4\n\n",
+        &ReadOptions { value_type: ValueType::Bytes, ..ReadOptions::default() },
+    );
+    assert!(halves.contains("the key is not valid UTF-8"), "{halves}");
+}
+
+#[test]
+fn a_huge_length_takes_no_memory() {
+    let found = error("x.cdb", b"+999999999999999,1:abc", &ReadOptions::default());
+    assert!(found.contains("ends early"), "{found}");
+}

@@ -1,0 +1,18 @@
+//! All tests of this crate, except those that measure the memory of their process: one binary, which is linked once.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, in their helper functions too")]
+
+mod block_boundaries;
+mod cdbmake_records;
+mod compression;
+mod csv_files;
+mod hostile_pickles;
+mod jsonl_lines;
+mod on_error_skip;
+mod pickle_random;
+mod pickles_made_by_python;
+mod python2_pickles;
+mod sources_and_formats;
+mod support;
+mod tsv_lines;
+mod workers;

@@ -1,0 +1,69 @@
+//! Which kind of help applies after an error.
+
+use std::fmt;
+
+/// What helps after an error. The display is neutral; a front end that has an option for it names the option instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Declare keys to be bytes.
+    BytesKeys,
+    /// Declare values to be bytes.
+    BytesValues,
+    /// Declare keys and values to be bytes.
+    Bytes,
+    /// Store values as JSON text.
+    JsonValues,
+    /// State the format of the input.
+    Format,
+    /// Name the fields that hold key and value.
+    Fields,
+    /// Put temporary files into another directory.
+    TempDir,
+    /// Allow more memory.
+    MoreMemory,
+    /// Allow more memory, or use fewer threads.
+    MoreMemoryOrFewerThreads,
+    /// Build with less memory.
+    LessMemory,
+    /// Use fewer threads.
+    FewerThreads,
+    /// Keep the first or the last record of each key.
+    KeepFirstOrLast,
+    /// Hash keys with SipHash and a random key.
+    SipHash,
+    /// Build one file instead of a set.
+    OneFile,
+    /// State the metadata of the output.
+    Metadata,
+    /// Write TSV with escapes, or another format.
+    Escape,
+    /// Write a format that holds any bytes.
+    AnyBytesFormat,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Advice::BytesKeys => "declare keys to be bytes to keep them as they are",
+            Advice::BytesValues => "declare values to be bytes to keep them as they are",
+            Advice::Bytes => "declare keys and values to be bytes to keep any bytes",
+            Advice::JsonValues => "declare values to be JSON to store them as JSON text",
+            Advice::Format => "state the format",
+            Advice::Fields => "name the fields that hold key and value",
+            Advice::TempDir => "choose another directory for temporary files",
+            Advice::MoreMemory => "allow more memory",
+            Advice::MoreMemoryOrFewerThreads => "allow more memory, or use fewer threads",
+            Advice::LessMemory => "build with less memory",
+            Advice::FewerThreads => "use fewer threads",
+            Advice::KeepFirstOrLast => {
+                "remove one, or choose to keep the first or the last record of each key"
+            }
+            Advice::SipHash => "build with SipHash",
+            Advice::OneFile => "choose another name, or build one file instead of a set",
+            Advice::Metadata => "state the metadata of the output",
+            Advice::Escape => "write escapes, or another format",
+            Advice::AnyBytesFormat => "write cdbmake records, which hold any bytes",
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! Errors and advice in the words of this package: its keywords have names.
+
+use hashlith::{Advice, Error, Skipped};
+use std::fmt::Display;
+
+/// An error with what to do about it.
+pub fn message(error: &Error) -> String {
+    with_advice(error, error.advice())
+}
+
+/// A row that was left out, with what to do about it.
+pub fn skipped(row: &Skipped) -> String {
+    with_advice(row, row.advice)
+}
+
+fn with_advice(what: &impl Display, advice: Option<Advice>) -> String {
+    match advice {
+        Some(advice) => format!("{what}; {}", words(advice)),
+        None => what.to_string(),
+    }
+}
+
+fn words(advice: Advice) -> String {
+    let words = match advice {
+        Advice::BytesKeys => "use keys=\"bytes\" to keep it as it is",
+        Advice::BytesValues => "use values=\"bytes\" to keep it as it is",
+        Advice::Bytes => "use keys=\"bytes\" and values=\"bytes\" to keep any bytes",
+        Advice::JsonValues => "use values=\"json\" to store it as JSON text",
+        Advice::Format => "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"cdbmake\")",
+        Advice::Fields => "key_field and value_field name other fields",
+        Advice::TempDir => "choose another directory with temp_dir",
+        Advice::MoreMemory => "give more memory",
+        Advice::MoreMemoryOrFewerThreads => "give more memory, or fewer threads",
+        Advice::LessMemory => "give a smaller memory",
+        Advice::FewerThreads => "ask for fewer threads",
+        Advice::KeepFirstOrLast => {
+            "remove one, or keep one with on_duplicate=\"first\" or on_duplicate=\"last\""
+        }
+        Advice::SipHash => "build with hash=\"siphash\"",
+        Advice::OneFile => "choose another name, or leave out parts",
+        Advice::Metadata => "give metadata for the output",
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}

@@ -1,0 +1,194 @@
+//! From Python objects to bytes: what goes into a batch of records.
+
+use crate::{
+    arena::Arena,
+    arrow::Column,
+    errors,
+    kinds::{bytes_of, is_text, type_name},
+};
+use hashlith::{KeyType, ValueType};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyBytes, PyDict, PyList, PyString, PyTuple},
+};
+use std::sync::OnceLock;
+
+/// A batch is handed over when it has this many records or bytes.
+const BATCH_RECORDS: usize = 4096;
+const BATCH_BYTES: usize = 1 << 18;
+
+/// Turns records into bytes. The first record settles what keys and values are, unless a keyword has.
+#[derive(Default)]
+pub struct Encoder {
+    pub keys: OnceLock<KeyType>,
+    pub values: OnceLock<ValueType>,
+    /// Makes JSON of a value.
+    to_json: OnceLock<Py<PyAny>>,
+}
+
+/// True if a batch of keys and values in turn should be handed over.
+pub fn is_full(batch: &Arena) -> bool {
+    batch.len() >= 2 * BATCH_RECORDS || batch.bytes() >= BATCH_BYTES
+}
+
+impl Encoder {
+    /// For these types, where they are known.
+    pub fn new(keys: Option<KeyType>, values: Option<ValueType>) -> Self {
+        Encoder {
+            keys: keys.map_or_else(OnceLock::new, OnceLock::from),
+            values: values.map_or_else(OnceLock::new, OnceLock::from),
+            to_json: OnceLock::new(),
+        }
+    }
+
+    /// The types: text, where no record has come.
+    pub fn types(&self) -> (KeyType, ValueType) {
+        (
+            self.keys.get().copied().unwrap_or(KeyType::Text),
+            self.values.get().copied().unwrap_or(ValueType::Text),
+        )
+    }
+
+    /// Appends a record to a batch, or nothing at all.
+    pub fn push(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, batch: &mut Arena) -> PyResult<()> {
+        let kind = self.keys.get().copied().or_else(|| {
+            let kind = if is_text(key)? { KeyType::Text } else { KeyType::Bytes };
+            Some(*self.keys.get_or_init(|| kind))
+        });
+        let key_bytes = match kind {
+            Some(kind) => bytes_of(key, kind == KeyType::Text)?,
+            None => None,
+        };
+        let key_bytes = key_bytes.ok_or_else(|| wrong_key(key, kind.map(|kind| kind.to_string())))?;
+
+        let kind = self.values.get().copied().or_else(|| {
+            let kind = if is_text(value)? { ValueType::Text } else { ValueType::Bytes };
+            Some(*self.values.get_or_init(|| kind))
+        });
+        let encoded;
+        let value_bytes = match kind {
+            Some(ValueType::Json) => {
+                encoded = self.json(key, value)?;
+                bytes_of(&encoded, true)?
+            }
+            Some(kind) => bytes_of(value, kind == ValueType::Text)?,
+            None => None,
+        };
+        let value_bytes =
+            value_bytes.ok_or_else(|| wrong_value(key, value, kind.map(|kind| kind.to_string())))?;
+        batch.push(key_bytes);
+        batch.push(value_bytes);
+        Ok(())
+    }
+
+    /// A value as JSON text.
+    fn json<'py>(&self, key: &Bound<'py, PyAny>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
+        let encode = match self.to_json.get() {
+            Some(encode) => encode,
+            None => {
+                let keywords = PyDict::new(py);
+                keywords.set_item("ensure_ascii", false)?;
+                keywords.set_item("separators", (",", ":"))?;
+                keywords.set_item("allow_nan", false)?;
+                let encoder = py.import("json")?.getattr("JSONEncoder")?.call((), Some(&keywords))?;
+                let encode = encoder.getattr("encode")?.unbind();
+                self.to_json.get_or_init(|| encode)
+            }
+        };
+        encode.bind(py).call1((value,)).map_err(|error| {
+            let message = format!("the value of key {}: {}", shown(key), error.value(py));
+            match error.is_instance_of::<PyTypeError>(py) {
+                true => PyTypeError::new_err(message),
+                false if error.is_instance_of::<PyValueError>(py) => errors::input_error(py, &message),
+                false => error,
+            }
+        })
+    }
+
+    /// Appends a pair, which is record `number`, or nothing at all.
+    pub fn push_pair(&self, pair: &Bound<'_, PyAny>, number: u64, batch: &mut Arena) -> PyResult<()> {
+        if let Ok(pair) = pair.cast::<PyTuple>()
+            && pair.len() == 2
+        {
+            let (key, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+            return self.push(&key, &value, batch);
+        }
+        if let Ok(pair) = pair.cast::<PyList>()
+            && pair.len() == 2
+        {
+            return self.push(&pair.get_item(0)?, &pair.get_item(1)?, batch);
+        }
+        let length = match pair.len() {
+            Ok(length) if !pair.is_instance_of::<PyString>() && !pair.is_instance_of::<PyBytes>() => {
+                format!(" of length {length}")
+            }
+            _ => String::new(),
+        };
+        let message = format!(
+            "record {number} is no pair: (key, value) is needed, not {}{length}; a dict goes in as it is",
+            type_name(pair)
+        );
+        Err(errors::input_error(pair.py(), &message))
+    }
+
+    /// Settles, or checks, the types by two columns.
+    ///
+    /// # Errors
+    /// ValueError for columns of different lengths, TypeError for other types.
+    pub fn check_columns(&self, keys: &Column, values: &Column) -> PyResult<()> {
+        if keys.len() != values.len() {
+            let (keys, values) = (keys.len(), values.len());
+            return Err(PyValueError::new_err(format!(
+                "{keys} keys and {values} values: the numbers must be equal"
+            )));
+        }
+        if keys.len() == 0 {
+            return Ok(());
+        }
+        let key_type = if keys.is_text() { KeyType::Text } else { KeyType::Bytes };
+        let value_type = if values.is_text() { ValueType::Text } else { ValueType::Bytes };
+        if *self.keys.get_or_init(|| key_type) != key_type
+            || *self.values.get_or_init(|| value_type) != value_type
+        {
+            return Err(PyTypeError::new_err(
+                "the columns are of other types than the keys and values of this index: text needs strings, bytes \
+                 need binary, and JSON values come as Python objects only",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The Python type of a kind; of both, if neither is settled yet.
+fn wanted(kind: Option<String>) -> &'static str {
+    match kind.as_deref() {
+        Some("text") => "str",
+        Some(_) => "bytes",
+        None => "str or bytes",
+    }
+}
+
+#[cold]
+fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
+    let (shown, found, wanted) = (shown(key), type_name(key), wanted(kind));
+    PyTypeError::new_err(format!("keys of this index are {wanted}, but {shown} is {found}"))
+}
+
+#[cold]
+fn wrong_value(key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
+    let (shown, found, wanted) = (shown(key), type_name(value), wanted(kind));
+    PyTypeError::new_err(format!(
+        "the value of key {shown} is {found}, not {wanted}: convert it, or build with values=\"json\" to store any JSON value"
+    ))
+}
+
+/// A key in a message, cut off if it is long.
+fn shown(key: &Bound<'_, PyAny>) -> String {
+    let text = key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+    match text.char_indices().nth(80) {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text,
+    }
+}

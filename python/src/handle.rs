@@ -1,0 +1,149 @@
+//! An open index as the rest of the package holds it: its types, its state, and its errors.
+
+use crate::{
+    errors,
+    kinds::{bytes_of, key_type_name, type_name},
+    open::Data,
+};
+use arc_swap::{ArcSwapOption, Guard};
+use hashlith::{KeyType, MapOptions, Rule, ValueType, format::Error};
+use pyo3::{
+    exceptions::{PyBaseException, PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyBytes, PyString},
+};
+use std::{path::PathBuf, sync::Arc};
+
+/// An index of the library.
+pub type Open = hashlith::Index<Data>;
+
+/// An open index file. Threads may share it; pickled, it opens the same file again.
+#[pyclass(frozen, subclass, weakref, module = "hashlith._native")]
+pub struct Index {
+    /// Nothing once it is closed. Whoever looks something up holds the file open until it is done.
+    pub index: ArcSwapOption<Open>,
+    pub path: PathBuf,
+    pub in_memory: bool,
+    pub options: MapOptions,
+    pub keys: KeyType,
+    pub values: ValueType,
+    /// `json.loads`, for JSON values.
+    pub loads: Option<Py<PyAny>>,
+    pub digest: String,
+    /// Why an index that came by pickle was not opened: a worker pool would lose an exception of unpickling, or hang on
+    /// it, so whoever uses the handle gets it.
+    pub refused: Option<Py<PyBaseException>>,
+}
+
+/// An open index in use; it stays open until this is dropped.
+pub struct InUse(Guard<Option<Arc<Open>>>);
+
+impl std::ops::Deref for InUse {
+    type Target = Open;
+
+    #[inline]
+    fn deref(&self) -> &Open {
+        match &*self.0 {
+            Some(index) => index,
+            // `Index::open` has looked.
+            None => unreachable!("a closed index is not in use"),
+        }
+    }
+}
+
+impl Index {
+    /// The open index.
+    ///
+    /// # Errors
+    /// ValueError after `close`, as files have it.
+    #[inline]
+    pub fn open(&self) -> PyResult<InUse> {
+        let guard = self.index.load();
+        if guard.is_none() {
+            return Err(self.not_open());
+        }
+        Ok(InUse(guard))
+    }
+
+    #[cold]
+    pub fn not_open(&self) -> PyErr {
+        match &self.refused {
+            Some(error) => Python::attach(|py| PyErr::from_value(error.bind(py).clone().into_any())),
+            None => PyValueError::new_err("the index is closed"),
+        }
+    }
+
+    /// The bytes of a key that the user gave.
+    ///
+    /// # Errors
+    /// TypeError for another type than that of the keys, UnicodeEncodeError for a lone surrogate.
+    #[inline]
+    pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+        bytes_of(key, self.keys == KeyType::Text)?.ok_or_else(|| self.wrong_type(key))
+    }
+
+    #[cold]
+    fn wrong_type(&self, key: &Bound<'_, PyAny>) -> PyErr {
+        let (is, found) = (key_type_name(self.keys), type_name(key));
+        PyTypeError::new_err(format!("keys of this index are {is}, not {found}"))
+    }
+
+    /// A stored key as a Python object.
+    pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self.keys {
+            KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
+            KeyType::Text => match PyString::from_bytes(py, key) {
+                Ok(text) => Ok(text.into_any()),
+                Err(_) => Err(self.damage(py, index, key, Rule::R(17), "a key is not UTF-8")),
+            },
+        }
+    }
+
+    /// A stored value as a Python object.
+    #[inline]
+    pub fn to_value<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        match self.values {
+            ValueType::Bytes => Ok(PyBytes::new(py, value).into_any()),
+            ValueType::Text => self.text(py, index, value).map(Bound::into_any),
+            ValueType::Json => self.json(py, index, value),
+        }
+    }
+
+    #[inline]
+    fn text<'py>(&self, py: Python<'py>, index: &Open, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
+        PyString::from_bytes(py, text).map_err(|_| self.not_text(py, index, text))
+    }
+
+    fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let text = self.text(py, index, value)?;
+        let Some(loads) = &self.loads else { return Ok(text.into_any()) };
+        loads.bind(py).call1((text,)).map_err(|error| match is_not_json(py, &error) {
+            true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
+            // JSON, but more than Python can hold: numbers of thousands of digits, very deep nesting.
+            false => error,
+        })
+    }
+
+    /// Text that turned out not to be UTF-8.
+    #[cold]
+    pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
+        self.damage(py, index, text, Rule::R(17), "a value is not UTF-8")
+    }
+
+    /// Damage that a reader need not look for, met on the way to a Python object.
+    #[cold]
+    pub fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
+        self.corrupt(py, index, &index.fault_at(part, rule, what))
+    }
+
+    /// Damage that a lookup met.
+    #[cold]
+    pub fn corrupt(&self, py: Python<'_>, index: &Open, error: &Error) -> PyErr {
+        errors::from_error(py, hashlith::Error::corrupt(index, error))
+    }
+}
+
+/// True for the exception of `json.loads` that says that text is not JSON.
+pub fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
+    error.get_type(py).name().is_ok_and(|name| name == "JSONDecodeError")
+}

@@ -1,0 +1,20 @@
+//! Tests that need several crates, `spec.md`, or the golden files in `tests/golden`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod built;
+mod damage_matrix;
+mod golden_bad;
+mod hostile;
+mod mapped;
+mod sets;
+mod spec;
+
+use std::path::{Path, PathBuf};
+
+/// The specification itself, so that its tables are tested and not a copy of them.
+const SPEC: &str = include_str!("../../spec.md");
+
+/// A path below `tests/golden`.
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden").join(name)
+}
