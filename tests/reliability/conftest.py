@@ -1,4 +1,4 @@
-"""What the tests of this folder share: the long form, figures that are kept, tools that must be there."""
+"""What the tests of this folder share: the long form, recorded figures, tools that must be installed."""
 import contextlib
 import json
 import os
@@ -11,13 +11,13 @@ import pytest
 
 @pytest.fixture(scope="session")
 def soak():
-    """The long form of every test."""
+    """True for the long form of every test."""
     return bool(os.environ.get("HASHLITH_SOAK"))
 
 
 @pytest.fixture
 def evidence(request, soak):
-    """`evidence(what, number)` keeps a figure, if HASHLITH_EVIDENCE names a folder."""
+    """`evidence(what, number)` records a figure if HASHLITH_EVIDENCE names a folder."""
     form = "long" if soak else "short"
 
     def write(what, number):
@@ -30,12 +30,12 @@ def evidence(request, soak):
 
 
 def cannot(reason):
-    """Ends a test that cannot run here: as a failure where HASHLITH_NO_SKIPS is set, else as a skip, which is reported."""
+    """Ends a test that cannot run here: as a failure if HASHLITH_NO_SKIPS is set, else as a skip."""
     (pytest.fail if os.environ.get("HASHLITH_NO_SKIPS") else pytest.skip)(reason)
 
 
 def needed(tool, package):
-    """Installs a Debian package for a tool that is missing, if this is root."""
+    """Installs the Debian package of a missing tool, if this is root."""
     if shutil.which(tool) is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in ["update"], ["install", "-y", package]:
             with contextlib.suppress(subprocess.TimeoutExpired):

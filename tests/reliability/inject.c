@@ -1,11 +1,11 @@
-/* Runs a program, and kills it at one of its system calls, or lets one fail. The calls of all its threads are counted
- * together, which strace does not do. Linux on x86-64.
+/* Runs a program, and kills it at one of its system calls, or makes one fail. Unlike strace, it counts the calls of all threads
+ * together. Linux on x86-64.
  *
  *   inject LOG kill N PROGRAM...              kill -9 at the N-th call, before it is made; 0: never
- *   inject LOG fail CALL ERRNO N PROGRAM...   the N-th call with this number is not made and fails; with +N all from there
+ *   inject LOG fail CALL ERRNO N PROGRAM...   the N-th call with this number is not made and fails; with +N also all later ones
  *
- * LOG gets a line for each call: its number. The exit code is that of the program, or 128 and its signal. Calls by which threads
- * wait for each other (futex, sched_yield) are left out: how many there are goes by the load of the machine, and they leave
+ * LOG gets the number of each call, one per line. The exit code is that of the program, or 128 plus its signal. Calls by which
+ * threads wait for each other (futex, sched_yield) are left out: their number depends on the load of the machine, and they leave
  * nothing behind.
  */
 #define _GNU_SOURCE
@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
                     if (!fails) {
                         kill(child, SIGKILL);
                     } else {
-                        /* No such call: the kernel leaves the result to whoever sets it. */
+                        /* There is no call -1: the kernel makes none, and keeps the result that is set here. */
                         set_register(thread, offsetof(struct user_regs_struct, orig_rax), -1);
                         set_register(thread, offsetof(struct user_regs_struct, rax), -code);
                     }

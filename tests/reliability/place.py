@@ -1,4 +1,4 @@
-"""A folder in which a build replaces a file, and the three states that promise 3 allows, however the build ends."""
+"""A folder in which a build replaces a file, and the three states that promise 3 allows, whatever ends the build."""
 import json
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ NAME = "x.hlith"
 
 @dataclass
 class Place:
-    """`folder` holds the input, `out` the index. `options` are those of every build here."""
+    """`folder` holds the input, `out` the index. Every build here has these `options`."""
     folder: Path
     options: list = field(default_factory=lambda: ["--quiet", "--threads", "1", "--memory", "64M"])
     records: int = 3000
@@ -36,7 +36,7 @@ class Place:
         self.clear()
 
     def content(self):
-        """All bytes of what lies at the final path; None if there is nothing."""
+        """The bytes at the final path; None if nothing is there."""
         return self.path.read_bytes() if self.path.exists() else None
 
     def put(self, content):
@@ -63,18 +63,18 @@ class Place:
             self.put(self.old_bytes)
 
     def state(self):
-        """What lies at the final path."""
+        """What is at the final path: none, old, new or broken."""
         found = self.content()
         if found is None:
             return "none"
         return "new" if found == self.new_bytes else "old" if found == self.old_bytes else "broken"
 
     def left_over(self):
-        """Names of all else in the folder of the index."""
+        """The names of everything else in the folder of the index."""
         return sorted(path.name for path in self.out.iterdir() if path.name not in (NAME, "lost+found"))
 
     def fault(self, with_old, ended_well):
-        """What is against promise 3 after a build, or nothing. The next build must clear what is left."""
+        """What breaks promise 3 after a build, or None. The next build must remove what is left."""
         before = "old" if with_old else "none"
         state = self.state()
         if state not in (before, "new"):
@@ -94,7 +94,7 @@ def spilling(folder, records):
 
 @dataclass
 class SetPlace(Place):
-    """The same for a set of two parts: its content is that of the manifest and of all files that this names."""
+    """The same for a set of two parts. Its content is the manifest and all files that the manifest names."""
 
     def __post_init__(self):
         self.options = [*self.options, "--parts", "2"]
@@ -115,7 +115,7 @@ class SetPlace(Place):
             (self.path / name).write_bytes(data)
 
     def left_over(self):
-        """Also what is in the directory of the set and not of it; that directory itself, if it is no set."""
+        """Also files in the directory of the set that are not part of it, or that directory itself if it is no set."""
         content = self.content()
         if content is None:
             return super().left_over() + ([NAME] if self.path.exists() else [])
@@ -125,7 +125,7 @@ class SetPlace(Place):
 
 @dataclass
 class SameSetPlace(SetPlace):
-    """The set that is there already is the one that is built."""
+    """The old set is the same as the new one."""
 
     def __post_init__(self):
         super().__post_init__()

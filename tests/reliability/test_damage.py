@@ -1,7 +1,7 @@
-"""Test 1 of the promises, through the Python package and the command: bits of files of every kind are flipped. Each is
-refused by `verify`, with the rule and the offset that the oracle finds; `open` refuses what it must see; lookups in what it
-opens answer or say that the file is corrupt. checker/tests/damage_matrix.rs does the same with the reader and the checker.
-Then sets: every edit of a manifest, and parts that do not go together.
+"""Promises 1 and 2, through the Python package and the command. Bits of files of every kind are flipped: `verify` reports the
+rule and the offset that the oracle finds, `open` refuses what it must see, and lookups in what it opens answer or report that
+the file is corrupt. tests/rust/damage_matrix.rs does the same with the reader and the checker.
+Then sets: edited manifests, and parts that do not belong together.
 """
 import random
 import shutil
@@ -39,7 +39,7 @@ def opened(path):
 
 
 def ask(path, keys):
-    """Opens the file and asks for keys one by one, together and in order."""
+    """Opens the file, and looks keys up one by one, together and in order."""
     with hashlith.open(path) as index:
         for look in [lambda: index.get_many(keys), lambda: list(index.items()), *(lambda key=key: index.get(key) for key in keys)]:
             try:
@@ -49,7 +49,7 @@ def ask(path, keys):
 
 
 def spread(count, most):
-    """At most so many numbers below `count`, the same each time, from all parts of it and with every remainder by 8."""
+    """At most `most` numbers below `count`: always the same ones, spread evenly, with every remainder modulo 8."""
     step = max(1, count // most)
     return range(0, count, step + 1 - step % 2 if step > 1 else 1)
 
@@ -61,29 +61,29 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
         keys = [key for key, _ in zip(index, range(20))]
     damaged, wrong, flipped = tmp_path / "damaged.hlith", [], 0
     damaged.write_bytes(data)
-    told = {}
+    verified = {}
     with open(damaged, "r+b", buffering=0) as file:
         def put(bit, byte):
             file.seek(bit // 8)
             file.write(bytes([byte]))
 
-        # The long form leaves no bit of a small file out.
+        # The long form flips every bit of a small file.
         most = 1500 if not soak else 8 * len(data) if len(data) < SMALL else 100_000
         for bit in spread(8 * len(data), most):
             put(bit, data[bit // 8] ^ 1 << bit % 8)
-            told[bit] = found = verdict(hashlith.verify, damaged)
+            verified[bit] = found = verdict(hashlith.verify, damaged)
             asked = verdict(lambda path: ask(path, keys), damaged)
             if found is None or asked != (found if found[0] in OPENING else None):
                 wrong.append((bit, found, asked))
             put(bit, data[bit // 8])
             flipped += 1
         assert damaged.read_bytes() == data and hashlith.verify(damaged).keys == len(hashlith.open(path))
-        # Processes and the oracle take their time.
-        bits = list(told)
+        # Only some of them: processes and the oracle are slow.
+        bits = list(verified)
         compared = [bits[number] for number in spread(len(bits), 3000 if soak else 40)]
         for bit in compared:
             put(bit, data[bit // 8] ^ 1 << bit % 8)
-            verdicts = [told[bit], oracle_verdict(damaged.read_bytes()), rust_verdict(damaged.read_bytes(), tmp_path)]
+            verdicts = [verified[bit], oracle_verdict(damaged.read_bytes()), rust_verdict(damaged.read_bytes(), tmp_path)]
             if len(set(verdicts)) != 1:
                 wrong.append((bit, verdicts))
             put(bit, data[bit // 8])
@@ -93,7 +93,7 @@ def test_flipped_bits(path, tmp_path, soak, evidence):
 
 
 def bytes_changed(manifest, soak):
-    """Each byte set to other values: in the short form to one, and to one that a manifest has elsewhere."""
+    """Each byte set to every other value; in the short form, to two: one bit flipped, and the value of another byte."""
     for at in range(len(manifest)):
         some = {manifest[at] ^ 1, manifest[(7 * at + 1) % len(manifest)]}
         for value in set(range(256) if soak else some) - {manifest[at]}:
@@ -151,7 +151,7 @@ def test_flipped_bits_of_parts(path, tmp_path, soak, evidence):
 
 
 def test_parts_that_do_not_go_together(tmp_path):
-    """Every exchange of parts of a set with keys in all of them, and what only `verify` finds in one."""
+    """Every exchange of the parts of a set, and faults of one part that only `verify` finds."""
     files = {path.name: path.read_bytes() for path in SETS[0].iterdir()}
     parts, wrong, tried = [files[name] for name in faults_set.part_names(files)], [], 0
     for label, rule, offset, _, made in faults_set.part_faults(parts):
@@ -161,7 +161,7 @@ def test_parts_that_do_not_go_together(tmp_path):
             (folder / name).write_bytes(data)
         found = verdict(hashlith.verify, folder), verdict(opened, folder)
         opens = rule[0] == "V" or rule in ("R15", "R16")
-        if label == "keys of other parts":  # at the first that is none of this part
+        if label == "keys of other parts":  # at the first key of another part
             offset = found[0][1]
         if found != ((rule, offset), None if opens else (rule, offset)):
             wrong.append((label, rule, offset, found))

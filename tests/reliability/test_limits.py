@@ -1,5 +1,5 @@
-"""Tests 8 and 15 of the promises: limits of memory, of file sizes, of a file system that is really full, met by a build;
-and test 7 at random moments of a large one, which goes through temporary files.
+"""Promise 3 when a build runs into a limit on memory or file sizes, or into a full file system, and when a large build, which
+uses temporary files, is killed at random moments.
 """
 import errno
 import gzip
@@ -24,7 +24,7 @@ def limited(which, most):
 
 
 def ended(place, done, with_old=True):
-    """What is against promises 3 and 8 after a build that may have failed, or nothing."""
+    """What is wrong after a build that may have failed, or None: its exit code, its message, or what it left."""
     if done.returncode not in (0, 1) or done.returncode and ("panicked" in done.stderr or not done.stderr.startswith("hashlith: ")):
         return f"ended with {done.returncode}: {done.stderr[-300:]}"
     if done.returncode and (place.left_over() or place.state() != ("old" if with_old else "none")):
@@ -75,8 +75,8 @@ def test_a_full_file_system(with_old, full, tmp_path, soak, evidence):
 
 @pytest.mark.parametrize("which", ["output", "temporary"])
 def test_a_limit_of_file_sizes(which, tmp_path, soak, evidence):
-    """RLIMIT_FSIZE, which sends a signal to programs that do not look: a small build meets it at its output, a large one
-    in a temporary file."""
+    """RLIMIT_FSIZE, which kills programs that do not catch its signal: a small build reaches it in its output, a large one in a
+    temporary file."""
     place = Place(tmp_path) if which == "output" else spilling(tmp_path, 400_000)
     largest = len(place.new_bytes) if which == "output" else 4 * MIB
     steps = 24 if soak and which == "output" else 6
@@ -95,7 +95,7 @@ def test_a_limit_of_file_sizes(which, tmp_path, soak, evidence):
 
 @pytest.mark.parametrize("name", ["AS", "DATA"])
 def test_a_limit_of_memory(name, tmp_path, soak, evidence):
-    """A build with --memory 48M and 2 threads ends well from 224 MiB of addresses on, and says so below."""
+    """A build with --memory 48M and 2 threads succeeds with 224 MiB of addresses, and reports it if there are too few."""
     place = spilling(tmp_path, 400_000)
     wrong, failed = [], 0
     steps = range(8, 304, 4 if soak else 24)
@@ -123,7 +123,7 @@ BOMBS = {"tsv": b"key\t", "csv": b'key,"', "jsonl": b'{"key": "k", "value": "', 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("format", BOMBS)
 def test_a_compressed_bomb(format, threads, tmp_path):
-    """A record of a GiB out of a few MB: refused with the memory that was allowed, and not much more is taken."""
+    """A record of 1 GiB out of a few MB is refused, with a message that names the limit, and takes little more memory than that."""
     bombs = [tmp_path / f"{number}.{format}.gz" for number in range(threads)]
     for bomb in bombs:
         bomb.write_bytes(gzip.compress(BOMBS[format]) + gzip.compress(b"a" * (4 << 20)) * 256)
@@ -160,12 +160,12 @@ def test_killed_at_random_moments_of_a_large_build(with_old, tmp_path, soak, evi
 
 @pytest.mark.parametrize("call, error", [("pread64", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
 def test_a_failing_call_of_a_build_that_spills(call, error, tmp_path, inject, soak, evidence):
-    """From some call on all fail, those on temporary files too."""
+    """One call and all later ones fail, also those on temporary files."""
     place = spilling(tmp_path, 400_000)
     of_build, of_start = calls(inject, place)
     first, count = of_start[NUMBERS[call]] + 1, of_build.count(NUMBERS[call])
     assert count > first + 80
-    # How many calls there are depends a little on which thread comes first.
+    # The number of calls depends a little on which thread comes first.
     numbers = [first + (count - first) * step // 44 for step in range(0, 40, 1 if soak else 10)]
     wrong = []
     for number in numbers:

@@ -1,8 +1,8 @@
-"""Test 9 of the promises: the power fails during a build. A file system of its own (ext4 in a file, mounted) is shut
-down without writing its journal back, as if the machine had lost power, then mounted again and looked at.
+"""Promise 3 when the power fails during a build. An ext4 file system in a file is shut down without writing its journal, as if
+the machine had lost power, mounted again and inspected.
 
-The build is killed at a system call first: a process that is dead writes nothing, and what it had not made durable
-is what a power cut takes.
+The build is killed at a system call first: a dead process writes nothing more, and the power cut takes what it had not made
+durable.
 """
 import fcntl
 import os
@@ -32,7 +32,7 @@ class Disk:
         self.mount()
 
     def mount(self):
-        # Only what is asked for becomes durable: no commit on its own within the time of a test.
+        # Only an fsync makes anything durable: the file system commits nothing by itself while a test lasts.
         done = subprocess.run(["mount", "-o", "loop,commit=300", str(self.image), str(self.at)], capture_output=True, text=True)
         if done.returncode:
             cannot(f"a power cut needs a file system of its own, which cannot be mounted here: {done.stderr.strip()}")
@@ -59,7 +59,7 @@ def disk(tmp_path):
 
 
 def cut_builds(place, with_old, disk, inject, step):
-    """Cuts the power at every step-th system call of builds, and gives how often. What lies there must be sound, of two kinds."""
+    """Cuts the power at every step-th system call of a build; returns how often. The states before and after must both occur, and no other."""
     wrong, states, cut = [], Counter(), 0
     for number in range(1, len(calls(inject, place, with_old)[0]) + 1, step):
         place.begin(with_old)
@@ -95,7 +95,7 @@ def test_power_cut_after_success(with_old, disk, soak, evidence):
 
 @pytest.mark.parametrize("sync_file", [False, True])
 def test_this_power_cut_takes_what_is_not_durable(sync_file, disk):
-    """A writer that forgets the last fsync, or both, loses its file: so the tests above can fail."""
+    """A writer that forgets the last fsync, or both, loses its file, so the tests above can fail."""
     place = Place(disk.at)
     place.begin(with_old=True)
     os.sync()

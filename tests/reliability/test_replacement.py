@@ -1,5 +1,5 @@
-"""Test 11 of the promises: 32 readers, processes and threads, while the file is replaced again and again; and what
-becomes of a reader whose file is cut off or written over, which nobody should do.
+"""Promise 5: 32 readers in 8 processes, while the file is replaced again and again. And what happens to a reader whose file is
+truncated or overwritten, which nobody should do.
 """
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ def count(folder):
 
 
 def read_on(path, ready, must_end, results):
-    """Opens and asks again and again; each open sees one version, whatever lies at the path meanwhile."""
+    """Opens the index and looks keys up, again and again. Each open sees one version, whatever replaces the file meanwhile."""
     opened, versions = 0, set()
     last = -1
     while not must_end.is_set():
@@ -121,17 +121,16 @@ def after(path, how, change):
 
 @pytest.mark.parametrize("how", ["mapped", "memory"])
 def test_a_file_that_is_cut_off_under_a_reader(how, tmp_path):
-    """docs/memory.md: a mapped reader dies of SIGBUS; one that has loaded the file has its answers still."""
+    """docs/memory.md: a reader that maps the file dies of SIGBUS; one that has loaded it still answers."""
     path = tmp_path / "x.hlith"
     build(path, 0)
-    code, told = after(path, how, lambda path: os.truncate(path, 0))
-    assert (code, told) == ((-signal.SIGBUS, "") if how == "mapped" else (0, "400 0 0"))
+    code, printed = after(path, how, lambda path: os.truncate(path, 0))
+    assert (code, printed) == ((-signal.SIGBUS, "") if how == "mapped" else (0, "400 0 0"))
 
 
 @pytest.mark.parametrize("how", ["mapped", "memory"])
 def test_a_file_that_is_written_over_under_a_reader(how, tmp_path):
-    """With other bytes in the mapping a lookup says so or finds nothing; it does not die, and does not invent an answer
-    that is not in the file."""
+    """When the bytes of a mapping change, a lookup reports it or finds nothing. It does not die, and invents no answer."""
     path = tmp_path / "x.hlith"
     build(path, 0)
 
@@ -140,8 +139,8 @@ def test_a_file_that_is_written_over_under_a_reader(how, tmp_path):
             file.seek(4096)
             file.write(bytes(os.path.getsize(path) - 4096))
 
-    code, told = after(path, how, write_over)
+    code, printed = after(path, how, write_over)
     assert code == 0
-    found, wrong, refused = map(int, told.split())
+    found, wrong, refused = map(int, printed.split())
     assert wrong == 0
     assert (found, refused) == (400, 0) if how == "memory" else found == 0

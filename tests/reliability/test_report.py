@@ -1,4 +1,4 @@
-"""The table of docs/reliability.md is what the kept figures say, and each test that it names is there."""
+"""The table of docs/reliability.md agrees with figures.json, and every test that it names exists."""
 import json
 
 import pytest

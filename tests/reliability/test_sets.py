@@ -1,4 +1,4 @@
-"""Promise 3 for sets: killed at every system call, a call that fails, and power cuts. Nothing, the old set, or the new one."""
+"""Promise 3 for sets: after kills at every system call, failing calls and power cuts there is nothing, the old set, or the new one."""
 import errno
 import os
 import re
@@ -12,7 +12,7 @@ from test_system_calls import NUMBERS, calls, kill_builds
 NUMBERS = {**NUMBERS, "write": 1, "mkdir": 83, "unlinkat": 263}
 
 
-# What is there before a build.
+# What exists before a build.
 BEFORE = pytest.mark.parametrize("place, with_old", [(SetPlace, False), (SetPlace, True), (SameSetPlace, True), (OrphanPlace, True)])
 
 
@@ -24,10 +24,10 @@ def test_killed_at_every_system_call(place, with_old, tmp_path, inject, soak, ev
 @pytest.mark.parametrize("call, error", [("pwrite64", "ENOSPC"), ("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "EACCES"),
                                          ("mkdir", "ENOSPC"), ("openat", "EMFILE"), ("unlinkat", "EACCES")])
 def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
-    """An error that names a path and a cause, the old set, and nothing left, unless it was the clearing up that failed."""
+    """The build reports a path and a cause, and leaves the old set and nothing else, unless a call of the clean-up failed."""
     place, wrong, failed = SetPlace(tmp_path), [], 0
     of_build, of_start = calls(inject, place)
-    # What a mere start writes is its version.
+    # The program without a build writes its version, which is no call of a build.
     of_start[NUMBERS["write"]] = 0
     own = range(of_start[NUMBERS[call]] + 1, of_build.count(NUMBERS[call]) + 1)
     assert own, f"a build makes no such call: {Counter(of_build)}"
@@ -35,20 +35,20 @@ def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
     for number in own:
         place.begin(with_old=True)
         done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), str(code), str(number)])
-        told = done.stderr.strip()
+        message = done.stderr.strip()
         if done.returncode:
             failed += 1
-            durable = "may not survive" in told
-            if done.returncode != 1 or not told.startswith("hashlith: ") or "panicked" in told \
-                    or str(tmp_path) not in told or os.strerror(code) not in told:
-                wrong.append((number, done.returncode, told))
-            # Whoever cannot open a directory cannot clear it, and old parts stay while a power cut may bring their set back: the
-            # next build clears both.
+            durable = "may not survive" in message
+            if done.returncode != 1 or not message.startswith("hashlith: ") or "panicked" in message \
+                    or str(tmp_path) not in message or os.strerror(code) not in message:
+                wrong.append((number, done.returncode, message))
+            # A directory that cannot be opened cannot be cleared, and old parts stay as long as a power cut may bring their set back.
+            # The next build removes both.
             if place.left_over() and call != "openat" and not durable or place.state() == "new" and not durable:
-                wrong.append((number, "left", place.left_over(), place.state(), told))
+                wrong.append((number, "left", place.left_over(), place.state(), message))
         fault = place.fault(True, done.returncode == 0)
         if fault:
-            wrong.append((number, done.returncode, told, fault))
+            wrong.append((number, done.returncode, message, fault))
     assert not wrong
     assert failed or call == "unlinkat"
     evidence(f"{call} {error}", len(own))
@@ -57,8 +57,8 @@ def test_a_failing_system_call(call, error, tmp_path, inject, evidence):
 @pytest.mark.parametrize("further", ["", "+"])
 @pytest.mark.parametrize("call, error", [("openat", "EMFILE"), ("rename", "EACCES"), ("fsync", "EIO"), ("write", "ENOSPC")])
 def test_a_failing_rebuild_of_the_same_set(call, error, further, tmp_path, inject, evidence):
-    """The new parts have the names of those in force: whichever call fails, or all from there on, the set stays whole."""
-    place, wrong, told = SetPlace(tmp_path), [], []
+    """The new parts have the names of the old ones. If any one call fails, or it and all later ones, the set stays whole."""
+    place, wrong, messages = SetPlace(tmp_path), [], []
     of_build, of_start = calls(inject, place)
     own = range(of_start[NUMBERS[call]] + (call != "write"), of_build.count(NUMBERS[call]) + 1)
     for number in own:
@@ -67,18 +67,18 @@ def test_a_failing_rebuild_of_the_same_set(call, error, further, tmp_path, injec
         code = str(getattr(errno, error))
         done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), code, f"{further}{number}"])
         if done.returncode:
-            told.append(done.stderr.strip())
-        # Where no write succeeds, no message does.
-        is_told = done.stderr.startswith("hashlith: ") or call == "write" or not done.returncode
-        is_clear = done.returncode in (0, 1) and is_told and "panicked" not in done.stderr
+            messages.append(done.stderr.strip())
+        # If no write succeeds, there is no message.
+        is_reported = done.stderr.startswith("hashlith: ") or call == "write" or not done.returncode
+        is_clear = done.returncode in (0, 1) and is_reported and "panicked" not in done.stderr
         if place.state() != "new" or not is_clear:
             wrong.append((number, done.returncode, done.stderr, place.state()))
         fault = place.fault(True, done.returncode == 0)
         if fault:
             wrong.append((number, done.returncode, done.stderr, fault))
-    assert not wrong and told
-    # The last calls of that kind move the parts, when the manifest is in force.
-    assert any("keeps its old copy" in one for one in told) == (call == "rename"), told
+    assert not wrong and messages
+    # The last calls of that kind move parts when the new manifest is already there.
+    assert any("keeps its old copy" in one for one in messages) == (call == "rename"), messages
     evidence(f"{call} {error}", len(own))
 
 

@@ -1,6 +1,4 @@
-"""Tests 7, 8 and 10 of the promises: a build that is killed at every system call, or to which one of them fails. inject.c counts
-the calls of all threads together.
-"""
+"""Promise 3 when a build is killed at a system call, or when one fails. inject.c counts the calls of all threads together."""
 import errno
 import os
 import re
@@ -17,7 +15,7 @@ KILLED = 128 + 9
 
 
 def calls(inject, place, with_old=True):
-    """The numbers of the system calls of a sound build, in order, and how many of each the mere start of the program makes."""
+    """The numbers of the system calls of a build, in order, and how many of each the program makes without a build."""
     place.begin(with_old)
     log = place.folder / "log"
     done = place.build(under=[inject, log, "kill", "0"])
@@ -28,7 +26,7 @@ def calls(inject, place, with_old=True):
 
 
 def kill_builds(place, with_old, inject, step):
-    """Kills builds at every step-th system call, and gives how many. What lies there must be sound, and of both kinds."""
+    """Kills builds at every step-th system call; returns how many. The states before and after must both occur, and no other."""
     wrong, states, killed, log = [], Counter(), 0, place.folder / "log"
     numbers = range(1, len(calls(inject, place, with_old)[0]) + 1, step)
     for number in numbers:
@@ -36,14 +34,14 @@ def kill_builds(place, with_old, inject, step):
         done = place.build(under=[inject, log, "kill", str(number)])
         states[place.state()] += 1
         killed += done.returncode == KILLED
-        # Threads make a few calls more or less each time, so the last builds may end before.
+        # The number of calls varies a little with the threads, so the last builds may end before their kill.
         if done.returncode != KILLED and len(log.read_text().split()) >= number:
             wrong.append((number, "was not killed", done.returncode, done.stderr))
         fault = place.fault(with_old, done.returncode == 0)
         if fault:
             wrong.append((number, fault))
     assert not wrong
-    # Some die before the file is there, some after, unless it was there at first.
+    # Some builds die before the new file is there, some after it.
     if place.old_bytes != place.new_bytes:
         assert states["new"] and states["old" if with_old else "none"] > len(numbers) // 2, states
     return killed
@@ -54,8 +52,8 @@ def test_killed_at_every_system_call(with_old, tmp_path, inject, soak, evidence)
     evidence("kill points", kill_builds(Place(tmp_path), with_old, inject, 1 if soak else 7))
 
 
-# Each call and the error that it gives, and whether a build must fail then. It goes on without a lock, without clearing up, and
-# after a close that fails: by then fsync has told.
+# A call, its error, and whether a build must then fail. A build goes on without a lock, without clearing up, and after a failed
+# close, because fsync has already reported every error.
 FAILURES = [("pwrite64", "ENOSPC", True), ("pwrite64", "EIO", True), ("pwrite64", "EDQUOT", True), ("fsync", "EIO", True),
             ("rename", "EACCES", True), ("rename", "EXDEV", True), ("read", "EIO", True), ("openat", "EACCES", True),
             ("openat", "EMFILE", True), ("openat", "EIO", True), ("statx", "EIO", True), ("mmap", "ENOMEM", True),
@@ -65,7 +63,7 @@ FAILURES = [("pwrite64", "ENOSPC", True), ("pwrite64", "EIO", True), ("pwrite64"
 
 @pytest.mark.parametrize("call, error, must_fail", FAILURES)
 def test_a_failing_system_call(call, error, must_fail, tmp_path, inject, evidence):
-    """An error that names a path and a cause, an exit code, the old file, no temporary file, never a signal."""
+    """The build reports a path and a cause and exits with a code, and leaves the old file and no temporary file."""
     place, wrong, failed = Place(tmp_path), [], 0
     of_build, of_start = calls(inject, place)
     own = range(of_start[NUMBERS[call]] + 1, of_build.count(NUMBERS[call]) + 1)
@@ -74,24 +72,23 @@ def test_a_failing_system_call(call, error, must_fail, tmp_path, inject, evidenc
     for number in own:
         place.begin(with_old=True)
         done = place.build(under=[inject, "/dev/null", "fail", str(NUMBERS[call]), str(code), str(number)])
-        told = done.stderr.strip()
+        message = done.stderr.strip()
         if done.returncode:
             failed += 1
-            durable = call in ("fsync", "openat") and "may not survive" in told
-            is_named = str(tmp_path) in told and os.strerror(code) in told or call in ("clone3", "mmap") and "cannot start" in told
-            # The standard library aborts when a thread that starts gets no stack for its signals. What it leaves is cleared up all
-            # the same.
-            if call == "mmap" and "failed to allocate an alternative stack" in told:
+            durable = call in ("fsync", "openat") and "may not survive" in message
+            is_named = str(tmp_path) in message and os.strerror(code) in message or call in ("clone3", "mmap") and "cannot start" in message
+            # The standard library aborts if a new thread gets no stack for its signals. The next build still clears up.
+            if call == "mmap" and "failed to allocate an alternative stack" in message:
                 if fault := place.fault(True, False):
-                    wrong.append((number, done.returncode, told, fault))
+                    wrong.append((number, done.returncode, message, fault))
                 continue
-            if done.returncode != 1 or not told.startswith("hashlith: ") or "panicked" in told or not is_named:
-                wrong.append((number, done.returncode, told))
+            if done.returncode != 1 or not message.startswith("hashlith: ") or "panicked" in message or not is_named:
+                wrong.append((number, done.returncode, message))
             if place.left_over() or place.state() == "new" and not durable:
-                wrong.append((number, "left", place.left_over(), place.state(), told))
+                wrong.append((number, "left", place.left_over(), place.state(), message))
         fault = place.fault(True, done.returncode == 0)
         if fault:
-            wrong.append((number, done.returncode, told, fault))
+            wrong.append((number, done.returncode, message, fault))
     assert not wrong
     assert failed or not must_fail
     if call in ("pwrite64", "rename", "fsync"):
@@ -127,7 +124,7 @@ SHORT = """
 #include <dlfcn.h>
 #include <sys/types.h>
 
-/* At most half of what was asked for, and at least a byte: what read(2) and write(2) may do at any time. */
+/* Half of the bytes, but at least one: read(2) and write(2) may always transfer fewer than they were asked for. */
 #define HALF(n) ((n) > 1 ? (n) / 2 : (n))
 #define CALL(result, name, parameters, arguments) \\
     result name parameters { \\
@@ -145,14 +142,14 @@ CALL(ssize_t, pread64, (int fd, void *to, size_t n, off64_t at), (fd, to, HALF(n
 
 @pytest.mark.parametrize("spills", [False, True])
 def test_short_reads_and_writes(spills, tmp_path, inject, strace):
-    """Test 8: every transfer moves half of what was asked for, and the file is the same."""
+    """Every read and write moves half of the bytes that it was asked for; the file is the same."""
     source, library = tmp_path / "short.c", tmp_path / "short.so"
     source.write_text(SHORT)
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
     place = spilling(tmp_path, 150_000) if spills else Place(tmp_path)
 
     def count(*more):
-        """How often bytes were read and written at a place."""
+        """The number of reads and writes at an offset."""
         place.begin(with_old=True)
         log, traced = tmp_path / "log", "trace=pread64,pwrite64"
         done = place.build(under=[strace, "-f", "-qq", "-o", str(log), "-e", traced, *more])
@@ -160,6 +157,6 @@ def test_short_reads_and_writes(spills, tmp_path, inject, strace):
         return Counter(re.findall(r"(\w+)(?:\(| resumed>).* = \d+$", log.read_text(), re.MULTILINE))
 
     whole, halves = count(), count("-E", f"LD_PRELOAD={library}")
-    # Temporary files are written and read back; a start reads twice.
+    # Temporary files are written and read back. Loading the program reads twice.
     assert (whole["pread64"] > 10) == (whole["pwrite64"] > 10) == spills, whole
     assert all(halves[call] > 2 * number for call, number in whole.items() if number > 2), (whole, halves)
