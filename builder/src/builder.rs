@@ -111,6 +111,20 @@ impl Builder {
         limits::smallest_memory(threads)
     }
 
+    /// Checks only that an index can be put at this path, by what is there now. [`Self::preflight`] checks that too.
+    ///
+    /// ```
+    /// # use hashlith_builder::{Builder, Error};
+    /// let error = Builder::new().check_output("no such directory/x.hlith".as_ref());
+    /// assert!(matches!(error, Err(Error::Output { .. })));
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Output`], [`Error::Io`].
+    pub fn check_output(&self, output: &Path) -> Result<(), Error> {
+        output::directory(output, self.options.shape.is_set()).map(drop)
+    }
+
     /// Checks early what would make the build fail late: the options, that a file can be made where the output will
     /// go, and that the disk has room for [`Self::expected_bytes`].
     ///

@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// The memory limit is below what the builder can work with.
     #[error(
-        "a memory limit of {given} bytes is too small: with {threads} threads at least {smallest} bytes are needed"
+        "the memory limit is too small: with {threads} threads {} MiB is the smallest that works", mib(.smallest)
     )]
     MemoryLimit {
         /// The limit that was set, in bytes.
@@ -53,7 +53,8 @@ pub enum Error {
     },
     /// The process may not have as many addresses as the build needs.
     #[error(
-        "a limit of {limit} bytes leaves this process {free} bytes of addresses, the build needs about {needed}: raise it (ulimit -v, ulimit -d)"
+        "a limit of {} MiB leaves this process {} MiB of addresses, the build needs about {} MiB: raise it (ulimit -v, ulimit -d)",
+        mib(.limit), mib(.free), mib(.needed)
     )]
     Addresses {
         /// The limit in bytes.
@@ -64,7 +65,7 @@ pub enum Error {
         needed: u64,
     },
     /// There is less free space than the build needs.
-    #[error("{} has {free} bytes free, the build needs about {needed} more: free some, or choose another place", .path.display())]
+    #[error("{} has {} MiB free, the build needs about {} MiB more: free some, or choose another place", .path.display(), mib(.free), mib(.needed))]
     DiskSpace {
         /// The directory.
         path: PathBuf,
@@ -219,6 +220,11 @@ impl From<Cancelled> for Error {
     fn from(_: Cancelled) -> Self {
         Error::Cancelled
     }
+}
+
+/// For messages, rounded up.
+fn mib(bytes: &u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 impl Error {

@@ -1,30 +1,10 @@
 //! Errors and advice in the words of this command: its options have names.
 
-use hashlith::{Advice, Error, Skipped, builder};
-use indicatif::BinaryBytes;
+use hashlith::{Advice, Error, Skipped};
 
 /// An error with what to do about it.
 pub fn message(error: &Error) -> String {
-    match error {
-        Error::Build(builder::Error::MemoryLimit { smallest, threads, .. }) => format!(
-            "--memory is too small: with {threads} threads {}M is the smallest that works; fewer --threads need less",
-            smallest.div_ceil(1 << 20)
-        ),
-        Error::Build(builder::Error::Addresses { limit, free, needed }) => format!(
-            "a limit of {} leaves this process {} of addresses, the build needs about {}: raise it (ulimit -v, ulimit -d), \
-             or give a smaller --memory",
-            BinaryBytes(*limit),
-            BinaryBytes(*free),
-            BinaryBytes(*needed)
-        ),
-        Error::Build(builder::Error::DiskSpace { path, free, needed }) => format!(
-            "{} has {} free, the build needs about {}: free some, or choose another place",
-            path.display(),
-            BinaryBytes(*free),
-            BinaryBytes(*needed)
-        ),
-        error => with_advice(error, error.advice()),
-    }
+    with_advice(error, error.advice())
 }
 
 /// A row that was left out, with what to do about it.

@@ -190,7 +190,11 @@ fn input(format: Format, bytes: &[u8]) {
         match read(&sources, &options, 1, Records::default, &Progress::new()) {
             Ok((summary, sinks)) => {
                 assert_eq!(summary.records, sinks.iter().map(|sink| sink.0).sum::<u64>());
-                Ok((summary.records, summary.skipped, sinks.iter().map(|sink| sink.1.finish()).collect::<Vec<_>>()))
+                Ok((
+                    summary.records,
+                    summary.skipped,
+                    sinks.iter().map(|sink| sink.1.finish()).collect::<Vec<_>>(),
+                ))
             }
             Err(error) => Err(error.to_string()),
         }

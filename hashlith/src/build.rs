@@ -82,6 +82,7 @@ impl FileBuild {
         // Each thread may have a record in hand.
         let memory = usize::try_from(builder.memory()).unwrap_or(usize::MAX) / builder.thread_count();
         options.max_record_bytes = options.max_record_bytes.min(memory);
+        builder.check_output(&output)?;
         let sources = Sources::expand(inputs, &options)?;
         refuse_input_as_output(&output, &sources)?;
         let mut builder = builder.key_type(options.key_type).value_type(options.value_type);

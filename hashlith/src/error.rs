@@ -160,6 +160,7 @@ impl Error {
                 Some((path, errno.raw_os_error()))
             }
             Error::Input(inputs::Error::Io { path, source }) => refused(Path::new(path), source),
+            Error::Input(inputs::Error::TempCopy { directory, source, .. }) => refused(directory, source),
             Error::Build(builder::Error::NotDurable { path, source }) => refused(path, source),
             Error::Build(builder::Error::Output { path, what }) => Some((path, what.errno())),
             Error::Build(builder::Error::DiskSpace { path, .. }) => Some((path, Errno::NOSPC.raw_os_error())),

@@ -182,7 +182,8 @@ impl Progress {
     pub fn snapshot(&self) -> Snapshot {
         let Entered { phase, unit, total, .. } = self.current();
         let done = self.done(unit);
-        let records = Some(self.done(Unit::Records)).filter(|&records| unit == Unit::Bytes && records > 0);
+        let counts_both = unit == Unit::Bytes && matches!(phase, Phase::Reading | Phase::Comparing);
+        let records = counts_both.then(|| self.done(Unit::Records));
         Snapshot { phase, done, total: total.filter(|&total| total >= done), unit, records }
     }
 

@@ -85,7 +85,7 @@ def test_none_is_the_default_of_a_keyword(tmp_path):
 
 
 def test_too_little_memory_says_how_much_is_needed(untouched):
-    message = "memory is too small: with 4 threads 80M is the smallest that works"
+    message = "the memory limit is too small: with 4 threads 80 MiB is the smallest that works; give more memory, or fewer threads"
     with pytest.raises(ValueError, match=message) as caught:
         hashlith.build(untouched, OLD, memory="79M", threads=4)
     assert not isinstance(caught.value, hashlith.Error)

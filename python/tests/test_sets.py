@@ -169,7 +169,7 @@ def test_parts_that_are_not_a_set(tmp_path):
     for number, path in enumerate(paths):
         hashlith.build(path, {}, part=(number, 2), keys="text", values="text")
     for files, message in [
-        (paths[:1], "is a part of a set of 2, not of the 1 that are here"),
+        (paths[:1], "part 1 of 2 is missing"),
         ([paths[0], paths[0]], "is part 0, and so is"),
         ([], "at least one part"),
     ]:

@@ -140,7 +140,7 @@ fn progress_is_shared_with_the_caller() {
     let mut builder = small().progress(progress.clone());
     let mut feeder = builder.feeder().unwrap();
     feeder.add(b"key", b"value").unwrap();
-    assert_eq!(progress.snapshot().records, None);
+    assert_eq!(progress.snapshot().records, Some(0));
     feeder.count();
     progress.add(Unit::Bytes, 100);
     let now = progress.snapshot();

@@ -8,10 +8,11 @@ fn too_little_is_refused_with_the_smallest_that_works() {
     place.write("a.tsv", many_lines(1000));
     let refused = place
         .run("build a.tsv -o x.hlith --memory 1M --threads 2")
-        .fails(2, &["--memory", "M is the smallest"]);
+        .fails(2, &["--memory", "MiB is the smallest"]);
     place.holds(&["a.tsv"]);
-    let smallest = refused.err.split_whitespace().find(|word| word.ends_with('M') && word.len() > 1).unwrap();
-    place.run(&format!("build a.tsv -o x.hlith --threads 2 --memory {smallest}")).ok();
+    let (before, _) = refused.err.split_once(" MiB").unwrap();
+    let smallest = before.rsplit(' ').next().unwrap();
+    place.run(&format!("build a.tsv -o x.hlith --threads 2 --memory {smallest}MiB")).ok();
     place.run("verify x.hlith --against a.tsv").ok();
 }
 

@@ -179,7 +179,7 @@ fn what_cannot_be_merged() {
     place.run("merge nothing -o x").fails(1, &["nothing", "No such file"]);
     place.run("merge -o x").fails(2, &["INDEX"]);
     place.run("split x --parts 0 -o y").fails(2, &["parts"]);
-    place.run("build a.tsv -o b.tsv --parts 2").fails(1, &["b.tsv is a file: a set is a directory"]);
+    place.run("build a.tsv -o a.tsv --parts 2").fails(1, &["a.tsv is a file: a set is a directory"]);
     place.write("mine/letter", "dear");
     place.run("build a.tsv -o mine --parts 2").fails(1, &["mine is no set, and holds mine/letter"]);
     place.run("build a.tsv -o set").fails(1, &["set is a directory"]);

@@ -248,7 +248,7 @@ fn small_objects_may_be_referred_to_again() {
     let list = b"u(S'd'\ng1\nu.";
     let found = pairs("x.pkl", &[&pickle[..], list].concat(), &json()).unwrap();
     assert_eq!(found, text(&[("a", "[1,2]"), ("b", "[1,2]"), ("c", "[[1,2],[1,2]]"), ("d", "[1,2]")]));
-    // A pair that stands in a list twice, and a dup.
+    // A pair that is in a list twice, and a DUP.
     let found = pairs("x.pkl", b"](S'a'\nS'b'\n\x86p1\ng1\n2e.", &ReadOptions::default()).unwrap();
     assert_eq!(found, text(&[("a", "b"), ("a", "b"), ("a", "b")]));
 }
