@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What the same pairs cost as a Python dict and as an index: measured here and now, in processes of their own.
+"""Compares the memory and the times of a Python dict and an index of the same pairs, each in a process of its own.
 
     compare.py HASHLITH INDEX PICKLES KEYS BUILD_SECONDS
 
-A dict is loaded from all pickles in a fresh Python process. The index is asked by a fresh `hashlith get INDEX -`,
-which is kept waiting after its answers so that its memory can be looked at. Every figure is a single run with warm
-page cache; times of a shared machine differ by tens of percent from run to run.
+One Python process loads all pickles into a dict. `hashlith get INDEX -` looks the keys up in the index; its memory is
+measured after its last answer, before it ends. Every figure is a single run with a warm page cache; times on a shared
+machine vary by tens of percent.
 """
 
 import json
@@ -38,13 +38,13 @@ print(json.dumps({"pairs": len(pairs), "load": loaded, "memory": memory() - befo
 
 
 def python_dict(pickles, keys):
-    """Loads all pickles into one dict in a process of its own, and asks it."""
+    """Loads all pickles into one dict in a process of its own, and looks the keys up."""
     run = subprocess.run([sys.executable, "-c", DICT, pickles, keys], stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout)
 
 
 def first_answer(hashlith, index, key):
-    """Seconds from starting a process to its having answered one key and ended; the best of five."""
+    """Seconds from the start to the end of a process that looks up one key; the best of five."""
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -54,7 +54,7 @@ def first_answer(hashlith, index, key):
 
 
 def many_answers(hashlith, index, keys):
-    """Asks for all keys in a process of its own, and looks at its memory before it ends."""
+    """Looks up all keys in a process of its own, and measures its memory before it ends."""
     with open(keys, "rb") as file:
         data = file.read()
     count = data.count(b"\n")
@@ -94,12 +94,12 @@ def main():
     rows = [
         (f"{pairs:,} pairs", "Python dict", "hashlith"),
         ("on disk", f"{mib(on_disk)} in pickles", mib(index_size)),
-        ("  a pair", f"{on_disk / pairs:.1f} B", f"{index_size / pairs:.1f} B"),
-        ("made once", "", f"{float(build_seconds):.2f} s from the pickles"),
-        ("each process waits before its first answer", f"{as_dict['load']:.2f} s", f"{first * 1000:.1f} ms, with process start"),
-        ("each process's own memory", mib(as_dict["memory"]), mib(many["own"])),
+        ("  per pair", f"{on_disk / pairs:.1f} B", f"{index_size / pairs:.1f} B"),
+        ("built once", "", f"{float(build_seconds):.2f} s from the pickles"),
+        ("wait of each process for its first answer", f"{as_dict['load']:.2f} s", f"{first * 1000:.1f} ms, with process start"),
+        ("own memory of each process", mib(as_dict["memory"]), mib(many["own"])),
         ("mapped pages, shared by all processes", "", mib(many["shared"])),
-        ("32 processes, each on its own (computed)", mib(32 * as_dict["memory"]), mib(32 * many["own"] + many["shared"])),
+        ("total of 32 processes (computed)", mib(32 * as_dict["memory"]), mib(32 * many["own"] + many["shared"])),
         (
             f"{asked:,} random lookups",
             f"{as_dict['ask'] * 1000:.0f} ms, in Python",
@@ -109,7 +109,7 @@ def main():
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-    print("\nOne run each, with a warm page cache; other work on this machine shows in all times.")
+    print("\nOne run each, with a warm page cache. Other work on this machine slows all of them.")
 
 
 if __name__ == "__main__":

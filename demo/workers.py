@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""32 worker processes process a stream of records against the same dictionary, four ways: an index that all map, a dict
-that each loads, a dict behind a Manager, and LMDB.
+"""32 worker processes look up the keys of a stream of records in the same dictionary, in four ways: an index that all map,
+a dict that each loads, a dict behind a Manager, and LMDB.
 
     workers.py INDEX PICKLES [--records N] [--workers N] [--json]
 
-The stream is made here: lines of ten keys, some of them absent. Each worker takes its share of it, looks the keys up in
-batches, and adds up the lengths of what it finds, so that all ways can be checked against each other. Workers are spawned,
-and share nothing but what their way shares. Memory is asked of the kernel (/proc/PID/smaps_rollup) when all are done and
-alive. One run each; other work on this machine shows in the times.
+This script writes the stream: lines of ten keys, one of them absent. Each worker takes its share, looks the keys up in
+batches, and adds up the lengths of the values, which must agree in all ways. Workers are spawned, so they share no memory
+but that of the index, of LMDB or of the Manager. The kernel says how much memory each takes (/proc/PID/smaps_rollup) when
+all are done but still run. One run each; other work on this machine slows all of them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ KEYS = 10
 
 
 def make_stream(path, index, records):
-    """Writes the stream: keys of the index in random order, and one in ten that it has not."""
+    """Writes the stream: keys of the index in random order, and one key in ten that it does not have."""
     own = random.Random(1)
     with open(path, "w", encoding="utf-8") as file:
         for _ in range(records):
@@ -101,23 +101,23 @@ def work(prepare, source, stream, number, workers, ready, done, results):
 
 
 def run(prepare, source, stream, workers):
-    """Starts the workers, and gives what they told: the slowest one's times, the sums of the rest."""
+    """Runs the workers. Returns the longest times, the largest private memory, and the sums of everything else."""
     context = multiprocessing.get_context("spawn")
     ready, done, results = context.Barrier(workers), context.Barrier(workers), context.Queue()
     arguments = [(prepare, source, stream, number, workers, ready, done, results) for number in range(workers)]
     processes = [context.Process(target=work, args=one) for one in arguments]
     for process in processes:
         process.start()
-    told = [results.get() for _ in processes]
+    reports = [results.get() for _ in processes]
     for process in processes:
         process.join()
-    total = {name: sum(one[name] for one in told) for name in ("keys", "found", "length", "proportional")}
+    total = {name: sum(one[name] for one in reports) for name in ("keys", "found", "length", "proportional")}
     return {
         **total,
         "workers": workers,
-        "wait": max(one["wait"] for one in told),
-        "took": max(one["took"] for one in told),
-        "private": max(one["private"] for one in told),
+        "wait": max(one["wait"] for one in reports),
+        "took": max(one["took"] for one in reports),
+        "private": max(one["private"] for one in reports),
     }
 
 
@@ -127,7 +127,7 @@ def available():
 
 
 def run_manager(pickles, stream, workers):
-    """Its server holds the one dict; `made` is how long that took to fill."""
+    """Its server process holds the dict; `made` is the time to fill it."""
     with multiprocessing.get_context("spawn").Manager() as manager:
         began = time.perf_counter()
         proxy = manager.dict()
@@ -160,7 +160,7 @@ def run_lmdb(index, folder, stream, workers):
 
 
 def first(stream, path, records):
-    """The first records of a stream, for a way that would take too long with all."""
+    """The first records of a stream, for a way that would take too long with all of them."""
     with open(stream, encoding="utf-8") as whole, open(path, "w", encoding="utf-8") as part:
         part.writelines(itertools.islice(whole, records))
     return path
@@ -172,44 +172,44 @@ def main():
     parser.add_argument("pickles")
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--workers", type=int, default=32)
-    parser.add_argument("--made", type=float, help="seconds that the build of the index took, for the table")
+    parser.add_argument("--made", type=float, help="seconds that the index took to build, for the table")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    tell = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(args.index))) as folder:
         stream = os.path.join(folder, "stream.tsv")
         index = hashlith.open(args.index)
-        tell(f"a stream of {args.records:,} records of {KEYS} keys, {args.workers} workers ...")
+        say(f"a stream of {args.records:,} records of {KEYS} keys, {args.workers} workers ...")
         make_stream(stream, index, args.records)
         rows = {"hashlith, get_many": run(with_index, args.index, stream, args.workers)}
         if args.made is not None:
             rows["hashlith, get_many"]["made"] = args.made
 
         one = run(with_dict, args.pickles, first(stream, os.path.join(folder, "one"), 1000), 1)
-        # Each has a copy: as many as fit half of the memory, and no process gets into trouble.
+        # Each has a copy: only as many workers as fit into half of the available memory.
         fit = max(1, min(args.workers, int(available() / 2 / one["private"])))
-        tell(f"a dict in each worker: {one['private'] / 2**20:,.0f} MiB, {fit} of them are tried ...")
+        say(f"a dict in each worker: {one['private'] / 2**20:,.0f} MiB, so {fit} workers ...")
         rows["a dict in each worker"] = run(with_dict, args.pickles, stream, fit)
 
-        tell("LMDB ...")
+        say("LMDB ...")
         shutil.rmtree(os.path.join(folder, "lmdb"), ignore_errors=True)
         rows["py-lmdb"] = run_lmdb(index, folder, stream, args.workers)
 
         part = max(args.workers * BATCH, args.records // 100)
-        tell(f"Manager().dict(): the first {part:,} records ...")
+        say(f"Manager().dict(): the first {part:,} records ...")
         few = first(stream, os.path.join(folder, "few.tsv"), part)
         rows["Manager().dict()"] = run_manager(args.pickles, few, args.workers)
 
     check = {(row["found"], row["length"]) for name, row in rows.items() if not name.startswith("Manager")}
     expected = args.records * (KEYS - 1)
     if len(check) != 1 or rows["hashlith, get_many"]["found"] != expected:
-        sys.exit(f"workers: the ways do not agree: {check}")
+        sys.exit(f"workers: the answers differ: {check}")
     if rows["Manager().dict()"]["found"] != part * (KEYS - 1):
-        sys.exit("workers: the Manager's dict did not find what it has")
+        sys.exit("workers: the Manager's dict did not find all of its keys")
     if args.json:
         print(json.dumps(rows))
         return
-    head = ("", "workers", "keys a second", "one worker's own", "all together", "32 of them", "made once", "wait at start")
+    head = ("", "workers", "keys per second", "own memory", "all workers", f"{args.workers} workers", "built once", "start-up")
     table = [head]
     for name, row in rows.items():
         mib = lambda size: f"{size / 2**20:,.0f} MiB"  # noqa: E731
@@ -221,7 +221,7 @@ def main():
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     for row in table:
         print(row[0].ljust(widths[0]) + "".join("  " + cell.rjust(width) for cell, width in zip(row[1:], widths[1:])))
-    print("\nAll ways answered the same. `32 of them` is computed where fewer were run.")
+    print(f"\nAll gave the same answers. `{args.workers} workers` is computed where fewer ran.")
 
 
 if __name__ == "__main__":
