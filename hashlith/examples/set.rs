@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{}: {keys} keys in {} parts; 99 -> {:?}",
         set.display(),
         index.parts().len(),
-        index.get_str("99")
+        index.get_str("99")?
     );
     Ok(())
 }

@@ -162,7 +162,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path):
     run_page(page.read_text(), page.stem, tmp_path)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", sorted(REPORTS))
 def test_a_report_has_no_blocks_to_run(name):
     with pytest.raises(NoBlocks):
         python_blocks((ROOT / "docs" / name).read_text())
