@@ -1,7 +1,7 @@
 //! `cargo bench --bench cell_solver`: the perfect hash of a cell next to the crate `ptr_hash`, on the same keys in one run.
 //!
-//! PtrHash is used in two ways: one instance for all keys, which needs them all in memory, and one instance per group of as many
-//! keys as a cell has, which is what a cell would need. Both times and sizes are printed.
+//! PtrHash is used in two ways: one instance for all keys, which needs them all in memory, and one instance per group of keys
+//! as large as a cell. Both times and sizes are printed.
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail by a panic")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -11,7 +11,7 @@ use hashlith_format::{Attempt, Geometry};
 use ptr_hash::{DefaultPtrHash, FastPtrHash, PtrHashParams, hash::FastIntHash};
 use std::hint::black_box;
 
-/// Keys of a group: what a cell of records of 45 to 50 bytes has on average.
+/// Keys of a group: the average of a cell with records of 45 to 50 bytes.
 const GROUP: usize = 40;
 const KEYS: usize = 25_000 * GROUP;
 
@@ -68,7 +68,7 @@ fn construction(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("construction");
     group.throughput(Throughput::Elements(KEYS as u64)).sample_size(10);
     group.bench_function("cells", |bench| bench.iter(|| cells(&hashes)));
-    // One thread each: cells and groups have no other.
+    // One thread each, as for cells and groups.
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     group.bench_function("ptr_hash, one instance", |bench| {
         bench.iter(|| one_thread.install(|| Compact::new(&hashes, PtrHashParams::default())));
@@ -93,7 +93,7 @@ fn evaluation(criterion: &mut Criterion) {
     let cells = cells(&hashes);
     let one = Compact::new(&hashes, PtrHashParams::default());
     let fast = Fast::new(&hashes, PtrHashParams::default_fast());
-    // In random order, as lookups come.
+    // In random order, like lookups.
     let order: Vec<usize> = (0..KEYS as u64).map(|i| (mix(i ^ 1) % KEYS as u64) as usize).collect();
     let mut group = criterion.benchmark_group("evaluation");
     group.throughput(Throughput::Elements(KEYS as u64)).sample_size(10);

@@ -114,14 +114,14 @@ def lists_of(keys, size):
 
 
 def reader_ns(index_path, pairs, lookups):
-    """Lookups in the same file from Rust, in another process: median, least and greatest ns of each kind."""
+    """Lookups in the same file from Rust, in another process: the median, least and greatest ns of each kind."""
     bench = ROOT / "target" / "release" / "bench-lookup"
     command = [bench, str(pairs), "--index", index_path, "--lookups", str(lookups), "--rounds", "3", "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def in_cache():
-    """What d[k] costs when nothing waits for memory: with a small index, the loop alone, and the reader alone."""
+    """The time of d[k] when nothing waits for memory: with a small index, the loop alone, and the reader alone."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "small.hlith"
         bench = ROOT / "target" / "release" / "bench-lookup"
@@ -136,8 +136,8 @@ def in_cache():
             plain = dict(index.items())
         loop = statistics.median(timed(nothing, keys) / len(keys) for _ in range(501))
         of_dict = statistics.median(timed(subscripts, plain, keys) / len(keys) for _ in range(501))
-    return {"hashlith, d[k]": own, "plain dict, d[k]": of_dict, "the loop": loop, "the reader, in Rust": reader,
-            "outside the reader, loop left out": own - loop - reader}
+    return {"d[k]": own, "a plain dict, pairs[k]": of_dict, "the loop": loop, "the reader, from Rust": reader,
+            "d[k] outside the reader and the loop": own - loop - reader}
 
 
 def nothing(keys):
@@ -183,13 +183,13 @@ def main():
             return [pyarrow.array(part) for part in lists_of(text(), size)]
 
         runs = {
-            "plain dict, d[k]": lambda: timed(subscripts, plain, text()),
-            "hashlith, d[k]": lambda: timed(subscripts, index, text()),
-            "hashlith, d.get(k), absent": lambda: timed(gets, index.get, text(absent)),
-            "plain dict, d.get(k), absent": lambda: timed(gets, plain.get, text(absent)),
-            "hashlith, get_many of 1,000": lambda: timed(batches, index, lists_of(text(), 1000)),
-            "hashlith, get_many_arrow of 1,000": lambda: timed(columns, index, arrow(1000)),
-            "hashlith, get_many_arrow of 100,000": lambda: timed(columns, index, arrow(100_000)),
+            "a plain dict, pairs[k]": lambda: timed(subscripts, plain, text()),
+            "d[k]": lambda: timed(subscripts, index, text()),
+            "d.get(k), absent": lambda: timed(gets, index.get, text(absent)),
+            "a plain dict, pairs.get(k), absent": lambda: timed(gets, plain.get, text(absent)),
+            "d.get_many of 1,000 keys": lambda: timed(batches, index, lists_of(text(), 1000)),
+            "d.get_many_arrow of 1,000 keys": lambda: timed(columns, index, arrow(1000)),
+            "d.get_many_arrow of 100,000 keys": lambda: timed(columns, index, arrow(100_000)),
             "py-lmdb, txn.get(k), bytes": lambda: timed(gets, transaction.get, as_bytes()),
             "keyvi, d.get(k).value": lambda: timed(keyvi_gets, keyvi, text()),
         }
@@ -205,14 +205,14 @@ def main():
     assert [keyvi.get(key).value for key in probe] == [plain[key] for key in probe]
     reader = reader_ns(path, args.pairs, args.lookups)
 
-    base = rows["hashlith, d[k]"]
+    base = rows["d[k]"]
     table = [
         {
             "what": name,
             "ns": statistics.median(times),
             "least": min(times),
             "greatest": max(times),
-            "times d[k]": statistics.median(own / other for own, other in zip(base, times)),
+            "speed": statistics.median(own / other for own, other in zip(base, times)),
         }
         for name, times in rows.items()
     ]
@@ -221,10 +221,10 @@ def main():
         return
     print(f"{args.pairs:,} pairs, {args.lookups:,} lookups per round, {args.rounds} rounds, ns per lookup")
     print(f"CPython {platform.python_version()}, lmdb {version('lmdb')}, keyvi {version('keyvi')}\n")
-    print(f"{'':38} {'ns':>6}  {'range':>13}  {'speed / d[k]':>14}")
+    print(f"{'':38} {'ns':>6}  {'range':>13}  {'speed relative to d[k]':>24}")
     for row in table:
         span = f"{row['least']:.0f}-{row['greatest']:.0f}"
-        print(f"{row['what']:38} {row['ns']:6.0f}  {span:>13}  {row['times d[k]']:13.2f}x")
+        print(f"{row['what']:38} {row['ns']:6.0f}  {span:>13}  {row['speed']:23.2f}x")
     print("\nthe same file from Rust, one thread (bench-lookup): median (range) ns")
     for name, (median, least, greatest) in ((name, row) for name, row in reader.items() if isinstance(row, list)):
         print(f"{name:38} {median:6.0f}  {f'{least:.0f}-{greatest:.0f}':>13}")

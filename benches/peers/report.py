@@ -78,7 +78,7 @@ def lookups(title: str, processes: int, key: str) -> Column:
 
 
 def columns(run: Row) -> list[Column]:
-    """Those of the large tables."""
+    """The columns of the large tables."""
     first, most = min(run["settings"]["processes"]), max(run["settings"]["processes"])
     return [
         BUILD,
@@ -112,7 +112,7 @@ def is_own(row: Row) -> bool:
 
 
 def cells(run: Row, language: str, column: Column) -> dict[str, str]:
-    """A column of a table by contender: medians, in bold those that beat hashlith's, and hashlith's if none does."""
+    """A column of a table by contender: medians. Those better than hashlith's are bold; if there are none, hashlith's is."""
     rows, pairs = rows_of(run, language), run["pairs"]
     middles = {row["name"]: middle for row in rows if (middle := median(column, row, pairs)) is not None}
     own = middles.get("hashlith")
@@ -137,7 +137,7 @@ def aligned(lines: list[list[str]], to_the_left: int) -> str:
 
 
 def full_table(run: Row, language: str) -> str:
-    """All that matters of one run."""
+    """The large table of one run."""
     keeps = {row["name"]: row["status"] or row["kind"] for row in rows_of(run, language)}
     figures = [(column.title, cells(run, language, column)) for column in columns(run)]
     return table(language, list(keeps), [("keeps", keeps), *figures], to_the_left=2)
@@ -155,7 +155,7 @@ def rest_table(runs: list[Row], language: str) -> str:
 
 
 def spread(runs: list[Row]) -> str:
-    """How far the rounds of a figure lie apart."""
+    """How far the rounds of a figure differ."""
     found = []
     for run in runs:
         for row in run["rows"]:
@@ -187,20 +187,20 @@ def heading(run: Row) -> str:
 
 
 def main_run(runs: list[Row]) -> Row:
-    """The run that the large tables and the plots show: random pairs, the most up to ten million."""
+    """The run of the large tables and the plots: random pairs, the largest number up to ten million."""
     fitting = [run for run in runs if run["data"] == "random" and run["pairs"] <= 10_000_000]
     return max(fitting or runs, key=lambda run: run["pairs"])
 
 
 def settings_table(run: Row) -> str:
-    """Which versions, and how they are used."""
+    """The versions of the contenders, and their settings."""
     lines = [["", "", "version", "how"]]
     lines += [[row["language"], row["name"], row["version"], row["settings"]] for row in run["rows"]]
     return aligned(lines, 4)
 
 
 def section(runs: list[Row]) -> str:
-    """What goes into docs/performance.md."""
+    """The section in docs/performance.md."""
     run = main_run(runs)
     rest = [other for other in runs if other is not run]
     parts = [conditions(runs)]
@@ -247,7 +247,7 @@ def short_count(value: float, _: Any = None) -> str:
 
 
 def finish(figure: Any, axes: list[Any], titles: list[str], title: str, folder: Path, name: str) -> None:
-    """What all plots look like."""
+    """The look of all plots."""
     for axis, text in zip(axes, titles, strict=True):
         axis.set_title(text, fontsize=9)
         axis.tick_params(labelsize=8)

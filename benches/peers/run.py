@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""hashlith beside its peers: builds and asks each of them, and keeps what was measured in results.json.
+"""Compares hashlith with its peers: builds each of them, looks keys up, and keeps the figures in results.json.
 
     benches/peers/run.py [--sizes N ...] [--data random natural] [--rounds N] [--only NAME ...] ...
 
-`make bench-peers` installs what it needs, calls it, and then report.py, which makes tables and plots of results.json.
-Every build and every group of lookups runs in a fresh process; rounds go through all contenders in turn. Contenders in
+`make bench-peers` installs what this needs, runs it, and then runs report.py, which makes tables and plots of results.json.
+Every build and every group of lookups runs in a fresh process, and each round goes through all contenders. Contenders in
 Python are in contenders/, those in Rust in rust/src/contenders/. Data goes to benches/peers/data.
 """
 
@@ -37,7 +37,7 @@ LEAST_FREE = 2 << 30
 
 @dataclass
 class Usage:
-    """What a command took, and said."""
+    """The time and memory of a command, and its output."""
 
     wall: float
     core: float
@@ -46,17 +46,17 @@ class Usage:
 
 
 class Stopped(Exception):
-    """A measurement that did not come to its end; the message goes into the table."""
+    """A measurement that did not end well; the message goes into the table."""
 
 
 def free_memory() -> int:
-    """Bytes that the kernel could still hand out."""
+    """Bytes of memory that the kernel can still give."""
     line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
     return int(line.split()[1]) * 1024
 
 
 def run(command: Iterable[Any], limit: float) -> Usage:
-    """Runs a command in a session of its own, which is ended with all that it started."""
+    """Runs a command in a session of its own, which ends with everything that it started."""
     words = [str(word) for word in command]
     over, reason = threading.Event(), []
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
@@ -104,7 +104,7 @@ def end_session(session: int) -> None:
 
 
 def touch(folder: Path) -> None:
-    """Brings files into the page cache; not the holes in them, of which LMDB leaves large ones."""
+    """Brings files into the page cache, but not their holes: LMDB leaves large ones."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb", buffering=0) as stream:
@@ -115,7 +115,7 @@ def touch(folder: Path) -> None:
 
 
 def next_data(descriptor: int, at: int, end: int) -> int:
-    """Where the next bytes are that are no hole."""
+    """Where the next bytes outside a hole begin."""
     try:
         return os.lseek(descriptor, at, os.SEEK_DATA)
     except OSError:  # there are none
@@ -129,7 +129,7 @@ def file_bytes(folder: Path) -> int:
 
 
 class Bench:
-    """One pair of data and size, all contenders."""
+    """All contenders with one kind of data and one size."""
 
     def __init__(self, args: argparse.Namespace, contenders: list[dict[str, Any]], data: str, pairs: int):
         self.args, self.data, self.pairs = args, data, pairs
@@ -187,12 +187,12 @@ class Bench:
                 found.setdefault(name, []).append(figure)
 
     def reading(self) -> dict[str, float]:
-        """What it takes Python to go through the pairs and do nothing with them."""
+        """The time that Python takes to read the pairs and do nothing with them."""
         usages = [run([sys.executable, HERE / "worker.py", "read", self.source], 3600) for _ in range(3)]
         return {"core": statistics.median(usage.core for usage in usages)}
 
     def guarded(self, what: str, row: dict[str, Any], *arguments: Any) -> None:
-        """A step of one contender; what stops it goes into the table."""
+        """A step of one contender. If it is stopped, the reason goes into the table."""
         if row["status"] is not None:
             return
         print(f"{time.strftime('%H:%M:%S')} {self.data}, {self.pairs:,}: {what} {row['language']} {row['name']}", flush=True)
@@ -203,7 +203,7 @@ class Bench:
             print(f"  {row['status']}", flush=True)
 
     def all(self) -> Iterator[dict[str, Any]]:
-        """All rounds; what is known after each of them, so that nothing is lost if it ends early."""
+        """Runs all rounds. Yields the figures after each one, so that none are lost if a later one fails."""
         try:
             touch(self.folder)
             source, reading = self.source.stat().st_size, self.reading()
@@ -221,7 +221,7 @@ class Bench:
 
 
 def summed(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """Of one group: lookups a second of all workers, private bytes of one, bytes of all with the server's."""
+    """Figures of one group: lookups per second of all workers, private bytes of one, bytes of all with the server's."""
     found: dict[str, float] = {}
     for phase in ("hits", "misses", "batch"):
         of_phase = [line for line in lines if line["phase"] == phase]
@@ -236,7 +236,7 @@ def summed(lines: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def listed(command: list[Any], language: str) -> list[dict[str, Any]]:
-    """What a program has to compare."""
+    """The contenders of a program."""
     lines = run([*command, "list"], 60).output.splitlines()
     return [json.loads(line) | {"language": language} for line in lines]
 
@@ -247,7 +247,7 @@ def machine(rust: str) -> dict[str, Any]:
 
 
 def keep(path: Path, args: argparse.Namespace, found: dict[str, Any]) -> None:
-    """Puts the figures of one pair of data and size into the file, in the place of older ones."""
+    """Replaces the figures of one kind of data and one size in the file."""
     results = json.loads(path.read_text()) if path.exists() else {"runs": []}
     runs = [run for run in results["runs"] if (run["data"], run["pairs"]) != (found["data"], found["pairs"])]
     settings = {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """One measurement of one contender in Python, in a process of its own; `run.py` calls it.
 
-    worker.py list                                      what there is, a line of JSON each
-    worker.py build NAME SOURCE FOLDER                  makes its files; the caller looks at the clocks
-    worker.py lookup NAME SOURCE FOLDER DATA PAIRS ...  asks, in several processes; a line of JSON a phase
-    worker.py read SOURCE                               goes through the pairs and does nothing with them
+    worker.py list                                      prints the contenders, a line of JSON for each
+    worker.py build NAME SOURCE FOLDER                  builds its files; the caller measures the time
+    worker.py lookup NAME SOURCE FOLDER DATA PAIRS ...  looks keys up in several processes; a line of JSON per phase
+    worker.py read SOURCE                               reads the pairs and does nothing with them
 """
 
 import argparse
@@ -26,13 +26,13 @@ from contenders import contenders
 from contenders.base import Contender, pairs_of_text
 
 CHUNK = 1000
-"""Keys between two looks at the clock, and in a batch."""
+"""Keys per reading of the clock, and per batch."""
 WARMING = 1.0
-"""Seconds after which the lookups of other keys that come first end."""
+"""Seconds of lookups of other keys before the first phase."""
 
 
 def describe(contender: Contender) -> dict[str, Any]:
-    """What the table says of a contender."""
+    """What the table says about a contender."""
     found = {key: getattr(contender, key) for key in ("name", "settings", "kind", "limit", "looks_up", "before_fork")}
     try:
         return found | {"version": contender.version()}
@@ -50,20 +50,20 @@ def memory(process: int | str = "self") -> tuple[int, int]:
 
 
 def trimmed() -> int:
-    """Private bytes of this process, without those that the C library keeps for later."""
+    """Private bytes of this process, after the C library has returned the memory that it kept."""
     ctypes.CDLL(None).malloc_trim(0)
     return memory()[0]
 
 
 def sample(args: argparse.Namespace, seed: int) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """Keys that are there and keys that are not, in random order, and the values of the first thousand."""
+    """Present keys and absent keys, in random order, and the values of the first thousand."""
     command = [args.rust, "sample", args.data, str(args.pairs), str(seed), str(args.lookups)]
     lines = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
     return lines[: args.lookups], lines[args.lookups : 2 * args.lookups], lines[2 * args.lookups :]
 
 
 def fresh(contender: Contender, keys: list[bytes], distinct: bool = False) -> list[list[Any]]:
-    """Keys as a program has them that has just parsed them, with no hash cached, in lists of a thousand.
+    """Keys like those a program has just parsed, without a cached hash, in lists of a thousand.
 
     Distinct in each list, for calls that answer with a dict.
     """
@@ -74,7 +74,7 @@ def fresh(contender: Contender, keys: list[bytes], distinct: bool = False) -> li
 
 
 def timed(count: Callable[[list[Any]], int], chunks: list[list[Any]], seconds: float) -> dict[str, float]:
-    """How many keys were asked for and found, and from when to when."""
+    """Numbers of keys looked up and found, and the times of begin and end."""
     asked = found = 0
     began = ended = time.monotonic()
     for chunk in chunks:
@@ -87,7 +87,7 @@ def timed(count: Callable[[list[Any]], int], chunks: list[list[Any]], seconds: f
 
 
 def check(contender: Contender, handle: Any, present: list[bytes], absent: list[bytes], values: list[bytes]) -> None:
-    """A thousand answers of each sort against the right ones."""
+    """Compares a thousand answers for present keys and a thousand for absent ones with the right ones."""
     absences: list[bytes | None] = [None] * len(values)
     for key, value in [*zip(present, values, strict=False), *zip(absent, absences, strict=False)]:
         as_asked: Any = key.decode() if contender.text else key
@@ -100,7 +100,7 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
     """What one worker does, with the others."""
     seed = args.seed * 1000 + barrier.parties * 16 + worker
     present, absent, values = sample(args, seed)
-    # Twice, and once for nothing: then what these leave in the heap is there before, and is not counted.
+    # These keys are made here and again below: what they leave in the heap is then there before, and is not counted.
     warming = [fresh(contender, keys) for keys in sample(args, seed + 500)[:2]]
     del warming
     before = trimmed()
@@ -128,7 +128,7 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
             raise ValueError(f"{phase}: {times['found']} found of {times['count']}")
         lines.append({"phase": phase} | times)
         del chunks
-    # What is shared is divided among those who are there: nobody goes before all have looked.
+    # The kernel divides shared memory among the processes that run: none ends before all have measured.
     barrier.wait()
     private, (_, pss) = trimmed(), memory()
     lines.append({"phase": "memory", "private": max(private - before, 0), "pss": pss})
@@ -142,7 +142,7 @@ def work(contender: Contender, args: argparse.Namespace, shared: Any, worker: in
 
 
 def guarded(*arguments: Any) -> None:
-    """`work`, which lets the others go if it fails."""
+    """Calls `work`. If it fails, the other workers do not wait for this one."""
     try:
         work(*arguments)
     except BaseException:

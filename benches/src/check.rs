@@ -1,12 +1,12 @@
-//! `bench-check`: asks an index for random records of the generator, and for as many that it never made, and compares
-//! every answer. The index may be larger than memory.
+//! `bench-check`: looks up random records of the generator in an index, and as many absent ones, and compares every answer.
+//! The index may be larger than memory.
 
 use clap::Parser;
 use hashlith_benches::{Shape, mix, pick};
 use hashlith_reader::{Index, MapOptions, Mapping};
 use std::{path::PathBuf, process::ExitCode, time::Duration, time::Instant};
 
-/// Looks random records up, and compares every answer with what the generator says.
+/// Looks up random records, and compares every answer with the generator's.
 #[derive(Parser)]
 struct Args {
     /// The index of records 0..RECORDS.
@@ -30,10 +30,10 @@ struct Args {
     json: bool,
 }
 
-/// Keys that are made, asked for and compared at a time.
+/// Keys that are made, looked up and compared at a time.
 const CHUNK: u64 = 100_000;
 
-/// One way to ask, for one kind of keys.
+/// One kind of lookup, for one kind of keys.
 struct Row {
     name: &'static str,
     lookups: u64,
@@ -74,7 +74,7 @@ fn run(args: &Args) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     Ok(rows)
 }
 
-/// Time of the lookups alone; fails at the first wrong answer.
+/// The time of the lookups alone. Fails at the first wrong answer.
 fn check(
     index: &Index<Mapping>,
     args: &Args,

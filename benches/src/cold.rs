@@ -1,9 +1,9 @@
-//! `bench-cold`: lookups in a file that is not in memory: pages read and time for each, one by one and in batches.
+//! `bench-cold`: lookups in a file that is not in memory, one by one and in batches: pages read and time per lookup.
 //!
-//! Before each measurement the file is dropped from the page cache. Pages are counted by the kernel, as the bytes that
-//! this process caused to be fetched from the disk (`read_bytes` of /proc/self/io), and waits as its major page faults.
+//! Before each measurement the file is dropped from the page cache. The kernel counts the pages, as bytes that this process
+//! made the disk read (`read_bytes` of /proc/self/io), and the waits, as major page faults.
 //!
-//! A file that fits into memory becomes one that does not in a cgroup that is smaller:
+//! A cgroup with less memory makes a file larger than memory:
 //! `systemd-run --scope -p MemoryMax=1G target/release/bench-cold FILE RECORDS`.
 
 use clap::Parser;
@@ -38,16 +38,16 @@ const PAGE: f64 = 4096.0;
 struct Row {
     name: &'static str,
     lookups: u64,
-    /// Pages that were read from the disk, for each lookup.
+    /// Pages read from the disk per lookup.
     pages: f64,
-    /// Page faults that waited for the disk, for each lookup.
+    /// Page faults per lookup that waited for the disk.
     waits: f64,
     per_second: f64,
 }
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Bytes that this process has had the disk read so far.
+/// Bytes that this process has made the disk read so far.
 fn disk_bytes() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/self/io")?;
     let line = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
@@ -57,12 +57,12 @@ fn disk_bytes() -> Result<f64, Failure> {
 /// Page faults of this process so far that waited for the disk (`majflt`, proc_pid_stat(5)).
 fn major_faults() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
-    // The name of the program, in brackets, may have blanks in it.
+    // The name of the program, in brackets, may contain blanks.
     let fields = text.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(9));
     Ok(fields.ok_or("/proc/self/stat has no majflt")?.parse()?)
 }
 
-/// Drops the file from the page cache, as far as nobody maps it, and maps it anew.
+/// Drops the pages of the file that nobody maps from the page cache, and maps the file again.
 fn open(args: &Args, options: &MapOptions) -> Result<Index<Mapping>, Failure> {
     let file = File::open(&args.index)?;
     file.sync_all()?;
@@ -77,7 +77,7 @@ fn keys(args: &Args, count: u64, present: bool, salt: u64) -> Vec<Vec<u8>> {
     (0..count).map(|at| Shape::of(args.short).pair(number(at)).0).collect()
 }
 
-/// Times `look`, which returns how many keys it found, and counts the pages that it has read.
+/// Times `look`, which returns how many keys it found, and counts the pages that it reads.
 fn measure(
     name: &'static str,
     keys: &[Vec<u8>],
@@ -107,25 +107,25 @@ fn batched(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<usize, Failure> {
     Ok(found)
 }
 
-/// What a run has found.
+/// The figures of a run.
 struct Found {
     rows: Vec<Row>,
-    /// Loading the hot section, bytes a second.
+    /// Loading the hot section, bytes per second.
     preload: f64,
-    /// The kernel was told that all that a lookup reads is read at random.
+    /// The kernel knows that everything a lookup reads is read in random order.
     at_random: bool,
-    /// Which share of the keys looked up lie across two pages, with the lengths before them: what a lookup reads.
+    /// The share of keys that, with the lengths before them, span two pages: what a lookup reads.
     keys_across: f64,
     /// The same for the whole record.
     records_across: f64,
 }
 
-/// Shares of keys, and of records, that lie across two pages or more.
+/// The shares of keys and of records that span two pages or more.
 fn across(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<(f64, f64), Failure> {
     let (mut crossing_keys, mut crossing_records) = (0, 0);
     for key in keys {
         let Some(record) = index.find(key)? else { continue };
-        // A byte each for the two lengths, as all records of the generator have.
+        // One byte for each of the two lengths, as in all records of the generator.
         let first = index.parts()[0].offset_of(record.key) - 2;
         let key_end = first + 1 + record.key.len() as u64;
         let page = |offset: u64| offset / PAGE as u64;
@@ -165,7 +165,7 @@ fn run(args: &Args) -> Result<Found, Failure> {
     let index = open(args, &MapOptions { preload: true, cold: true, ..plain })?;
     let hits = keys(args, args.lookups, true, 5);
     rows.push(measure("get_many, hit, cold", &hits, true, |keys| batched(&index, keys))?);
-    // The same keys again: their pages are there, and asked for in vain.
+    // The same keys again: asking for their pages is now in vain.
     rows.push(measure("the same, now warm", &hits, true, |keys| batched(&index, keys))?);
     rows.push(measure("get, hit, cold", &keys(args, few, true, 7), true, |keys| single(&index, keys))?);
     let sections = index.first_header().sections;

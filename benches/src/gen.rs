@@ -17,7 +17,7 @@ enum Format {
     Pickle,
 }
 
-/// Writes the records 0..N, to a file, to standard output, or spread over some files of a directory.
+/// Writes the records 0..N to a file, to standard output, or to several files in a directory.
 #[derive(Parser)]
 struct Args {
     /// How many records.
@@ -31,7 +31,7 @@ struct Args {
     /// Write this many files, part-0000.EXT and so on, into the directory `--output`.
     #[arg(long)]
     parts: Option<u64>,
-    /// File (or directory); standard output if left out.
+    /// File or directory; standard output by default.
     #[arg(short, long)]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks share: deterministic records of the sizes that the figures are given for.
+//! What the benchmarks share: deterministic records.
 
 pub mod memory;
 
@@ -27,14 +27,14 @@ fn text(mut number: u64, len: usize, out: &mut Vec<u8>) {
 /// Which records a benchmark works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Keys of 16 to 24 bytes, values of 20 to 30: 45 bytes a pair on average.
+    /// Keys of 16 to 24 bytes, values of 20 to 30: 45 bytes per pair on average.
     Strings,
     /// Keys of 12 bytes, values of 11.
     Short,
 }
 
 impl Shape {
-    /// By the flag `--short` of the programs.
+    /// `Short` for the flag `--short` of the programs.
     pub fn of(short: bool) -> Self {
         if short { Shape::Short } else { Shape::Strings }
     }
@@ -47,7 +47,7 @@ impl Shape {
     }
 }
 
-/// A random number below `limit`, which `at` and `salt` decide.
+/// A random number below `limit`, determined by `at` and `salt`.
 #[inline]
 pub fn pick(at: u64, salt: u64, limit: u64) -> u64 {
     ((u128::from(mix(at ^ salt)) * u128::from(limit)) >> 64) as u64

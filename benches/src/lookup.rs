@@ -1,6 +1,6 @@
-//! `bench-lookup`: what a lookup costs beside what the machine can do, in one run over the same mapping.
+//! `bench-lookup`: compares the time of a lookup with that of a memory read, in one run over the same mapping.
 //!
-//! Rounds are interleaved; each figure is the median over the rounds, with the least and the greatest. Ratios are medians
+//! Rounds are interleaved. Each figure is the median over the rounds, with the least and the greatest. Ratios are medians
 //! of the ratios within rounds.
 
 use clap::{Parser, ValueEnum};
@@ -21,7 +21,7 @@ use std::{fs::File, io, path::PathBuf, sync::Barrier, time::Instant};
 struct Args {
     /// How many records the index has.
     records: u64,
-    /// Where the index is, or will be made. It is made if it is not there.
+    /// The path of the index. It is built if it does not exist.
     #[arg(long)]
     index: PathBuf,
     /// Lookups in each measurement.
@@ -30,13 +30,13 @@ struct Args {
     /// Rounds.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
-    /// In each round, after one thread, so many at a time, each on its own keys.
+    /// Also measure this many threads at a time, in each round after one thread, each with its own keys.
     #[arg(long, default_value_t = 1)]
     threads: u64,
-    /// Keys in a cell, when the index is made; by default as many as the builder chooses.
+    /// Keys per cell when the index is built; by default the builder chooses.
     #[arg(long)]
     cell_keys: Option<f64>,
-    /// Bits of a fingerprint, when the index is made.
+    /// Bits of a fingerprint when the index is built.
     #[arg(long, default_value_t = 8)]
     fingerprint_bits: u32,
     /// How the index is mapped.
@@ -49,11 +49,11 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Pages {
-    /// As it comes, with the default options.
+    /// The default options.
     AsIs,
-    /// 4 KiB pages, whatever lies in the page cache.
+    /// 4 KiB pages, whatever is in the page cache.
     Small,
-    /// 2 MiB pages, as far as the kernel grants them: the index is dropped from the page cache and read again.
+    /// 2 MiB pages where the kernel grants them: the index is dropped from the page cache and read again.
     Huge,
     /// The same bytes mapped twice, in 2 MiB and in 4 KiB pages, in turn.
     Both,
@@ -64,13 +64,13 @@ type Failure = Box<dyn std::error::Error>;
 const ROWS: [&str; 6] =
     ["dependent read", "prefetched read", "get, hit", "get, absent", "get_many, hit", "get_many, absent"];
 
-/// What the rows are to cost at most, in ns, where a dependent and a prefetched read cost so much.
+/// The goals of the rows, in ns, if a dependent read takes `read` and a prefetched one `line`.
 fn aims(read: f64, line: f64) -> [Option<f64>; 6] {
     let single = [Some(1.3 * read + 80.0), Some(0.7 * read + 60.0)];
     [None, None, single[0], single[1], Some(3.5 * line), Some(1.5 * line)]
 }
 
-/// Keys one after the other in memory, so that fetching them costs next to nothing.
+/// Keys side by side in memory, so that fetching them costs almost nothing.
 struct Keys {
     bytes: Vec<u8>,
     ends: Vec<u32>,
@@ -124,7 +124,7 @@ fn build(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every row once, on keys of this `salt`. All threads that share `together` are on the same row at the same time.
+/// Measures every row once, with the keys of this `salt`. All threads that share `together` measure the same row at a time.
 fn round(index: &Index<Mapping>, args: &Args, salt: u64, together: &Barrier) -> [f64; 6] {
     let (count, records) = (args.lookups, args.records);
     let number = |at| pick(at, salt, records);
@@ -147,7 +147,7 @@ fn round(index: &Index<Mapping>, args: &Args, salt: u64, together: &Barrier) -> 
     })
 }
 
-/// Every row once, on so many threads: ns from one lookup to the next, of all threads together.
+/// Measures every row once on several threads: ns from one lookup to the next, of all threads together.
 fn round_of(threads: u64, index: &Index<Mapping>, args: &Args, salt: u64) -> [f64; 6] {
     let together = Barrier::new(threads as usize);
     let mut per_ns = [0.0; 6];
@@ -162,7 +162,7 @@ fn round_of(threads: u64, index: &Index<Mapping>, args: &Args, salt: u64) -> [f6
     per_ns.map(|rate| 1.0 / rate)
 }
 
-/// The index in one kind of pages, and what was measured over it.
+/// The index in one kind of pages, and its measurements.
 struct Mapped {
     pages: Pages,
     index: Index<Mapping>,
@@ -179,7 +179,7 @@ fn map(args: &Args, pages: Pages) -> Result<Mapped, Failure> {
         file.sync_all()?;
         fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
     }
-    // Decides about the page faults of this process from here on, so until all pages are there (PR_SET_THP_DISABLE(2const)).
+    // Page faults of this process get small pages from here on, until all pages are mapped (PR_SET_THP_DISABLE(2const)).
     disable_transparent_huge_pages(pages == Pages::Small)?;
     let options = MapOptions { huge_pages: pages == Pages::Huge, preload: true, ..MapOptions::default() };
     let start = Instant::now();
@@ -211,7 +211,7 @@ fn main() -> Result<(), Failure> {
     let (open, ..) = spread(&mut opens);
     for number in 0..args.rounds as u64 {
         for (which, Mapped { index, alone, together, .. }) in (0u64..).zip(&mut mapped) {
-            // Other keys each time: those of the last one may be in the processor's caches still.
+            // Other keys each time: the last ones may still be in the processor's caches.
             let salt = mix(number << 8 | which);
             alone.push(round_of(1, index, &args, salt));
             if args.threads > 1 {
@@ -233,7 +233,7 @@ fn row(samples: &[[f64; 6]], row: usize) -> [f64; 3] {
     [median, least, greatest]
 }
 
-/// How many times as quick `samples` are as `base`, round by round.
+/// How many times as fast as `base` the samples are: the median of the rounds.
 fn times(base: &[[f64; 6]], samples: &[[f64; 6]], row: usize) -> f64 {
     spread(&mut base.iter().zip(samples).map(|(base, ns)| base[row] / ns[row]).collect::<Vec<_>>()).0
 }
@@ -246,7 +246,7 @@ fn print(args: &Args, open: f64, mapped: &[Mapped]) {
     let info = mapped[0].index.first_header();
     let (keys, len) = (args.records as f64, info.file_len());
     println!(
-        "{} keys, {:.1} B/key in the file, {:.3} B/key beside the pool, open {open:.2} ms, {} lookups x {} rounds",
+        "{} keys, {:.1} B/key in the file, {:.3} B/key of index overhead, open {open:.2} ms, {} lookups x {} rounds",
         args.records,
         len as f64 / keys,
         (len - info.sections.pool.end()) as f64 / keys,
@@ -255,12 +255,12 @@ fn print(args: &Args, open: f64, mapped: &[Mapped]) {
     );
     for Mapped { opened, huge_share, alone, together, .. } in mapped {
         println!(
-            "\n{:.0} % of it mapped in 2 MiB pages, first opened with preload in {opened:.1} ms",
+            "\n{:.0} % of it in 2 MiB pages, first opened with preload in {opened:.1} ms",
             huge_share * 100.0
         );
         println!(
             "{:<18} {:>8} {:>8} {:>8} {:>7} {:>7} {:>8}",
-            "", "ns", "least", "greatest", "reads", "lines", "aim, ns"
+            "", "ns", "least", "greatest", "reads", "lines", "goal, ns"
         );
         let (read, line) = (row(alone, 0)[0], row(alone, 1)[0]);
         for ((number, name), aim) in ROWS.iter().enumerate().zip(aims(read, line)) {
@@ -273,7 +273,7 @@ fn print(args: &Args, open: f64, mapped: &[Mapped]) {
             );
         }
         if !together.is_empty() {
-            println!("{} threads at a time   millions/s   times one thread", args.threads);
+            println!("{} threads at a time   millions/s   x one thread", args.threads);
             let aim = 0.95 * args.threads as f64;
             for (number, name) in ROWS.iter().enumerate() {
                 let times = times(alone, together, number);
@@ -284,7 +284,7 @@ fn print(args: &Args, open: f64, mapped: &[Mapped]) {
         }
     }
     if let [huge, small] = mapped {
-        println!("\n2 MiB pages beside 4 KiB pages: times as quick");
+        println!("\nspeed with 2 MiB pages relative to 4 KiB pages");
         for (number, name) in ROWS.iter().enumerate() {
             let times = times(&small.alone, &huge.alone, number);
             let verdict =

@@ -1,4 +1,4 @@
-//! What the machine can do with a mapped file, for comparison with what lookups do.
+//! How fast the machine reads a mapped file, for comparison with lookups.
 
 use crate::pick;
 use prefetch_index::prefetch_index;
@@ -12,7 +12,7 @@ fn line(bytes: &[u8], number: u64) -> usize {
     pick(number, 0, (bytes.len() / LINE) as u64) as usize * LINE
 }
 
-/// One random line after the other, each at a place that depends on the one before: ns a read.
+/// Reads random lines one after the other, each at a place that depends on the one before: ns per read.
 pub fn dependent_reads(bytes: &[u8], count: usize, salt: u64) -> f64 {
     let start = Instant::now();
     let mut at = 0u64;
@@ -23,7 +23,7 @@ pub fn dependent_reads(bytes: &[u8], count: usize, salt: u64) -> f64 {
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// Random lines that are asked for `window` lines before they are read, the best that a batch can do: ns a read.
+/// Reads random lines, each prefetched `window` lines ahead, the best that a batch can do: ns per read.
 pub fn prefetched_reads(bytes: &[u8], count: usize, window: usize, salt: u64) -> f64 {
     let start = Instant::now();
     let mut sum = 0u64;
@@ -35,12 +35,12 @@ pub fn prefetched_reads(bytes: &[u8], count: usize, window: usize, salt: u64) ->
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// Reads a byte of every page, so that later reads meet no page faults.
+/// Reads a byte of every page, so that later reads cause no page faults.
 pub fn touch(bytes: &[u8]) {
     black_box(bytes.iter().step_by(4096).fold(0u8, |sum, &byte| sum ^ byte));
 }
 
-/// Which share of mapped bytes the kernel really maps with 2 MiB pages (`FilePmdMapped`, proc_pid_smaps(5)).
+/// The share of mapped bytes that the kernel really maps with 2 MiB pages (`FilePmdMapped`, proc_pid_smaps(5)).
 pub fn huge_share(bytes: &[u8]) -> f64 {
     let kib = mappings(bytes).into_iter().filter_map(|text| {
         let rest = text.lines().find_map(|line| line.strip_prefix("FilePmdMapped:"))?;
@@ -49,7 +49,7 @@ pub fn huge_share(bytes: &[u8]) -> f64 {
     kib.sum::<u64>() as f64 * 1024.0 / bytes.len().max(1) as f64
 }
 
-/// True if the kernel was told that all of these bytes are read in random order (`rr` of `VmFlags`, proc_pid_smaps(5)).
+/// True if the kernel knows that all of these bytes are read in random order (`rr` of `VmFlags`, proc_pid_smaps(5)).
 pub fn read_at_random(bytes: &[u8]) -> bool {
     let flags = |text: &String| {
         let flags = text.lines().find_map(|line| line.strip_prefix("VmFlags:"));
@@ -59,7 +59,7 @@ pub fn read_at_random(bytes: &[u8]) -> bool {
     !mappings.is_empty() && mappings.iter().all(flags)
 }
 
-/// What /proc/self/smaps says of the mappings that `bytes` lie in.
+/// What /proc/self/smaps says about the mappings of `bytes`.
 fn mappings(bytes: &[u8]) -> Vec<String> {
     let Range { start, end } = bytes.as_ptr_range();
     let mut found: Vec<String> = Vec::new();

@@ -8,7 +8,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 const RECORDS: u64 = 5000;
 
-/// An index of the generator's short records, in which `change` may have changed the value of any number.
+/// An index of the generator's short records, whose values `change` may change.
 fn index(name: &str, change: impl Fn(u64, &mut Vec<u8>)) -> Result<PathBuf, Box<dyn Error>> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut builder = Builder::new();
@@ -37,7 +37,7 @@ fn right_answers_pass_one_by_one_and_in_batches() -> Outcome {
     Ok(())
 }
 
-/// The changed record is one of 5,000 and asked for about six times in each row.
+/// The changed record is one of 5,000, and is looked up about six times in each row.
 #[test]
 fn a_wrong_value_fails_and_names_its_key() -> Outcome {
     let index = index("wrong.hlith", |number, value| {

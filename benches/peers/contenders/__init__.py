@@ -1,4 +1,4 @@
-"""What is compared, from Python: a module each. A newcomer is a module with a subclass of `Contender`, in `MODULES`."""
+"""The contenders in Python, a module each. A new one is a module with a subclass of `Contender`, listed in `MODULES`."""
 
 import importlib
 

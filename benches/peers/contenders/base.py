@@ -1,4 +1,4 @@
-"""What every contender says of itself and can do, and how it gets at the pairs."""
+"""The interface of a contender, and how it reads the pairs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,25 +8,25 @@ Kind = Literal["uncompressed", "compressed", "ids only", "in memory", "server"]
 
 
 class Contender:
-    """One of those that are compared.
+    """One way to store and look up pairs.
 
-    `share`, in one process, makes what all workers share before they are forked; `open`, in each worker, makes the
-    handle that lookups go to. Modules of others are imported in the methods, so that a missing one stops only its own.
+    `share` runs in one process, and makes what all workers share before they are forked. `open` runs in each worker, and
+    makes the handle for lookups. Methods import the modules of others, so that a missing one stops only its contender.
     """
 
     name: str
     settings: str
     kind: Kind
     limit: int | None = None
-    """Bytes that its file cannot pass."""
+    """The most bytes that its file can have."""
     text = True
-    """Keys and values are str; else bytes."""
+    """Keys and values are str, not bytes."""
     looks_up = True
-    """It is asked; else only built."""
+    """It is built and looked up, not only built."""
     batches = False
     """It has `get_many`."""
     before_fork = False
-    """What it holds is loaded anew by `share` for each group of workers; there are no files."""
+    """It has no files: `share` loads the pairs again for each group of workers."""
     needs = "pip install -r benches/peers/requirements.txt"
     """What to do if it cannot be imported."""
 
@@ -40,7 +40,7 @@ class Contender:
         self.stop(shared)
 
     def share(self, source: Path, folder: Path) -> Any:
-        """What the workers are forked with."""
+        """What the workers inherit."""
         return None
 
     def servers(self, shared: Any) -> list[int]:
@@ -55,11 +55,11 @@ class Contender:
         raise NotImplementedError
 
     def getter(self, handle: Any) -> Callable[[Any], Any]:
-        """The call that gives a key's value, or None if it is absent."""
+        """A function that returns the value of a key, or None if it is absent."""
         raise NotImplementedError
 
     def count(self, handle: Any, keys: Sequence[Any]) -> int:
-        """Looks all keys up, one after the other; how many were found."""
+        """Looks up all keys, one after the other. Returns how many were found."""
         get = self.getter(handle)
         found = 0
         for key in keys:
@@ -68,7 +68,7 @@ class Contender:
         return found
 
     def get_many(self, handle: Any, keys: Sequence[Any]) -> Sequence[Any]:
-        """The values of many keys by one call: None for those absent, or those present only."""
+        """The values of many keys in one call: with None for absent keys, or without them."""
         raise NotImplementedError
 
     def right(self, handle: Any, key: Any, value: Any) -> bool:
@@ -93,7 +93,7 @@ def pairs_of_bytes(source: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def sorted_pairs(source: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a TSV file in the order of the keys: a tab is smaller than all that is in keys."""
+    """Keys and values of a TSV file in the order of the keys: a tab is smaller than any byte of a key."""
     lines = source.read_bytes().splitlines()
     lines.sort()
     for line in lines:
@@ -102,6 +102,6 @@ def sorted_pairs(source: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def count_of(source: Path) -> int:
-    """How many pairs there are; for those that want to know before they begin."""
+    """The number of pairs, for contenders that need it before they begin."""
     with open(source, "rb", buffering=0) as stream:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

@@ -1,4 +1,4 @@
-"""dbm.ndbm: whatever library this Python's is made with."""
+"""dbm.ndbm, with the library that this Python was built with."""
 
 from collections.abc import Callable
 from pathlib import Path

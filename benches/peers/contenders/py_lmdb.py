@@ -9,7 +9,7 @@ from .base import Contender, pairs_of_bytes, sorted_pairs
 
 
 def map_size(source: Path) -> int:
-    """Enough for the pairs in any order, and not much more: it is the length of the file, most of it a hole."""
+    """Enough for the pairs in any order, and little more: the file has this length, most of it a hole."""
     return 8 * source.stat().st_size + (64 << 20)
 
 

@@ -1,4 +1,4 @@
-//! What is compared: a file each.
+//! The contenders, a file each.
 
 mod cdb;
 mod fst;
@@ -12,10 +12,10 @@ mod redb;
 
 use std::{error::Error, path::Path};
 
-/// Whatever goes wrong ends the measurement.
+/// Any error ends the measurement.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What the table says of a contender.
+/// What the table says about a contender.
 pub struct About {
     /// Its name in the table.
     pub name: &'static str,
@@ -25,35 +25,35 @@ pub struct About {
     pub settings: &'static str,
     /// `uncompressed`, `compressed`, `ids only`, `in memory` or `server`.
     pub kind: &'static str,
-    /// Bytes that its file cannot pass.
+    /// The most bytes that its file can have.
     pub limit: Option<u64>,
     /// It is loaded before the workers are forked, which share it.
     pub before_fork: bool,
 }
 
-/// One of those that are compared.
+/// One way to store and look up pairs.
 pub trait Contender {
-    /// What the table says of it.
+    /// What the table says about it.
     fn about(&self) -> About;
 
     /// Makes its file or files in `dir` out of a TSV file.
     fn build(&self, source: &Path, dir: &Path) -> Result<()>;
 
-    /// Opens what [`Self::build`] made; what lives in memory alone is made here, of the TSV file.
+    /// Opens what [`Self::build`] made. A contender without files loads the TSV file here.
     fn open(&self, source: &Path, dir: &Path) -> Result<Box<dyn Reader>>;
 }
 
 /// An open contender.
 pub trait Reader {
-    /// Looks all keys up, one after the other, and reads each value found; how many were found.
+    /// Looks up all keys, one after the other, and reads each value found. Returns how many were found.
     fn count(&self, keys: &[&[u8]]) -> usize;
 
-    /// The same by its call for many keys, if it has one.
+    /// The same with its call for many keys, if it has one.
     fn count_many(&self, _keys: &[&[u8]]) -> Option<usize> {
         None
     }
 
-    /// The value of a key, to be checked. `Unknowable` if it has none.
+    /// The value of a key, for a check. `Unknowable` if it stores no values.
     fn value(&self, key: &[u8]) -> Answer;
 }
 
@@ -64,7 +64,7 @@ pub enum Answer {
     Value(Vec<u8>),
     /// There is no such key.
     Absent,
-    /// This one does not know.
+    /// This contender cannot tell.
     Unknowable,
 }
 
@@ -74,7 +74,7 @@ impl From<Option<&[u8]>> for Answer {
     }
 }
 
-/// Reads the first and the last byte of a value, as one does who wants it.
+/// Reads the first and the last byte of a value, as a program that uses it does.
 #[inline]
 pub fn read(value: &[u8]) {
     std::hint::black_box(value.first().copied().unwrap_or(0) ^ value.last().copied().unwrap_or(0));
@@ -94,7 +94,7 @@ pub fn all() -> Vec<Box<dyn Contender>> {
     ]
 }
 
-/// The version of a crate, as it is locked.
+/// The locked version of a crate.
 fn version_of(name: &str) -> String {
     let lock = include_str!("../Cargo.lock");
     let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));

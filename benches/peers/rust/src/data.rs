@@ -1,4 +1,4 @@
-//! The pairs that every contender holds, and the keys that it is asked for.
+//! The pairs of all contenders, and the keys to look up.
 
 use clap::ValueEnum;
 use hashlith_benches::{Shape, mix, record};
@@ -56,7 +56,7 @@ impl Data {
                 let hash = mix(number);
                 record(Shape::Strings, mix(hash) % VALUES, key, value);
                 key.clear();
-                // Two random numbers with "and": some sites are much larger than others.
+                // The AND of two random numbers makes some sites much larger than others.
                 for part in [
                     SITES[(hash & (hash >> 4) & 15) as usize],
                     "/",
@@ -87,7 +87,7 @@ impl Data {
         out.flush()
     }
 
-    /// Pairs in random order: of those that are there, or of those that are not.
+    /// Pairs in random order, from 0..`pairs` or, if not `present`, from those behind.
     pub fn sample(self, pairs: u64, seed: u64, count: u64, present: bool) -> Sample {
         let mut sample = Sample { keys: Texts::default(), values: Texts::default() };
         let (mut key, mut value) = (Vec::new(), Vec::new());
@@ -113,7 +113,7 @@ fn base36(mut number: u64, out: &mut Vec<u8>) {
     out[start..].reverse();
 }
 
-/// Texts one after the other in memory, so that fetching them costs next to nothing.
+/// Texts side by side in memory, so that fetching them costs almost nothing.
 #[derive(Default)]
 pub struct Texts {
     bytes: Vec<u8>,
@@ -133,7 +133,7 @@ impl Texts {
     }
 }
 
-/// Keys to ask for, with what the answers are.
+/// Keys to look up, with the right answers.
 pub struct Sample {
     /// The keys.
     pub keys: Texts,

@@ -1,6 +1,6 @@
-//! Some processes that look keys up at the same time.
+//! Several processes that look keys up at the same time.
 //!
-//! Each writes what it measured to standard output, a line of JSON a phase.
+//! Each writes its figures to standard output, a line of JSON per phase.
 
 use crate::{
     contenders::{Answer, Contender, Reader, Result},
@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-/// Keys between two looks at the clock, and in a batch.
+/// Keys per reading of the clock, and per batch.
 const CHUNK: usize = 1000;
-/// Seconds after which the lookups of other keys that come first end.
+/// Seconds of lookups of other keys before the first phase.
 const WARMING: f64 = 1.0;
 
-/// What to ask, and how much of it.
+/// What to look up, and how much of it.
 pub struct Plan {
     /// The TSV file.
     pub source: PathBuf,
@@ -73,7 +73,7 @@ pub fn run(contender: &dyn Contender, plan: &Plan) -> Result<()> {
             // SAFETY: `status` is an int to write to.
             unsafe { libc::wait(&mut status) };
             if status != 0 {
-                // The others would wait for it for ever.
+                // The others would wait for it forever.
                 for child in children {
                     // SAFETY: at worst such a child has ended, and is waited for by nobody else.
                     unsafe { libc::kill(child, libc::SIGKILL) };
@@ -85,7 +85,7 @@ pub fn run(contender: &dyn Contender, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// A place where all workers wait for each other.
+/// Where all workers wait for each other.
 struct Barrier {
     arrived: &'static AtomicU32,
     processes: u32,
@@ -111,7 +111,7 @@ impl Barrier {
         Ok(Barrier { arrived: unsafe { &*page.cast::<AtomicU32>() }, processes })
     }
 
-    /// Returns when all have come for the `round`-th time.
+    /// Returns when all workers have called this for the `round`-th time.
     fn wait(&self, round: u32) {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         while self.arrived.load(Ordering::SeqCst) < self.processes * round {
@@ -167,7 +167,7 @@ impl Worker<'_> {
         if reader.count_many(&keys[..1]).is_some() {
             phase("batch", &keys, &|keys| reader.count_many(keys).unwrap_or(0))?;
         }
-        // What is shared is divided among those who are there: nobody goes before all have looked.
+        // The kernel divides shared memory among the processes that run: none ends before all have measured.
         self.barrier.wait(round + 1);
         let after = trimmed()?;
         lines += &format!(
@@ -192,7 +192,7 @@ impl Worker<'_> {
     }
 }
 
-/// How many were asked for, how many of them found, and from when to when.
+/// The numbers of keys looked up and found, and the times of begin and end.
 fn timed(keys: &[&[u8]], seconds: f64, count: &dyn Fn(&[&[u8]]) -> usize) -> (usize, usize, f64, f64) {
     let began = now();
     let (mut done, mut found, mut ended) = (0, 0, began);
@@ -207,7 +207,7 @@ fn timed(keys: &[&[u8]], seconds: f64, count: &dyn Fn(&[&[u8]]) -> usize) -> (us
     (done, found, began, ended)
 }
 
-/// A thousand answers against the right ones.
+/// Compares a thousand answers with the right ones.
 fn check(reader: &dyn Reader, present: &Sample, absent: &[&[u8]]) -> Result<()> {
     for (key, value) in present.keys.list().into_iter().zip(present.values.list()).take(CHUNK) {
         if reader.value(key) != Answer::Value(value.to_vec()) {
@@ -216,7 +216,7 @@ fn check(reader: &dyn Reader, present: &Sample, absent: &[&[u8]]) -> Result<()> 
     }
     for key in absent.iter().take(CHUNK) {
         if reader.value(key) != Answer::Absent {
-            return Err(format!("{} is said to be there", String::from_utf8_lossy(key)).into());
+            return Err(format!("{} is absent, but was found", String::from_utf8_lossy(key)).into());
         }
     }
     Ok(())
@@ -235,7 +235,7 @@ struct Memory {
     pss: u64,
 }
 
-/// This process's memory, without what the C library keeps for later.
+/// This process's memory, after the C library has returned what it kept.
 fn trimmed() -> Result<Memory> {
     // SAFETY: always sound.
     unsafe { libc::malloc_trim(0) };

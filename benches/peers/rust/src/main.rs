@@ -1,4 +1,4 @@
-//! The peers of hashlith in Rust: each is built and asked the way `benches/peers/run.py` asks those in Python.
+//! The peers of hashlith in Rust, measured as `benches/peers/worker.py` measures those in Python.
 
 mod contenders;
 mod data;
@@ -17,16 +17,15 @@ const CHECKED: usize = 1000;
 
 #[derive(Parser)]
 enum Command {
-    /// Prints what there is, a line of JSON for each contender.
+    /// Prints the contenders, a line of JSON for each.
     List,
     /// Writes pairs as a TSV file.
     Generate { data: Data, pairs: u64, output: PathBuf },
-    /// Prints keys in random order, first some that are there, then as many that are not, then a thousand values of the
-    /// first ones.
+    /// Prints keys in random order: present ones, as many absent ones, then the values of the first thousand.
     Sample { data: Data, pairs: u64, seed: u64, count: u64 },
     /// Builds one contender's files.
     Build { name: String, source: PathBuf, dir: PathBuf },
-    /// Looks keys up, in several processes at the same time.
+    /// Looks keys up in several processes at the same time.
     Lookup(Lookup),
 }
 

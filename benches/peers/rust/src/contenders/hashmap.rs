@@ -30,7 +30,7 @@ impl Contender for StdHashMap {
     }
 
     fn build(&self, source: &Path, _: &Path) -> Result<()> {
-        // Giving ten million boxes back is no part of a build.
+        // Freeing ten million boxes is not part of a build.
         std::mem::forget(load(source)?);
         Ok(())
     }

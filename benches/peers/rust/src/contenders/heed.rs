@@ -14,9 +14,9 @@ struct Open {
 
 /// An environment that stays open until the process ends.
 fn environment(source: &Path, dir: &Path, flags: EnvFlags) -> Result<&'static Env> {
-    // Enough for the pairs in any order, in whole pages; the length of the file, most of it a hole.
+    // Enough for the pairs in any order, in whole pages. The file has this length, most of it a hole.
     let size = (8 * source.metadata()?.len() + (64 << 20)).next_multiple_of(1 << 16) as usize;
-    // SAFETY: one process writes, and is done before others read; so nobody needs locks, and syncing once is enough.
+    // SAFETY: one process writes, and ends before others read. So no locks are needed, and one sync is enough.
     let env = unsafe { EnvOpenOptions::new().map_size(size).flags(flags).open(dir)? };
     Ok(Box::leak(Box::new(env)))
 }

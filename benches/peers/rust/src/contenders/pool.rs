@@ -1,4 +1,4 @@
-//! A file of values, for those that map keys to numbers only.
+//! A file of values, for contenders that map keys to numbers only.
 
 use super::Result;
 use std::{
@@ -24,7 +24,7 @@ impl PoolWriter {
         Ok(PoolWriter { out, end: 0, seen: HashMap::new() })
     }
 
-    /// Adds a text, and says where it is.
+    /// Adds a text. Returns its place.
     pub fn push(&mut self, text: &[u8]) -> Result<u64> {
         let at = self.end;
         self.out.write_all(&[u8::try_from(text.len())?])?;
@@ -33,7 +33,7 @@ impl PoolWriter {
         Ok(at)
     }
 
-    /// Adds a text unless it is there, as long as there are few different ones, and says where it is.
+    /// Adds a text, unless it is one of the remembered ones. Returns its place.
     pub fn push_once(&mut self, text: &[u8]) -> Result<u64> {
         if let Some(&at) = self.seen.get(text) {
             return Ok(at);
@@ -51,14 +51,14 @@ impl PoolWriter {
     }
 }
 
-/// The text at `at`, and where the next one is.
+/// The text at `at`, and the place of the next one.
 #[inline]
 pub fn text_at(pool: &[u8], at: usize) -> (&[u8], usize) {
     let end = at + 1 + usize::from(pool[at]);
     (&pool[at + 1..end], end)
 }
 
-/// A file as memory.
+/// Maps a file.
 pub fn map(path: &Path) -> Result<memmap2::Mmap> {
     // SAFETY: nobody writes to the file while it is measured.
     let map = unsafe { memmap2::Mmap::map(&File::open(path)?)? };
