@@ -2,25 +2,9 @@
 
 use crate::{
     CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
-    VERSION, ValueType, checksum,
+    Span, VERSION, ValueType, checksum,
 };
 use core::ops::Range;
-
-/// A range of bytes in a file, such as a section.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// Its first byte, from the beginning of the file.
-    pub offset: u64,
-    /// Number of bytes.
-    pub len: u64,
-}
-
-impl Span {
-    /// The first byte behind it.
-    pub fn end(&self) -> u64 {
-        self.offset.saturating_add(self.len)
-    }
-}
 
 /// The section table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,15 +25,17 @@ pub mod record;
 pub mod set;
 #[cfg(feature = "std")]
 mod set_files;
+mod span;
 mod types;
 
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
-pub use header::{Header, Sections, Span};
+pub use header::{Header, Sections};
 pub use manifest::Manifest;
 #[cfg(feature = "std")]
 pub use set_files::{FileError, SetFiles, open_regular, read_manifest};
+pub use span::Span;
 pub use types::{KeyType, UnknownType, ValueType};
 
 /// The first bytes of every index (section 3).
