@@ -1,4 +1,4 @@
-//! Puts the sections of new files together: of one file, or of the files of a set, one after the other.
+//! Writes the sections of new files: of one file, or of the files of a set, one after the other.
 
 use crate::{
     Error,
@@ -39,7 +39,7 @@ pub(crate) struct Offsets {
 }
 
 impl<'a> Piece<'a> {
-    /// All that a job has made.
+    /// The whole output of a job.
     pub fn of(output: &'a mut Output) -> Self {
         let end = Offsets { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
         Piece {
@@ -73,10 +73,10 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// A new file whose sections come together.
+/// A new file whose sections are being written.
 struct Assembly {
     file: NewFile,
-    /// Cells and far bodies: they follow the pool, whose length is known only after the last cell.
+    /// Cells and far bodies wait here: they follow the pool, whose length is known only after the last cell.
     hot: SpooledTempFile,
     far: SpooledTempFile,
     len: Offsets,
@@ -118,7 +118,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// Copies a temporary file to where its section begins.
+    /// Copies a temporary file to the place of its section.
     fn copy(
         &mut self,
         which: fn(&mut Self) -> &mut SpooledTempFile,
@@ -205,8 +205,7 @@ pub(crate) struct Writer<'b> {
 }
 
 impl<'b> Writer<'b> {
-    /// For files with these numbers of cells, at `path` or, for a set, in it. Makes the first file, so that a failure comes
-    /// early.
+    /// For files with these numbers of cells, at `path` or, for a set, in it. Creates the first file, so that it fails early.
     pub fn create(
         path: &'b Path,
         options: &'b Options,
@@ -281,7 +280,7 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// Finishes the last file, puts all at their final path, and returns their headers.
+    /// Finishes the last file, puts all files at their final path, and returns their headers.
     pub fn finish(mut self) -> Result<Vec<Header>, Error> {
         let current = self.current()?;
         let bytes = current.cells * CELL_LEN + current.len.far;

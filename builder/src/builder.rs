@@ -1,4 +1,4 @@
-//! The way in: takes records, and checks early what would make a build fail late.
+//! Takes records, and checks early what would make a build fail late.
 
 use crate::{
     Error, OnDuplicate,
@@ -25,8 +25,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder that uses half of the available memory and a thread per processor, for one file of keys and values
-    /// that are any bytes. A key that comes twice is an error.
+    /// A builder of one file, whose keys and values may be any bytes. It uses half of the available memory, and one thread per
+    /// processor. A key that occurs twice is an error.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -40,7 +40,7 @@ impl Builder {
         Self::default()
     }
 
-    /// How far the build is, and the switch that cancels it.
+    /// How far the build is. It can also cancel the build.
     ///
     /// ```
     /// use hashlith_builder::{Builder, Error};
@@ -76,7 +76,7 @@ impl Builder {
         self.options.threads
     }
 
-    /// What happens when a key comes more than once.
+    /// What happens when a key occurs more than once.
     ///
     /// ```
     /// # use hashlith_builder::{Builder, OnDuplicate};
@@ -111,7 +111,7 @@ impl Builder {
         limits::smallest_memory(threads)
     }
 
-    /// Checks only that an index can be put at this path, by what is there now. [`Self::preflight`] checks that too.
+    /// Checks only that nothing at this path keeps an index from being put there. [`Self::preflight`] checks that too.
     ///
     /// ```
     /// # use hashlith_builder::{Builder, Error};
@@ -125,7 +125,7 @@ impl Builder {
         output::directory(output, self.options.shape.is_set()).map(drop)
     }
 
-    /// Checks early what would make the build fail late: the options, that a file can be made where the output will
+    /// Checks early what would make the build fail late: the options, that a file can be created where the output will
     /// go, and that the disk has room for [`Self::expected_bytes`].
     ///
     /// ```
@@ -160,7 +160,7 @@ impl Builder {
         self.intake().map(drop)
     }
 
-    /// Adds a record. Origins count the calls of this, from 1. For more than one thread, see [`Self::feeder`].
+    /// Adds a record. Its position is the number of this call, from 1. For more than one thread, see [`Self::feeder`].
     ///
     /// ```
     /// # use hashlith_builder::{Builder, Error};
@@ -179,7 +179,7 @@ impl Builder {
         self.own_feeder.as_mut().map_or(Ok(()), |feeder| feeder.add(key, value))
     }
 
-    /// Another way in, for a thread of its own.
+    /// A [`Feeder`], which adds records on a thread of its own.
     ///
     /// ```
     /// # use hashlith_builder::Builder;

@@ -7,10 +7,10 @@ use crate::{
 };
 use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
 
-/// The largest salt (spec section 7).
+/// The largest salt (spec section 10, point 7).
 const MAX_SALT: u8 = 15;
 
-/// Where a record of a job lies: its chunk and its offset there; and its key's hash.
+/// Where a record of a job is, and the hash of its key.
 #[derive(Clone, Copy)]
 pub(crate) struct RecordRef {
     pub hash: KeyHash,
@@ -30,17 +30,17 @@ pub(crate) struct Output {
     pub cost: u64,
 }
 
-/// What does not change from cell to cell.
+/// The options that all cells share.
 #[derive(Clone, Copy)]
 pub(crate) struct CellOptions {
     pub hasher: KeyHasher,
-    /// The number of parts of the set that the cells are a part of; 1 for all cells of a set.
+    /// The number of parts if these are the cells of one part; 1 if they are those of all parts.
     pub parts: u32,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
 }
 
-/// Builds cells out of the records of a job, and keeps its buffers from one to the next.
+/// Builds cells from the records of a job. Reuses its buffers from cell to cell.
 pub(crate) struct CellBuilder<'a> {
     pub options: CellOptions,
     pub chunks: &'a [&'a [u8]],
@@ -54,7 +54,7 @@ pub(crate) struct CellBuilder<'a> {
 }
 
 impl<'a> CellBuilder<'a> {
-    /// For records that lie in these chunks. Appends cells to `output`.
+    /// For records in these chunks. Appends cells to `output`.
     pub fn new(
         options: CellOptions,
         chunks: &'a [&'a [u8]],
@@ -155,10 +155,10 @@ impl<'a> CellBuilder<'a> {
     }
 }
 
-/// A cell with fewer bytes of records than this has slot entries of at most 57 bits, even with fingerprints of 16.
+/// If a cell has fewer bytes of records than this, its slot entries have at most 57 bits, even with 16-bit fingerprints.
 const MAX_CELL: u64 = 1 << 40;
 
-/// Leaves one record of each key, or reports a key with two of its origins.
+/// Keeps one record per key, or reports a key that has two.
 pub(crate) fn settle_duplicates(
     records: &mut Vec<RecordRef>,
     chunks: &[&[u8]],
@@ -176,7 +176,7 @@ fn settle<T>(
     items.sort_unstable_by(|a, b| {
         let (a, b) = (record(a), record(b));
         let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
-        // Two records with the same origin must not make the bytes depend on chance.
+        // If two records have the same origin, the bytes must not depend on chance either.
         let by_origin = || a.origin.cmp(&b.origin).then_with(|| bytes_of(chunks, a).cmp(bytes_of(chunks, b)));
         a.hash.cmp(&b.hash).then_with(by_key).then_with(by_origin)
     });
@@ -227,6 +227,6 @@ pub(crate) fn key_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
 
 #[inline]
 fn lengths_of(record: &[u8]) -> Lengths {
-    // Records of a job have been parsed once when they were loaded.
+    // The loader has parsed the records of a job before.
     Lengths::parse(record).unwrap_or(Lengths { head: 0, key: 0, value: 0 })
 }

@@ -1,4 +1,4 @@
-//! How all parts of a set come into force at once (spec section 15).
+//! Puts all parts of a set in place of the old ones, all at once (spec section 15).
 
 use crate::{
     Error, output,
@@ -18,10 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes the directory `set` the set of these part files, all at once, in place of the set that was there.
+/// Makes the directory `set` the set of these part files, and replaces the set that was there, all at once.
 ///
-/// The files must be all parts of one set, in any order, and lie on the file system of `set`. They are moved. Readers keep
-/// the version they opened; its files are removed.
+/// The files must be all parts of one set, in any order, and on the file system of `set`. They are moved. Readers keep the
+/// version they opened; its files are removed.
 ///
 /// ```
 /// use hashlith_builder::{Builder, KeyHasher, commit_set};
@@ -46,8 +46,8 @@ use std::{
 ///
 /// # Errors
 /// [`Error::Part`] if the files are not one set; [`Error::Io`]; those of [`prepare_set`]. Then nothing has changed, with two
-/// exceptions: after [`Error::NotDurable`], and if a part that the old set has too cannot be moved. Then the new set keeps
-/// the old copy of it.
+/// exceptions: after [`Error::NotDurable`] the new set is in place, and so it is if a part that the old set also has cannot be
+/// moved; then the new set keeps the old copy of that part.
 pub fn commit_set(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let (manifest, files) = manifest_of(set, files)?;
     let (directory, is_new) = open_locked(set)?;
@@ -57,11 +57,11 @@ pub fn commit_set(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
     let mut done = files_of(set).and_then(|in_force| {
         let mut new = Vec::new();
         for (path, part) in files.into_iter().zip(&manifest.parts) {
-            // A program that copied it may have left it in the cache.
+            // If a program copied it, it may be in the page cache only.
             File::open(path)
                 .and_then(|file| file.sync_all())
                 .map_err(Error::io("cannot make durable", path))?;
-            // A part that the old set has too comes last: either copy fits both manifests.
+            // A part that the old set also has is moved last: either copy fits both manifests.
             let is_shared = in_force.contains(part.file.as_bytes()) && is_there(&set.join(&part.file))?;
             let group = if is_shared { &mut shared } else { &mut new };
             group.push((path, part));
@@ -93,7 +93,7 @@ pub fn commit_set(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
 }
 
 /// Opens the directory of a set, and locks it if the file system has locks (some network ones have none). Also returns
-/// true if the directory was not there before.
+/// true if the directory is new.
 ///
 /// # Errors
 /// Those of [`prepare_set`].
@@ -105,7 +105,7 @@ fn open_locked(set: &Path) -> Result<(File, bool), Error> {
             Err(error) => failed = error,
             Ok(directory) => {
                 while directory.lock().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
-                // A commit that has failed meanwhile may have removed the directory that it had made.
+                // Another commit may have failed by now, and removed the directory that it had created.
                 if is_same(&directory, fs::metadata(set)) {
                     return Ok((directory, is_new));
                 }
@@ -115,7 +115,7 @@ fn open_locked(set: &Path) -> Result<(File, bool), Error> {
     Err(Error::io("cannot open", set)(failed))
 }
 
-/// The manifest that these files make, and the files in the order of their parts.
+/// The manifest of these files, and the files in the order of their parts.
 fn manifest_of<'f>(set: &Path, files: &'f [PathBuf]) -> Result<(Manifest, Vec<&'f Path>), Error> {
     let headers = files.iter().map(|path| read_header(path)).collect::<Result<Vec<_>, _>>()?;
     let order = in_order(&headers).map_err(|error| {
@@ -148,7 +148,7 @@ fn read_header(path: &Path) -> Result<Header, Error> {
     Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
 }
 
-/// The names in the manifest that is in force, whatever its version: everything in quotes.
+/// The names in the present manifest, whatever its version: everything in quotes.
 fn files_of(set: &Path) -> Result<HashSet<Vec<u8>>, Error> {
     let path = set.join(MANIFEST_NAME);
     match read_manifest(&path) {
@@ -160,7 +160,7 @@ fn files_of(set: &Path) -> Result<HashSet<Vec<u8>>, Error> {
     }
 }
 
-/// True for anything but a directory, which no file can replace.
+/// True if there is anything but a directory, which no file can replace.
 fn is_there(path: &Path) -> Result<bool, Error> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -168,7 +168,7 @@ fn is_there(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Makes durable the moves within the directory of a set, and the directory itself, which may be new.
+/// Makes the moves within the directory of a set durable, and the directory itself, which may be new.
 fn make_durable(set: &Path, directory: &File) -> Result<(), Error> {
     let failed = |path: &Path| {
         let path = path.to_path_buf();
@@ -179,8 +179,7 @@ fn make_durable(set: &Path, directory: &File) -> Result<(), Error> {
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed(parent))
 }
 
-/// Moves parts in, and then the manifest, which makes them the set. `moved` gets the files that were moved, and their new
-/// names.
+/// Moves parts in, and then the manifest, which makes them the set. Adds the moved files and their new names to `moved`.
 fn put<'f>(
     set: &Path,
     directory: &File,
@@ -211,9 +210,9 @@ mod tests {
     use super::*;
     use crate::{staging::Staging, temp_file::tests::meanwhile};
 
-    /// A build that gives up removes the directory of the set while another is about to use it.
+    /// A build that fails removes the directory of the set while another build is about to use it.
     #[test]
-    fn a_build_that_gives_up_does_no_harm_to_another() {
+    fn a_failing_build_does_no_harm_to_another() {
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
         let give_up = || {
@@ -227,7 +226,7 @@ mod tests {
 
     /// Procfs has files that can be read, but not moved.
     #[test]
-    fn a_commit_that_fails_removes_the_directory_that_it_has_made() {
+    fn a_failing_commit_removes_the_directory_that_it_has_created() {
         let dir = tempfile::tempdir().unwrap();
         let (set, part) = (dir.path().join("set"), dir.path().join("part"));
         crate::Builder::new().threads(1).memory_limit(64 << 20).part(0, 1).finish(&part).unwrap();
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_looked_at_is_neither_there_nor_not() {
+    fn a_path_that_cannot_be_inspected_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("file"), b"").unwrap();
@@ -250,7 +249,7 @@ mod tests {
         assert!(is_there(&path(&"n".repeat(300))).is_err());
     }
 
-    /// Otherwise a commit that fails could take away parts that are in force.
+    /// Otherwise a failing commit could remove parts of the present set.
     #[test]
     fn a_manifest_that_cannot_be_read_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
@@ -260,7 +259,7 @@ mod tests {
         assert!(matches!(files(), Err(Error::Io { action: "cannot read", .. })));
     }
 
-    /// A commit waits while another one has the directory, and makes it again if that one has failed and removed it.
+    /// A commit waits while another one holds the directory, and creates it again if the other one has failed and removed it.
     #[test]
     fn one_commit_after_the_other() {
         for removed in [false, true] {

@@ -1,8 +1,7 @@
 //! Transfers that bypass the page cache (`O_DIRECT`), for files that are larger than it can hold.
 //!
-//! The page cache helps a file that is read again soon. A file larger than memory is not. Writing it through the cache
-//! costs a copy and the search for a free page each time, and drives out the pages of other files (`benches/README.md`
-//! has the figures).
+//! The page cache helps a file that is read again soon, but not one larger than memory. Writing that through the cache costs
+//! a copy and the search for free pages, and evicts the pages of other files (`benches/README.md` has the figures).
 
 use bytemuck::{Pod, Zeroable};
 use rustix::{
@@ -16,7 +15,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// Direct transfers begin and end at multiples of this, in the file and in memory. Some devices would take 512.
+/// Direct transfers begin and end at multiples of this, in the file and in memory. Some devices allow 512.
 pub(crate) const ALIGN: usize = 4096;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_directly_is_read_either_way() {
+    fn bytes_written_directly_are_read_either_way() {
         let file = tempfile::tempfile().unwrap();
         let mut buffer = Buffer::new(3 * ALIGN - 5);
         assert_eq!(buffer.len(), 3 * ALIGN);
@@ -96,9 +95,9 @@ mod tests {
         }
     }
 
-    /// Unaligned bytes stand for a device that wants more than [`ALIGN`].
+    /// Unaligned bytes act like a device that wants more than [`ALIGN`].
     #[test]
-    fn what_cannot_be_transferred_directly_goes_through_the_cache() {
+    fn refused_direct_transfers_go_through_the_cache() {
         let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let mut back = [0; 4];
         set_direct(&file, true);

@@ -1,17 +1,17 @@
-//! Why a build ended without an index.
+//! Why a build failed.
 
 use crate::origin::Origin;
 use hashlith_job::{Advice, Cancelled};
 use rustix::io::Errno;
 use std::{io, path::PathBuf};
 
-/// Why a build failed. Nothing is left behind, and a file that was at the final path is still there. There are two
+/// Why a build failed. A failed build leaves nothing behind, and does not change what was at the final path. There are two
 /// exceptions: [`Error::NotDurable`], and an [`Error::Io`] whose action says that the set is complete.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// One key came twice, and duplicates are an error.
-    #[error("the key \"{}\" is there twice (record {} of source {}, record {} of source {})",
+    /// A key occurs twice, and duplicates are an error.
+    #[error("the key \"{}\" occurs twice (record {} of source {}, record {} of source {})",
         .key.escape_ascii(), .first.position, .first.source, .second.position, .second.source)]
     Duplicate {
         /// The key.
@@ -31,10 +31,10 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
-    /// An index cannot be put where it should go.
+    /// An index cannot be put at the output's path.
     #[error("{} {what}", .path.display())]
     Output {
-        /// The output, or the directory that it should lie in.
+        /// The output, or its directory.
         path: PathBuf,
         /// What is wrong with it.
         what: OutputFault,
@@ -51,7 +51,7 @@ pub enum Error {
         /// The number of threads.
         threads: usize,
     },
-    /// The process may not have as many addresses as the build needs.
+    /// The limit on addresses is too low for the build.
     #[error(
         "a limit of {} MiB leaves this process {} MiB of addresses, the build needs about {} MiB: raise it (ulimit -v, ulimit -d)",
         mib(.limit), mib(.free), mib(.needed)
@@ -59,9 +59,9 @@ pub enum Error {
     Addresses {
         /// The limit in bytes.
         limit: u64,
-        /// What is left of it, in bytes.
+        /// How much of it is left, in bytes.
         free: u64,
-        /// What is needed, in bytes.
+        /// How much the build needs, in bytes.
         needed: u64,
     },
     /// There is less free space than the build needs.
@@ -74,12 +74,12 @@ pub enum Error {
         /// Needed bytes.
         needed: u64,
     },
-    /// The process may not open enough files to spill.
+    /// The limit on open files is too low for the build.
     #[error("only {limit} files may be open, the build needs {needed}: raise the limit (ulimit -n {needed})")]
     OpenFiles {
         /// The limit.
         limit: u64,
-        /// How many are needed.
+        /// How many the build needs.
         needed: u64,
     },
     /// A key or value is longer than the format or the builder allows.
@@ -106,12 +106,12 @@ pub enum Error {
         /// How many keys it has.
         keys: usize,
     },
-    /// More keys share a cell than fit the memory: they were made to collide.
+    /// The records of a cell do not fit into the memory: their keys were made to collide.
     #[error(
         "{keys} records share cell {cell} and take {needed} bytes, too many for the memory limit: the keys look made to collide"
     )]
     Crowded {
-        /// Number of the cell, or of the first of a few.
+        /// Number of the cell, or of the first of a few cells.
         cell: u64,
         /// How many records.
         keys: usize,
@@ -129,7 +129,7 @@ pub enum Error {
     /// The system refused to start the threads.
     #[error("cannot start {threads} threads: raise the limit (ulimit -u)")]
     Threads {
-        /// How many were asked for.
+        /// The number of threads.
         threads: usize,
     },
     /// A key belongs to another part of the set.
@@ -163,7 +163,7 @@ pub enum Error {
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// An option has an impossible value, or a method was called that the build does not allow.
+    /// An option has an impossible value, or a method was called at the wrong time.
     #[error("{what}")]
     Options {
         /// What is wrong.
@@ -171,7 +171,7 @@ pub enum Error {
     },
 }
 
-/// Why an index cannot be put where it should go. The display follows the path.
+/// Why an index cannot be put at the output's path. Messages show it after the path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputFault {
@@ -187,10 +187,10 @@ pub enum OutputFault {
     /// The path is that of a device or a pipe, or is `-`.
     #[error("is not a regular file: an index must be one; name a file")]
     NotAFile,
-    /// The output should lie in this path, which is not a directory.
+    /// The output's parent is not a directory.
     #[error("is not a directory: choose another place")]
     ParentIsFile,
-    /// The output should lie in this directory, which does not exist.
+    /// The output's directory does not exist.
     #[error("does not exist: make this directory first (mkdir -p), or choose another place")]
     ParentMissing,
 }
@@ -228,7 +228,7 @@ fn mib(bytes: &u64) -> u64 {
 }
 
 impl Error {
-    /// What helps, if that is known. [`Display`](std::fmt::Display) does not say it: a front end names its own option.
+    /// Which kind of help applies, if any. [`Display`](std::fmt::Display) does not say it: a front end names its own option.
     ///
     /// ```
     /// use hashlith_builder::Builder;

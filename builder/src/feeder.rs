@@ -1,4 +1,4 @@
-//! Taking records in: hash, route, hand over.
+//! Takes records: hashes the key, finds the partition, hands over full chunks.
 
 use crate::{
     Error,
@@ -22,9 +22,9 @@ const MAX_KEY: u64 = u32::MAX as u64;
 /// Longest value, in bytes: a cell's records stay below 2^48 bytes.
 const MAX_VALUE: u64 = 1 << 47;
 
-/// What all feeders of a build share.
+/// The state that all feeders of a build share.
 pub(crate) struct Intake {
-    /// `None` once the build goes on to its next phase.
+    /// `None` from the building phase on.
     pub spill: RwLock<Option<Spill>>,
     progress: Arc<Progress>,
     hasher: KeyHasher,
@@ -36,7 +36,7 @@ pub(crate) struct Intake {
     pub bytes: AtomicU64,
     pub lengths: Mutex<LengthCounts>,
     sources: AtomicU32,
-    /// Feeders that have been made and not yet finished.
+    /// Feeders that are not finished yet.
     pub open: AtomicU32,
 }
 
@@ -63,10 +63,10 @@ impl Intake {
     }
 }
 
-/// Takes records in on one thread; a build may have any number of them at a time.
+/// Adds records on one thread. A build may have any number of feeders at a time.
 ///
-/// Records reach the build when [`Feeder::finish`] returns `Ok`. If a feeder is dropped before that, the build fails,
-/// so that no record is lost unnoticed.
+/// All records are in the build when [`Feeder::finish`] returns `Ok`. If a feeder is dropped before that, the build fails, so
+/// that no record is lost silently.
 pub struct Feeder {
     intake: Arc<Intake>,
     writers: Vec<ChunkWriter>,
@@ -145,7 +145,7 @@ impl Feeder {
                 return Err(Error::TooLong { what, len, limit });
             }
         }
-        // The loader hashes the key again. A hash takes 2.4 ns; to keep it would take 16 bytes of memory and disk per
+        // The loader hashes the key again, which takes 2.4 ns. Keeping the hash would take 16 bytes of memory and disk per
         // record, and a gigabyte takes at least 0.4 core-seconds to write (`benches/README.md`).
         let hash = self.intake.hasher.hash(key);
         let (part, parts) = self.intake.part;
@@ -174,8 +174,8 @@ impl Feeder {
         Ok(())
     }
 
-    /// Adds the records since the last count to the build's [`Progress`]. Feeders do so themselves when they hand
-    /// records over, which is rare if there are few.
+    /// Adds the records since the last count to the build's [`Progress`]. A feeder also does so itself when it hands over a
+    /// chunk, but with few records that is rare.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -193,7 +193,7 @@ impl Feeder {
         self.intake.bytes.fetch_add(std::mem::take(&mut self.bytes), Relaxed);
     }
 
-    /// Hands over what is still held back.
+    /// Hands over the last records.
     ///
     /// ```
     /// # use hashlith_builder::Builder;

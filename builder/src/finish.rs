@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-/// What a build has made.
+/// The result of a build.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -32,7 +32,7 @@ pub struct Report {
     pub records: u64,
     /// Keys in the index.
     pub keys: u64,
-    /// Records that were dropped because their key came more than once.
+    /// Records that were dropped because their key occurs more than once.
     pub duplicates: u64,
     /// The header of the file, or of each file of a set, with the lengths of all sections.
     pub headers: Vec<Header>,
@@ -73,7 +73,7 @@ impl Report {
 }
 
 impl Builder {
-    /// Builds the index and puts it at `path`, in place of what was there.
+    /// Builds the index and puts it at `path`, replacing what was there.
     ///
     /// ```
     /// use hashlith_builder::Builder;
@@ -109,7 +109,7 @@ impl Builder {
             cell_keys.unwrap_or_else(|| intake.lengths.lock().cell_keys(self.options.fingerprint_bits));
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
         let cells_each = cell_count(records, bytes, cell_keys, parts);
-        // What the page cache could not keep bypasses it.
+        // A file that the page cache could not keep bypasses it.
         let direct = bytes > self.options.page_cache / 2;
         let each = vec![cells_each; parts as usize];
         let mut writer = Writer::create(path, &self.options, &self.progress, &temp_dir, each, direct)?;
@@ -141,9 +141,9 @@ impl Builder {
         let partitions = spill.into_partitions();
         let sizes: Vec<_> = partitions.iter().map(|one| (one.records, one.bytes)).collect();
         let threads = self.options.threads;
-        // The other half may still hold records of later jobs, and the writer's buffers.
+        // The other half may hold records of later jobs, and the writer's buffers.
         let memory = self.options.memory() / 2;
-        // Every thread has a job in hand, one output waits, one is being written.
+        // Each thread has a job, one output waits, and one is being written.
         let jobs = plan::plan(&sizes, cells, memory / (threads as u64 + 2));
         let context =
             JobContext { options, cells, threads, memory, spill_dir: &spill_dir, progress: &self.progress };
@@ -151,7 +151,7 @@ impl Builder {
     }
 }
 
-/// Does all jobs on this many threads, while this one writes.
+/// Runs all jobs on this many threads, while this thread writes.
 fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), Error> {
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("build-{number}"));
@@ -173,7 +173,7 @@ fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), E
             work.written(output);
             Ok(())
         });
-        // This comes first: a worker that waits for the channel holds a lock that `stop` needs.
+        // Before `stop`: a worker that waits for the channel holds a lock that `stop` needs.
         drop(outputs);
         if written.is_err() {
             work.stop();
@@ -183,7 +183,7 @@ fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), E
     failures.into_inner().into_iter().reduce(earlier).map_or(written, Err)
 }
 
-/// The error of two threads to report: a duplicate before anything else, of two duplicates the earlier one.
+/// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.
 fn earlier(a: Error, b: Error) -> Error {
     match (&a, &b) {
         (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,

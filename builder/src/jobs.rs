@@ -1,4 +1,4 @@
-//! From partitions to cells: does the jobs on all threads, and hands their results on in order.
+//! From partitions to cells: runs the jobs on all threads, and passes on their results in order.
 
 use crate::{
     Error,
@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-/// What the workers share.
+/// The state that all workers share.
 pub(crate) struct Work<'a> {
     jobs: &'a [Job],
     context: JobContext<'a>,
@@ -47,14 +47,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Does jobs until there are none left, and sends their outputs in the order of the jobs.
+    /// Runs jobs until none is left, and sends their outputs in the order of the jobs.
     ///
     /// # Errors
     /// The first error on this thread; the other threads stop too.
     pub fn run(&self, outputs: &SyncSender<Output>) -> Result<(), Error> {
         let stopper = StopOnDrop(self);
         while let Some((number, job)) = self.next_job() {
-            // Every other thread has a job too; this is the one after those.
+            // The job that follows those of all threads.
             if let Some(later) = self.jobs.get(number + self.context.threads) {
                 self.partitions.prefetch(later.partitions.clone());
             }
@@ -63,7 +63,7 @@ impl<'a> Work<'a> {
             while *turn != number && !self.stop.load(Relaxed) {
                 self.turned.wait(&mut turn);
             }
-            // The writer hangs up when it fails; it has the error.
+            // If the writer fails, it closes the channel and has the error.
             if self.stop.load(Relaxed) || outputs.send(output).is_err() {
                 return Ok(());
             }
@@ -74,8 +74,8 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The next job, once there is memory for it. Jobs get memory in order, so the one whose turn it is never waits for
-    /// a later one; a job that wants more than there is gets all of it, alone.
+    /// The next job, as soon as there is memory for it. Jobs get memory in order, so none waits for a later one. A job that
+    /// needs more than all memory runs alone.
     fn next_job(&self) -> Option<(usize, &'a Job)> {
         let mut next = self.next.lock();
         loop {
@@ -90,7 +90,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Gives back the memory of a job whose output has been written.
+    /// Releases the memory of a job whose output has been written.
     pub fn written(&self, output: Output) {
         let cost = output.cost.min(self.context.memory);
         drop(output);
@@ -98,7 +98,7 @@ impl<'a> Work<'a> {
         self.freed.notify_all();
     }
 
-    /// Ends all workers: those that wait would wait forever.
+    /// Ends all workers, also those that wait.
     pub fn stop(&self) {
         drop(StopOnDrop(self));
     }
@@ -136,7 +136,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let JobContext { options, cells: all, progress, .. } = self.context;
         let cell_of = |record: &RecordRef| (record.hash.cell(options.parts, all) - cells.start) as usize;
-        // Where each cell begins in `grouped`; after that, where it ends.
+        // Where each cell begins in `grouped`; after the loop below, where it ends.
         let mut places = vec![0u32; (cells.end - cells.start) as usize + 1];
         records.iter().for_each(|record| places[cell_of(record) + 1] += 1);
         for cell in 1..places.len() {
@@ -163,13 +163,13 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Stops all workers when one ends early, by an error or a panic, so that none waits for its turn forever.
+/// Stops all workers when one ends early, with an error or a panic, so that none waits forever.
 struct StopOnDrop<'w, 'a>(&'w Work<'a>);
 
 impl Drop for StopOnDrop<'_, '_> {
     fn drop(&mut self) {
         self.0.stop.store(true, Relaxed);
-        // A worker that has seen the old value of `stop` waits by now, or holds the lock.
+        // A worker that has read the old value of `stop` already waits, or holds the lock.
         drop(self.0.turn.lock());
         self.0.turned.notify_all();
         drop(self.0.next.lock());

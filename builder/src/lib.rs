@@ -1,7 +1,7 @@
 //! Builds hashlith indexes in bounded memory.
 //!
-//! Records go in through [`Builder::add`] or, from many threads at once, through [`Feeder`]s. The top bits of a key's
-//! hash choose the partition that its record waits in: in memory up to the limit, then in a temporary file.
+//! [`Builder::add`] takes records, and [`Feeder`]s take them from many threads at once. The top bits of a key's hash choose
+//! the partition that its record waits in: in memory up to the limit, then in a temporary file.
 //! [`Builder::finish`] turns the partitions into cells on all threads, writes them in order to a file next to the final
 //! path, and renames it when it is complete and durable.
 //!

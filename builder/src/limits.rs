@@ -1,4 +1,4 @@
-//! What the system has, and what it lets a process have.
+//! What the machine has, and how much of it this process may use.
 
 use crate::Error;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,7 +17,7 @@ const PER_THREAD: u64 = 4 << 20;
 /// ```
 pub fn available_memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| mem_available(&text));
-    // In a container the limit of the control group counts, not the machine.
+    // In a container the control group is the limit, not the machine.
     let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let group: Option<u64> = group.and_then(|text| text.trim().parse().ok());
     let own = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
@@ -44,18 +44,18 @@ pub(crate) fn smallest_memory(threads: usize) -> u64 {
     (16 << 20) + (16 << 20) * threads.max(1) as u64
 }
 
-/// Half of what is available, in bytes: the page cache and other processes have the other half.
+/// Half of the available memory, in bytes: the page cache and other processes get the other half.
 pub(crate) fn default_memory(available: Option<u64>, threads: usize) -> u64 {
     available.map_or(1 << 30, |available| (available / 2).max(smallest_memory(threads)))
 }
 
-/// Bytes of memory that this machine has.
+/// Bytes of memory of this machine.
 pub(crate) fn machine_memory() -> u64 {
     let info = rustix::system::sysinfo();
     u64::from(info.mem_unit).saturating_mul(info.totalram as u64)
 }
 
-/// Refuses a build that would run out of addresses (`ulimit -v`, `ulimit -d`) halfway, where it could only abort.
+/// Refuses a build that would run out of addresses later (`ulimit -v`, `ulimit -d`), when it could only abort.
 pub(crate) fn check_addresses(memory: u64, threads: usize) -> Result<(), Error> {
     let limits = [Resource::As, Resource::Data].map(getrlimit);
     let Some(limit) = limits.iter().filter_map(|limit| limit.current).min() else { return Ok(()) };

@@ -14,19 +14,18 @@ use std::{path::Path, sync::Arc};
 /// Records are copied together into chunks of this many bytes.
 const OWN_LEN: usize = 1 << 18;
 
-/// If more records than this take far more memory than planned, their keys were made to share a cell. A few long records
-/// may take as much.
+/// If more records than this take far more memory than planned, their keys were made to share a cell. Fewer may just be long.
 const CROWD: usize = 4 * 4096;
 
-/// What all jobs of a build share.
+/// The state that all jobs of a build share.
 #[derive(Clone, Copy)]
 pub(crate) struct JobContext<'a> {
     pub options: CellOptions,
     /// The number of all cells.
     pub cells: u64,
-    /// Threads that do jobs.
+    /// Threads that run jobs.
     pub threads: usize,
-    /// Bytes of memory that all jobs together may take, each until its output is written.
+    /// Bytes of memory for all jobs together. A job keeps its share until its output is written.
     pub memory: u64,
     /// Directory of the temporary files.
     pub spill_dir: &'a Path,
@@ -43,7 +42,7 @@ impl JobContext<'_> {
     }
 }
 
-/// Records of some neighbouring cells of a job.
+/// Records of adjacent cells of a job.
 #[derive(Default)]
 pub(crate) struct Group {
     /// The bytes of records that do not stay in chunks of partitions.
@@ -77,7 +76,7 @@ pub(crate) struct Loader<'j> {
     context: &'j JobContext<'j>,
     job: &'j Job,
     groups: Vec<Group>,
-    /// Cost of all groups at which duplicates are settled.
+    /// When all groups together cost this much, duplicates are settled.
     settle_at: u64,
 }
 
@@ -87,7 +86,7 @@ impl<'j> Loader<'j> {
         Loader { context, job, groups, settle_at: job.cost.max(context.memory / context.threads as u64) }
     }
 
-    /// The job's records, a group for each of [`Job::groups`], copied out of these partitions.
+    /// The job's records, copied from these partitions, in a group for each of [`Job::groups`].
     pub fn copy(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
         for partition in partitions {
             partition.in_memory().iter().try_for_each(|chunk| self.copy_chunk(chunk))?;
@@ -98,7 +97,7 @@ impl<'j> Loader<'j> {
         Ok(self.groups)
     }
 
-    /// All records of these partitions, which lie in memory and stay where they are, as one group.
+    /// All records of these partitions as one group. They are in memory, and are not copied.
     pub fn in_place(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
         let expected: u64 = partitions.iter().map(|one| one.records).sum();
         self.groups[0].records.reserve(expected as usize);
@@ -124,7 +123,7 @@ impl<'j> Loader<'j> {
         let cells = job.cells.end - job.cells.start;
         let parsed = spill::read_chunk(chunk, |origin, offset, lengths| {
             let hash = context.options.hasher.hash(cell::key_at(chunk, offset, lengths));
-            // Cells before the job's become large numbers.
+            // The subtraction makes large numbers of the cells before the job.
             let cell = hash.cell(context.options.parts, context.cells).wrapping_sub(job.cells.start);
             if cell < cells {
                 let len = lengths.total().unwrap_or(0) as usize;
@@ -139,14 +138,14 @@ impl<'j> Loader<'j> {
         self.groups.iter().map(Group::cost).sum()
     }
 
-    /// Far more records than were planned for: copies of few keys, or keys that were made to share a cell. Drops the
-    /// copies now instead of later, and refuses keys that share a cell.
+    /// For far more records than planned: copies of few keys, or keys that were made to share a cell. Drops the copies now
+    /// instead of later, and refuses keys that share a cell.
     fn settle(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
             let all = group.records.len();
             let chunks: Vec<&[u8]> = group.own.iter().map(Vec::as_slice).collect();
             cell::settle_duplicates(&mut group.records, &chunks, self.context.options.on_duplicate)?;
-            // What is left is copied only where that is little.
+            // If few are left, they are copied, so that the memory of the others is freed.
             if group.records.len() <= all / 2 {
                 let Group { own, records, .. } = std::mem::take(group);
                 let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();

@@ -1,4 +1,4 @@
-//! The options of a build, and what follows from them.
+//! The options of a build, and the numbers that follow from them.
 
 use crate::{Error, limits, spill};
 use hashlith_format::{KeyHasher, KeyType, MAX_METADATA, MAX_PARTS, ValueType};
@@ -8,10 +8,10 @@ use std::{fmt, path::PathBuf, str::FromStr};
 const MAX_PARTITIONS: usize = 1024;
 /// Fewest partitions.
 const MIN_PARTITIONS: usize = 16;
-/// Open files besides those of partitions: inputs, output, standard streams, libraries.
+/// Open files other than those of partitions: inputs, output, standard streams, libraries.
 const OTHER_FILES: u64 = 64;
 
-/// What happens when a key comes more than once.
+/// What happens when a key occurs more than once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDuplicate {
     /// The build fails with [`Error::Duplicate`].
@@ -70,7 +70,7 @@ impl Shape {
 pub(crate) struct Options {
     /// In bytes; half of `available` by default.
     pub memory_limit: Option<u64>,
-    /// Bytes of memory that were available at first; kept, so that the default stays the same.
+    /// Bytes of memory that were available when the builder was made, so that the default does not change later.
     pub available: Option<u64>,
     pub threads: usize,
     pub temp_dir: Option<PathBuf>,

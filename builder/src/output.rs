@@ -1,4 +1,4 @@
-//! Whether an index can go where it should go, checked before any work.
+//! Checks the path of the output before the work.
 
 use crate::{Error, error::OutputFault};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The directory that the files at `output` go to: the output itself if it is a set that exists, else its parent.
+/// The directory that the output's files go to: the output itself if it is an existing set, else its parent.
 ///
 /// # Errors
 /// [`Error::Output`] if there is no such directory, or if the output cannot be a file, or the directory of a set;

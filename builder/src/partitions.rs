@@ -1,10 +1,10 @@
-//! Partitions while jobs work on them.
+//! Partitions while jobs use them.
 
 use crate::{plan::Job, spill::Partition};
 use parking_lot::Mutex;
 use std::{ops::Range, sync::Arc};
 
-/// Partitions, each with the number of jobs that still need it. The last of them takes it, and frees its disk space.
+/// Partitions, each with the number of jobs that still need it. The last job takes it, and frees its disk space.
 pub(crate) struct Partitions(Vec<Mutex<(Option<Arc<Partition>>, usize)>>);
 
 impl Partitions {
@@ -15,7 +15,7 @@ impl Partitions {
         Partitions(counted.map(|(one, users)| Mutex::new((Some(Arc::new(one)), users))).collect())
     }
 
-    /// Lets the kernel begin to read what is on disk.
+    /// Asks the kernel to begin to read what is on disk.
     pub fn prefetch(&self, numbers: Range<usize>) {
         numbers.filter_map(|number| self.0[number].lock().0.clone()).for_each(|one| one.prefetch());
     }

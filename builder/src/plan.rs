@@ -3,8 +3,8 @@
 use hashlith_format::CELL_LEN;
 use std::ops::Range;
 
-/// Bytes of records that are worked on at a time: enough to make the overhead small, little enough to stay in the L2
-/// cache (`benches/README.md` has the sweep). Small partitions are joined to jobs of this size; a large one is a job of
+/// Bytes of records that a thread works on at a time: enough for little overhead, and few enough to stay in the L2 cache
+/// (`benches/README.md` has the measurements). Small partitions are joined to jobs of this size; a large one is a job of
 /// several groups.
 const GROUP_LEN: u64 = 1 << 20;
 /// The shift of a job whose cells are all one group.
@@ -13,7 +13,7 @@ const ONE_GROUP: u32 = 48;
 /// [`RecordRef`](crate::cell::RecordRef), its place in a cell's list, its share of the hot section.
 const RECORD_COST: u64 = 56;
 
-/// Some neighbouring cells, and the partitions that hold all their records.
+/// Adjacent cells, and the partitions that hold all their records.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job {
     pub partitions: Range<usize>,
@@ -46,8 +46,8 @@ fn cost(records: u64, bytes: u64) -> u64 {
 /// Cuts `cells` cells, whose records lie in partitions of these (records, bytes), into jobs. Each takes at most
 /// `budget` bytes of memory, unless a single cell takes more.
 ///
-/// Either there is a whole number of cells per partition, or of partitions per cell. A partition that is too large for
-/// one job is read by several, each of which keeps the records of its own cells.
+/// A partition has a whole number of cells, or a cell a whole number of partitions. If a partition is too large for one job,
+/// several jobs read it, and each keeps the records of its own cells.
 pub(crate) fn plan(sizes: &[(u64, u64)], cells: u64, budget: u64) -> Vec<Job> {
     let count = sizes.len() as u64;
     let units = count.min(cells);

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file next to the final path that takes its place, or vanishes.
+/// A file next to the final path, which replaces what is there or is removed.
 pub(crate) struct NewFile {
     file: File,
     temp_path: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Creates the file, and removes what killed builds of the same final path have left.
+    /// Creates the file, and removes those that killed builds of the same final path have left.
     pub fn create(final_path: &Path) -> Result<Self, Error> {
         let (file, temp_path) = temp_file::create_locked(final_path)?;
         Ok(NewFile {
@@ -47,12 +47,12 @@ impl NewFile {
         })
     }
 
-    /// Gives the file another final name in the same directory.
+    /// Changes the final name, in the same directory.
     pub fn set_final_name(&mut self, name: &str) {
         self.final_path.set_file_name(name);
     }
 
-    /// Bypasses the page cache from here to the last whole huge page.
+    /// Bypasses the page cache from here on, up to the last whole huge page.
     pub fn write_directly(&mut self) {
         direct::set_direct(&self.file, true);
     }
@@ -98,7 +98,7 @@ impl NewFile {
 
     /// Appends the sums, and returns their digest.
     pub fn write_sums(&mut self) -> Result<u64, Error> {
-        // What is left is not a whole page.
+        // The rest is not a whole page.
         direct::set_direct(&self.file, false);
         self.flush()?;
         let sums = std::mem::take(&mut self.sums).finish();
@@ -130,7 +130,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.published {
-            // Nothing can be done about a failure here; the next build tries again.
+            // If this fails, the next build removes the file.
             let _ = fs::remove_file(&self.temp_path);
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         assert!(matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound));
     }
 
-    /// What is written goes out in whole huge pages, which begin at their boundaries.
+    /// Writes cover whole huge pages, at multiples of their size.
     #[test]
     fn writes_end_at_huge_pages() {
         let dir = tempfile::tempdir().unwrap();
@@ -166,9 +166,10 @@ mod tests {
         assert_eq!(file.end(), HUGE_PAGE * 3);
     }
 
-    /// A build that clears up removes no file that another has just made, not even under the name of an earlier one.
+    /// A build that clears up never removes a file that another build has just made, not even one with the name of a left-over
+    /// file.
     #[test]
-    fn what_is_in_use_is_not_left_over() {
+    fn a_file_in_use_is_not_left_over() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.hlith");
         let kept = || {
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(meanwhile(clear, || (0..3000).find(|_| !kept())), None);
     }
 
-    /// Promise 3: the file of a killed build goes, that of a running one stays.
+    /// Promise 3: the file of a killed build is removed, that of a running one is not.
     #[test]
     fn left_over_files_are_removed_and_running_ones_are_not() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Cuts finished cells into other files, without hashing a key or searching a pilot.
+//! Cuts finished cells into other files, without hashing keys or searching for pilots.
 //!
-//! A cell is a range of hashes, whatever the number of parts. Where the cells of the new files are as wide as those of the
-//! old ones, they are the same cells, with their records in the same order; only their offsets and ids change.
+//! A cell is a range of hashes, whatever the number of parts. If the cells of the new files are as wide as those of the old
+//! ones, they are the same cells, with their records in the same order; only their offsets and ids change.
 
 use crate::{
     Builder, Error, Report,
@@ -19,8 +19,8 @@ const CELLS: u64 = 1024;
 /// Bytes of records that are copied at a time, plus those of one cell.
 const BYTES: u64 = 1 << 20;
 
-/// How many cells each of `parts` files would get from these files. `None` if the cells would differ, or if the files are not
-/// the parts of one set in order.
+/// The number of cells that each of `parts` files would get from these files. `None` if the cells would differ, or if the
+/// files are not the parts of one set in order.
 fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     let old = headers.len() as u64;
     let (new, first) = (u64::from(parts), headers.first().filter(|_| parts > 0)?);
@@ -53,9 +53,9 @@ pub fn can_recut(headers: &[Header], parts: u32) -> bool {
 }
 
 impl Builder {
-    /// Makes the index from the cells of these files instead of from records, and puts it at `path`. The files are all parts
-    /// of one set, in order. They must have been verified, and [`can_recut`] must be true. The index gets their hash, types
-    /// and fingerprint bits.
+    /// Copies the cells of these files into an index at `path`, instead of building it from records. The files must be all parts
+    /// of one set, in order, and verified, and [`can_recut`] must be true. The index gets their hash, types and fingerprint
+    /// bits.
     ///
     /// ```
     /// use hashlith_builder::Builder;
@@ -73,7 +73,8 @@ impl Builder {
     /// # Errors
     /// Any [`Error`]; then nothing has changed at `path`, except after [`Error::NotDurable`].
     pub fn finish_recut(mut self, files: &[&[u8]], path: impl AsRef<Path>) -> Result<Report, Error> {
-        let damaged = || Error::Options { what: "a file to cut again is no index, or is damaged: verify it" };
+        let damaged =
+            || Error::Options { what: "a file to cut again is not an index, or is damaged: verify it" };
         let headers: Result<Vec<_>, _> =
             files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
         let headers = headers.map_err(|_| damaged())?;
@@ -140,7 +141,7 @@ impl<'a> Source<'a> {
         Some((cell, view))
     }
 
-    /// Where a cell's records and ids begin; for the number of cells, where they end. The far body is not known.
+    /// Where a cell's records and ids begin; after the last cell, where they end. Says nothing about far bodies.
     fn offsets(&self, number: u64) -> Option<Offsets> {
         if number == self.header.cells {
             return Some(Offsets { keys: self.header.keys, pool: self.header.sections.pool.len, far: 0 });
@@ -149,7 +150,7 @@ impl<'a> Source<'a> {
         Some(Offsets { keys: first_id, pool: pool_start, far: 0 })
     }
 
-    /// Some cells from number `next` on, which moves on; `None` if the file is damaged.
+    /// The next cells, from number `next` on; advances `next`. `None` if the file is damaged.
     fn piece<'c>(&self, next: &mut u64, cells: &'c mut Vec<u8>) -> Option<Piece<'c>>
     where
         'a: 'c,

@@ -6,8 +6,8 @@ use hashlith_job::Progress;
 use std::{path::PathBuf, sync::Arc};
 
 impl Builder {
-    /// Bytes of memory that the build may take, plus a few copies of the largest record and what the caller uses. By
-    /// default half of what is available when the builder is made, but at least [`Self::smallest_memory`].
+    /// Bytes of memory that the build may take, in addition to a few copies of the largest record. The default is half of the
+    /// memory that is available when the builder is made, but at least [`Self::smallest_memory`].
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -20,7 +20,7 @@ impl Builder {
         self
     }
 
-    /// How many threads build cells; the memory is laid out for as many feeders. By default one per processor.
+    /// How many threads build cells. The memory is divided for the same number of feeders. The default is one per processor.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -32,8 +32,8 @@ impl Builder {
         self
     }
 
-    /// Directory of temporary files. By default that of the output, once [`Self::preflight`] or [`Self::finish`] know
-    /// it; records that do not fit memory before that go to the system's.
+    /// Directory of temporary files. The default is that of the output after [`Self::preflight`] or [`Self::finish`], and
+    /// the system's before.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -48,7 +48,7 @@ impl Builder {
         self
     }
 
-    /// What happens when a key comes more than once. By default the build fails.
+    /// What happens when a key occurs more than once. By default the build fails.
     ///
     /// ```
     /// use hashlith_builder::{Builder, OnDuplicate};
@@ -68,7 +68,7 @@ impl Builder {
         self
     }
 
-    /// What keys are, for the header (spec section 3). The builder does not check it.
+    /// The type of the keys, for the header (spec section 3). The builder does not check the keys.
     ///
     /// ```
     /// use hashlith_builder::{Builder, KeyType};
@@ -84,7 +84,7 @@ impl Builder {
         self
     }
 
-    /// What values are, for the header (spec section 3). The builder does not check it.
+    /// The type of the values, for the header (spec section 3). The builder does not check the values.
     ///
     /// ```
     /// use hashlith_builder::{Builder, ValueType};
@@ -100,7 +100,7 @@ impl Builder {
         self
     }
 
-    /// Bits of a fingerprint, 1 to 16; 8 by default. Of 2^bits lookups of absent keys, one reads a record.
+    /// Bits of a fingerprint, 1 to 16; 8 by default. One lookup of an absent key in 2^bits reads a record.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -115,8 +115,8 @@ impl Builder {
         self
     }
 
-    /// Hash of the keys; XXH3-128 with a seed of 0 by default. Another hash or seed gives other bytes. Where strangers
-    /// choose the keys, use [`KeyHasher::siphash`] with random seeds, so that they cannot make keys that share a cell.
+    /// Hash of the keys; XXH3-128 with seed 0 by default. Another hash or seed gives other bytes. If strangers choose the
+    /// keys, use [`KeyHasher::siphash`] with random seeds, so that they cannot make keys that share a cell.
     ///
     /// ```
     /// use hashlith_builder::{Builder, HashId, KeyHasher};
@@ -182,8 +182,7 @@ impl Builder {
         self
     }
 
-    /// About how many bytes of keys and values will come, if that is known. [`Self::preflight`] then checks that the
-    /// disk has room.
+    /// About how many bytes of keys and values will be added. [`Self::preflight`] then checks that the disk has room.
     ///
     /// ```
     /// use hashlith_builder::{Builder, Error};
@@ -199,8 +198,8 @@ impl Builder {
         self
     }
 
-    /// Reports to this [`Progress`] instead of to the builder's own. The builder never enters
-    /// [`Phase::Reading`](hashlith_job::Phase): a caller may have begun it with another unit.
+    /// Reports to this [`Progress`] instead of the builder's own. The builder never enters
+    /// [`Phase::Reading`](hashlith_job::Phase), because the caller may have begun it with another unit.
     ///
     /// ```
     /// use hashlith_builder::Builder;

@@ -1,14 +1,14 @@
-//! How many cells an index gets: enough that the bodies of nearly all of them fit inline.
+//! The number of cells of an index: large enough that nearly all bodies fit inline (spec section 10, point 5).
 
 use hashlith_format::CELL_LEN;
 
 /// Lengths up to this many bytes are counted one by one, longer ones by their bits.
 const SHORT: usize = 1024;
-/// The longest records do not count, only this share of all: a few long ones among short ones make only a few cells far.
+/// Only this share of the records counts, without the longest: a few long records make only a few cells far.
 const COUNTED: f64 = 0.99;
-/// Bytes of records in a cell, on average, at most: a build holds those of some cells in memory.
+/// Most bytes of records in a cell on average: a build holds the records of some cells in memory.
 const CELL_BYTES: u64 = 1 << 20;
-/// Most keys in a cell on average: so far below 127 that no cell gets more than 127 by chance.
+/// Most keys in a cell on average: far enough below 127 that chance never puts more than 127 into a cell.
 const MOST_KEYS: f64 = 60.0;
 
 /// How many records have each length.
@@ -33,7 +33,7 @@ impl LengthCounts {
         }
     }
 
-    /// Moves what another has counted to this one.
+    /// Moves the counts of another into this one.
     pub fn take(&mut self, other: &mut LengthCounts) {
         self.short
             .iter_mut()
@@ -66,9 +66,9 @@ impl LengthCounts {
 
     /// The best average number of keys per cell.
     ///
-    /// The offsets of `n` records whose lengths deviate by `d` are a random walk around a straight line. It strays from
-    /// the line by about `d * sqrt(n)`; a delta needs the bits of that, and a sign. The number of keys in a cell has a
-    /// Poisson distribution: all but three or four cells in a hundred lie below its mean plus 1.8 deviations.
+    /// The offsets of `n` records whose lengths deviate by `d` are a random walk around a straight line. It strays from the
+    /// line by about `d * sqrt(n)`; a delta has the bits of that number and a sign. The number of keys in a cell has a Poisson
+    /// distribution: only three or four cells in a hundred have more than its mean plus 1.8 deviations.
     pub fn cell_keys(&self, fingerprint_bits: u32) -> f64 {
         let deviation = self.deviation();
         let mut keys: f64 = 40.0;
@@ -84,9 +84,9 @@ impl LengthCounts {
     }
 }
 
-/// How many cells each of `parts` parts gets, for `records` records of `bytes` bytes in all parts together, at `keys` keys
-/// per cell. The cells of all parts are a power of two up to 1,024, a multiple of 1,024 above, so that cells and partitions
-/// share their boundaries.
+/// The number of cells of each of `parts` parts, for `records` records of `bytes` bytes in all parts together, at `keys` keys
+/// per cell. The cells of all parts together are a power of two up to 1,024, and a multiple of 1,024 above, so that cells and
+/// partitions share their boundaries.
 pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64, parts: u32) -> u64 {
     let cells = ((records as f64 / keys).ceil() as u64).max(bytes.div_ceil(CELL_BYTES)).max(1);
     let parts = u64::from(parts.max(1));

@@ -1,12 +1,12 @@
 //! The perfect hash of one cell: pilots that send its keys to distinct slots (spec sections 5 to 7).
 //!
-//! The scheme is that of PtrHash (R. Groot Koerkamp, "PtrHash: Minimal Perfect Hashing at RAM Throughput", SEA 2025) for a
-//! few dozen keys. Buckets come in order of size, the largest first; each gets the first pilot that sends all its keys to
-//! free slots. The few slots are bits of one number, and no key moves again.
+//! The scheme is that of PtrHash (R. Groot Koerkamp, "PtrHash: Minimal Perfect Hashing at RAM Throughput", SEA 2025), for a
+//! few dozen keys. Buckets are served in order of size, the largest first. Each gets the first pilot that sends all its keys
+//! to free slots. The slots are few enough to be the bits of one number, and no key moves again.
 
 use hashlith_format::{Attempt, Geometry, MAX_CELL_KEYS};
 
-/// How many attempts there are under one salt (spec section 7).
+/// The number of tries under one salt: four bits of the attempt byte (spec section 5).
 const ATTEMPTS: u8 = 16;
 /// Most buckets.
 const BUCKETS: usize = 3 * MAX_CELL_KEYS as usize / 8 + 1;
@@ -22,7 +22,7 @@ pub enum Unsolved {
     NoPilots,
 }
 
-/// Finds pilots, and keeps its buffers from one cell to the next.
+/// Finds pilots. Reuses its buffers from cell to cell.
 #[derive(Default)]
 pub struct Solver {
     /// The numbers of all keys, bucket by bucket, with the position of each key among those given.
@@ -34,11 +34,11 @@ pub struct Solver {
 }
 
 impl Solver {
-    /// Finds pilots for keys by the lower halves of their hashes, and returns the attempt that the pilots belong to. The
-    /// same hashes, in any order, give the same pilots.
+    /// Finds pilots for keys with these lower halves of their hashes, and returns the attempt that found them. The same
+    /// hashes, in any order, give the same pilots.
     ///
     /// # Errors
-    /// There are no pilots, for the reason given.
+    /// Why there are no pilots.
     pub fn solve(&mut self, los: &[u64]) -> Result<u8, Unsolved> {
         let keys =
             u8::try_from(los.len()).ok().filter(|&keys| keys <= MAX_CELL_KEYS).ok_or(Unsolved::TooMany)?;
@@ -61,7 +61,7 @@ impl Solver {
         for x in los.iter().map(number) {
             ends[geometry.bucket(x) as usize + 1] += 1;
         }
-        // The numbers of the buckets by size: those of `size` keys end before `by_size[size]`.
+        // The buckets by size: those with `size` keys end before `by_size[size]`.
         let mut order = [0u8; BUCKETS];
         let mut by_size = [0u8; MAX_CELL_KEYS as usize + 2];
         for bucket in 0..buckets {
@@ -109,7 +109,7 @@ impl Solver {
     }
 }
 
-/// The taken slots with those of a bucket's keys under this pilot, if all of these are free.
+/// The taken slots and those of a bucket's keys under this pilot, if the latter are all free.
 #[inline]
 fn place_all(members: &[(u64, u8)], geometry: Geometry, pilot: u8, taken: u128) -> Option<u128> {
     members.iter().try_fold(taken, |taken, &(x, _)| {

@@ -1,5 +1,5 @@
-//! Where records wait between feeding and building: partitions by the top bits of the hash, in memory up to a
-//! limit, then in nameless temporary files, which vanish with the process whatever ends it.
+//! Where records wait from feeding to building: in partitions by the top bits of the hash, in memory up to a limit, then in
+//! nameless temporary files, which vanish with the process, whatever ends it.
 //!
 //! A partition is a list of chunks. A chunk begins with its length in bytes (8 bytes, this number included). Then come
 //! records, each after its origin: the step from the position of the record before it as a varint, or 0 and then the source
@@ -21,12 +21,12 @@ use std::{
 
 /// Bytes of a chunk, unless it holds a long record.
 pub(crate) const CHUNK_LEN: usize = 64 << 10;
-/// A chunk is handed over when it has reached this many bytes: the next record might go beyond [`CHUNK_LEN`].
+/// A chunk is full when it has this many bytes: the next record might exceed [`CHUNK_LEN`].
 const FULL_AT: usize = CHUNK_LEN - 512;
 /// Bytes that are read from a temporary file at a time.
 const READ_LEN: usize = 1 << 20;
-/// Temporary files bypass the page cache once they have filled one part in this many of it: by then it is busy writing
-/// back, and Linux makes writers wait at a fifth.
+/// Temporary files bypass the page cache once they fill this share of it, one in `CACHED_SHARE`: then it is busy writing back,
+/// and Linux makes writers wait at a fifth.
 const CACHED_SHARE: u64 = 8;
 /// Bytes in front of the records of a chunk.
 const CHUNK_HEAD: usize = 8;
@@ -40,7 +40,7 @@ pub(crate) struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// Appends a record; true if the chunk is full now.
+    /// Appends a record. Returns true if the chunk is full.
     #[inline]
     pub fn push(&mut self, origin: Origin, key: &[u8], value: &[u8]) -> bool {
         if self.data.is_empty() {
@@ -119,7 +119,7 @@ impl Partition {
         self.file.is_none()
     }
 
-    /// Lets the kernel begin to read what is on disk, so that it is in memory when a job asks for it.
+    /// Asks the kernel to begin to read what is on disk, so that it is in memory when a job needs it.
     pub fn prefetch(&self) {
         if let Some(file) = &self.file {
             direct::set_direct(file, false);
@@ -128,8 +128,8 @@ impl Partition {
         }
     }
 
-    /// Reads the chunks that are on disk, one after the other. A chunk is long if a long record ends it; of such a chunk only
-    /// the beginning is read if that is not `wanted`.
+    /// Reads the chunks on disk, one after the other. A chunk that ends with a long record may be long: then it is read as a
+    /// whole only if its beginning is `wanted`.
     pub fn on_disk(
         &self,
         dir: &Path,
@@ -205,7 +205,7 @@ impl Spill {
         self.written.load(Relaxed)
     }
 
-    /// Takes over the chunk of a writer, and leaves the writer empty.
+    /// Takes the chunk of a writer, and leaves the writer empty.
     pub fn push(&self, number: usize, writer: &mut ChunkWriter) -> Result<(), Error> {
         let len = writer.data.len() as u64;
         writer.data[..CHUNK_HEAD].copy_from_slice(&len.to_le_bytes());

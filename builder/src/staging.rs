@@ -1,4 +1,4 @@
-//! The directory in which the parts of a set wait until they come into force together (spec section 15).
+//! The directory where the parts of a set wait until they replace the old ones together (spec section 15).
 
 use crate::{
     Error,
@@ -15,19 +15,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A directory within that of a set, for parts that are not in force yet. Dropping this removes it. If the process is killed,
+/// A directory within that of a set, for parts that no manifest names yet. Dropping this removes it. If the process is killed,
 /// the next build of the set removes it.
 pub(crate) struct Staging {
     path: PathBuf,
     set: PathBuf,
-    /// The directory of the set was not there before.
+    /// The directory of the set is new.
     is_new: bool,
     /// Locked, so that others can tell it from a left-over one.
     _lock: File,
 }
 
 impl Staging {
-    /// Makes the directory of the set if there is none, and one in it.
+    /// Creates the directory of the set if there is none, and the staging directory in it.
     pub fn create(set: &Path) -> Result<Self, Error> {
         let mut is_new = prepare_set(set)?;
         remove_left_over(set);
@@ -35,11 +35,11 @@ impl Staging {
             let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                // Another build has given up, and removed the directory that it had made.
+                // Another build has failed, and removed the directory of the set that it had created.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => is_new |= prepare_set(set)?,
                 Err(error) => return Err(Error::io("cannot make a directory in", set)(error)),
                 Ok(()) => {
-                    // Another build may have taken it for left over before it was locked.
+                    // Another build may have removed it as left over before it was locked.
                     let lock = match File::open(&path) {
                         Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                         opened => opened.map_err(Error::io("cannot open", &path))?,
@@ -58,7 +58,7 @@ impl Staging {
         &self.path
     }
 
-    /// Removes it, and tries to make that survive a power cut.
+    /// Removes it, and tries to make that durable.
     pub fn remove(self) {
         let set = self.set.clone();
         drop(self);
@@ -68,7 +68,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here; the next build tries again.
+        // If this fails, the next build removes the directory.
         let _ = fs::remove_dir_all(&self.path);
         if self.is_new {
             // Only if it is empty.
@@ -77,7 +77,7 @@ impl Drop for Staging {
     }
 }
 
-/// Makes the directory of a set, or checks that the existing one may become a set. Returns true if there was none.
+/// Creates the directory of a set, or checks that the existing one may become a set. Returns true if it was created.
 ///
 /// ```
 /// use hashlith_builder::prepare_set;
@@ -100,7 +100,7 @@ pub fn prepare_set(set: &Path) -> Result<bool, Error> {
             Err(error) => return Err(Error::io("cannot make the directory", set)(error)),
         }
         match check_may_become_set(set) {
-            // Another build has given up, and removed the directory that it had made; or it is a link that leads nowhere.
+            // Another build has failed and removed the directory that it had created; or it is a link that leads nowhere.
             Err(Error::Io { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && others < ATTEMPTS =>
             {
@@ -114,7 +114,7 @@ pub fn prepare_set(set: &Path) -> Result<bool, Error> {
 fn check_may_become_set(set: &Path) -> Result<(), Error> {
     let failed = |error| Error::io("cannot look into", set)(error);
     let manifest = set.join(MANIFEST_NAME);
-    // Others have files of this name too.
+    // Other programs have files of this name too.
     let is_set = fs::metadata(&manifest).is_ok_and(|found| found.is_file())
         && read_manifest(&manifest).map_err(failed)?.starts_with(b"{\"hashlith\": ");
     if is_set {
@@ -131,7 +131,7 @@ fn check_may_become_set(set: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what killed builds have left, but no parts: another build may be about to write the manifest that names them.
+/// Removes what killed builds have left, except parts: another build may be about to write the manifest that names them.
 pub(crate) fn remove_left_over(set: &Path) {
     temp_file::remove_left_over(set, OsStr::new(MANIFEST_NAME));
     for name in
@@ -170,9 +170,9 @@ mod tests {
         assert!(!set.exists());
     }
 
-    /// A build that clears up removes no directory that another has just made.
+    /// A build that clears up never removes a directory that another build has just created.
     #[test]
-    fn what_is_in_use_is_not_left_over() {
+    fn a_directory_in_use_is_not_left_over() {
         let dir = tempfile::tempdir().unwrap();
         let set = dir.path().join("set");
         let kept = |staging: Staging| {
@@ -196,12 +196,12 @@ mod tests {
         assert_eq!((action, source.kind()), ("cannot make the directory", io::ErrorKind::NotFound));
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        // With a slash it is what it leads to, which is there for the call that makes a directory alone.
+        // With a slash the path means the target: mkdir says that it exists, all other calls say that it does not.
         for link in [&link, &dir.path().join("link/")] {
             let Err(Error::Io { action, source, .. }) = Staging::create(link) else { panic!("made") };
             assert_eq!((action, source.kind()), ("cannot look into", io::ErrorKind::NotFound));
         }
-        // A path that leaves no room for another name: 4,095 bytes are the most that Linux takes.
+        // A path with no room for another name: Linux allows 4,095 bytes.
         let mut long = dir.path().to_path_buf();
         while long.as_os_str().len() < 3890 {
             long.push("d".repeat(180));

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// How often a name that other builds take or remove meanwhile is tried.
+/// How many names are tried, if other builds take or remove them at the same time.
 pub(crate) const ATTEMPTS: u32 = 1000;
 
 /// Creates a file, locked, next to the final path, and removes what killed builds of the same path have left.
@@ -26,8 +26,8 @@ pub(crate) fn create_locked(final_path: &Path) -> Result<(File, PathBuf), Error>
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
             Ok(file) => {
-                // Another build may have taken the file for left over before it was locked. On a file system without
-                // locks (some network ones) left-over files stay.
+                // Another build may have removed the file as left over before it was locked. On a file system without locks
+                // (some network ones) left-over files stay.
                 if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
                     continue;
                 }
@@ -51,7 +51,7 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     is_same(file, fs::symlink_metadata(path))
 }
 
-/// True if this open file is the one that was found.
+/// True if this open file is the one that `found` describes.
 pub(crate) fn is_same(file: &File, found: io::Result<fs::Metadata>) -> bool {
     let place = |file: fs::Metadata| (file.dev(), file.ino());
     file.metadata().is_ok_and(|open| found.is_ok_and(|found| place(found) == place(open)))
@@ -64,7 +64,7 @@ pub(crate) fn remove_left_over(dir: &Path, name: &OsStr) {
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
             && let Ok(file) = OpenOptions::new().write(true).open(&path)
             && file.try_lock().is_ok()
-            // A build that has ended meanwhile may have been followed by another one, with a file of the same name.
+            // Its build may have ended by now, and another one may have made a file of the same name.
             && is_at(&file, &path)
         {
             let _ = fs::remove_file(&path);
@@ -93,7 +93,7 @@ pub(crate) mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// What `act`, which must not panic, gives while another thread does something again and again.
+    /// Runs `act`, which must not panic, while another thread runs `other` again and again.
     pub(crate) fn meanwhile<T>(other: impl Fn() + Sync, act: impl FnOnce() -> T) -> T {
         let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -1,5 +1,5 @@
-//! Promise 3 on a disk that fills up while the output is written, at many places: an error, the old file, no deadlock,
-//! nothing left. A limit on the size of a file stands in for the disk, in a process of its own.
+//! Promise 3 when the disk fills up at many places of the output: an error, the old file, no deadlock, nothing left behind. A
+//! limit on file sizes stands in for the disk, in a process of its own.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_builder::{Builder, Error};
@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use std::process::Command;
 
 fn build(limit: u64) -> String {
-    // SAFETY: ignores a signal, whose default would end the process instead of failing the write.
+    // SAFETY: ignores a signal, which would end the process instead of failing the write.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");

@@ -29,8 +29,7 @@ fn numbered(mut builder: Builder, count: u32, value: &[u8]) -> u64 {
     }
 }
 
-/// Twelve times the limit, so that partitions are cut into pieces. The bytes are those of a build with memory for all
-/// records.
+/// Twelve times the limit, so that partitions are cut into pieces. The bytes are the same as with memory for all records.
 #[test]
 fn many_records() {
     let Some((peak, answer)) = in_child(module_path!(), "many_records", || {
@@ -49,7 +48,7 @@ fn values_of_some_kilobytes() {
     assert!(peak < LIMIT + BASE, "{peak}");
 }
 
-/// A few copies of the largest record add to the limit.
+/// A few copies of the largest record come on top of the limit.
 #[test]
 fn long_values() {
     const LEN: usize = 64 << 20;

@@ -14,24 +14,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a build has made, and of what.
+/// What a build has read and written.
 #[derive(Clone, Debug)]
 pub struct BuildReport {
     /// The index file, or the directory of the set.
     pub output: PathBuf,
     /// Records, keys, headers, phases.
     pub built: Report,
-    /// Bytes of the inputs, as they are on disk.
+    /// Bytes of the inputs as they are on disk, compressed or not.
     pub input_bytes: u64,
     /// Bad rows that were left out.
     pub skipped: u64,
-    /// The first ten of these, in the order of the input.
+    /// The first ten of them, in the order of the input.
     pub first_skipped: Vec<Skipped>,
-    /// From the beginning to the finished index.
+    /// Time from the beginning to the finished index.
     pub took: Duration,
 }
 
-/// A build from files that can begin: all inputs can be opened, and as far as can be seen there is room for the output.
+/// A build from files that has passed all checks before the work: the inputs can be opened, the options agree, and the disk
+/// seems to have room.
 pub struct FileBuild {
     sources: Sources,
     output: PathBuf,
@@ -41,11 +42,11 @@ pub struct FileBuild {
     began: Instant,
 }
 
-/// Builds an index at `output` from files and directories (`-` is standard input), with the options of `builder`. Types of
-/// keys and values are those of `options`.
+/// Builds an index at `output` from files and directories (`-` is standard input), with the options of `builder`. `options`
+/// give the types of keys and values.
 ///
 /// # Errors
-/// Any [`Error`]. Then what was at `output` is still there, and no temporary file is left.
+/// Any [`Error`]. Then `output` is unchanged, and no temporary file is left.
 ///
 /// ```
 /// use hashlith::{Builder, Index, ReadOptions, build_from_files};
@@ -67,10 +68,10 @@ pub fn build_from_files<P: AsRef<Path>>(
 }
 
 impl FileBuild {
-    /// Looks at everything that can be seen before any work: inputs, output, options, free space.
+    /// Checks everything that can be checked before the work: inputs, output, options, free space.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// Any [`Error`].
     pub fn new<P: AsRef<Path>>(
         output: impl AsRef<Path>,
         inputs: &[P],
@@ -79,7 +80,7 @@ impl FileBuild {
     ) -> Result<Self, Error> {
         let began = Instant::now();
         let output = output.as_ref().to_path_buf();
-        // Each thread may have a record in hand.
+        // Each thread may hold a record of this size.
         let memory = usize::try_from(builder.memory()).unwrap_or(usize::MAX) / builder.thread_count();
         options.max_record_bytes = options.max_record_bytes.min(memory);
         builder.check_output(&output)?;
@@ -99,7 +100,7 @@ impl FileBuild {
         Ok(FileBuild { sources, output, options, builder, progress, began })
     }
 
-    /// What is going to be read.
+    /// The files that will be read.
     pub fn sources(&self) -> &Sources {
         &self.sources
     }
@@ -112,16 +113,16 @@ impl FileBuild {
     /// Reads all records and builds the index.
     ///
     /// # Errors
-    /// Any [`Error`]. Then the output is as it was.
+    /// Any [`Error`]. Then the output is unchanged.
     pub fn run(self) -> Result<BuildReport, Error> {
         self.run_if(|| Ok(()))
     }
 
-    /// Reads all records, asks `go_on`, and builds the index: input that was cut off looks like input that ends early, and
-    /// only the caller may know.
+    /// Reads all records, calls `go_on`, and builds the index if that returns `Ok`. Standard input that was cut off looks like
+    /// input that ends early; only the caller may know.
     ///
     /// # Errors
-    /// What went wrong, or the answer of `go_on`. Then the output is as it was.
+    /// Any [`Error`], or the error of `go_on`. Then the output is unchanged.
     pub fn run_if<E: From<Error>>(self, go_on: impl FnOnce() -> Result<(), E>) -> Result<BuildReport, E> {
         let FileBuild { sources, output, options, builder, progress, began } = self;
         let threads = builder.thread_count();
@@ -150,7 +151,7 @@ impl FileBuild {
     }
 }
 
-/// Hands records on to the builder. Without a feeder it refuses the first one, with the reason.
+/// Passes records to the builder. If there is no feeder, the first record fails with the reason.
 struct FeederSink(Result<Feeder, Option<hashlith_builder::Error>>);
 
 impl FeederSink {
@@ -174,15 +175,15 @@ impl Sink for FeederSink {
     }
 }
 
-/// At least this many bytes of records are in the sources, by the lengths of the files: for the check of free space, which must
-/// not refuse what would have fitted.
+/// The least number of bytes of records in the sources, by the lengths of the files. The check of free space uses it, and must not
+/// refuse what would fit.
 fn least_bytes(sources: &Sources) -> u64 {
     let least = |(source, format): (&Source, Format)| {
         let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
         match (format, source.size().filter(|_| plain)) {
             // A TAB and a newline become two lengths and the share of the hot section.
             (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
-            // Old protocols and short records have more around the records than in them.
+            // Old protocols take more bytes around short records than the records themselves have.
             (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
             _ => 0,
         }

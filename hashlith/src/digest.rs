@@ -3,9 +3,11 @@
 use crate::{Index, Part};
 use hashlith_format::checksum;
 
-/// The digest of an index, 32 hexadecimal digits: two indexes with the same digest hold the same bytes, as far as 128 bits
-/// of checksums can tell. It is the header's digest and that of the sums (`spec.md` section 8), which together cover
-/// every byte; for a set, digests of those of all parts.
+/// The digest of an index, 32 hexadecimal digits. Indexes with the same digest hold the same bytes, unless 128 bits of checksums
+/// collide.
+///
+/// It joins the header's digest and that of the sums (`spec.md` section 8), which together cover every byte. For a set, it
+/// joins digests of those of all parts.
 pub fn digest<D: AsRef<[u8]>>(index: &Index<D>) -> String {
     let (own, sums) = match index.parts() {
         [only] => (only.digest(), only.header().sums_digest),

@@ -1,4 +1,4 @@
-//! Records as text that reads back as the same records.
+//! Records as text that a build reads back as the same records.
 
 use crate::{Error, Index};
 use hashlith_format::ValueType;
@@ -20,10 +20,10 @@ pub enum DumpFormat {
     Cdbmake,
 }
 
-/// Writes all records, in the order of the file, and gives their number.
+/// Writes all records in the order of the file. Returns their number.
 ///
 /// # Errors
-/// [`Error::Unwritable`] at the first record that the format cannot hold; what has been written by then is not all. Also
+/// [`Error::Unwritable`] at the first record that the format cannot hold; the records before it have been written. Also
 /// [`Error::Write`] and [`Error::Corrupt`].
 ///
 /// ```
@@ -63,7 +63,7 @@ pub fn dump<D: AsRef<[u8]>>(
     Ok(records)
 }
 
-/// Appends `key TAB value newline`, if that can be told apart again.
+/// Appends `key TAB value newline`, if a build would read it back as the same record.
 ///
 /// # Errors
 /// [`Error::Unwritable`].
@@ -76,11 +76,13 @@ pub fn write_pair(key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> 
     } else {
         if key.iter().any(|byte| matches!(byte, b'\t' | b'\n')) {
             return refuse(
-                "the key has a TAB or a newline in it, so its line would read back as something else",
+                "the key has a TAB or a newline in it, so its line would not read back as the same record",
             );
         }
         if value.contains(&b'\n') {
-            return refuse("the value has a newline in it, so its line would read back as something else");
+            return refuse(
+                "the value has a newline in it, so its line would not read back as the same record",
+            );
         }
         out.extend_from_slice(key);
         out.push(b'\t');
@@ -122,7 +124,7 @@ fn json_object(key: &[u8], value: &[u8], json_values: bool, line: &mut Vec<u8>) 
     line.extend_from_slice(b",\"value\":");
     let value = text("the value", value)?;
     if json_values {
-        // Inside a line its newlines, and at its ends its blanks, would get lost.
+        // A newline would end the line, and blanks at the ends would get lost.
         if value.contains('\n') || value.trim_ascii() != value {
             return Err(refuse("its JSON value has a newline in it or blanks around it"));
         }

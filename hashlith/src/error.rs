@@ -1,4 +1,4 @@
-//! Why an operation failed: one type for all of them.
+//! Why an operation failed: one type for all operations.
 
 use crate::shown_key;
 use hashlith_builder as builder;
@@ -13,22 +13,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why an operation failed. The display says what and where; [`Self::advice`] says which kind of help applies, so that a
-/// front end can name its own option for it.
+/// Why an operation failed. `Display` says what went wrong and where; [`Self::advice`] says which kind of help applies, so that
+/// a front end can name its own option for it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The system refused to open, read, write or rename a file.
     #[error("{action} {}: {source}{}", .path.display(), remedy(.source))]
     Io {
-        /// What was being done, in words: `cannot open`.
+        /// What failed, in words: `cannot open`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
-    /// An index is damaged, or no index at all.
+    /// A file is a damaged index, or not an index.
     #[error("{}: {fault}", .path.display())]
     Corrupt {
         /// The file; of a set, the part or the manifest.
@@ -36,8 +36,8 @@ pub enum Error {
         /// The broken rule.
         fault: hashlith_format::Error,
     },
-    /// The path leads to something that cannot be an index.
-    #[error("{} is {}: name an index file, or a set", .path.display(), if *.is_directory { "a directory without a manifest.json, so no set" } else { "not a file" })]
+    /// The path is neither a file nor a set.
+    #[error("{} is {}: name an index file, or a set", .path.display(), if *.is_directory { "a directory without a manifest.json" } else { "not a file" })]
     NotAnIndex {
         /// The path.
         path: PathBuf,
@@ -47,39 +47,39 @@ pub enum Error {
     /// An index could not be opened for another reason.
     #[error(transparent)]
     Open(OpenError),
-    /// A check could not come to an end.
+    /// A check could not finish.
     #[error("{}: {source}", .path.display())]
     Check {
         /// The file.
         path: PathBuf,
-        /// What kept it from that.
+        /// The reason.
         source: checker::Error,
     },
     /// Inputs could not be read as records.
     #[error(transparent)]
     Input(inputs::Error),
-    /// A key came twice, and duplicates are an error.
-    #[error("the key {} is there twice: {first} and {second}", shown_key(.key))]
+    /// A key occurs twice, and duplicates are an error.
+    #[error("the key {} occurs twice: {first} and {second}", shown_key(.key))]
     Duplicate {
         /// The key.
         key: Vec<u8>,
-        /// Where it came first: `words.tsv, line 3`.
+        /// Where it occurs first: `words.tsv, line 3`.
         first: String,
-        /// Where it came again.
+        /// Where it occurs again.
         second: String,
     },
-    /// The builder could not do its work.
+    /// The builder failed.
     #[error(transparent)]
     Build(builder::Error),
-    /// The output of a build is one of its inputs, which it would destroy.
+    /// The output of a build is one of its inputs: the build would destroy it.
     #[error("the output {} is the same file as the input {input}: choose another name for the output", .output.display())]
     SameFile {
         /// The output.
         output: PathBuf,
-        /// The input, as it was named.
+        /// The input, as the caller named it.
         input: String,
     },
-    /// Indexes cannot be merged.
+    /// Indexes to be merged have different types of keys or values.
     #[error(
         "{} has another type of keys or values than {}: dump it, and build it with the types of the other",
         .path.display(), .first.display()
@@ -93,18 +93,18 @@ pub enum Error {
     /// Part files are not all parts of one set.
     #[error("{}{what}", .path.as_ref().map(|path| format!("{} ", path.display())).unwrap_or_default())]
     NotOneSet {
-        /// The file at fault, if it is one.
+        /// The file at fault, if it is a single one.
         path: Option<PathBuf>,
         /// What is wrong.
         what: NotOneSet,
     },
-    /// Indexes with different metadata were to be merged, and the metadata of the output was not given.
+    /// Indexes to be merged have different metadata, and none was given for the output.
     #[error("the inputs have different metadata")]
     OtherMetadata,
     /// There is nothing to merge.
     #[error("there is nothing to merge: name at least one index")]
     NoInputs,
-    /// A record cannot be written in a format that would read back as the same record.
+    /// A format cannot hold a record: it would read back as another one.
     #[error("key {}: {what}", shown_key(.key))]
     Unwritable {
         /// The key.
@@ -114,7 +114,7 @@ pub enum Error {
         /// What helps.
         advice: Advice,
     },
-    /// The records could not be written out.
+    /// The records could not be written.
     #[error("cannot write the records: {0}")]
     Write(io::Error),
     /// The operation was cancelled through its [`Progress`](crate::Progress).
@@ -122,7 +122,7 @@ pub enum Error {
     Cancelled,
 }
 
-/// What to do about some answers of the system.
+/// What to do about some errors of the system.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "; check the name",
@@ -148,7 +148,7 @@ impl Error {
         }
     }
 
-    /// The file or directory and the system's number of the error, if it was the system that refused.
+    /// The file or directory and the system's error number, if the system refused.
     pub fn system(&self) -> Option<(&Path, i32)> {
         let refused = |path, source: &io::Error| Some((path, source.raw_os_error()?));
         match self {
@@ -168,7 +168,7 @@ impl Error {
         }
     }
 
-    /// True if an option or argument has a value that makes no sense, rather than that something went wrong.
+    /// True if an option or argument has an impossible value: the caller made a mistake, and nothing was tried.
     pub fn is_usage(&self) -> bool {
         use builder::Error as B;
         matches!(
@@ -183,7 +183,7 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    /// Damage that a lookup or an iteration met in an open index.
+    /// Damage that a lookup or an iteration found in an open index.
     pub fn corrupt<D: AsRef<[u8]>>(index: &crate::Index<D>, error: &hashlith_format::Error) -> Self {
         let path = index.fault_path(error).map(Path::to_path_buf).unwrap_or_default();
         match error {

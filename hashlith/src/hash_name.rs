@@ -1,4 +1,4 @@
-//! The hash of the keys by its name, with a seed that the user gives or the system draws.
+//! The hash of the keys by name, with a seed that the user chooses or the system draws.
 
 use hashlith_format::KeyHasher;
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 /// The hash of the keys, by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashName {
-    /// XXH3-128: the quick one.
+    /// XXH3-128: the faster one.
     #[default]
     Xxh3,
     /// SipHash-1-3-128 with a random key: for keys that strangers choose.
     Siphash,
 }
 
-/// What the user said of the seed.
+/// The seed that the user chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {
-    /// Drawn by the system.
+    /// One that the system draws.
     Random,
     /// A number; for SipHash the 128 bits of its key.
     Number(u128),
@@ -51,11 +51,11 @@ impl HashName {
     /// The names of all hashes.
     pub const NAMES: &[&str] = &["xxh3", "siphash"];
 
-    /// The hash with this seed: by default 0 for XXH3, so that the same records give the same bytes, and a random one for
+    /// The hash with this seed. The default is 0 for XXH3, so that the same records give the same bytes, and random for
     /// SipHash.
     ///
     /// # Errors
-    /// The number is too large, or the system has no random numbers.
+    /// The seed is too large, or the system has no random numbers.
     pub fn hasher(self, seed: Option<Seed>) -> Result<KeyHasher, String> {
         let random = || getrandom::u64().map_err(|error| format!("no random seed: {error}"));
         match (self, seed) {

@@ -1,4 +1,4 @@
-//! How long things are, in powers of two.
+//! Counts of lengths, by powers of two.
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -18,7 +18,7 @@ pub struct Bucket {
     pub from: u64,
     /// The longest length of the range.
     pub to: u64,
-    /// How many lengths fell into it.
+    /// How many lengths are in it.
     pub count: u64,
 }
 
@@ -37,17 +37,17 @@ impl Histogram {
         self.longest = self.longest.max(length);
     }
 
-    /// The mean of all; `None` if there are none.
+    /// The mean of all lengths; `None` if there are none.
     pub fn mean(&self) -> Option<f64> {
         (self.total > 0).then(|| self.sum as f64 / self.total as f64)
     }
 
-    /// The longest of all.
+    /// The greatest length.
     pub fn longest(&self) -> u64 {
         self.longest
     }
 
-    /// How many were counted.
+    /// The number of lengths.
     pub fn total(&self) -> u64 {
         self.total
     }

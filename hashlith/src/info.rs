@@ -5,12 +5,12 @@ use hashlith_format::{HashId, KeyType, Span, VERSION, ValueType};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// Lengths are taken from about this many records; of all in an index that has no more.
+/// Lengths are those of about this many records, or of all in an index with no more than that.
 const SAMPLE: u64 = 200_000;
-/// The sample is this many runs of neighbours, spread over the file.
+/// The sample is this many runs of adjacent records, spread over the file.
 const RUNS: u64 = 64;
 
-/// What an index holds and what it costs. Serialized, it is what `hashlith info --json` prints, apart from the path.
+/// What an index holds and what it costs. Serialized as JSON it is what `hashlith info --json` prints, without the path.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Info {
@@ -18,9 +18,9 @@ pub struct Info {
     pub file_bytes: u64,
     /// Version of the format.
     pub format_version: u32,
-    /// Number of this file in its set, if it was opened without the others.
+    /// The number of this part, if it was opened without the rest of its set.
     pub part: Option<u32>,
-    /// How many files the set has; 1 for a file that stands alone.
+    /// The number of parts of the set; 1 for an index that is not a set.
     pub parts: u32,
     /// Number of keys.
     pub keys: u64,
@@ -36,13 +36,13 @@ pub struct Info {
     pub hash: &'static str,
     /// Seed of the hash.
     pub seed: u64,
-    /// The second half of the seed; 0 for a hash that has none.
+    /// The second half of the seed; 0 if the hash has none.
     pub second_seed: u64,
     /// Bits of a fingerprint.
     pub fingerprint_bits: u32,
     /// `file_bytes` per key; `None` without keys.
     pub bytes_per_key: Option<f64>,
-    /// The sections of the file, or the sums over all parts.
+    /// The sections of the file; of a set, the sums over all parts.
     pub sections: Vec<SectionInfo>,
     /// What each process that touches the whole file needs for its page tables.
     pub page_tables: PageTables,
@@ -63,7 +63,7 @@ pub struct SectionInfo {
     pub bytes: u64,
     /// Its length per key.
     pub bytes_per_key: Option<f64>,
-    /// How much of it is in the page cache, as far as the kernel tells this process.
+    /// How many of its bytes are in the page cache; `None` if the kernel does not say.
     pub resident_bytes: Option<u64>,
 }
 
@@ -79,9 +79,9 @@ pub struct PageTables {
 /// Lengths of keys and values.
 #[derive(Debug, Serialize)]
 pub struct LengthStats {
-    /// Of this many records.
+    /// The number of records in the sample.
     pub sampled_records: u64,
-    /// True if those are all.
+    /// True if the sample is all records.
     pub complete: bool,
     /// Bytes of keys.
     pub keys: Histogram,
@@ -93,10 +93,10 @@ fn as_text<S: Serializer>(name: &impl std::fmt::Display, serializer: S) -> Resul
     serializer.collect_str(name)
 }
 
-/// Looks at an index: counts, lengths, sections, and how much of it is in memory.
+/// Describes an index: counts, lengths, sections, and how much of it is in memory.
 ///
 /// # Errors
-/// [`Error::Corrupt`] where a record of the sample is damaged.
+/// [`Error::Corrupt`] if a record of the sample is damaged.
 ///
 /// ```
 /// use hashlith::{Builder, Index, MapOptions, info};
@@ -164,7 +164,7 @@ fn sections(index: &Index<Mapping>) -> Vec<SectionInfo> {
     of_first.into_iter().enumerate().map(section).collect()
 }
 
-/// Lower page tables and the two levels above them: 8 bytes for each page that is mapped.
+/// The page tables of the lowest level and of the two above it: 8 bytes per mapped page.
 fn page_tables(bytes: u64) -> PageTables {
     let entries = |page: u64| bytes.div_ceil(page);
     let tables = |entries: u64| entries.div_ceil(512) * 4096;
@@ -173,7 +173,7 @@ fn page_tables(bytes: u64) -> PageTables {
     PageTables { with_4_kib_pages_bytes: tables(entries(4096)) + middle, with_2_mib_pages_bytes: middle }
 }
 
-/// Lengths of the keys and values of all records, or of runs of them that are spread evenly.
+/// The lengths of keys and values in all records, or in evenly spread runs of them.
 fn sample(index: &Index<Mapping>) -> Result<LengthStats, hashlith_format::Error> {
     let keys = index.len();
     let complete = keys <= SAMPLE;
@@ -198,7 +198,7 @@ mod tests {
 
     /// 86 GB: 168 MB of page tables in 4 KiB pages, 0.3 MB in 2 MiB pages.
     #[test]
-    fn page_tables_cost_what_was_measured() {
+    fn page_tables_have_their_measured_size() {
         let tables = page_tables(86_000_000_000);
         assert_eq!(tables.with_4_kib_pages_bytes / 1_000_000, 168);
         assert_eq!(tables.with_2_mib_pages_bytes / 100_000, 3);

@@ -24,12 +24,12 @@
 //! | --- | --- |
 //! | look keys up | [`Index`], from [`Index::map`] (shared between processes) or [`Index::load`] (no `unsafe`) |
 //! | build from records of your own | [`Builder`], with a [`Feeder`] for each thread |
-//! | build from pickles, TSV, CSV, JSON lines or cdbmake files | [`build_from_files`], or [`FileBuild`] to look at the inputs first |
+//! | build from pickles, TSV, CSV, JSON lines or cdbmake files | [`build_from_files`], or [`FileBuild`] for progress and checks first |
 //! | check every byte, or compare an index with its inputs | [`verify()`], [`Verified::against`] |
 //! | see what is in an index and what it costs | [`info()`] |
 //! | make one index of several, or a set of files | [`merge()`], [`split`], [`Merge`] |
 //! | write all records as text | [`dump()`] |
-//! | make a set of part files that were built apart | [`Builder::part`], [`commit_set`] |
+//! | make a set of part files that were built separately | [`Builder::part`], [`commit_set`] |
 //!
 //! Long jobs report to a [`Progress`], which also cancels them. An [`Error`] says what is wrong and where, and
 //! [`Error::advice`] which kind of help applies.

@@ -1,4 +1,4 @@
-//! From indexes to another index, or to a set.
+//! Merges indexes, and splits one into a set.
 
 use crate::{BuildReport, Error, Index, Part};
 use hashlith_builder::{Builder, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
@@ -18,13 +18,13 @@ use std::{
     time::Instant,
 };
 
-/// Makes one index at `output` of several, or with `parts` a set of that many files. The inputs are verified first.
+/// Merges several indexes into one at `output`, or with `parts` into a set of that many files. Verifies the inputs first.
 ///
-/// `builder` gives memory, threads and what to do with duplicates; hash, types and fingerprints are those of the inputs, and
-/// `metadata` too unless it is given.
+/// `builder` says how much memory and how many threads to use, and what to do with duplicates. Hash, types and fingerprints are
+/// those of the inputs; so is the metadata, if `metadata` is `None`.
 ///
 /// # Errors
-/// Any [`Error`]. Then what was at `output` is still there.
+/// Any [`Error`]. Then `output` is unchanged.
 ///
 /// ```
 /// use hashlith::{Builder, Index, OnDuplicate, merge};
@@ -52,8 +52,8 @@ pub fn merge<D: AsRef<[u8]> + Sync>(
     Merge::new(inputs, output, builder, parts, metadata)?.run()
 }
 
-/// Cuts an index into a set of `parts` files at `output`, a directory. With 2, 4, 8, ... parts its cells are copied; otherwise
-/// the records are built again.
+/// Splits an index into a set of `parts` files in the directory `output`. Copies its cells if `parts` is a power of two;
+/// otherwise it builds the index again.
 ///
 /// # Errors
 /// As [`merge()`].
@@ -78,7 +78,7 @@ pub fn split<D: AsRef<[u8]> + Sync>(
     merge(vec![input], output, builder, Some(parts), None)
 }
 
-/// A merge that can begin.
+/// A merge that has passed all checks before the work.
 pub struct Merge<D> {
     inputs: Vec<Index<D>>,
     output: PathBuf,
@@ -89,11 +89,11 @@ pub struct Merge<D> {
 }
 
 impl<D: AsRef<[u8]> + Sync> Merge<D> {
-    /// Looks at everything that can be seen before any work. Parts of a set that were opened one by one, all of them in any
-    /// order, count as the index that they make, in the place of the first of them.
+    /// Checks inputs, output and options. If all parts of a set were opened one by one, in any order, they count as one index, in
+    /// the place of the first of them.
     ///
     /// # Errors
-    /// What is wrong with inputs, output or options.
+    /// Any [`Error`].
     pub fn new(
         inputs: Vec<Index<D>>,
         output: impl AsRef<Path>,
@@ -127,20 +127,20 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         Ok(Merge { inputs, output, builder, parts: parts.unwrap_or(1), progress, began })
     }
 
-    /// How far the merge is: bytes of the inputs while they are checked, then as a build.
+    /// How far the merge is: bytes of the inputs while it verifies them, then as in a build.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Verifies the inputs and makes the output.
+    /// Verifies the inputs and writes the output.
     ///
     /// # Errors
-    /// Any [`Error`]. Then the output is as it was.
+    /// Any [`Error`]. Then the output is unchanged.
     pub fn run(self) -> Result<BuildReport, Error> {
         let Merge { inputs, output, builder, parts, progress, began } = self;
         let threads = builder.thread_count();
         let files: Vec<&Part<D>> = inputs.iter().flat_map(Index::parts).collect();
-        // What is copied must be right: its new sums would hide what is wrong.
+        // New sums would hide faults of the copied bytes.
         for part in &files {
             let checked = hashlith_checker::verify_file(part.as_bytes(), &Options { threads }, &progress);
             checked.map_err(|error| Error::of_check(part.path().unwrap_or(Path::new("")), error))?;
@@ -234,7 +234,7 @@ impl From<BuilderError> for Stopped {
     }
 }
 
-/// Builds the index again from its records, each thread with a file at a time.
+/// Builds an index from the records of others; each thread reads a file at a time.
 fn rebuild<D: AsRef<[u8]> + Sync>(
     files: &[&Part<D>],
     mut builder: Builder,
@@ -249,7 +249,7 @@ fn rebuild<D: AsRef<[u8]> + Sync>(
             let (next, failed) = (&next, &failed);
             let feed = move || -> Result<(), Stopped> {
                 loop {
-                    // The number of a file is that of the source of its records.
+                    // The number of the file is the source of its records.
                     let number = next.fetch_add(1, Relaxed);
                     let Some(part) = files.get(number) else { break };
                     let alone = part.alone();
@@ -262,7 +262,7 @@ fn rebuild<D: AsRef<[u8]> + Sync>(
             };
             scope.spawn(move || {
                 if let Err(error) = feed() {
-                    // The others need not begin another file.
+                    // The other threads begin no further file.
                     next.store(files.len(), Relaxed);
                     failed.lock().get_or_insert(error);
                 }

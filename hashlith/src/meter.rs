@@ -15,13 +15,13 @@ use std::{
 const REDRAW: Duration = Duration::from_millis(150);
 const LINE: Duration = Duration::from_secs(30);
 
-/// Shows on standard error how far a job is, until it is dropped.
+/// Shows the progress of a job on standard error until it is dropped.
 pub struct Meter {
     running: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Meter {
-    /// Begins to show the progress of a job; nothing if `quiet`.
+    /// Starts to show the progress of a job; shows nothing if `quiet`.
     pub fn start(quiet: bool, progress: Arc<Progress>) -> Self {
         if quiet {
             return Meter { running: None };
@@ -39,7 +39,7 @@ impl Meter {
                     continue;
                 }
                 if phase.0 != Some(now.phase) {
-                    // It began some time after the last look.
+                    // The phase began after the last snapshot.
                     phase = (Some(now.phase), last_look);
                     bar.iter().for_each(|bar| begin(bar, &now));
                 }
@@ -47,7 +47,7 @@ impl Meter {
                 let text = describe(&now, phase.1.elapsed());
                 match &bar {
                     Some(bar) => draw(bar, &now, text),
-                    // `eprintln!` would panic where standard error is closed.
+                    // `eprintln!` would panic if standard error is closed.
                     None => drop(writeln!(stderr().lock(), "hashlith: {}: {text}", now.phase.name())),
                 }
             }
@@ -55,7 +55,7 @@ impl Meter {
                 bar.finish_and_clear();
             }
         });
-        // Without a thread to spare there is no bar, and that is all.
+        // If there is no thread, there is no bar; the job goes on.
         Meter { running: thread.ok().map(|thread| (stop, thread)) }
     }
 }
@@ -94,8 +94,8 @@ fn draw(bar: &ProgressBar, now: &Snapshot, text: String) {
     bar.tick();
 }
 
-/// `1.00 GiB of 10.00 GiB, 512.00 MiB/s, 18s left, mem 1.10 GiB, 24,000,000 records`: what matters most first, since a
-/// narrow terminal cuts the end off.
+/// `1.00 GiB of 10.00 GiB, 512.00 MiB/s, 18s left, mem 1.10 GiB, 24,000,000 records`: the most important first, because a
+/// narrow terminal cuts off the end.
 fn describe(now: &Snapshot, since: Duration) -> String {
     let amount = |n: u64| match now.unit {
         Unit::Bytes => BinaryBytes(n).to_string(),

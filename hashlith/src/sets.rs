@@ -1,9 +1,9 @@
-//! Sets whose parts were built apart.
+//! Sets whose parts were built separately.
 
 use crate::Error;
 use std::path::{Path, PathBuf};
 
-/// Makes the directory of a set, or checks that the one that is there may become a set. True if it was not there.
+/// Creates the directory of a set, or checks that the existing one may become a set. Returns true if it was created.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Build`] for a directory that holds something else.
@@ -11,13 +11,13 @@ pub fn prepare_set(path: impl AsRef<Path>) -> Result<bool, Error> {
     Ok(hashlith_builder::prepare_set(path.as_ref())?)
 }
 
-/// Makes a set at `path`, a directory, out of part files: all parts of one set, in any order. Gives the number of keys.
+/// Makes the directory `path` a set of these part files: all parts of one set, in any order. Returns the number of keys.
 ///
-/// The files are moved into the directory, which must be on the same file system. The set comes into force at once, in place
-/// of the one that was there; readers that have that one open keep it.
+/// Moves the files into the directory, which must be on the same file system. The new set replaces the old one in one step;
+/// readers keep the version they opened.
 ///
 /// # Errors
-/// [`Error::Build`] when the files are not one set; [`Error::Io`].
+/// [`Error::Build`] if the files are not one set; [`Error::Io`].
 ///
 /// ```
 /// use hashlith::{Builder, Index, KeyHasher, commit_set};

@@ -1,6 +1,6 @@
-//! Keys and JSON for people's eyes.
+//! Keys and JSON for messages and terminals.
 
-/// A key for a message: in quotes, on one line, at most 80 bytes of it.
+/// A key for a message: in quotes, on one line, its first 80 bytes at most.
 ///
 /// ```
 /// assert_eq!(hashlith::shown_key(b"a\tb"), "\"a\\tb\"");
@@ -13,8 +13,8 @@ pub fn shown_key(key: &[u8]) -> String {
     }
 }
 
-/// JSON text on one line, without characters that a terminal would obey. It means the same: in strings only characters
-/// from U+007F on can be such, and they are escaped; elsewhere they are white space.
+/// JSON text on one line, without control characters that a terminal would obey. Its meaning does not change: those from
+/// U+007F on, which can only be in strings, are escaped; all others are white space, and become blanks.
 ///
 /// ```
 /// assert_eq!(hashlith::json_line("{\n\"a\": 1}"), "{ \"a\": 1}");

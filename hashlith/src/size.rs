@@ -2,8 +2,7 @@
 
 /// Parses `512M`, `4G`, `1GiB`, `2GB` or a plain number of bytes.
 ///
-/// K, M, G, T and KiB, MiB, ... are powers of 1,024; KB, MB, ... are powers of 1,000: the rule of `sort -S`, `split -b`
-/// and `head -c`.
+/// K, M, G, T and KiB, MiB, ... are powers of 1,024; KB, MB, ... are powers of 1,000, as in `split -b` and `head -c`.
 ///
 /// # Errors
 /// What to write instead.
@@ -13,7 +12,7 @@
 /// assert!(hashlith::parse_size("much").is_err());
 /// ```
 pub fn parse_size(text: &str) -> Result<u64, String> {
-    let advice = || format!("`{text}` is no size: write 512M, 4G, 1.5GiB or a number of bytes");
+    let advice = || format!("`{text}` is not a size: write 512M, 4G, 1.5GiB or a number of bytes");
     let text_only = text.trim();
     let split = text_only.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text_only.len());
     let (number, unit) = text_only.split_at(split);
@@ -41,7 +40,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Resident memory of this process in bytes, where `/proc` tells.
+/// Resident memory of this process in bytes; `None` without `/proc`.
 pub fn resident_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_sort_and_head_read_them() {
+    fn sizes_are_read_as_split_and_head_read_them() {
         assert_eq!(parse_size("0"), Ok(0));
         assert_eq!(parse_size("4096"), Ok(4096));
         assert_eq!(parse_size("4096B"), Ok(4096));
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn other_text_is_refused() {
         for text in ["", "G", "x", "4X", "4Gx", "-1", "1..5G", "1.5", "99999999999T", "é", "1é", "Gé"] {
             assert!(parse_size(text).is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Checks an index from its first byte to its last, and against the inputs that it was built from.
+//! Checks every byte of an index, and compares it with the inputs that it was built from.
 
 use crate::Error;
 use hashlith_builder::{available_memory, open_files};
@@ -15,14 +15,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An index that was found to be right; its files stay open.
+/// An index that passed every check. Its files stay open.
 pub struct Verified {
     files: Files,
     /// What it holds.
     pub report: Report,
 }
 
-/// Fails if there is something else than a file, or the directory of a set, at this path.
+/// Fails unless the path is a file, or the directory of a set.
 ///
 /// # Errors
 /// [`Error::NotAnIndex`] and [`Error::Io`].
@@ -35,8 +35,8 @@ pub fn check_path(path: &Path) -> Result<(), Error> {
     Err(Error::NotAnIndex { path: path.into(), is_directory: found.is_dir() })
 }
 
-/// Checks every rule of `spec.md` section 9 on an index file, or on all files of a set: all sums, that each record is where its
-/// slot says, and that each key finds it.
+/// Checks every rule of `spec.md` section 9 for an index file, and for a set also those of section 15: all sums, that each record
+/// is where its slot says, and that each key finds its record.
 ///
 /// # Errors
 /// [`Error::Corrupt`] with the file, the rule and the offset; [`Error::Io`], [`Error::Check`], [`Error::Cancelled`].
@@ -55,14 +55,14 @@ pub fn check_path(path: &Path) -> Result<(), Error> {
 pub fn verify(path: impl AsRef<Path>, options: &Options, progress: &Progress) -> Result<Verified, Error> {
     let path = path.as_ref();
     check_path(path)?;
-    // All parts of a set are open at the same time.
+    // A set has all its parts open at the same time.
     open_files(u64::from(MAX_PARTS) + 64);
     let files = Files::open(path)?;
     let report = files.verify(options, progress)?;
     Ok(Verified { files, report })
 }
 
-/// What a comparison of an index with its inputs has found.
+/// The result of comparing an index with its inputs.
 #[derive(Debug)]
 pub struct Comparison {
     /// The counts, and the first keys that differ.
@@ -79,16 +79,16 @@ impl Verified {
         self.files.parts.iter().map(|(path, _)| path.as_path())
     }
 
-    /// Files in the directory of a set that look like parts and are not. A build that was killed, or one that is running,
-    /// may have left them; they do no harm.
+    /// Files in the directory of a set that are named like parts but are not in the manifest. A killed or a running build may
+    /// have left them. They do no harm.
     pub fn left_over(&self) -> &[PathBuf] {
         &self.files.left_over
     }
 
-    /// Looks up every record of the sources, and finds the keys of the index that no record has.
+    /// Looks up every record of the sources, and counts the keys of the index that the sources do not have.
     ///
     /// # Errors
-    /// [`Error::Input`], [`Error::Corrupt`], [`Error::Check`], [`Error::Cancelled`]. A difference is no error: see
+    /// [`Error::Input`], [`Error::Corrupt`], [`Error::Check`], [`Error::Cancelled`]. A difference is not an error: see
     /// [`AgainstReport::agrees`].
     ///
     /// ```
@@ -114,7 +114,7 @@ impl Verified {
     ) -> Result<Comparison, Error> {
         let first = self.files.parts.first().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
         let failed = |error| Error::of_check(first, error);
-        // With the hot section in memory a lookup is one read.
+        // With the hot section in memory, a lookup is one read.
         let hot_cache = available_memory().map_or(512 << 20, |available| available / 4);
         let against_options = AgainstOptions { duplicates, hot_cache };
         let files = self.files.parts.iter().map(|(_, file)| file);
@@ -134,7 +134,7 @@ impl Verified {
     }
 }
 
-/// The first few differences in the order of the input, whichever thread met them.
+/// The first few differences in the order of the input, whichever thread found them.
 type Differences = Mutex<BTreeMap<(u32, u64), Mismatch>>;
 
 struct Compare<'a> {

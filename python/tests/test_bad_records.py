@@ -34,7 +34,7 @@ each_way = pytest.mark.parametrize("how", WAYS)
 def test_a_key_that_occurs_twice(how, untouched):
     for as_key, key in (str, "7"), (lambda n: str(n).encode(), b"7"):
         parts = [[(as_key(n), str(n)) for n in range(10)], [(as_key(n), str(n)) for n in (20, 7, 21)]]
-        message = "there twice.*record 8 and record 12.*on_duplicate"
+        message = "occurs twice.*record 8 and record 12.*on_duplicate"
         with pytest.raises(hashlith.DuplicateKeyError, match=message) as caught:
             feed(untouched, parts, how)
         error = caught.value

@@ -1,4 +1,4 @@
-//! Promise 3: a build that does not succeed changes nothing and leaves nothing.
+//! Promise 3: a build that fails changes nothing and leaves nothing behind.
 
 use crate::{names, small};
 use hashlith_builder::{Builder, Error, OutputFault};
@@ -71,7 +71,7 @@ fn cancelling_leaves_the_old_file_in_every_phase() {
                 assert!(matches!(error, Error::Cancelled), "{phase:?}: {error}");
                 assert_eq!(fs::read(&path).unwrap(), b"old");
             }
-            // The switch may come too late for the last phase, and then the new file is whole.
+            // In the last phase the cancellation may come too late; then the new file is complete.
             Ok(report) => {
                 assert_eq!((phase, progress.phase(), report.keys), (Phase::Sealing, Phase::Done, 400_000));
                 assert_eq!(Index::load(&path).unwrap().len(), 400_000);
@@ -131,7 +131,7 @@ fn metadata_is_kept_and_limited() {
     assert!(matches!(long, Err(Error::Metadata { len }) if len == (1 << 20) + 1));
 }
 
-/// A caller's progress counts what it likes while it reads; the builder adds records to it, and the later phases.
+/// While a caller reads, its progress counts what it likes. The builder adds records to it, and the later phases.
 #[test]
 fn progress_is_shared_with_the_caller() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! Keys that were made to collide, and keys of awkward shapes, give an index that answers or a clear error, in bounded
-//! memory.
+//! Keys that were made to collide, and keys of awkward shapes, give a right index or a clear error, in bounded memory.
 
 use crate::support::{BASE, LIMIT, in_child};
 use hashlith_builder::{Builder, Error, OnDuplicate};
@@ -85,7 +84,7 @@ fn keys_can_be_chosen_by_their_hash() {
     }
 }
 
-/// One lower half for all keys: no pilot can tell the keys of a cell apart; a salt can.
+/// One lower half for all keys: no pilot can tell the keys of a cell apart, but a salt can.
 #[test]
 fn equal_lower_halves() {
     let case = || build(Builder::new(), |i| KeyHash { lo: 0x0123_4567_89ab_cdef, hi: scattered(i) });
@@ -95,7 +94,7 @@ fn equal_lower_halves() {
     assert!(peak < LIMIT + BASE + (40 << 20), "{peak}");
 }
 
-/// One upper half for all keys: they share a cell, whatever the number of cells.
+/// One upper half for all keys: they share a cell, however many cells there are.
 #[test]
 fn equal_upper_halves() {
     let case = || build(Builder::new(), |i| KeyHash { hi: 0x0123_4567_89ab_cdef, lo: scattered(i) });
@@ -104,7 +103,7 @@ fn equal_upper_halves() {
     assert!(peak < LIMIT + BASE, "{peak}");
 }
 
-/// The same keys are nothing special to a hash with a key of its own.
+/// For SipHash with a key of its own, the same keys are nothing special.
 #[test]
 fn equal_halves_and_siphash() {
     let siphash = || Builder::new().hasher(KeyHasher::siphash(0x1234, 0x5678));
@@ -163,7 +162,7 @@ fn prefixes_nuls_and_strides() {
     }
 }
 
-/// A value of 1 GiB under a limit of 48 MiB: a few copies of it add to the limit.
+/// A value of 1 GiB under a limit of 48 MiB: a few copies of it come on top of the limit.
 #[test]
 fn a_value_of_one_gib() {
     const LEN: usize = 1 << 30;

@@ -1,4 +1,4 @@
-//! The limits of `spec.md` section 11, passed for real.
+//! Builds beyond 4 GiB, up to the limits of `spec.md` section 11.
 
 use hashlith_builder::Builder;
 use hashlith_format::{CellData, Head, Header, KeyHasher, Sections};
@@ -30,17 +30,17 @@ fn a_pool_above_four_gib() {
     assert_eq!(index.get(b"key 540").unwrap(), None);
 }
 
-/// How many pages this thread had to be given.
+/// The number of page faults of this thread.
 fn page_faults() -> i64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let fields: Vec<i64> = fields.split_whitespace().skip(1).flat_map(str::parse).collect();
-    // The tenth and the twelfth of all, without and with a read of the disk.
+    // The tenth and the twelfth field: without and with a read of the disk.
     fields[6] + fields[8]
 }
 
 /// One cell with records of 40 GiB, most of it a hole in the file: values above 4 GiB, and offsets within a cell that need
-/// more than 32 bits. All but the places is that of a small index of the same keys.
+/// more than 32 bits. Except for the offsets, the file is that of a small index of the same keys.
 #[test]
 fn values_above_four_gib_and_wide_offsets() {
     const VALUE: u64 = (5 << 30) + 3;
@@ -87,7 +87,7 @@ fn values_above_four_gib_and_wide_offsets() {
     let before = page_faults();
     // SAFETY: a file of this test's own.
     let index = unsafe { Index::map(file.path(), &MapOptions::default()) }.unwrap();
-    // Promise 1: opening looks at the header alone, whatever the length of the file.
+    // Promise 1: opening reads the header alone, however long the file is.
     assert!(before > 0 && page_faults() - before < 100);
     for key in &keys {
         let value = index.get(key).unwrap().unwrap();

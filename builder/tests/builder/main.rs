@@ -20,7 +20,7 @@ fn small() -> Builder {
     Builder::new().threads(2).memory_limit(Builder::smallest_memory(2))
 }
 
-/// What is in a directory, sorted.
+/// The names in a directory, sorted.
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

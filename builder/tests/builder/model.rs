@@ -1,5 +1,5 @@
-//! Promises 4 and 6: whatever the records, an index answers like a map of them; whatever their order, the number of threads
-//! and the memory, it has the same bytes.
+//! Promises 4 and 6: an index of any records answers like a map of them, and has the same bytes for any order of the records,
+//! any number of threads and any memory limit.
 
 use crate::{
     small,
@@ -103,7 +103,7 @@ fn numbered(count: u32) -> Pairs {
         .collect()
 }
 
-/// Promise 6. The digest is that of the whole file: it changes when, and only when, the bytes do.
+/// Promise 6. The digest covers the whole file, and changes only with its bytes.
 #[test]
 fn bytes_do_not_depend_on_order_threads_or_memory() {
     let dir = tempfile::tempdir().unwrap();
@@ -124,10 +124,10 @@ fn bytes_do_not_depend_on_order_threads_or_memory() {
     assert!(seen.iter().all(|digest| *digest == DIGEST), "{seen:?}");
     evidence("model.same_bytes", seen.len());
 }
-/// If the same records give other bytes, the format has changed, or the choices in `spec.md` section 10.
+/// If this fails, the format has changed, or the choices that `spec.md` section 10 leaves to the builder.
 const DIGEST: u64 = 16_023_615_316_546_606_938;
 
-/// Whether temporary files and index go through the page cache or past it.
+/// Temporary files and index go through the page cache, or bypass it.
 #[test]
 fn bytes_do_not_depend_on_the_page_cache() {
     let dir = tempfile::tempdir().unwrap();

@@ -112,7 +112,7 @@ fn sets_that_are_no_sets_are_refused() {
     refused("M1", "manifest.json");
     restore();
 
-    // Lookups and iteration meet damage after the header, and name the part.
+    // Lookups and iteration find damage after the header, and name the part.
     let mut damaged = kept[2].clone();
     let header = *Index::load(&set).unwrap().parts()[2].header();
     damaged[header.sections.pool.offset as usize..][..2].fill(0xff);
@@ -127,7 +127,7 @@ fn sets_that_are_no_sets_are_refused() {
     assert_eq!(index.get_many(&numbered(500).into_keys().collect::<Vec<_>>()).unwrap_err().part(), Some(2));
 }
 
-/// M6, which no build of a set can break.
+/// M6. No build of a set breaks it.
 #[test]
 fn all_parts_have_the_same_types() {
     let dir = tempfile::tempdir().unwrap();

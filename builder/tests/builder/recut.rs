@@ -1,4 +1,4 @@
-//! Cells that are cut into other files are those that a build makes.
+//! Copied cells are the same as those of a build.
 
 use crate::{
     sets::{Pairs, assert_clean, build, check, numbered},
@@ -19,12 +19,12 @@ fn headers(index: &Index<Vec<u8>>) -> Vec<Header> {
     index.parts().iter().map(|part| *part.header()).collect()
 }
 
-/// Cells that are copied are those that a build would make: the bytes are the same.
+/// Files of copied cells have the same bytes as a build of the records.
 #[test]
 fn another_cut_gives_the_bytes_of_another_build() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    // Some far cells, and records above the bytes that are copied at a time.
+    // Some far cells, and more bytes of records than are copied at a time.
     let mut pairs = numbered(90_000);
     pairs.extend((0..40).map(|i| (format!("long {i}").into_bytes(), vec![b'x'; 100_000 * i])));
     let whole = build(&path("whole"), &pairs, small());
@@ -45,7 +45,7 @@ fn another_cut_gives_the_bytes_of_another_build() {
         let halves = fs::read(path("halves").join("manifest.json")).unwrap();
         assert_eq!(halves, fs::read(path("built 2").join("manifest.json")).unwrap_or(halves.clone()));
     }
-    // Cells do not fit into three parts; and a set with other cells in each part only keeps its parts.
+    // Cells do not fit into three parts. A set whose parts have different numbers of cells can only keep its parts.
     assert!(!can_recut(&headers(&whole), 3));
     assert!(matches!(recut(&whole, &path("x"), Some(3)), Err(Error::Options { .. })));
     assert!(!path("x").exists() && !can_recut(&headers(&whole), 0));
@@ -55,7 +55,7 @@ fn another_cut_gives_the_bytes_of_another_build() {
     }
 }
 
-/// Parts of builds of their own have numbers of cells of their own.
+/// Parts that were built separately have their own numbers of cells.
 #[test]
 fn parts_with_different_cells_are_kept() {
     let dir = tempfile::tempdir().unwrap();

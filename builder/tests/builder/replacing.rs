@@ -1,4 +1,4 @@
-//! Promise 3 for sets: they come into force at once or not at all.
+//! Promise 3 for sets: a set is replaced as a whole or not at all.
 
 use crate::{
     names,
@@ -35,13 +35,13 @@ fn a_set_is_replaced_at_once() {
     check(&build(&set, &new, small().parts(7)), &new, &[]);
     assert_clean(&set);
     check(&held, &old, &[]);
-    // The same again: the same files.
+    // The same build again gives the same files.
     let modified = |name: &str| fs::metadata(set.join(name)).unwrap().len();
     let lengths: Vec<_> = names(&set).iter().map(|name| modified(name)).collect();
     build(&set, &new, small().parts(7));
     assert_clean(&set);
     assert_eq!(lengths, names(&set).iter().map(|name| modified(name)).collect::<Vec<_>>());
-    // A new directory does not stay when its build fails.
+    // A failing build removes the directory that it has created.
     let mut builder = small().parts(2).on_duplicate(OnDuplicate::Error);
     (0..2).for_each(|_| builder.add(b"key", b"value").unwrap());
     assert!(builder.finish(dir.path().join("never")).is_err());
@@ -96,7 +96,7 @@ fn only_a_set_is_replaced_by_a_set() {
     }
 }
 
-/// A part that the old set has too is touched only when the new set is in force.
+/// A part that the old set also has is replaced only after the new manifest is in place.
 #[test]
 fn a_commit_that_fails_loses_no_part() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn a_commit_that_fails_loses_no_part() {
     };
     commit_set(&set, &[part("0", 0, 100), part("1", 1, 100)]).unwrap();
     let before = (names(&set), fs::read(set.join("manifest.json")).unwrap());
-    // The same part 0, another part 1, whose place is taken by something that cannot be replaced.
+    // The same part 0, and another part 1, whose name belongs to something that cannot be replaced.
     let (same, other) = (part("same", 0, 100), part("other", 1, 200));
     let name_of =
         |part: &Path| hashlith_format::manifest::PartFile::of(Index::load(part).unwrap().first_header()).file;
@@ -119,7 +119,7 @@ fn a_commit_that_fails_loses_no_part() {
     fs::create_dir_all(set.join(&name).join("x")).unwrap();
     commit_set(&set, &[same.clone(), other.clone()]).unwrap_err();
     assert!(same.exists() && other.exists());
-    // A file that no manifest names may be half of a copy: the new part takes its place before the new manifest comes.
+    // A file that no manifest names may be half of a copy: the new part replaces it before the new manifest is written.
     let third = part("third", 0, 200);
     let orphan = set.join(name_of(&third));
     fs::write(&orphan, b"half").unwrap();
@@ -158,7 +158,7 @@ fn a_directory_that_was_there_stays() {
     assert_eq!(fs::read(theirs.join("manifest.json")).unwrap(), b"{\"name\": \"an extension\"}");
 }
 
-/// If the manifest cannot be put in place, the parts are where they were, and the old set is as it was.
+/// If the manifest cannot be put in place, the parts go back to where they were, and the old set is unchanged.
 #[test]
 fn parts_come_back_from_a_commit_that_fails() {
     let dir = tempfile::tempdir().unwrap();

@@ -63,7 +63,7 @@ pub fn check(index: &Index<Vec<u8>>, model: &Pairs, absent: &[Vec<u8>]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// A set answers like the model, whatever the number of parts. So does a set of parts that were built one by one.
+    /// A set of any number of parts answers like the model. So does a set whose parts were built one by one.
     #[test]
     fn a_set_is_a_dict(
         pairs in prop::collection::btree_map(
@@ -89,7 +89,7 @@ proptest! {
                 .collect();
             let file = path(&format!("{part}.hlith"));
             let index = build(&file, &own, small().hasher(hasher).part(part, parts));
-            // Alone, it has its own keys and no others.
+            // Opened alone, it has its own keys only.
             let others: Vec<_> = pairs.keys().filter(|key| !own.contains_key(*key)).cloned().collect();
             check(&index, &own, &others);
             files.push(file);

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A case that takes longer hangs: the slowest takes about ten seconds.
+/// After this time a case hangs: the slowest takes about ten seconds.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 pub const LIMIT: u64 = 48 << 20;
-/// Bytes that a process has in addition to the builder's memory: code, stacks, what the allocator holds back.
+/// Bytes of a process in addition to the builder's memory: code, stacks, memory that the allocator keeps.
 pub const BASE: u64 = 32 << 20;
 
 /// True for the long form of the tests, which leaves nothing out.
@@ -19,7 +19,7 @@ pub fn soak() -> bool {
     std::env::var_os("HASHLITH_SOAK").is_some()
 }
 
-/// Keeps a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
+/// Records a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
 pub fn evidence(what: &str, number: usize) {
     if let Some(folder) = std::env::var_os("HASHLITH_EVIDENCE") {
         let form = if soak() { "long" } else { "short" };
@@ -28,8 +28,8 @@ pub fn evidence(what: &str, number: usize) {
     }
 }
 
-/// Runs `case` in a child, which is this test program again with the test `name` of `module`, and returns its peak memory in
-/// bytes and its answer.
+/// Runs `case` in a child process, which is this program with the test `name` of `module`. Returns its peak memory in bytes and
+/// its answer.
 pub fn in_child(module: &str, name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
     if std::env::var_os("HASHLITH_CHILD").is_some() {
         let answer = case();
