@@ -1,13 +1,13 @@
-//! Errors and advice in the words of this command: its options have names.
+//! Errors, with advice that names the options of this command.
 
 use hashlith::{Advice, Error, Skipped};
 
-/// An error with what to do about it.
+/// An error and what to do about it.
 pub fn message(error: &Error) -> String {
     with_advice(error, error.advice())
 }
 
-/// A row that was left out, with what to do about it.
+/// A row that was left out, and what to do about it.
 pub fn skipped(row: &Skipped) -> String {
     with_advice(row, row.advice)
 }

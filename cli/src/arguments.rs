@@ -15,7 +15,7 @@ where
     PossibleValuesParser::new(names).try_map(|word| word.parse())
 }
 
-/// Where an index goes, and what the build may use.
+/// What a build may use, and how it reports.
 #[derive(clap::Args)]
 pub struct OutputArgs {
     /// Memory to use, such as 512M, 4G or 1GiB [default: half of what is available]
@@ -24,7 +24,7 @@ pub struct OutputArgs {
     /// Number of threads [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Folder for temporary files, which take about as much as the records [default: that of the output]
+    /// Folder for temporary files, which may take as much space as the records [default: that of the output]
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
     /// Write the report as JSON to standard output
@@ -62,11 +62,11 @@ pub fn parse_metadata(text: &str) -> Result<String, String> {
     }
 }
 
-/// A format, or the one that the file name says.
+/// A format; `None` means that the file name decides.
 #[derive(Clone, Copy)]
 struct FormatWord(Option<Format>);
 
-/// What to do when a key comes twice.
+/// What to do when a key occurs twice.
 pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
     word(OnDuplicate::NAMES)
 }
@@ -75,18 +75,18 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
-    /// Format of the input; `auto` goes by the file name: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
+    /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
     /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
-    /// What keys are: UTF-8 text, or any bytes [default: text; for verify what the index says]
+    /// Type of the keys: UTF-8 text, or any bytes [default: text; for verify that of the index]
     #[arg(long, value_parser = word::<KeyType>(KeyType::NAMES))]
     keys: Option<KeyType>,
-    /// What values are: UTF-8 text, any bytes, or JSON [default: text; for verify what the index says]
+    /// Type of the values: UTF-8 text, any bytes, or JSON [default: text; for verify that of the index]
     #[arg(long, value_parser = word::<ValueType>(ValueType::NAMES))]
     values: Option<ValueType>,
-    /// What to do with a row that cannot be a record [default: stop]
+    /// What to do with a row that is not a record [default: stop]
     #[arg(long, value_name = "POLICY", value_parser = ["stop", "skip"])]
     on_error: Option<String>,
     /// Give up after more than N bad rows (means --on-error skip)
@@ -113,7 +113,7 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
-    /// The options for the library. `keys` and `values` are what they are when the command line does not say.
+    /// The options for the library. `keys` and `values` are the types if the command line does not give them.
     pub fn options(&self, keys: KeyType, values: ValueType) -> Result<ReadOptions, Failure> {
         let policy = self.on_error.as_deref();
         if policy == Some("stop") && self.max_errors.is_some() {
@@ -137,7 +137,7 @@ impl InputArgs {
     }
 }
 
-/// Reports which files of folders are not read.
+/// Reports the files of folders that are not read.
 pub fn tell_left_out(sources: &Sources) {
     if let Some(first) = sources.left_out.first() {
         tell(&format!(

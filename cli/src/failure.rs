@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well.
+//! How a command fails.
 
 use crate::advice::message;
 use hashlith::Error;
@@ -6,13 +6,13 @@ use std::io;
 
 /// The exit codes, as `--help` documents them.
 pub mod code {
-    /// The command could not do what it was asked to.
+    /// The command failed.
     pub const FAILED: u8 = 1;
-    /// The command line makes no sense. (clap uses the same number.)
+    /// The command line is wrong. (clap uses the same number.)
     pub const USAGE: u8 = 2;
     /// `get` did not find a key.
     pub const NOT_FOUND: u8 = 3;
-    /// The index is damaged, or no index at all.
+    /// The index is damaged, or the file is not an index.
     pub const CORRUPT: u8 = 4;
 }
 
@@ -23,18 +23,18 @@ pub enum Failure {
     Reported {
         /// The exit code.
         code: u8,
-        /// What, where, what to do.
+        /// What went wrong, where, and what to do.
         message: String,
-        /// What led to it, nearest first.
+        /// The causes, nearest first.
         causes: Vec<String>,
     },
-    /// The exit code is all there is to say; the rest has been said.
+    /// Only the exit code is left to report.
     Silent(u8),
-    /// The reader of the output has enough.
+    /// The reader of the output has closed it.
     PipeClosed,
     /// The job was cancelled.
     Cancelled,
-    /// A signal came, and all is cleaned up.
+    /// A signal stopped the job, which has cleaned up.
     Signal(i32),
 }
 
@@ -44,12 +44,12 @@ impl Failure {
         Failure::Reported { code: code::FAILED, message: message.into(), causes: Vec::new() }
     }
 
-    /// A command line that makes no sense.
+    /// A wrong command line.
     pub fn usage(message: impl Into<String>) -> Self {
         Failure::Reported { code: code::USAGE, message: message.into(), causes: Vec::new() }
     }
 
-    /// Output could not be written. A closed pipe is no failure: its reader has seen enough.
+    /// Output could not be written. A closed pipe is not reported: its reader wants no more.
     pub fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::PipeClosed,
@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// Reports the failure, and gives the exit code.
+    /// Reports the failure, and returns the exit code.
     pub fn report(&self) -> u8 {
         match self {
             Failure::Reported { code, message, causes } => {
@@ -110,12 +110,12 @@ fn causes(error: &dyn std::error::Error, message: &str) -> Vec<String> {
     causes
 }
 
-/// One line for the user on standard error.
+/// Writes one line for the user to standard error.
 pub fn tell(message: &str) {
     eprintln_quietly(&format!("hashlith: {message}"));
 }
 
-/// `eprintln!` panics where standard error is closed; nobody is there to read about that.
+/// `eprintln!` would panic if standard error is closed.
 pub fn eprintln_quietly(line: &str) {
     use std::io::Write;
     let _ = writeln!(io::stderr().lock(), "{line}");

@@ -1,6 +1,6 @@
-//! The `hashlith` command: it parses command lines, calls the crate [`hashlith`], and renders what comes back.
+//! The `hashlith` command: parses command lines, calls the crate [`hashlith`], and renders the results.
 //!
-//! The program and the `hashlith` script of the Python wheel both call [`run`]; it is the only thing to call here.
+//! The program and the `hashlith` script of the Python wheel call [`run`], the only public function.
 #![deny(unsafe_code)]
 
 mod advice;
@@ -20,13 +20,13 @@ use clap::{CommandFactory, Parser};
 use failure::{Failure, code};
 use std::ffi::OsString;
 
-/// Does what a command line says, the program's name first, and gives the exit code. Output goes to the standard
-/// streams of the process. A build catches SIGINT, SIGTERM and SIGHUP from then on.
+/// Runs a command line, which begins with the program's name, and returns the exit code. Output goes to the standard streams
+/// of the process. A build or a merge catches SIGINT, SIGTERM and SIGHUP from then on.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match commands::Cli::try_parse_from(arguments) {
         Ok(command) => command.run(),
         Err(error) => {
-            // Help goes to standard output, errors to standard error; a closed stream has no reader.
+            // Prints help to standard output, errors to standard error. If the stream is closed, nobody misses it.
             let _ = error.print();
             Err(Failure::Silent(u8::try_from(error.exit_code()).unwrap_or(code::USAGE)))
         }
@@ -37,7 +37,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// The command line as clap knows it: for completions and manual pages.
+/// The definition of the command line, for completions and manual pages.
 fn command_line() -> clap::Command {
     commands::Cli::command()
 }

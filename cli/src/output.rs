@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-/// Buffered standard output, whose closed pipe is no failure.
+/// Buffered standard output. A closed pipe is not reported as a failure.
 pub struct Output {
     out: BufWriter<StdoutLock<'static>>,
 }
@@ -26,7 +26,7 @@ impl Output {
         self.write(b"\n")
     }
 
-    /// Writes a report as JSON, indented for people when they see it on a terminal.
+    /// Writes a report as JSON, indented on a terminal.
     pub fn report(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {
         if io::stdout().is_terminal() {
             serde_json::to_writer_pretty(&mut self.out, value)
@@ -38,7 +38,7 @@ impl Output {
         self.flush()
     }
 
-    /// Hands on all that was written. To be called at the end: dropping does not tell of errors.
+    /// Writes out the buffer. To be called at the end, because dropping reports no errors.
     pub fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(|error| Failure::output(&error))
     }

@@ -1,4 +1,4 @@
-//! What this process has used, from `/proc`.
+//! Memory, time and signals of this process, from `/proc`.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ pub fn peak_resident() -> Option<u64> {
 /// Processor seconds that all threads of this process have used, in user and in system mode.
 pub fn core_seconds() -> Option<(f64, f64)> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program, in brackets, may hold anything; the numbers stand behind it.
+    // The name of the program, in brackets, may contain anything; the numbers follow it.
     let (_, numbers) = stat.rsplit_once(')')?;
     let mut fields = numbers.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();

@@ -1,4 +1,4 @@
-//! What a build has made and what it took, as a table and as JSON.
+//! The report of a build, as a table and as JSON.
 
 use crate::{
     advice, failure::Failure, failure::eprintln_quietly, open, output::Output, process, table::Table,
@@ -14,9 +14,9 @@ pub struct Report {
     /// Records that were read.
     records: u64,
     keys: u64,
-    /// Files of the set; 1 for a file that stands alone.
+    /// Files of the set; 1 for an index that is not a set.
     parts: usize,
-    /// Records dropped because their key was there already.
+    /// Records dropped because another one has the same key.
     duplicates: u64,
     /// Bad rows left out.
     skipped: u64,
@@ -42,7 +42,7 @@ struct PhaseTime {
 }
 
 impl Report {
-    /// Gathers what there is to say.
+    /// Collects the figures.
     pub fn new(report: &BuildReport) -> Self {
         let BuildReport { output, built, input_bytes, skipped, first_skipped, took } = report;
         let per_key = |bytes: u64| (built.keys > 0).then(|| bytes as f64 / built.keys as f64);
@@ -141,7 +141,7 @@ impl Report {
     }
 }
 
-/// A word as a shell takes it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
     if !word.is_empty() && !word.starts_with(['-', '~']) && word.chars().all(plain) {

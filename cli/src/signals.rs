@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM ask a build to stop and clean up; a second one kills it.
+//! SIGINT, SIGTERM and SIGHUP stop a build, which then cleans up. A second one kills it.
 
 use crate::{failure::Failure, process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
@@ -7,14 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Which signal came, if any.
+/// The signal that has arrived, if any.
 #[derive(Clone)]
 pub struct Signals {
     number: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// From now on the first SIGINT, SIGTERM or SIGHUP is noted and the second ends the process.
+    /// From now on the first SIGINT, SIGTERM or SIGHUP is noted, and the second one ends the process.
     pub fn catch() -> Result<Self, Failure> {
         Self::register().map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))
     }
@@ -22,7 +22,7 @@ impl Signals {
     fn register() -> io::Result<Self> {
         let number = Arc::new(AtomicUsize::new(0));
         let seen = Arc::new(AtomicBool::new(false));
-        // What whoever started this chose to ignore (nohup, `&` in a script) stays ignored.
+        // Signals that the parent process has ignored (nohup, `&` in a script) stay ignored.
         let ignored = process::ignored_signals();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             if ignored >> (signal - 1) & 1 == 1 {
@@ -33,12 +33,12 @@ impl Signals {
             flag::register(signal, Arc::clone(&seen))?;
             flag::register_usize(signal, Arc::clone(&number), signal.unsigned_abs() as usize)?;
         }
-        // A file above RLIMIT_FSIZE shall be a write error (EFBIG) that is cleaned up after, not a dead process.
+        // With a handler, a file above RLIMIT_FSIZE is a write error (EFBIG), after which the build can clean up.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(Signals { number })
     }
 
-    /// The signal that came.
+    /// The signal that has arrived.
     pub fn came(&self) -> Option<i32> {
         i32::try_from(self.number.load(Ordering::Relaxed)).ok().filter(|&number| number != 0)
     }

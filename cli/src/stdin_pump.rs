@@ -1,7 +1,7 @@
 //! Standard input that ends when a signal asks the command to stop.
 //!
-//! A thread that waits for a pipe cannot be told to stop: nobody may ever write. So what it reads is a pipe of ours,
-//! which this file's thread fills from the real standard input, looking for signals several times a second.
+//! A thread that reads a pipe cannot be stopped: perhaps nobody ever writes. So it reads another pipe instead, which the
+//! thread of this file fills from the real standard input. This thread checks for signals ten times per second.
 
 use crate::signals::Signals;
 use parking_lot::Mutex;
@@ -14,21 +14,20 @@ use std::sync::Arc;
 
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// What became of the real standard input.
+/// How reading the real standard input ended.
 #[derive(Clone, Default)]
 pub struct StdinPump {
     error: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl StdinPump {
-    /// Why the real standard input could not be read to its end. The pipe then just ended, so whoever read it has to
-    /// ask here.
+    /// Why the real standard input could not be read to its end. The pipe just ends then, so its reader must check this.
     pub fn take_error(&self) -> Option<io::Error> {
         self.error.lock().take()
     }
 }
 
-/// Puts the pipe in place of standard input. Files are left alone: reading them does not wait for anybody.
+/// Replaces standard input by the pipe, unless it is a file: reading a file never waits.
 pub fn start(signals: Signals) -> io::Result<StdinPump> {
     let stdin = io::stdin();
     let pump = StdinPump::default();
@@ -37,7 +36,7 @@ pub fn start(signals: Signals) -> io::Result<StdinPump> {
     }
     let real = stdin.as_fd().try_clone_to_owned()?;
     let (ours, fill) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // Fewer and larger handovers; the system may refuse.
+    // For fewer and larger transfers. The system may refuse.
     let _ = rustix::pipe::fcntl_setpipe_size(&fill, 1 << 20);
     rustix::stdio::dup2_stdin(&ours)?;
     let error = Arc::clone(&pump.error);
@@ -45,7 +44,7 @@ pub fn start(signals: Signals) -> io::Result<StdinPump> {
         if let Err(why) = copy(&real, &fill, &signals) {
             *error.lock() = Some(why.into());
         }
-        // Only now does the pipe end.
+        // The pipe ends only now, when the error is set.
         drop(fill);
     };
     std::thread::Builder::new().name("stdin".to_owned()).spawn(work)?;
@@ -57,7 +56,7 @@ fn copy(real: &OwnedFd, fill: &OwnedFd, signals: &Signals) -> Result<(), Errno> 
     while signals.came().is_none() {
         match poll(&mut [PollFd::new(real, PollFlags::IN)], Some(&LOOK)) {
             Ok(0) | Err(Errno::INTR) => continue,
-            // Whatever is wrong, reading tells.
+            // If something is wrong, `read` returns the error.
             Ok(_) | Err(_) => {}
         }
         let got = match rustix::io::read(real, &mut buffer) {
@@ -71,7 +70,7 @@ fn copy(real: &OwnedFd, fill: &OwnedFd, signals: &Signals) -> Result<(), Errno> 
             match rustix::io::write(fill, rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(Errno::INTR) => {}
-                // Nobody reads any more.
+                // The reader has gone.
                 Err(Errno::PIPE) => return Ok(()),
                 Err(error) => return Err(error),
             }

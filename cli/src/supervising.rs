@@ -1,4 +1,4 @@
-//! Work that listens for signals.
+//! Runs a job that signals can stop.
 
 use crate::{failure::Failure, signals::Signals};
 use hashlith::{Phase, Progress};
@@ -10,8 +10,8 @@ use std::{
 /// How long a job may take to clean up after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Does the work on a thread of its own, so that this one can hear signals while that one waits for input. A signal cancels
-/// the job.
+/// Runs the job on a thread of its own, so that this thread can watch for signals while the job waits for input. A signal
+/// cancels the job.
 pub fn supervise<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     signals: &Signals,
@@ -19,7 +19,7 @@ pub fn supervise<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let (sender, result) = mpsc::channel();
     let worker = move || {
-        // Nobody listens any more only when the process is about to end.
+        // If nobody receives this, the process is about to end.
         let _ = sender.send(work());
     };
     std::thread::Builder::new().name("work".to_owned()).spawn(worker).map_err(|error| {
@@ -35,16 +35,14 @@ pub fn supervise<T: Send + 'static>(
                 });
             }
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new(
-                    "the work broke off (see above); this is a bug in hashlith, please report it",
-                ));
+                return Err(Failure::new("hashlith has a bug (see above); please report it"));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
         let Some(number) = signals.came() else { continue };
         progress.cancel();
-        // A named pipe that nobody writes to holds up its reader for ever. While records are read no named file is
-        // open; later on there is nothing to give up for, only a disk that takes its time.
+        // A reader of a named pipe that nobody writes to waits forever. While records are read, there is no file with a name to
+        // clean up; in later phases a job only waits for the disk, which answers in the end.
         let is_reading = progress.phase() == Phase::Reading;
         if is_reading && Instant::now() > *give_up_at.get_or_insert_with(|| Instant::now() + GRACE) {
             return Err(Failure::Signal(number));

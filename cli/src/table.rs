@@ -2,19 +2,19 @@
 
 use std::io::{self, Write};
 
-/// Rows of cells. The first column is aligned to the left, the others as their table says.
+/// Rows of cells. The first column is aligned to the left, the others to the left or to the right.
 pub struct Table {
     rows: Vec<Vec<String>>,
     right: bool,
 }
 
 impl Table {
-    /// Names and words.
+    /// A table of names and words.
     pub fn words() -> Self {
         Table { rows: Vec::new(), right: false }
     }
 
-    /// Names and numbers, which are aligned to the right.
+    /// A table of names and numbers, which are aligned to the right.
     pub fn numbers() -> Self {
         Table { rows: Vec::new(), right: true }
     }
@@ -24,7 +24,7 @@ impl Table {
         self.rows.push(cells.iter().map(|cell| cell.to_string()).collect());
     }
 
-    /// Writes the rows, two spaces between columns and none at the ends of lines.
+    /// Writes the rows, with two spaces between columns and none at the ends of lines.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         self.write_with_notes(out, &[])
     }

@@ -1,4 +1,4 @@
-//! `hashlith build`: from files of records to an index.
+//! `hashlith build`: builds an index from files of records.
 
 use crate::{
     arguments::{InputArgs, OutputArgs, on_duplicate, parse_metadata, tell_left_out, word},
@@ -20,29 +20,29 @@ Examples:
   hashlith build table.csv --key-column id --value-column name -o names.hlith
   xzcat big.jsonl.xz | hashlith build - --format jsonl --key-field id -o big.hlith --memory 2G
 
-The output appears under its name only when it is complete. It then replaces an old file of that name in
-one step; when the build fails, the old file stays as it is.")]
+The output gets its name only when it is complete, and then replaces an old file of that name in
+one step. If the build fails, the old file is unchanged.")]
 pub struct Args {
-    /// Files, folders (all files in and below them with a known extension, or with --format all, in the order of
-    /// their paths), or - for standard input
+    /// Files, folders, or - for standard input. Of a folder, all files in and below it with a known extension are
+    /// read (with --format all files), in the order of their paths
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// The index to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Make a set of this many files instead of one file; the output is then its directory
+    /// Make a set of this many files instead of one file; the output is its directory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     parts: Option<u32>,
-    /// What to do when a key comes twice: end with an error, or keep the first or the last in the order of the input
+    /// What to do when a key occurs twice: fail, or keep the first or the last record in the order of the input
     #[arg(long, value_name = "POLICY", default_value = "error", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
-    /// Hash of the keys: the fast one, or one with a random key of 128 bits, for keys that strangers choose
+    /// Hash of the keys: xxh3 is faster; siphash has a random 128-bit key, for keys that strangers choose
     #[arg(long, value_name = "HASH", default_value = "xxh3", value_parser = word::<HashName>(HashName::NAMES))]
     hash: HashName,
     /// Seed of the hash: a number, or `random` [default: 0 for xxh3, random for siphash]
     #[arg(long, value_name = "N|random")]
     seed: Option<Seed>,
-    /// Bits of a key's fingerprint, 1 to 16: one absent key in 2^BITS costs a read of a record
+    /// Bits of a key's fingerprint, 1 to 16: one lookup of an absent key in 2^BITS reads a record
     #[arg(long, value_name = "BITS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=16))]
     fingerprint_bits: u32,
     /// A JSON object to store in the index, for your own notes; `info` shows it

@@ -1,4 +1,4 @@
-//! `hashlith completions` and `hashlith man`: what shells and `man` need, made from the command line itself.
+//! `hashlith completions` and `hashlith man`: made from the definition of the command line.
 
 use crate::{command_line, failure::Failure};
 use clap_complete::Shell;

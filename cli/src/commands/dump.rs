@@ -1,4 +1,4 @@
-//! `hashlith dump`: all records, in a format that `build` reads.
+//! `hashlith dump`: writes all records in a format that `build` reads.
 
 use crate::{
     failure::Failure,
@@ -16,9 +16,9 @@ Examples:
   hashlith dump my.hlith --format jsonl | zstd > my.jsonl.zst
   hashlith dump my.hlith --format cdbmake > any-bytes.cdbmake
 
-The records come in the order of the file, which is no order to rely on. A record that the format
-cannot hold (a newline in a TSV value, bytes in JSON that are not text) ends the dump with a message
-that names it; what has been written by then is not all.")]
+The records come in the order of the file, which has no meaning. If the format cannot hold a record
+(a newline in a TSV value, bytes in JSON that are not text), the dump fails with a message that
+names its key; the records before it have been written.")]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]

@@ -1,4 +1,4 @@
-//! `hashlith get`: the values of keys.
+//! `hashlith get`: looks up keys.
 
 use crate::{
     failure::{Failure, code, tell},
@@ -17,7 +17,7 @@ use std::{
 
 /// At most this many keys from standard input are looked up together.
 const BATCH: usize = 4096;
-/// And at most about this many bytes of keys.
+/// At most about this many bytes of keys from standard input are looked up together.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Look up keys and write their values, one per line
@@ -28,9 +28,10 @@ Examples:
   hashlith get my.hlith -- -a-key-that-begins-with-a-hyphen
   hashlith get my.hlith - < keys.txt > pairs.tsv
 
-With - the keys come on standard input, one per line, and for each key that is there a line of key, TAB,
-value goes out, in the order of the keys. Answers are flushed whenever no more keys are waiting, so a
-program can ask key by key. Absent keys are named on standard error, and make the exit code 3.")]
+With - the keys are the lines of standard input. For each key in the index, get writes a line of
+key, TAB, value, in the order of the keys. It flushes its output whenever no more keys are waiting,
+so that a program can look up key by key. Absent keys are named on standard error; then the exit
+code is 3.")]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]
@@ -38,10 +39,10 @@ pub struct Args {
     /// Keys, or - for keys on standard input
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<OsString>,
-    /// One JSON object per line instead: {"key":...,"value":...}, with null for an absent key's value
+    /// Write a JSON object per line: {"key":...,"value":...}; the value of an absent key is null
     #[arg(long, conflicts_with = "escape")]
     json: bool,
-    /// Keys are given, and keys and values are written, with \t, \n, \r and \\ for TAB, newline, CR and backslash
+    /// Read keys, and write keys and values, with \t, \n, \r and \\ for TAB, newline, CR and backslash
     #[arg(long)]
     escape: bool,
 }
@@ -69,7 +70,7 @@ impl Args {
             let keys: Result<Vec<_>, _> = self.keys.iter().map(|key| answers.key(key.as_bytes())).collect();
             keys.and_then(|keys| answers.batch(&keys))
         };
-        // What was found before a failure is good.
+        // Answers before a failure are good.
         let flushed = answers.out.flush();
         looked_up.and(flushed)?;
         match answers.absent {
@@ -95,7 +96,7 @@ struct Answers<'a> {
     escape: bool,
     json: bool,
     json_values: bool,
-    /// Keys stand before their values.
+    /// Keys are written before their values.
     with_keys: bool,
     absent: u64,
     named: u64,
@@ -118,10 +119,10 @@ enum JsonValue<'a> {
 }
 
 impl Answers<'_> {
-    /// This many absent keys are named, further ones are counted.
+    /// This many absent keys are named; the others are counted.
     const NAMED: u64 = 100;
 
-    /// The bytes that a key on the command line or on standard input stands for.
+    /// The key that a text on the command line or on standard input stands for.
     fn key(&self, text: &[u8]) -> Result<Vec<u8>, Failure> {
         if !self.escape {
             return Ok(text.to_vec());
@@ -151,7 +152,7 @@ impl Answers<'_> {
                 bytes += line.len();
                 keys.push(self.key(&line)?);
             }
-            // Nothing complete is waiting: the asking program may wait for answers before it asks on.
+            // If no complete line is waiting, the other program may be waiting for these answers.
             let waiting = input.buffer().contains(&b'\n');
             if keys.len() >= BATCH || bytes >= BATCH_BYTES || !waiting {
                 self.batch(&keys)?;
@@ -180,7 +181,7 @@ impl Answers<'_> {
         self.line.clear();
         if self.json {
             let (key, value) = (as_text(key, key)?, as_text(key, value)?);
-            // Outside of its strings, which cannot hold one, a newline of JSON is as good as a blank.
+            // JSON strings contain no newlines; elsewhere a newline means the same as a blank.
             let flat = if self.json_values { value.replace('\n', " ") } else { String::new() };
             let json = if self.json_values { serde_json::from_str(&flat).ok() } else { None };
             let value = Some(json.map_or(JsonValue::Text(value), JsonValue::Json));
@@ -201,7 +202,7 @@ impl Answers<'_> {
         }
         if self.named < Self::NAMED {
             self.named += 1;
-            // In the order in which it happened, when both go to a terminal.
+            // Keeps both streams in order on a terminal.
             self.out.flush()?;
             tell(&format!("key {} is not in {}", shown_key(key), self.path.display()));
         }

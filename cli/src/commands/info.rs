@@ -1,4 +1,4 @@
-//! `hashlith info`: what an index holds and what it costs.
+//! `hashlith info`: shows what an index holds and what it costs.
 
 use crate::{
     failure::Failure,
@@ -20,7 +20,7 @@ pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]
     index: PathBuf,
-    /// Write it as JSON
+    /// Write JSON
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +34,7 @@ struct Report<'a> {
 }
 
 impl Args {
-    /// Looks at the index.
+    /// Shows the index.
     pub fn run(self) -> Result<(), Failure> {
         let index = open::open(&self.index, Access::Random)?;
         let info = info(&index)?;
@@ -47,11 +47,11 @@ impl Args {
     }
 }
 
-/// For people: tables of counts, sections, page tables and lengths.
+/// Writes tables of counts, sections, page tables and lengths.
 fn write(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
     write_facts(path, info, out)?;
     write_sections(info, out)?;
-    writeln!(out, "\npage tables of each process that has touched all of it")?;
+    writeln!(out, "\npage tables of each process that has touched the whole index")?;
     let mut table = Table::words();
     table.row([&"  4 KiB pages", &Bytes(info.page_tables.with_4_kib_pages_bytes)]);
     table.row([&"  2 MiB pages", &Bytes(info.page_tables.with_2_mib_pages_bytes)]);

@@ -1,4 +1,4 @@
-//! `hashlith merge` and `hashlith split`: from indexes to another index or set.
+//! `hashlith merge` and `hashlith split`: make an index or a set from others.
 
 use crate::{
     arguments::{OutputArgs, on_duplicate, parse_metadata},
@@ -11,7 +11,7 @@ use crate::{
 use hashlith::{Meter, OnDuplicate};
 use std::path::PathBuf;
 
-/// Make one index, or one set, of several
+/// Make one index, or one set, from several indexes
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,8 +19,9 @@ Examples:
   hashlith merge my-set/ -o one-file.hlith
   hashlith merge part-*.hlith -o my-set/ --parts 8
 
-Inputs are index files, sets, and all part files of a set. They are verified first. Where the cells stay the
-same, as when a set becomes one file, they are copied; otherwise the records are built again.")]
+Inputs are index files, sets, and all part files of a set. They are verified first. If all cells
+stay the same, for example when a set becomes one file, merge copies them; otherwise it builds the
+index again from the records.")]
 pub struct Merge {
     /// Index files, sets (directories), or all part files of a set
     #[arg(required = true, value_name = "INDEX")]
@@ -28,23 +29,23 @@ pub struct Merge {
     /// Make a set of this many files instead of one file; the output is its directory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     parts: Option<u32>,
-    /// What to do when a key is in more than one: end with an error, or keep that of the first or of the last
+    /// What to do when a key is in more than one input: fail, or keep the record of the first or of the last
     #[arg(long, value_name = "POLICY", default_value = "error", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     #[command(flatten)]
     common: Common,
 }
 
-/// Cut an index into the files of a set
+/// Split an index into the files of a set
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
   hashlith split my.hlith --parts 8 -o my-set/
 
-The set is a directory, and is used like a file. The input is verified first. With 2, 4, 8, ... parts its cells are
-copied; otherwise the records are built again.")]
+The set is a directory, and is used like a file. The input is verified first. With 2, 4, 8, ...
+parts split copies its cells; otherwise it builds the set again from the records.")]
 pub struct Split {
-    /// An index file, or a set to cut in another way
+    /// An index file, or a set with another number of files
     #[arg(value_name = "INDEX")]
     input: PathBuf,
     /// Number of files
@@ -59,7 +60,7 @@ struct Common {
     /// The index, or the directory of the set, to write
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
-    /// A JSON object to store in the output [default: that of the inputs, if it is the same in all]
+    /// A JSON object to store in the output [default: that of the inputs, if all have the same]
     #[arg(long, value_name = "JSON", value_parser = parse_metadata)]
     metadata: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! One file for each subcommand: its arguments, and how its result is shown.
+//! The subcommands, a file for each: its arguments, and how it shows its result.
 
 mod build;
 mod completions;
@@ -12,16 +12,16 @@ use crate::failure::Failure;
 use clap::{Parser, Subcommand};
 
 const FIRST_STEPS: &str = "\
-From a folder of pickled dicts to answers:
+Build an index from a folder of pickled dicts, and look up a key:
   hashlith build my-pickles/ -o my.hlith
   hashlith get my.hlith somekey
 
 Exit codes:
   0  success
-  1  failed: the message says what, where, and what to do
-  2  the command line makes no sense
+  1  failure: the message says what went wrong, where, and what to do
+  2  the command line is wrong
   3  get: a key is not in the index
-  4  the index is damaged, or no index
+  4  the index is damaged, or the file is not an index
   130, 143  stopped by SIGINT or SIGTERM, after cleaning up";
 
 /// A read-only dict bigger than RAM, in one memory-mapped file
@@ -46,7 +46,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Build(args) => args.run(),

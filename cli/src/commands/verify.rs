@@ -1,4 +1,4 @@
-//! `hashlith verify`: every byte of an index, and every pair of its inputs.
+//! `hashlith verify`: checks every byte of an index, and compares it with its inputs.
 
 use crate::{
     arguments::{InputArgs, on_duplicate, tell_left_out},
@@ -13,16 +13,16 @@ use indicatif::{BinaryBytes as Bytes, HumanCount as Count};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-/// Check every byte of an index, and that it holds what its inputs hold
+/// Check every byte of an index, and compare it with its inputs
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   hashlith verify my.hlith
   hashlith verify my.hlith --against my-pickles/
 
-Checks all sums, that each record is where its slot says, and that each key finds it. With --against
-every record of the inputs is looked up, and every key of the index must have come from one.
-Exit code 4: the index is damaged; 1: it is sound but does not hold what the inputs hold.")]
+Checks all sums, that each record is where its slot says, and that each key finds its record.
+With --against it also looks up every record of the inputs, and every key of the index must be in
+one of them. Exit code 4: the index is damaged; 1: it is sound, but differs from the inputs.")]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]
@@ -30,8 +30,8 @@ pub struct Args {
     /// Files, folders or - that the index was built from
     #[arg(long, num_args = 1.., value_name = "INPUT")]
     against: Vec<PathBuf>,
-    /// What the index was built with: `first` and `last` allow a key to come with other values too (which of them
-    /// was kept is not checked)
+    /// The policy that the index was built with: with `first` and `last` a key may occur with several values, and the
+    /// index may hold any of them
     #[arg(long, value_name = "POLICY", default_value = "error", requires = "against", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     /// Number of threads [default: one per processor]
@@ -51,15 +51,15 @@ pub struct Args {
 #[derive(Default, Serialize)]
 struct Verdict {
     index: String,
-    /// The file that is at fault, if one is.
+    /// The file at fault, if there is one.
     file: Option<String>,
     ok: bool,
     keys: Option<u64>,
     cells: Option<u64>,
     bytes: Option<u64>,
-    /// The broken rule of spec.md section 9.
+    /// The broken rule of spec.md section 9 or 15.
     rule: Option<String>,
-    /// Where it is broken, in bytes.
+    /// Where the fault is, in bytes.
     offset: Option<u64>,
     error: Option<String>,
     against: Option<AgainstVerdict>,
@@ -83,7 +83,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
         check_path(&self.index)?;
-        // Wrong names are reported before the long check, not after it.
+        // Wrong names are reported before the long check.
         let sources = match self.against.is_empty() {
             true => None,
             false => Some(self.sources()?),
@@ -94,7 +94,7 @@ impl Args {
         let verified = verified.or_else(|error| self.report_fault(error, began))?;
         for path in verified.left_over() {
             tell(&format!(
-                "{} is no part of this set: a build that was killed, or one that is running, left it there",
+                "{} is not part of this set: a killed or a running build has left it there",
                 path.display()
             ));
         }
@@ -124,7 +124,7 @@ impl Args {
         Ok(sources)
     }
 
-    /// An index that is not right is a result too.
+    /// With --json, a damaged index is a result too.
     fn report_fault(&self, error: Error, began: Instant) -> Result<Verified, Failure> {
         if self.json {
             let mut verdict = Verdict {
@@ -237,7 +237,7 @@ impl Args {
             tell(&format!("{place}: {mismatch}"));
         }
         for key in &report.mismatched_keys {
-            tell(&format!("key {key} has none of its values of the input in the index"));
+            tell(&format!("key {key} has another value in the index than in the input"));
         }
         for key in &report.unseen_keys {
             tell(&format!("key {key} of the index is not in the input"));

@@ -1,11 +1,11 @@
-//! Bad input gives a message that says which file, where, what is wrong and what to do; exit code 1; and nothing is
-//! half written: an old index stays as it is.
+//! Bad input: the message names the file, the place, the fault and what to do. The exit code is 1, and an old index does not
+//! change.
 
 use crate::support::{Place, many_lines};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// The build of `args` fails with these words, twice: where there is no old index, and where there is one.
+/// Checks that the build of `args` fails with these words, both without and with an old index.
 #[track_caller]
 fn refused(place: &Place, args: &str, words: &[&str]) {
     let before = place.names();
@@ -37,7 +37,7 @@ fn an_empty_folder() {
     refused(&place, "folder", &["folder", ".tsv"]);
 }
 
-/// Root may read everything, so somebody else tries.
+/// Root may read everything, so the test runs as another user.
 #[test]
 fn an_unreadable_file() {
     let place = Place::new();

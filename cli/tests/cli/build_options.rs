@@ -1,4 +1,4 @@
-//! Options that change the index or the report, and those that must not.
+//! Options that change the index or the report, and options that must not change the index.
 
 use crate::support::{Place, many_lines};
 
@@ -41,7 +41,7 @@ fn seeds_fingerprints_and_metadata_are_stored() {
     let json: serde_json::Value = serde_json::from_slice(&info.out).unwrap();
     assert_eq!((&json["seed"], &json["fingerprint_bits"]), (&17.into(), &12.into()));
     assert_eq!(json["metadata"]["source"], "test\u{9b}2J\u{7f}");
-    // What a terminal would obey is escaped.
+    // Characters that a terminal would obey are escaped.
     let in_lines = place.run("info x.hlith").ok();
     for (out, is_one_line) in [(info.out, true), (in_lines.out, false)] {
         let text = String::from_utf8(out).unwrap();

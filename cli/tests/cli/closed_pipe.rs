@@ -1,4 +1,4 @@
-//! Whoever reads the output may stop reading: that is quiet and no failure.
+//! The reader of the output may close it early: no message, and no failure.
 
 use crate::support::{Place, many_lines};
 
@@ -25,7 +25,7 @@ fn nobody_at_all_is_enough() {
     }
 }
 
-/// A full disk behind standard output is a failure.
+/// If standard output goes to a full disk, that is a failure.
 #[test]
 fn output_that_cannot_be_written_is_a_failure() {
     let place = Place::with_index("a\tb\n");

@@ -1,4 +1,4 @@
-//! Disks that are full, limits that are reached: the message says so, the old index stays, nothing is left.
+//! Full disks and limits: the message says so, the old index stays, nothing is left behind.
 
 use crate::support::{Place, many_lines, names_in};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// `None` where one may not mount; the limit on file sizes then stands in for a full disk.
+    /// `None` if mounting is not allowed; the limit on file sizes then stands in for a full disk.
     fn mount(path: PathBuf, options: &std::ffi::CStr) -> Option<Self> {
         std::fs::create_dir(&path).unwrap();
         match mount("none", &path, "tmpfs", MountFlags::empty(), options) {
@@ -28,7 +28,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// 2 MB of lines that take ten times less when packed, so that no file size tells in time what is to come.
+/// 2 MB of lines that compress tenfold, so that the size of the file does not show how much will come.
 fn packed_lines(place: &Place) {
     place.write("big.tsv", many_lines(100_000));
     place.shell("gzip big.tsv").ok();
@@ -43,7 +43,7 @@ fn a_full_disk_under_the_output() {
     place.run("build small.tsv -o disk/x.hlith").ok();
     let old = place.read("disk/x.hlith");
     for memory in ["", " --memory 64M --threads 1"] {
-        // The temporary files have room; the output has not.
+        // There is room for the temporary files, but not for the output.
         let temp = place.tmp();
         let args = format!("build big.tsv.gz -o disk/x.hlith --temp-dir {}{memory}", temp.display());
         place.run(&args).fails(1, &["disk", "free"]);
@@ -76,7 +76,7 @@ fn a_full_disk_under_the_temporary_files() {
     place.holds(&["big.tsv.gz", "disk"]);
 }
 
-/// A file above RLIMIT_FSIZE brings SIGXFSZ, which would end the process with its temporary file left behind.
+/// A file above RLIMIT_FSIZE causes SIGXFSZ, which would end the process and leave its temporary file behind.
 #[test]
 fn limited_file_size() {
     let place = Place::new();

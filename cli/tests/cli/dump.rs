@@ -1,4 +1,4 @@
-//! What a dump cannot say it refuses to say, and names the key.
+//! A dump refuses a record that its format cannot hold, and names the key.
 
 use crate::support::Place;
 
@@ -23,7 +23,7 @@ fn tsv_refuses_what_would_read_back_differently() {
     }
 }
 
-/// Only the first TAB of a line parts key and value, and a CR is a byte like any other.
+/// Only the first TAB of a line separates key and value. A CR is a byte like any other.
 #[test]
 fn tabs_and_returns_in_values_are_fine() {
     let records = b"+1,3:k->x\ty\n+2,2:k\r->v\r\n\n";

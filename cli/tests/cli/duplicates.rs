@@ -1,4 +1,4 @@
-//! A key that comes twice: an error that names the key and both places, or the user's choice.
+//! A key that occurs twice: an error that names the key and both places, or the record that the user chose.
 
 use crate::support::Place;
 
@@ -23,7 +23,7 @@ fn across_files_and_formats_both_places_are_named() {
     place.holds(&["a.tsv", "b.csv", "c.pkl"]);
 }
 
-/// The same pair twice is a duplicate too: nothing is dropped unless the user says so.
+/// The same pair twice is a duplicate too: nothing is dropped without an option.
 #[test]
 fn equal_values_are_no_excuse() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Looking keys up from the command line.
+//! Lookups from the command line.
 
 use crate::support::{Place, many_lines};
 use std::io::{BufRead, BufReader, Write};
@@ -26,7 +26,7 @@ fn keys_on_standard_input_come_back_in_their_order() {
     assert_eq!(place.run_with_input("get x.hlith -", b"").ok().text(), "");
 }
 
-/// A program may ask, wait for the answer, and ask on.
+/// A program may send a key, wait for the answer, and send the next.
 #[test]
 fn each_question_is_answered_at_once() {
     let place = Place::with_index("a\t1\nb\t2\n");

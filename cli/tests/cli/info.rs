@@ -1,4 +1,4 @@
-//! What `info` says of an index.
+//! What `info` says about an index.
 
 use crate::support::{Place, many_lines};
 

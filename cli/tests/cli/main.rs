@@ -1,4 +1,4 @@
-//! The command as its users meet it: the real program, real files, real signals. One behaviour a file.
+//! The command as users run it: the real program, real files, real signals. One behaviour per file.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;

@@ -28,7 +28,7 @@ fn sizes_are_written_in_the_usual_ways() {
     }
 }
 
-/// Records beyond the limit go through temporary files, which vanish; the bytes of the index are the same.
+/// Records above the limit go through temporary files, which vanish. The index has the same bytes.
 #[test]
 fn what_does_not_fit_goes_through_temporary_files() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Where the output may not go.
+//! Paths where the output cannot go.
 
 use crate::support::Place;
 use std::fs;
@@ -22,7 +22,7 @@ fn a_folder_itself() {
     place.holds(&["a.tsv", "folder"]);
 }
 
-/// Root may write everywhere, so somebody else tries.
+/// Root may write everywhere, so the test runs as another user.
 #[test]
 fn a_folder_that_may_not_be_written() {
     let place = Place::new();
@@ -47,7 +47,7 @@ fn a_folder_that_may_not_be_written() {
     place.holds(&["a.tsv", "folder"]);
 }
 
-/// By whatever name: the same file is the same file.
+/// Input and output are the same file, even under different names.
 #[test]
 fn an_input() {
     let place = Place::new();
@@ -80,7 +80,7 @@ fn a_killed_build_is_cleared_away_by_the_next() {
     place.holds(&["x.hlith", "x.tsv"]);
 }
 
-/// Put in the place of /dev/null, an index would take it from the whole machine.
+/// An index that replaced /dev/null would take it from the whole machine.
 #[test]
 fn a_device_or_a_pipe() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The job this exists for: a folder of pickled dicts, written by CPython, becomes one index.
+//! The main job: one index from a folder of pickled dicts, written by CPython.
 
 use crate::support::{Place, sorted};
 

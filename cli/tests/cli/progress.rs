@@ -17,7 +17,7 @@ fn on_a_terminal(place: &Place, words: &str) -> String {
     let mut command = place.command(["build", "-", "--format", "tsv", "-o", "x.hlith"]);
     command.env("TERM", "xterm").stdin(Stdio::piped()).stderr(terminal);
     let mut child = command.spawn().unwrap();
-    // The terminal's last other owner: when the program ends, reading it ends.
+    // Closes the test's own end, so that reading ends when the program does.
     drop(command);
     let mut feed = child.stdin.take();
     if let Some(feed) = &mut feed {
@@ -26,7 +26,7 @@ fn on_a_terminal(place: &Place, words: &str) -> String {
     let mut seen = Vec::new();
     let mut screen = File::from(master);
     let mut buffer = [0; 4096];
-    // Linux says EIO when nobody has the terminal open any more.
+    // Linux returns EIO when nobody has the terminal open any more.
     while let Ok(got @ 1..) = screen.read(&mut buffer) {
         seen.extend_from_slice(&buffer[..got]);
         if String::from_utf8_lossy(&seen).contains(words) {
@@ -42,7 +42,7 @@ fn a_terminal_shows_phase_amount_and_memory() {
     let place = Place::new();
     let seen = on_a_terminal(&place, "mem ");
     assert!(seen.contains("reading") && seen.contains("KiB"), "{seen}");
-    // The report stands where the bar was.
+    // The report replaces the bar.
     let (_, after) = seen.rsplit_once("\u{1b}[2K").unwrap();
     assert!(after.contains("next") && !after.contains("reading  "), "{seen}");
 }

@@ -1,4 +1,4 @@
-//! Sets: built, split, merged, asked like a file, and refused by name when they are none.
+//! Sets: built, split, merged, used like a file. Paths that are no sets are refused by name.
 
 use crate::support::{Place, many_lines};
 use std::fs;
@@ -15,7 +15,7 @@ fn sorted(bytes: &[u8]) -> Vec<&str> {
     lines
 }
 
-/// A file, a set, another set, a file again: the same records, and where the cells are the same the same bytes.
+/// From a file to a set, another set, and a file again: the records stay the same, and so do the bytes if the cells do.
 #[test]
 fn there_and_back() {
     let place = Place::new();
@@ -28,11 +28,11 @@ fn there_and_back() {
     assert_eq!(place.read("set/manifest.json"), place.read("cut/manifest.json"));
     place.run("merge set -o back.hlith").ok();
     assert!(place.read("back.hlith") == place.read("a.hlith"));
-    // Three parts have other cells; the records are the same.
+    // With three parts the cells differ, but not the records.
     place.run("split set --parts 3 -o three").ok();
     place.run("verify three --against a.tsv").ok();
     assert_eq!(sorted(&place.run("dump three").ok().out), sorted(&place.read("a.tsv")));
-    // A set may be cut anew where it is.
+    // A set may be split again in place.
     place.run("split three --parts 7 -o three").ok();
     assert_eq!(manifest_names(&place, "three").len(), 7);
     place.run("verify three --against a.tsv").ok();
@@ -55,7 +55,7 @@ fn a_set_answers_like_a_file() {
     place.write("fruit/part-00000-0000000000000007.hlith", "left by a build that was killed");
     let checked = place.run("verify fruit").ok();
     assert!(
-        checked.err.contains("part-00000-0000000000000007.hlith is no part of this set"),
+        checked.err.contains("part-00000-0000000000000007.hlith is not part of this set"),
         "{}",
         checked.err
     );
@@ -104,7 +104,7 @@ fn parts_are_named_one_by_one() {
     merge(&[zero, &foreign, two], "x").fails(1, &["belongs to another set"]);
 }
 
-/// Parts that are named one by one are an input in the place of the first of them.
+/// Parts that are named one by one count as one input, in the place of the first of them.
 #[test]
 fn the_order_of_inputs_is_that_of_their_names() {
     let place = Place::new();
@@ -123,13 +123,13 @@ fn the_order_of_inputs_is_that_of_their_names() {
         place.run(&format!("merge {inputs} -o x.hlith --on-duplicate {policy}")).ok();
         assert_eq!(place.run("get x.hlith k").ok().text(), value, "{inputs} {policy}");
     }
-    // Each record is named with its own file.
-    let told =
+    // The message names the file of each record.
+    let failed =
         place.run(&format!("merge {parts} new.hlith -o x.hlith")).fails(1, &["\"k\"", "new.hlith, record 1"]);
-    assert!(told.err.contains("old/part-0000"), "{}", told.err);
+    assert!(failed.err.contains("old/part-0000"), "{}", failed.err);
 }
 
-/// A pipe in the place of a file would wait for its writer.
+/// Opening a pipe instead of a file would wait for its writer.
 #[test]
 fn a_pipe_in_a_set_is_refused() {
     let place = Place::new();
@@ -147,7 +147,7 @@ fn a_pipe_in_a_set_is_refused() {
     }
 }
 
-/// More parts than files may be open: the soft limit is raised.
+/// A set with more parts than the soft limit on open files: the limit is raised.
 #[test]
 fn many_parts_are_verified() {
     let place = Place::new();
@@ -186,7 +186,7 @@ fn what_cannot_be_merged() {
     place.run("get mine k").fails(1, &["mine is a directory without a manifest.json"]);
 }
 
-/// New sums would hide what is wrong: what is copied is verified first.
+/// New sums would hide faults of copied cells, so the input is verified first.
 #[test]
 fn damage_is_not_sealed_again() {
     let place = Place::new();
@@ -205,13 +205,13 @@ fn damage_is_not_sealed_again() {
     fs::write(&path, bytes).unwrap();
     place.run("merge set -o x").fails(4, &[&part, "V1"]);
     place.run("verify set").fails(4, &[&part, "V1"]);
-    let told = place.run("verify set --json");
-    let told: serde_json::Value = serde_json::from_slice(&told.out).unwrap();
-    assert_eq!((&told["ok"], &told["file"]), (&false.into(), &format!("set/{part}").into()));
+    let checked = place.run("verify set --json");
+    let report: serde_json::Value = serde_json::from_slice(&checked.out).unwrap();
+    assert_eq!((&report["ok"], &report["file"]), (&false.into(), &format!("set/{part}").into()));
     place.holds(&["a.hlith", "a.tsv", "set"]);
 }
 
-/// A merge keeps within its memory, though it holds all inputs mapped: what it counts is its own.
+/// A merge keeps to its memory limit although it maps all inputs: mapped files do not count.
 #[test]
 fn a_merge_keeps_within_its_memory() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM in the middle of a build: it cleans up and says so, and the old index stays.
+//! SIGINT and SIGTERM in the middle of a build: it cleans up and reports it, and the old index stays.
 
 use crate::support::{Place, many_lines};
 use rustix::process::{Pid, Signal, kill_process};
@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A command whose signals are as from a terminal, whatever these tests were told to ignore (nohup, `&` in a script).
+/// A command with signals as on a terminal, even if these tests ignore some (nohup, `&` in a script).
 fn interruptible<const N: usize>(place: &Place, args: [&str; N]) -> Command {
     let command = place.command(args);
     let mut with_defaults = Command::new("env");
@@ -21,7 +21,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Waits until the process catches all that it catches, as its status tells: SIGXFSZ is the last one.
+/// Waits until the process has installed all its signal handlers, the last for SIGXFSZ, as its status shows.
 fn wait_for_handlers(child: &Child) {
     let path = format!("/proc/{}/status", child.id());
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -42,7 +42,7 @@ fn end(mut child: Child) -> (ExitStatus, String) {
     (child.wait().unwrap(), err)
 }
 
-/// Whoever feeds the pipe neither writes nor closes it: the build waits for records when the signal comes.
+/// Nobody writes to the pipe or closes it: the build is waiting for records when the signal arrives.
 #[test]
 fn a_build_that_waits_for_its_input() {
     for (format, signal, code) in
@@ -67,7 +67,7 @@ fn a_build_that_waits_for_its_input() {
     }
 }
 
-/// At any moment: either the build is complete and reported, or the old index is there and nothing else.
+/// At random moments: either the build is complete and reported, or the old index is there and nothing else.
 #[test]
 fn a_build_at_work() {
     let place = Place::with_index("old\tindex\n");
@@ -94,7 +94,7 @@ fn a_build_at_work() {
     assert!(stopped > 0, "no signal came in time; make the input larger");
 }
 
-/// Nobody ever opens the named pipe for writing: the build cannot end by itself.
+/// Nobody ever opens the named pipe for writing, so the build cannot end by itself.
 #[test]
 fn a_second_signal_kills() {
     let place = Place::new();
@@ -102,7 +102,7 @@ fn a_second_signal_kills() {
     let mut command = interruptible(&place, ["build", "p.tsv", "-o", "x.hlith"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     wait_for_handlers(&child);
-    // Two kinds, since two signals of one kind may become one.
+    // Two different signals, because two of the same kind may become one.
     kill_process(pid(&child), Signal::INT).unwrap();
     kill_process(pid(&child), Signal::TERM).unwrap();
     let (status, err) = end(child);
@@ -110,7 +110,7 @@ fn a_second_signal_kills() {
     place.holds(&["p.tsv"]);
 }
 
-/// nohup, and `&` in a script, have a signal ignored: then it is.
+/// A signal that nohup or `&` in a script has ignored stays ignored.
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let place = Place::new();

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// What a run of the program left.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     /// Exit code; negative for a signal.
@@ -33,7 +33,7 @@ impl Run {
         self
     }
 
-    /// It failed with this code, and its message, which begins with the name of the program, has these words.
+    /// Checks that it failed with this code, and that its message, which begins with the program's name, has these words.
     #[track_caller]
     pub fn fails(self, code: i32, words: &[&str]) -> Self {
         assert_eq!(self.code, code, "{self:?}");
@@ -46,7 +46,7 @@ impl Run {
     }
 }
 
-/// A folder of its own for each test, with a folder for temporary files beside it.
+/// A folder for a test, with a folder for temporary files next to it.
 pub struct Place {
     root: tempfile::TempDir,
 }
@@ -80,12 +80,12 @@ impl Place {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Names of all that is in the folder, in order.
+    /// All names in the folder, sorted.
     pub fn names(&self) -> Vec<String> {
         names_in(&self.path("."))
     }
 
-    /// The folder holds exactly these, and no temporary file is left anywhere.
+    /// Checks that the folder holds exactly these files, and that no temporary file is left.
     #[track_caller]
     pub fn holds(&self, names: &[&str]) {
         assert_eq!(self.names(), names);
@@ -98,7 +98,7 @@ impl Place {
         command
     }
 
-    /// Runs `hashlith`, with the words of a line as arguments.
+    /// Runs `hashlith` with the words of a line as arguments.
     pub fn run(&self, line: &str) -> Run {
         self.run_args(line.split_whitespace())
     }
@@ -114,7 +114,7 @@ impl Place {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
-        // The program may end before it has read everything; that is for the caller to judge by its exit code.
+        // The program may end before it has read everything; the caller checks its exit code.
         let writer = std::thread::spawn(move || {
             let _ = stdin.write_all(&input);
         });
@@ -123,7 +123,7 @@ impl Place {
         Run::new(output)
     }
 
-    /// Runs a copy of `hashlith`, which lies in the root of this place, as a user who may do little.
+    /// Runs a copy of `hashlith`, in the root of this place, as a user with few permissions.
     pub fn as_nobody(&self, line: &str) -> Run {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(self.root.path().join("hashlith"));
@@ -140,7 +140,7 @@ impl Place {
         Run::new(command.output().unwrap())
     }
 
-    /// Runs a Python script; that Python is there is a condition of these tests.
+    /// Runs a Python script. These tests need Python.
     #[track_caller]
     pub fn python(&self, script: &str) -> Vec<u8> {
         let mut command = Command::new("python3");
@@ -172,14 +172,14 @@ pub fn many_lines(count: usize) -> String {
     (0..count).map(|n| format!("key-{n}\tvalue-{n}\n")).collect()
 }
 
-/// The lines of an output in order, for comparing what has no order.
+/// The sorted lines of an output whose order does not matter.
 pub fn sorted(text: &[u8]) -> Vec<&[u8]> {
     let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
     lines.sort();
     lines
 }
 
-/// The most anonymous memory that a process has while it runs, in bytes.
+/// The peak of a process's anonymous memory, in bytes.
 pub fn peak_anonymous(mut child: std::process::Child) -> (u64, std::process::Child) {
     let path = format!("/proc/{}/status", child.id());
     let mut peak = 0;

@@ -1,4 +1,4 @@
-//! Command lines that make no sense have exit code 2 and say what would; help has exit code 0 and names all codes.
+//! Wrong command lines: exit code 2, and a message that says what is right. Help: exit code 0, and it lists all codes.
 
 use crate::support::Place;
 

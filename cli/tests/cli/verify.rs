@@ -1,4 +1,4 @@
-//! Verification: a sound index, every kind of damage, and inputs that do not agree.
+//! Verification: a sound index, every kind of damage, and inputs that differ.
 
 use crate::support::{Place, many_lines};
 
@@ -60,7 +60,7 @@ fn a_missing_input_is_found_out_before_the_long_check() {
     assert_eq!(run.text(), "");
 }
 
-/// Folders are read with all below them, and what is left out is told.
+/// Folders are read with all their subfolders, and files that are left out are reported.
 #[test]
 fn folders_within_folders_are_read() {
     let place = Place::new();
