@@ -1,14 +1,14 @@
-//! Errors and advice in the words of this package: its keywords have names.
+//! Errors, with advice that names the keywords of this package.
 
 use hashlith::{Advice, Error, Skipped};
 use std::fmt::Display;
 
-/// An error with what to do about it.
+/// An error and what to do about it.
 pub fn message(error: &Error) -> String {
     with_advice(error, error.advice())
 }
 
-/// A row that was left out, with what to do about it.
+/// A row that was left out, and what to do about it.
 pub fn skipped(row: &Skipped) -> String {
     with_advice(row, row.advice)
 }

@@ -1,4 +1,4 @@
-//! Byte strings one after the other in one buffer, copied out of Python objects so that the GIL can be let go.
+//! Byte strings in one buffer, copied out of Python objects so that the GIL can be released.
 
 /// Byte strings in one buffer.
 #[derive(Default)]
@@ -25,13 +25,13 @@ impl Arena {
         self.ends.len()
     }
 
-    /// Forgets all parts from number `len` on; keeps the buffer.
+    /// Drops all parts from number `len` on, and keeps the buffer.
     pub fn truncate(&mut self, len: usize) {
         self.ends.truncate(len);
         self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
-    /// The parts in their order.
+    /// The parts in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| self.bytes.get(start..end).unwrap_or_default())

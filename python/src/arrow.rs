@@ -21,10 +21,10 @@ pub struct Column {
 }
 
 impl Column {
-    /// The column that an object is, or `None` if it is no Arrow object.
+    /// The object as a column, or `None` if it is not an Arrow object.
     ///
     /// # Errors
-    /// TypeError for a column of something else than strings or binary.
+    /// TypeError for a column of anything but strings or binary.
     pub fn any(object: &Bound<'_, PyAny>) -> PyResult<Option<Column>> {
         if !object.hasattr("__arrow_c_array__")? && !object.hasattr("__arrow_c_stream__")? {
             return Ok(None);
@@ -54,10 +54,10 @@ impl Column {
         Ok(column)
     }
 
-    /// The column that an object is.
+    /// The object as a column.
     ///
     /// # Errors
-    /// TypeError, also for what is no Arrow object.
+    /// TypeError, also if it is not an Arrow object.
     pub fn required(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Column> {
         Self::of(object, text)?.ok_or_else(|| {
             PyTypeError::new_err(format!(
@@ -82,7 +82,7 @@ impl Column {
         self.chunks.iter().flat_map(LargeBinaryArray::iter)
     }
 
-    /// The first row that is not UTF-8. Arrow says that strings are, but whoever made them may not have looked.
+    /// The first row that is not UTF-8. Arrow strings should be, but the library that made them may not have checked.
     pub fn first_not_utf8(&self) -> Option<usize> {
         let mut before = 0;
         for chunk in &self.chunks {
@@ -97,10 +97,10 @@ impl Column {
         None
     }
 
-    /// Hands the rows over in runs of at most `most` keys, and each null apart, as no keys.
+    /// Calls `each` with the rows, in runs of at most `most` keys, and with `None` for each null.
     ///
     /// # Errors
-    /// The first that `each` gives.
+    /// The first error of `each`.
     pub fn runs<'a, E>(
         &'a self,
         most: usize,
@@ -134,10 +134,10 @@ fn to_bytes(chunk: &ArrayRef) -> Result<LargeBinaryArray, ArrowError> {
     }
 }
 
-/// True if all values are UTF-8, also what lies behind nulls. Their bytes are looked at in one go.
+/// True if all values are UTF-8, including the bytes behind nulls. Checks all bytes in one go.
 fn is_utf8(chunk: &LargeBinaryArray) -> bool {
     let ends = chunk.value_offsets();
-    // Those of a slice need not begin at 0.
+    // The offsets of a slice need not begin at 0.
     let at = |end: Option<&i64>| end.and_then(|&end| usize::try_from(end).ok()).unwrap_or_default();
     let first = at(ends.first());
     let bytes = chunk.value_data().get(first..at(ends.last())).unwrap_or_default();
@@ -146,7 +146,7 @@ fn is_utf8(chunk: &LargeBinaryArray) -> bool {
             .is_ok_and(|text| ends.iter().all(|end| text.is_char_boundary(at(Some(end)) - first)))
 }
 
-/// True for strings in any layout, and for a column of nothing but nulls.
+/// True for strings in any layout, and for a column of nulls.
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
@@ -155,7 +155,7 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// True for binary in any layout, and for a column of nothing but nulls.
+/// True for binary in any layout, and for a column of nulls.
 fn is_binary(data_type: &DataType) -> bool {
     match data_type {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
@@ -172,16 +172,16 @@ fn not_a_column_of(wanted: &str, found: &DataType) -> PyErr {
     PyTypeError::new_err(format!("a column of {wanted} is needed, not of {found}: cast it first"))
 }
 
-/// Values on their way into an Arrow array.
+/// Collects values for an Arrow array.
 pub struct Values {
     bytes: Vec<u8>,
-    /// Where each value begins and, in the end, where the last one ends.
+    /// Where each value begins, and where the last one ends.
     offsets: Vec<i64>,
     valid: NullBufferBuilder,
 }
 
 impl Values {
-    /// Room for `rows` values of middling length.
+    /// With room for `rows` values of medium length.
     pub fn with_capacity(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
@@ -208,7 +208,7 @@ impl Values {
     /// The array, as strings or as binary.
     ///
     /// # Errors
-    /// The row of a value that should be a string and is not UTF-8.
+    /// The row of a value that should be a string but is not UTF-8.
     pub fn finish(mut self, text: bool) -> Result<ArrowArray, usize> {
         let nulls = self.valid.finish();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
@@ -227,7 +227,7 @@ impl Values {
     }
 }
 
-/// An Arrow array for any library that speaks the Arrow PyCapsule interface: pyarrow.array(it), polars.Series(it), ...
+/// An Arrow array for any library with the Arrow PyCapsule interface: pyarrow.array(it), polars.Series(it), ...
 #[pyclass(frozen, module = "hashlith._native")]
 pub struct ArrowArray {
     array: ArrayRef,
@@ -271,7 +271,7 @@ impl ArrowArray {
         self.array.null_count()
     }
 
-    /// The array as one of pyarrow, which must be installed; nothing is copied.
+    /// The array as a pyarrow array, without a copy. pyarrow must be installed.
     fn to_pyarrow<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("pyarrow")?.getattr("array")?.call1((slf,))
     }

@@ -1,4 +1,4 @@
-//! From Python objects to bytes: what goes into a batch of records.
+//! From Python objects to the bytes of a batch of records.
 
 use crate::{
     arena::Arena,
@@ -14,11 +14,11 @@ use pyo3::{
 };
 use std::sync::OnceLock;
 
-/// A batch is handed over when it has this many records or bytes.
+/// A batch is full when it has this many records or bytes.
 const BATCH_RECORDS: usize = 4096;
 const BATCH_BYTES: usize = 1 << 18;
 
-/// Turns records into bytes. The first record settles what keys and values are, unless a keyword has.
+/// Turns records into bytes. The first record settles the types of keys and values, unless a keyword has.
 #[derive(Default)]
 pub struct Encoder {
     pub keys: OnceLock<KeyType>,
@@ -27,13 +27,13 @@ pub struct Encoder {
     to_json: OnceLock<Py<PyAny>>,
 }
 
-/// True if a batch of keys and values in turn should be handed over.
+/// True if a batch of alternating keys and values is full.
 pub fn is_full(batch: &Arena) -> bool {
     batch.len() >= 2 * BATCH_RECORDS || batch.bytes() >= BATCH_BYTES
 }
 
 impl Encoder {
-    /// For these types, where they are known.
+    /// With these types, if they are known.
     pub fn new(keys: Option<KeyType>, values: Option<ValueType>) -> Self {
         Encoder {
             keys: keys.map_or_else(OnceLock::new, OnceLock::from),
@@ -42,7 +42,7 @@ impl Encoder {
         }
     }
 
-    /// The types: text, where no record has come.
+    /// The types; text if there are no records.
     pub fn types(&self) -> (KeyType, ValueType) {
         (
             self.keys.get().copied().unwrap_or(KeyType::Text),
@@ -50,7 +50,7 @@ impl Encoder {
         )
     }
 
-    /// Appends a record to a batch, or nothing at all.
+    /// Appends a record to a batch. Appends nothing if it fails.
     pub fn push(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, batch: &mut Arena) -> PyResult<()> {
         let kind = self.keys.get().copied().or_else(|| {
             let kind = if is_text(key)? { KeyType::Text } else { KeyType::Bytes };
@@ -107,7 +107,7 @@ impl Encoder {
         })
     }
 
-    /// Appends a pair, which is record `number`, or nothing at all.
+    /// Appends a pair, which is record `number`. Appends nothing if it fails.
     pub fn push_pair(&self, pair: &Bound<'_, PyAny>, number: u64, batch: &mut Arena) -> PyResult<()> {
         if let Ok(pair) = pair.cast::<PyTuple>()
             && pair.len() == 2
@@ -127,13 +127,13 @@ impl Encoder {
             _ => String::new(),
         };
         let message = format!(
-            "record {number} is no pair: (key, value) is needed, not {}{length}; a dict goes in as it is",
+            "record {number} is not a pair: (key, value) is needed, not {}{length}; pass a dict as it is",
             type_name(pair)
         );
         Err(errors::input_error(pair.py(), &message))
     }
 
-    /// Settles, or checks, the types by two columns.
+    /// Takes the types from two columns, or checks that the columns have the types.
     ///
     /// # Errors
     /// ValueError for columns of different lengths, TypeError for other types.
@@ -153,15 +153,15 @@ impl Encoder {
             || *self.values.get_or_init(|| value_type) != value_type
         {
             return Err(PyTypeError::new_err(
-                "the columns are of other types than the keys and values of this index: text needs strings, bytes \
-                 need binary, and JSON values come as Python objects only",
+                "the columns have other types than the keys and values of this index: text needs strings, bytes \
+                 need binary, and JSON values must be Python objects",
             ));
         }
         Ok(())
     }
 }
 
-/// The Python type of a kind; of both, if neither is settled yet.
+/// The Python type of a kind; both, if the kind is not settled yet.
 fn wanted(kind: Option<String>) -> &'static str {
     match kind.as_deref() {
         Some("text") => "str",

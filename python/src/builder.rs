@@ -1,4 +1,4 @@
-//! Building from Python objects: `hashlith.Builder`, on which `hashlith.build` stands.
+//! Building from Python objects: `hashlith.Builder`, which `hashlith.build` uses.
 //!
 //! Records are copied out of their objects into a batch, and batches go to the builder with the GIL released. Python code
 //! (iterators, callbacks, JSON) never runs while the lock is held.
@@ -27,19 +27,19 @@ use std::{
     time::Instant,
 };
 
-/// What is wrong with a row of a column.
+/// Faults of a row of a column.
 const NULL: &str = "null: leave such rows out first";
 const NOT_UTF8: &str = "not valid UTF-8: cast the column to binary to keep any bytes";
 
-/// Builds an index out of records that come one by one or in batches.
+/// Builds an index from records that are added one by one or in batches.
 #[pyclass(frozen, subclass, module = "hashlith._native")]
 pub struct Builder {
     output: PathBuf,
     began: Instant,
     encoder: Encoder,
-    /// Records that have come, for the numbers in messages.
+    /// Records so far, for the numbers in messages.
     records: AtomicU64,
-    /// How many were announced.
+    /// How many records the caller has announced.
     expected: AtomicU64,
     progress: Arc<Progress>,
     listener: Listener,
@@ -55,7 +55,7 @@ enum State {
 struct Building {
     builder: hashlith::Builder,
     feeder: Feeder,
-    /// Keys and values of records that came one by one, in turn.
+    /// Alternating keys and values of records that were added one by one.
     pending: Arena,
 }
 
@@ -68,7 +68,7 @@ impl Builder {
         errors::of_build(py, error.into(), self.encoder.types().0)
     }
 
-    /// Hands a batch over, after the records that came before.
+    /// Hands over a batch, after earlier records.
     fn feed(&self, py: Python<'_>, batch: &mut Arena) -> PyResult<()> {
         let mut state = self.lock(py);
         let State::Open(building) = &mut *state else { return Err(ended(&state)) };
@@ -89,7 +89,7 @@ impl Builder {
             if let Err(error) = pair
                 .and_then(|pair| self.encoder.push_pair(&pair, self.records.load(Relaxed) + 1, &mut batch))
             {
-                // As with `dict.update`, what came before is in.
+                // As with `dict.update`, the records before it are in.
                 self.feed(py, &mut batch)?;
                 return Err(error);
             }
@@ -125,7 +125,7 @@ impl Builder {
                     continue;
                 }
             };
-            // As with pairs, what came before is in.
+            // As with pairs, the rows before it are in.
             self.feed(py, &mut batch)?;
             let number = self.records.load(Relaxed) + 1;
             return Err(errors::input_error(py, &format!("the {what} of record {number} is {why}")));
@@ -218,8 +218,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds many records: a mapping, an iterable of pairs, or keys and values apart, as two iterables of the same
-    /// length or two Arrow columns.
+    /// Adds many records: a mapping, an iterable of pairs, or separate keys and values, as two iterables of the same
+    /// length or as two Arrow columns.
     #[pyo3(signature = (records, values = None, /))]
     fn add_many(&self, records: &Bound<'_, PyAny>, values: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = records.py();
@@ -248,7 +248,7 @@ impl Builder {
         }
     }
 
-    /// Builds the index, puts it at its path in one step, and tells what was built.
+    /// Builds the index, puts it at its path in one step, and returns a report.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let building = {
             let mut state = self.lock(py);
@@ -282,12 +282,12 @@ impl Builder {
         files::report(py, &report)
     }
 
-    /// Gives the build up. What was at the path is untouched, and no temporary file stays.
+    /// Gives up the build. Leaves the file at the path unchanged, and no temporary file.
     fn abort(&self, py: Python<'_>) {
         self.abort_with(py, "the build was given up: nothing more can be added");
     }
 
-    /// True until finish() or abort(), or an error that ended the build.
+    /// True until finish() or abort(), or until an error ends the build.
     #[getter]
     fn is_open(&self, py: Python<'_>) -> bool {
         matches!(&*self.lock(py), State::Open(_))

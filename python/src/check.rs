@@ -8,7 +8,7 @@ use hashlith::{Progress, VerifyOptions};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
-/// Checks every byte of an index, and that every key finds its value; gives the numbers of keys, cells and bytes.
+/// Checks every byte of an index, and that every key finds its value. Returns the numbers of keys, cells and bytes.
 #[pyfunction]
 #[pyo3(signature = (path, threads, progress))]
 pub fn verify(
@@ -26,7 +26,7 @@ pub fn verify(
     Ok((report.keys, report.cells, report.bytes))
 }
 
-/// What `hashlith info --json` says of an index, as JSON, without its path.
+/// The output of `hashlith info --json`, without the path.
 #[pyfunction]
 #[pyo3(signature = (path))]
 pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
@@ -36,7 +36,7 @@ pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     serde_json::to_string(&info).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
-/// The `hashlith` command; gives its exit code.
+/// The `hashlith` command. Returns its exit code.
 #[pyfunction]
 #[pyo3(signature = (arguments))]
 pub fn run(py: Python<'_>, arguments: Vec<OsString>) -> u8 {

@@ -1,4 +1,4 @@
-//! Errors as Python exceptions. The classes are those of `hashlith/_errors.py`.
+//! Errors as Python exceptions, of the classes in `hashlith/_errors.py`.
 
 use crate::advice;
 use hashlith::{Error, KeyType, inputs};
@@ -26,12 +26,12 @@ fn raise(
     make().map_or_else(|error| error, PyErr::from_value)
 }
 
-/// An `InputError` that is about no file.
+/// An `InputError` without a file.
 pub fn input_error(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "InputError", message, |_| Ok(()))
 }
 
-/// Another file than the one that was pickled.
+/// The error for a file that is not the one that was pickled.
 pub fn replaced(py: Python<'_>, path: &Path, expected: &str, found: &str) -> PyErr {
     let message = format!(
         "{}: not the file that the index was pickled with (its digest is {found}, not {expected}): it has been \
@@ -92,21 +92,21 @@ fn of_input(py: Python<'_>, error: &inputs::Error, message: &str) -> PyErr {
     })
 }
 
-/// An `OSError` of the class that belongs to the system's number (`FileNotFoundError`, ...), in CPython's own words, with
-/// ours as a note.
+/// An `OSError` of the class for this system error number (`FileNotFoundError`, ...), with CPython's message, and ours as a
+/// note.
 fn os_error(py: Python<'_>, errno: i32, path: &Path, message: &str) -> PyErr {
     let words = std::io::Error::from_raw_os_error(errno).to_string();
     let words = words.split(" (os error").next().unwrap_or_default().to_owned();
     let error = PyOSError::new_err((errno, words, path.as_os_str().to_owned()));
-    // Without the note the error is still the right one.
+    // Without the note the error is still right.
     let _ = error.value(py).call_method1("add_note", (message,));
     error
 }
 
-/// A path that the user gave, made absolute.
+/// The user's path, made absolute.
 ///
 /// # Errors
-/// ValueError for one with a zero byte, which no file can have.
+/// ValueError for a path with a zero byte, which no file has.
 pub fn absolute(path: &Path) -> PyResult<PathBuf> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(PyValueError::new_err("embedded null byte in a path"));

@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Builds an index from files and folders, and reports what was built.
+/// Builds an index from files and folders. Returns a report.
 #[pyfunction]
 #[pyo3(signature = (path, inputs, **options))]
 pub fn build_from_files<'py>(
@@ -37,7 +37,7 @@ pub fn build_from_files<'py>(
     }
     if let Some(pipe) = inputs.iter().find(|input| is_pipe(input)) {
         let message = format!(
-            "{} is a pipe, and Ctrl-C could not end a wait for its writer: pass an iterable of pairs to build(), or use \
+            "{} is a pipe, and Ctrl-C could not end the wait for its writer: pass an iterable of pairs to build(), or use \
              the command",
             pipe.display()
         );

@@ -1,4 +1,4 @@
-//! An open index as the rest of the package holds it: its types, its state, and its errors.
+//! The handle of an open index: its types, its state, and its errors.
 
 use crate::{
     errors,
@@ -17,10 +17,10 @@ use std::{path::PathBuf, sync::Arc};
 /// An index of the library.
 pub type Open = hashlith::Index<Data>;
 
-/// An open index file. Threads may share it; pickled, it opens the same file again.
+/// An open index file. Threads may share it. Unpickling opens the same file again.
 #[pyclass(frozen, subclass, weakref, module = "hashlith._native")]
 pub struct Index {
-    /// Nothing once it is closed. Whoever looks something up holds the file open until it is done.
+    /// `None` after `close`. A running lookup holds the file open until it ends.
     pub index: ArcSwapOption<Open>,
     pub path: PathBuf,
     pub in_memory: bool,
@@ -30,8 +30,8 @@ pub struct Index {
     /// `json.loads`, for JSON values.
     pub loads: Option<Py<PyAny>>,
     pub digest: String,
-    /// Why an index that came by pickle was not opened: a worker pool would lose an exception of unpickling, or hang on
-    /// it, so whoever uses the handle gets it.
+    /// Why unpickling did not open the index. A worker pool would lose an exception of unpickling, or hang on it, so it is
+    /// raised when the handle is used.
     pub refused: Option<Py<PyBaseException>>,
 }
 
@@ -45,7 +45,7 @@ impl std::ops::Deref for InUse {
     fn deref(&self) -> &Open {
         match &*self.0 {
             Some(index) => index,
-            // `Index::open` has looked.
+            // `Index::open` has checked that.
             None => unreachable!("a closed index is not in use"),
         }
     }
@@ -55,7 +55,7 @@ impl Index {
     /// The open index.
     ///
     /// # Errors
-    /// ValueError after `close`, as files have it.
+    /// ValueError after `close`, as with files.
     #[inline]
     pub fn open(&self) -> PyResult<InUse> {
         let guard = self.index.load();
@@ -73,10 +73,10 @@ impl Index {
         }
     }
 
-    /// The bytes of a key that the user gave.
+    /// The bytes of the user's key.
     ///
     /// # Errors
-    /// TypeError for another type than that of the keys, UnicodeEncodeError for a lone surrogate.
+    /// TypeError for a key of another type, UnicodeEncodeError for a lone surrogate.
     #[inline]
     pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
         bytes_of(key, self.keys == KeyType::Text)?.ok_or_else(|| self.wrong_type(key))
@@ -119,31 +119,31 @@ impl Index {
         let Some(loads) = &self.loads else { return Ok(text.into_any()) };
         loads.bind(py).call1((text,)).map_err(|error| match is_not_json(py, &error) {
             true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
-            // JSON, but more than Python can hold: numbers of thousands of digits, very deep nesting.
+            // JSON that Python cannot hold: numbers of thousands of digits, very deep nesting.
             false => error,
         })
     }
 
-    /// Text that turned out not to be UTF-8.
+    /// The error for text that is not UTF-8.
     #[cold]
     pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
         self.damage(py, index, text, Rule::R(17), "a value is not UTF-8")
     }
 
-    /// Damage that a reader need not look for, met on the way to a Python object.
+    /// The error for damage that readers do not look for, found while making a Python object.
     #[cold]
     pub fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
         self.corrupt(py, index, &index.fault_at(part, rule, what))
     }
 
-    /// Damage that a lookup met.
+    /// The error for damage that a lookup has found.
     #[cold]
     pub fn corrupt(&self, py: Python<'_>, index: &Open, error: &Error) -> PyErr {
         errors::from_error(py, hashlith::Error::corrupt(index, error))
     }
 }
 
-/// True for the exception of `json.loads` that says that text is not JSON.
+/// True for the exception of `json.loads` for text that is not JSON.
 pub fn is_not_json(py: Python<'_>, error: &PyErr) -> bool {
     error.get_type(py).name().is_ok_and(|name| name == "JSONDecodeError")
 }

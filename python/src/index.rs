@@ -1,4 +1,4 @@
-//! The methods of `hashlith.Index`, which is this class and `collections.abc.Mapping`.
+//! The methods of `hashlith.Index`, which extends this class and `collections.abc.Mapping`.
 
 use crate::{
     arrow, errors,
@@ -135,9 +135,9 @@ impl Index {
         }
     }
 
-    /// The values of many keys, as a list in the order of the keys; default for those that are absent.
+    /// The values of many keys, as a list in the order of the keys; default for absent keys.
     ///
-    /// Several times quicker than one key after the other. Other threads run while it searches.
+    /// Several times faster than one lookup after the other. Other threads run while it searches.
     #[pyo3(signature = (keys, default = None))]
     fn get_many<'py>(
         &self,
@@ -149,16 +149,15 @@ impl Index {
 
     /// The values of an Arrow column of keys, as an Arrow array: null where a key is null or absent.
     ///
-    /// Takes whatever has __arrow_c_array__ or __arrow_c_stream__, such as arrays of pyarrow and series of polars and
-    /// pandas. Strings, large strings, string views and dictionaries of them are keys of an index of str; the same
-    /// kinds of binary are keys of an index of bytes. The array has the type large_string, for JSON values too, or
-    /// large_binary.
+    /// Takes any object with __arrow_c_array__ or __arrow_c_stream__, such as arrays of pyarrow and series of polars and
+    /// pandas. For str keys the column may have strings, large strings, string views or dictionaries of them; for bytes
+    /// keys, the same kinds of binary. The result is large_string, also for JSON values, or large_binary.
     #[pyo3(signature = (column, /))]
     fn get_many_arrow(&self, column: &Bound<'_, PyAny>) -> PyResult<arrow::ArrowArray> {
         many::get_many_arrow(self, column)
     }
 
-    /// The dense ids of many keys as 8-byte numbers of this machine, -1 for an absent one.
+    /// The dense ids of many keys as native 8-byte numbers, -1 for an absent key.
     #[pyo3(signature = (keys, /))]
     fn _ids<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, pyo3::types::PyByteArray>> {
         many::ids(self, keys)
@@ -181,8 +180,8 @@ impl Index {
         Ok((self.to_key(py, &index, record.key)?, self.to_value(py, &index, record.value)?))
     }
 
-    /// The keys and the values with these dense ids, of `start..stop`, as two Arrow arrays; a column that is not asked for is
-    /// None. Fewer come where there are no more ids, or where they would be more than `most_bytes`.
+    /// The keys and the values with the dense ids `start..stop`, as two Arrow arrays; an unwanted column is None. Returns fewer
+    /// records at the end of the index, and after `most_bytes` bytes.
     #[pyo3(signature = (start, stop, most_bytes, want_keys, want_values))]
     fn _arrow_slice(
         &self,
@@ -234,7 +233,7 @@ impl Index {
         Ok(index.parts().iter().map(file).collect())
     }
 
-    /// Lets go of the file. Using the index afterwards is a ValueError; closing it again is fine.
+    /// Closes the file. Using the index afterwards is a ValueError; closing it again is not.
     fn close(&self) {
         self.index.store(None);
     }
@@ -276,13 +275,13 @@ impl Index {
         self.path.as_os_str()
     }
 
-    /// What keys are: "str" or "bytes".
+    /// The type of the keys: "str" or "bytes".
     #[getter]
     fn key_type(&self) -> PyResult<&'static str> {
         if self.refused.is_some() { Err(self.not_open()) } else { Ok(key_type_name(self.keys)) }
     }
 
-    /// What values are: "str", "bytes" or "json".
+    /// The type of the values: "str", "bytes" or "json".
     #[getter]
     fn value_type(&self) -> PyResult<&'static str> {
         if self.refused.is_some() { Err(self.not_open()) } else { Ok(value_type_name(self.values)) }
@@ -311,14 +310,14 @@ impl Index {
         }
     }
 
-    /// How many files the index is: 1, or the parts of a set.
+    /// The number of files: 1, or the number of parts of a set.
     #[getter]
     fn parts(&self) -> PyResult<usize> {
         Ok(self.open()?.parts().len())
     }
 
-    /// A short text that tells the content of the files, 32 hexadecimal digits: two indexes with the same digest hold the
-    /// same bytes, as far as 128 bits of checksums can tell.
+    /// A short text that identifies the content of the files, 32 hexadecimal digits. Indexes with the same digest hold the
+    /// same bytes, unless 128 bits of checksums collide.
     #[getter]
     fn digest(&self) -> &str {
         &self.digest

@@ -1,5 +1,5 @@
-//! Keys and values as Python objects: `str` where a file holds text, `bytes` where it holds bytes, any JSON value as
-//! the object that `json.loads` makes of it.
+//! Keys and values as Python objects: text is `str`, bytes are `bytes`, and a JSON value is the object that `json.loads`
+//! returns.
 
 use hashlith::{KeyType, ValueType};
 use pyo3::exceptions::PyUnicodeEncodeError;
@@ -23,13 +23,13 @@ pub fn value_type_name(kind: ValueType) -> &'static str {
     }
 }
 
-/// True for a `str`, false for a `bytes`, nothing for what is neither.
+/// True for `str`, false for `bytes`, `None` for any other object.
 pub fn is_text(object: &Bound<'_, PyAny>) -> Option<bool> {
     let text = object.is_instance_of::<PyString>();
     (text || object.is_instance_of::<PyBytes>()).then_some(text)
 }
 
-/// The bytes of a `str` (its UTF-8) or of a `bytes`; `None` for an object of another type than that.
+/// The bytes of a `str` (its UTF-8) or of a `bytes`; `None` for an object of another type.
 ///
 /// # Errors
 /// UnicodeEncodeError for a lone surrogate, which UTF-8 cannot hold.
@@ -46,13 +46,13 @@ pub fn bytes_of<'a>(object: &'a Bound<'_, PyAny>, text: bool) -> PyResult<Option
     }
 }
 
-/// Says in CPython's own error what to do.
+/// Adds what to do to CPython's own error.
 #[cold]
 fn lone_surrogate(py: Python<'_>, error: PyErr) -> PyErr {
     if error.is_instance_of::<PyUnicodeEncodeError>(py) {
         let reason =
             "a lone surrogate cannot be stored as text: use bytes, or encode with errors=\"surrogatepass\"";
-        // Without it the reason is CPython's: "surrogates not allowed".
+        // If this fails, the reason stays CPython's: "surrogates not allowed".
         let _ = error.value(py).setattr("reason", reason);
     }
     error

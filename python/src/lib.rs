@@ -1,7 +1,7 @@
 //! The Python package's compiled half: `hashlith._native`.
 //!
-//! Thin over the crate `hashlith`: it turns Python objects into bytes and back, lets go of the GIL
-//! while there is work without Python, and raises exceptions. What can be said in Python is said in `hashlith/*.py`.
+//! Thin over the crate `hashlith`: it converts Python objects to bytes and back, releases the GIL while it works without
+//! Python, and raises exceptions. Everything that Python can do is in `hashlith/*.py`.
 #![deny(unsafe_code)]
 
 mod advice;

@@ -1,7 +1,7 @@
 //! Many lookups at once.
 //!
-//! Keys go through in runs: a run's bytes are copied out of the Python objects, then the GIL is let go while the reader
-//! searches, then the answers become Python objects while their cache lines are still near.
+//! Keys are looked up in runs. A run's bytes are copied out of the Python objects, the GIL is released while the reader
+//! searches, and the answers become Python objects while they are still in the processor's cache.
 
 use crate::arena::Arena;
 use crate::arrow::{ArrowArray, Column, Values};
@@ -11,7 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PySequence, PyString, PyTuple};
 
-/// Keys of a run: enough that the change of hands costs nothing, few enough that all they touch stays in the L2 cache.
+/// Keys of a run: enough that releasing the GIL costs little, and few enough that all they touch stays in the L2 cache.
 const RUN: usize = 1024;
 
 /// `Index.get_many`.
@@ -40,7 +40,7 @@ pub fn get_many<'py>(
 /// `Index.get_many_arrow`.
 pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<ArrowArray> {
     let py = column.py();
-    // First: a handle that was refused does not know its types.
+    // First, because a refused handle does not know its types.
     let index = handle.open()?;
     let column = Column::required(column, handle.keys == KeyType::Text)?;
     let mut values = Values::with_capacity(column.len());
@@ -49,7 +49,7 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
     array.map_err(|row| match column.rows().nth(row).flatten().map(|key| index.get(key)) {
         Some(Err(error)) => handle.corrupt(py, &index, &error),
         Some(Ok(Some(value))) => handle.not_text(py, &index, value),
-        // A row without a value has no bad one either.
+        // Not reached: a row without a value has no bad one.
         _ => handle.not_text(py, &index, &[]),
     })
 }
@@ -75,7 +75,7 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
     Ok(PyByteArray::new(py, &ids))
 }
 
-/// Looks up the keys of a Python sequence, run by run, and hands a part of each answer to `each` with the GIL held.
+/// Looks up the keys of a Python sequence, run by run, and passes a part of each answer to `each` with the GIL held.
 fn search_sequence<'a, T: Send>(
     handle: &Index,
     index: &'a InUse,
@@ -106,7 +106,7 @@ fn search_sequence<'a, T: Send>(
     Ok(())
 }
 
-/// A list or tuple of the keys: the object itself, or for other iterables a list of what they give.
+/// The keys as a list or tuple: the object itself, or a list of the items of another iterable.
 fn sequence<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySequence>> {
     if keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>() {
         return Ok(keys.cast::<PySequence>()?.clone());
@@ -121,7 +121,7 @@ fn sequence<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySequence>> {
     Ok(list.into_sequence())
 }
 
-/// Looks up the keys of an Arrow column with the GIL let go, and hands each answer to `each`.
+/// Looks up the keys of an Arrow column with the GIL released, and passes each answer to `each`.
 fn search_column<'a>(
     handle: &Index,
     index: &'a InUse,

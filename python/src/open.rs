@@ -1,4 +1,4 @@
-//! Maps index files: the one file of the package with unsafe code.
+//! Maps index files: the only file of the package with unsafe code.
 #![allow(unsafe_code)]
 
 use crate::errors;
@@ -6,7 +6,7 @@ use hashlith::{Index, MapOptions, Mapping, OpenError, Span, check_path};
 use pyo3::prelude::*;
 use std::path::Path;
 
-/// The bytes of an index: a file that all processes share, or a copy of this process's own.
+/// The bytes of an index: a file that all processes share, or a private copy in memory.
 #[derive(Debug)]
 pub enum Data {
     /// The file.
@@ -44,10 +44,9 @@ pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) 
             let source = std::fs::read(path);
             return source.map(Data::Memory).map_err(|source| OpenError::Io { path: path.into(), source });
         }
-        // SAFETY: `open` asks that nobody writes to the file or cuts it off while it is mapped. As Python's own `mmap`
-        // does, the package leaves this promise to whoever opens the file: the documentation of `hashlith.open` states
-        // it, along with `in_memory=True` for files that cannot be trusted to keep it. hashlith itself keeps it: a build
-        // writes to another file and renames it (spec.md section 10).
+        // SAFETY: `open` requires that nobody writes to the file or truncates it while it is mapped. As with Python's own
+        // `mmap`, the user must ensure that: the documentation of `hashlith.open` says so, and recommends `in_memory=True`
+        // for other files. hashlith itself never does it: a build writes to another file and renames it (spec.md section 10).
         unsafe { Mapping::open(path, options) }.map(Data::Mapped)
     };
     let index = py.detach(|| Index::open_with(path, open_file));
@@ -55,7 +54,7 @@ pub fn open(py: Python<'_>, path: &Path, in_memory: bool, options: &MapOptions) 
     Ok(if options.cold { index.read_ahead_with(Data::will_need) } else { index })
 }
 
-/// Maps an index file, or a set, for as long as one call takes.
+/// Maps an index file, or a set, for the duration of one call.
 ///
 /// # Errors
 /// As [`open`].

@@ -1,4 +1,4 @@
-//! Work on a thread of its own, while the caller's thread hears Ctrl-C and reports progress.
+//! Runs a job on a thread of its own, while the caller's thread watches for Ctrl-C and reports progress.
 
 use hashlith::{Meter, Phase, Progress};
 use pyo3::exceptions::PyRuntimeError;
@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often signals are looked for, and a callback is called.
+/// How often signals are checked and a callback is called.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Where progress is reported.
@@ -22,7 +22,7 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// The listener that the keyword `progress` means: False or None, True, or a function.
+    /// The listener for the keyword `progress`: False or None, True, or a function.
     pub fn new(keyword: Option<&Bound<'_, PyAny>>, progress: Arc<Progress>) -> PyResult<Self> {
         let Some(keyword) = keyword.filter(|keyword| !keyword.is_none()) else {
             return Ok(Listener::Nobody);
@@ -64,7 +64,7 @@ impl Ticker {
         Ticker { last: Instant::now() }
     }
 
-    /// Hears signals, and calls the listener if it is time.
+    /// Checks for signals, and calls the listener if it is time.
     pub fn tick(&mut self, py: Python<'_>, listener: &Listener) -> PyResult<()> {
         py.check_signals()?;
         if self.last.elapsed() < TICK {
@@ -75,8 +75,8 @@ impl Ticker {
     }
 }
 
-/// Does the work on a thread of its own. Ctrl-C and an exception of the callback cancel the job, wait for the work to
-/// end, and go on as exceptions.
+/// Runs the job on a thread of its own. Ctrl-C and an exception of the callback cancel the job; after it has ended they are
+/// raised.
 pub fn supervise<T: Send>(
     py: Python<'_>,
     listener: &Listener,
@@ -84,7 +84,7 @@ pub fn supervise<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
     let (sender, result) = mpsc::channel();
-    // Only this thread waits; the lock makes that known to the compiler.
+    // Only this thread waits. The lock is for the compiler.
     let result = Mutex::new(result);
     std::thread::scope(|scope| {
         let worker = move || {
@@ -98,7 +98,7 @@ pub fn supervise<T: Send>(
             match wait(TICK) {
                 Ok(done) => return Ok(done),
                 Err(RecvTimeoutError::Disconnected) => {
-                    let message = "the work broke off; this is a bug in hashlith, please report it";
+                    let message = "hashlith has a bug; please report it";
                     return Err(PyRuntimeError::new_err(message));
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -6,7 +6,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// What an iterator gives of each record.
+/// What an iterator yields for each record.
 #[derive(Clone, Copy)]
 pub enum Yields {
     Keys,

@@ -1,4 +1,4 @@
-//! What builds of sets on many machines stand on: which part a key belongs to, and the manifest.
+//! For builds of sets on many machines: the part of a key, and the commit of the parts.
 
 use crate::arrow::Column;
 use crate::errors;
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use std::path::PathBuf;
 
-/// The part of each key of an Arrow column, as 4-byte numbers of this machine; -1 for a null.
+/// The part of each key of an Arrow column, as native 4-byte numbers; -1 for a null.
 #[pyfunction]
 #[pyo3(signature = (keys, parts, *, hash = "xxh3", seed = 0))]
 pub fn part_numbers<'py>(
@@ -31,7 +31,7 @@ pub fn part_numbers<'py>(
     Ok(PyByteArray::new(py, &numbers))
 }
 
-/// Makes the directory of a set, or checks that the one that is there may become one; True if it was not there.
+/// Creates the directory of a set, or checks that the existing one may become a set. Returns True if it was created.
 #[pyfunction]
 #[pyo3(signature = (path))]
 pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {

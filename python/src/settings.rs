@@ -1,4 +1,4 @@
-//! The keywords of a build: those of the command's options, with underscores.
+//! The keywords of a build: the command's options, with underscores.
 
 use hashlith::{
     Builder, Column, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate, OnError, ReadOptions,
@@ -11,7 +11,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Keywords that are taken one by one; what is left at the end is a mistake.
+/// Keywords that are taken one by one. One that is left at the end is a mistake.
 pub struct Keywords<'py>(Bound<'py, PyDict>);
 
 impl<'py> Keywords<'py> {
@@ -19,7 +19,7 @@ impl<'py> Keywords<'py> {
         keywords.map_or_else(|| Ok(PyDict::new(py)), |keywords| keywords.copy()).map(Keywords)
     }
 
-    /// The keyword, if it is there and not None.
+    /// The value of a keyword, if it was given and is not None.
     pub fn object(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let value = self.0.get_item(name)?;
         if value.is_some() {
@@ -35,7 +35,7 @@ impl<'py> Keywords<'py> {
         self.object(name)?.map(|value| self.extract(name, &value)).transpose()
     }
 
-    /// A value as what it has to be.
+    /// Converts a value to its type.
     ///
     /// # Errors
     /// TypeError or ValueError, with the keyword's name.
@@ -49,7 +49,7 @@ impl<'py> Keywords<'py> {
         })
     }
 
-    /// A word that stands for a choice.
+    /// A keyword whose value is one of several words.
     fn word<T: FromStr<Err: Display>>(&self, name: &str) -> PyResult<Option<T>> {
         let Some(word) = self.take::<String>(name)? else { return Ok(None) };
         word.parse().map(Some).map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
@@ -65,12 +65,12 @@ impl<'py> Keywords<'py> {
         }
     }
 
-    /// What keys and values are, where the keywords say so.
+    /// The types of keys and values, if the keywords give them.
     pub fn types(&self) -> PyResult<(Option<KeyType>, Option<ValueType>)> {
         Ok((self.word("keys")?, self.word("values")?))
     }
 
-    /// A builder with what the keywords say.
+    /// A builder with these options.
     pub fn builder(&self) -> PyResult<Builder> {
         let mut builder = Builder::new()
             .on_duplicate(self.word("on_duplicate")?.unwrap_or(OnDuplicate::Error))
@@ -102,7 +102,7 @@ impl<'py> Keywords<'py> {
                 Err(PyValueError::new_err(format!("parts: a set has 1 to 65,536 parts, not {parts}")))
             }
             (Some(_), Some(_)) => Err(PyValueError::new_err(
-                "parts makes a whole set, part one file of one: give one of the two",
+                "parts builds a whole set, part builds one file of it: give only one of them",
             )),
         }
     }
@@ -146,7 +146,7 @@ impl<'py> Keywords<'py> {
         text.and_then(|text| text.extract()).map_err(|error| named(self.0.py(), "metadata", &error))
     }
 
-    /// How files are to be read.
+    /// How to read files.
     pub fn input(&self) -> PyResult<ReadOptions> {
         let defaults = ReadOptions::default();
         let (keys, values) = self.types()?;
@@ -197,7 +197,7 @@ impl<'py> Keywords<'py> {
     }
 }
 
-/// A hash by its name, with this seed or its usual one.
+/// A hash by name, with this seed or its default.
 pub fn hasher(name: &str, seed: Option<Seed>) -> PyResult<KeyHasher> {
     let name: HashName = name
         .parse()
@@ -205,7 +205,7 @@ pub fn hasher(name: &str, seed: Option<Seed>) -> PyResult<KeyHasher> {
     name.hasher(seed).map_err(|error| PyValueError::new_err(format!("seed: {error}")))
 }
 
-/// The same error, with the name of the keyword.
+/// The error with the name of the keyword in front.
 fn named(py: Python<'_>, name: &str, error: &PyErr) -> PyErr {
     let message = format!("{name}: {}", error.value(py));
     match error.is_instance_of::<PyTypeError>(py) {

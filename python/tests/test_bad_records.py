@@ -76,7 +76,7 @@ def test_records_that_are_not_pairs(untouched):
     good = [("a", "1"), ["b", "2"]]
     for bad in ("c", "3", "x"), ("c",), (), "cd", b"cd", 3, None, {"c", "3"}, {"c": "3"}, ["c", "3", "x"], 1.5:
         for records in [*good, bad], iter([*good, bad]), (record for record in [*good, bad]):
-            with pytest.raises(hashlith.InputError, match=r"record 3 is no pair") as caught:
+            with pytest.raises(hashlith.InputError, match=r"record 3 is not a pair") as caught:
                 hashlith.build(untouched, records)
             assert (caught.value.path, caught.value.line, caught.value.offset) == (None, None, None)
             assert type(bad).__name__ in str(caught.value)
