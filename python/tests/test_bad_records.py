@@ -273,7 +273,7 @@ def test_columns_of_other_types(untouched):
     ):
         with pytest.raises(TypeError, match="column"):
             feed_two(untouched, keys, values, **options)
-    with pytest.raises(TypeError, match="columns are of other types"):
+    with pytest.raises(TypeError, match="columns have other types"):
         with hashlith.Builder(untouched) as builder:
             builder.add("a", "1")
             builder.add_many(raw, raw)

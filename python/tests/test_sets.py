@@ -160,7 +160,7 @@ def test_numbers_that_make_no_sense(tmp_path, options):
 
 
 def test_a_set_or_a_part(tmp_path):
-    with pytest.raises(ValueError, match="give one of the two"):
+    with pytest.raises(ValueError, match="give only one of them"):
         hashlith.build(tmp_path / "x", {}, parts=2, part=(0, 2))
 
 
