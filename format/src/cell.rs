@@ -7,7 +7,7 @@ use crate::{
 use alloc::vec::Vec;
 
 /// Mixes pilots.
-const C: u64 = 0x517c_c1b7_2722_0a95;
+const B: u64 = 0x517c_c1b7_2722_0a95;
 /// Mixes slots.
 const G: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Makes new numbers for the keys of a cell in each attempt.
@@ -61,7 +61,7 @@ impl Geometry {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "below the number of keys")]
     pub fn slot(self, x: u64, pilot: u8) -> u8 {
-        let mixed = x ^ C.wrapping_mul(u64::from(pilot).wrapping_add(1));
+        let mixed = x ^ B.wrapping_mul(u64::from(pilot).wrapping_add(1));
         mulhi(mixed.wrapping_mul(G), u64::from(self.keys)) as u8
     }
 

@@ -49,7 +49,7 @@ fn few_and_long_records() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
-    /// The comparison agrees with a map. Keys are short, so that many of those asked for are present.
+    /// The comparison agrees with a map. Keys are short, so that many lookups find one.
     #[test]
     fn any_records_compared_with_a_map(
         model in prop::collection::btree_map(prop::collection::vec(0..6u8, 0..5), any::<Vec<u8>>(), 0..300),

@@ -20,7 +20,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// True for the long form, which leaves nothing out.
+/// True for the long form of the tests.
 fn soak() -> bool {
     std::env::var_os("HASHLITH_SOAK").is_some()
 }
@@ -100,7 +100,7 @@ fn shared(count: usize, each: impl Fn(usize) + Sync) {
     });
 }
 
-/// Keeps a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
+/// Records a figure for `docs/reliability.md`, if `HASHLITH_EVIDENCE` names a folder.
 fn evidence(what: &str, number: usize) {
     if let Some(folder) = std::env::var_os("HASHLITH_EVIDENCE") {
         let path = Path::new(&folder).join(format!("damage_matrix.{what}.json"));
@@ -109,7 +109,7 @@ fn evidence(what: &str, number: usize) {
     }
 }
 
-/// Damages a file in `count` ways, or in one of `step` of these; none may be accepted. Returns the number of ways tried.
+/// Damages a file in `count` ways, or in every `step`-th of them; none may be accepted. Returns the number of ways tried.
 fn each_damage(
     name: &str,
     file: &[u8],
@@ -130,7 +130,7 @@ fn each_damage(
 fn every_bit_flipped() {
     let mut flipped = 0;
     for (name, file) in files() {
-        // The long form flips every bit; the short one does so in small files only, and flips a sample in others.
+        // The long form flips every bit. The short form does so only in small files, and flips a sample in others.
         let step = match (soak(), file.len()) {
             (true, _) | (_, ..9000) => 1,
             (false, ..30_000) => 13,
@@ -186,7 +186,7 @@ fn spans_in_the_wrong_place() {
     const SPAN: usize = 65_536;
     let mut tried = 0;
     let mut files = files();
-    // A file of the same shape, for spans that come from where they go to.
+    // A file of the same shape, for spans from the same place of another file.
     let twins: Vec<_> = files
         .iter()
         .filter_map(|(name, file)| Some((format!("{name}, other values"), twin(file)?)))
@@ -231,7 +231,7 @@ fn spans_in_the_wrong_place() {
                 if let Some(bytes) = other.get(a.clone()) {
                     let mut spliced = file.clone();
                     spliced[a.clone()].copy_from_slice(bytes);
-                    // A whole other file is no damage.
+                    // Replacing the whole file is not damage.
                     if a.len() < file.len() && spliced != *other {
                         check(format!("{a:?} of {other_name}"), spliced);
                     }

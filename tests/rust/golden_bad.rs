@@ -1,5 +1,5 @@
 //! `tests/golden/bad`: files that break one obligation of `spec.md` section 9 each, and sets that break one of section 15.
-//! The name of each is what must be reported: the rule, the offset, and the damage in words.
+//! Their names say what must be reported: the rule, the offset, and the damage in words.
 
 use crate::{SPEC, golden};
 use hashlith_checker::{Error, Files, Options, PathError, Progress, verify};
@@ -10,7 +10,7 @@ use hashlith_format::{
 use hashlith_reader::{Index, OpenError};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-/// Faults that only a reader reports so: a dense id that no cell has, bytes left over behind the last record.
+/// What a reader reports for these faults: a dense id that no cell has, bytes left over after the last record.
 const ON_THE_WAY: [(&str, Rule, u64); 2] =
     [("V4-8320-first_id_one_too_high", R(15), 8192), ("V4-6306-bytes_behind_the_last_record", V(4), 6306)];
 
@@ -96,7 +96,7 @@ fn the_checker_reports_each() {
             panic!("{name}: not refused");
         };
         let found = (fault.rule().to_string(), fault.offset());
-        // R17 is about what a reader hands out; a verifier looks at the record as a whole.
+        // R17 is for readers that return text; a verifier reports V8 at the record.
         let record = if rule == "R17" { ("V8".to_owned(), 4096) } else { (rule, offset) };
         assert_eq!(found, record, "{name}");
     }
@@ -112,7 +112,7 @@ fn the_reader_reports_what_it_must() {
                 let found = faults(&index);
                 assert!(found.contains(&(R(number), offset)), "{name}: {found:?}");
             }
-            // Only a verifier looks for these. A lookup may answer wrongly or refuse, but it returns.
+            // Only a verifier checks these. A lookup may answer wrongly or fail, but it returns.
             (Ok(index), 0) => {
                 let found = faults(&index);
                 for (_, rule, offset) in ON_THE_WAY.iter().filter(|(file, ..)| *file == name) {
@@ -124,7 +124,7 @@ fn the_reader_reports_what_it_must() {
     }
 }
 
-/// Every fault that lookups and iteration meet. The keys are those of the sound file from which the others were made.
+/// Every fault that lookups and iteration report. The keys are those of the sound file from which the others were made.
 fn faults(index: &Index<&[u8]>) -> Vec<(Rule, u64)> {
     let keys = fs::read_to_string(golden("bad/keys.txt")).unwrap();
     let keys: Vec<&str> = keys.lines().collect();

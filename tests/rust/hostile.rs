@@ -13,7 +13,7 @@ fn sample(keys: u32, path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Everything a reader can do. The answers do not matter, only that there are some. False if the bytes do not open.
+/// Calls everything a reader can do. The answers do not matter, only that it returns. False if the bytes do not open.
 fn exercise(bytes: &[u8]) -> bool {
     let Ok(index) = Index::new(bytes) else { return false };
     let keys: Vec<String> = (0..60).map(|i| format!("key {i}")).collect();
@@ -43,7 +43,7 @@ fn every_bit_of_a_small_file_flipped() {
                 opened
             })
             .count();
-        // A reader does not look at sums and padding, so some must open.
+        // A reader does not check sums and padding, so some must open.
         assert!(opened > 0);
         assert!(exercise(&bytes));
     }
@@ -69,7 +69,7 @@ fn every_truncation_and_extension_is_refused() {
     }
 }
 
-/// Sealed damage passes the digests and reaches the lookups.
+/// Damage with correct sums passes the digests and reaches the lookups.
 #[test]
 fn sealed_damage_is_answered_or_reported() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ mod spec;
 
 use std::path::{Path, PathBuf};
 
-/// The specification itself, so that its tables are tested and not a copy of them.
+/// The specification itself: the tests use its tables, not a copy of them.
 const SPEC: &str = include_str!("../../spec.md");
 
 /// A path below `tests/golden`.

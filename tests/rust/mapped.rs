@@ -130,7 +130,7 @@ fn the_handle_is_send_sync_and_cheap_to_clone() {
     check::<Index<std::sync::Arc<Vec<u8>>>>();
 }
 
-/// Every record of a batch is asked for before its answer, but not all of them before the first. The answers stay the same.
+/// A batch asks for every record before it answers, but not for all records before the first answer. The answers are the same.
 #[test]
 fn batches_ask_for_records_ahead() {
     thread_local! {
@@ -142,7 +142,7 @@ fn batches_ask_for_records_ahead() {
     let index = Index::load(&path).unwrap();
     let plain = index.clone();
     let index = index.read_ahead_with(|_, span| ASKED.with_borrow_mut(|asked| asked.push(span)));
-    // More keys than are asked for at a time, present and absent ones in turn.
+    // More keys than a batch asks for at a time, alternating present and absent ones.
     let keys: Vec<String> = (0..3000).map(|i| format!("key {}", i * 3)).collect();
     let mut answers = Vec::new();
     let mut asked_before_first = None;

@@ -1,4 +1,4 @@
-//! Sets: the reader and the checker refuse the same ones, and the checker verifies every part.
+//! Sets: the reader and the checker refuse the same sets, and the checker verifies every part.
 
 use hashlith_builder::{Builder, ValueType};
 use hashlith_checker::{
@@ -48,7 +48,7 @@ fn reader_verdict(set: &Path) -> Verdict {
     }
 }
 
-/// Everything about a set that opening checks: the reader and the checker report the same file, rule and offset.
+/// For everything that opening a set checks, the reader and the checker report the same file, rule and offset.
 #[test]
 fn reader_and_checker_agree() {
     let dir = tempfile::tempdir().unwrap();
@@ -158,14 +158,14 @@ fn left_over_files_are_named_and_do_no_harm() {
     assert_eq!((end.done, end.total), (bytes, Some(bytes)));
 }
 
-/// One set replaces the other again and again, and there is always one to open.
+/// Two sets replace each other again and again, and one can always be opened.
 #[test]
 fn a_set_that_is_being_replaced_can_be_opened() {
     let dir = tempfile::tempdir().unwrap();
     let set = dir.path().join("set");
     let sources = ["a", "b"].map(|name| dir.path().join(name));
     build(&sources[0], 100, 16, ValueType::Text);
-    // Of another type, so that no part is the same.
+    // Another type, so that no part is the same.
     build(&sources[1], 100, 16, ValueType::Bytes);
     let put = |from: &Path, old: Option<&Path>| {
         let files = |set: &Path| manifest(set).parts.into_iter().map(|part| part.file);
@@ -217,7 +217,7 @@ fn a_part_that_cannot_be_opened_is_not_missing() {
     assert!(matches!(Index::load(&set), Err(OpenError::Io { path, .. }) if path == part));
 }
 
-/// A lookup that meets damage in a set names the part.
+/// A lookup that finds damage in a set names the part.
 #[test]
 fn damage_is_reported_with_its_part() {
     let dir = tempfile::tempdir().unwrap();
@@ -312,7 +312,7 @@ fn a_set_is_compared_with_its_records() {
     }
 }
 
-/// A file that counts the bytes that are read of it.
+/// A file that counts the bytes read from it.
 struct Counted(File, AtomicU64);
 
 impl ReadAt for Counted {
@@ -346,7 +346,7 @@ fn parts_share_the_memory_of_a_comparison() {
     assert!(whole > 8_000);
     for part in 1..=16 {
         let hot_cache = whole * part / 16;
-        // Eight bytes behind each are read too.
+        // The eight bytes after each are read too.
         let kept = read(hot_cache) - headers;
         assert!(kept <= hot_cache + 4 * 8 && kept + whole / 3 > hot_cache, "{kept} of {hot_cache}");
     }

@@ -1,4 +1,4 @@
-//! The opcodes that make containers, and those that call the few things that may be called.
+//! The opcodes that make containers, and the few calls that are allowed.
 
 use crate::bad_row::BadRow;
 use crate::pickle::item::{Global, Item, Kind, Refused, Seq, SeqKind, Span};
@@ -53,7 +53,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// Where the topmost `size` items begin, if that many are above the last mark.
+    /// Where the topmost `size` items begin, if there are that many above the last mark.
     fn reach(&self, at: u64, size: usize) -> Result<usize, BadRow> {
         let floor = self.stack.marks.last().map_or(0, |mark| mark + 1);
         let first = self.stack.entries.len().checked_sub(size).filter(|&first| first >= floor);

@@ -1,4 +1,4 @@
-//! What a pickle's stack holds while it is read.
+//! The items on a pickle's stack.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use crate::bad_row::BadRow;
 /// How deep containers may be nested.
 pub(crate) const MOST_DEEP: u16 = 1_000;
 
-/// What a part of the pickle is. It is decoded only when a record needs it.
+/// How a part of the pickle is written. It is decoded only when a record needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A `str` as UTF-8, which may have lone surrogates.
@@ -83,7 +83,7 @@ impl Global {
         }
     }
 
-    /// Whether calling it gives a dict.
+    /// True if a call returns a dict.
     pub fn is_dict(self) -> bool {
         matches!(self, Global::OrderedDict | Global::DefaultDict | Global::Counter)
     }
@@ -100,7 +100,7 @@ pub(crate) enum Item {
     Float(f64),
     Seq(Rc<Seq>),
     Global(Global),
-    /// The outermost container, whose items have gone or will go to the sink.
+    /// The outermost container, whose items go to the sink.
     Stream,
 }
 
@@ -108,7 +108,7 @@ pub(crate) enum Item {
 pub(crate) enum SeqKind {
     Tuple,
     List,
-    /// Keys and values take turns.
+    /// Alternating keys and values.
     Dict,
     Set,
 }
@@ -120,7 +120,7 @@ pub(crate) struct Seq {
     pub items: RefCell<Vec<Item>>,
     /// How deep containers are nested in this one.
     pub depth: Cell<u16>,
-    /// Something refers to it, so it may no longer change. Because containers grow only before they are referred to, none
+    /// Something refers to it, so it may no longer change. Because containers grow only before anything refers to them, none
     /// can contain itself, and depths are right.
     pub closed: Cell<bool>,
     held: Held,
@@ -147,7 +147,7 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// As an error of the opcode at this offset.
+    /// The error of the opcode at this offset.
     #[cold]
     pub fn at(self, at: u64) -> BadRow {
         match self {
@@ -187,7 +187,7 @@ impl Seq {
             own.push(item);
         }
         if self.closed.get() {
-            // It is among the items: a cycle, which would never be freed.
+            // It is one of the items: a cycle, which would never be freed.
             own.truncate(before);
             return Err(Refused::Recursive);
         }

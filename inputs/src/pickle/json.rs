@@ -10,11 +10,11 @@ use crate::pickle::text::not_text;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
 
-/// Longest JSON text of a container, in bytes. Containers that refer to the same parts many times can be far longer as
+/// Longest JSON text of a container, in bytes. A container that refers to the same parts many times can be far longer as
 /// text than in the pickle.
 const LONGEST: usize = 16 << 20;
 
-/// Puts the value's JSON text into `texts.value`. What is wrong begins with a verb.
+/// Puts the value's JSON text into `texts.value`. An error text begins with a verb.
 pub(crate) fn write(value: &Item, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<(), RowError> {
     let mut out = std::mem::take(&mut texts.value);
     out.clear();

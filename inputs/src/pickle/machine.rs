@@ -13,7 +13,7 @@ use crate::pickle::window::Window;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
-/// What the outermost container is.
+/// The kind of the outermost container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outermost {
     Dict,
@@ -33,9 +33,9 @@ pub(crate) struct Machine<'m, 'o, 'a, S: Sink> {
     pub held: Held,
     /// The string that ends just before the next opcode.
     pub fresh: Option<Span>,
-    /// The offset of `'latin1'`, once it was seen as the encoding of bytes.
+    /// The offset of `'latin1'`, after its first use as the encoding of bytes.
     pub latin1: Option<u64>,
-    /// A reference could not be answered, but can be if the objects that are referred to are known beforehand.
+    /// A reference could not be answered. It can be if the numbers that the pickle refers to are known beforehand.
     pub missed: bool,
 }
 
@@ -60,7 +60,7 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
         }
     }
 
-    /// Gives items of the outermost container to the sink; they stay on the stack.
+    /// Passes items of the outermost container to the sink; they stay on the stack.
     pub fn send(&mut self, outermost: Outermost, first: usize, end: usize) -> Result<(), Stop<S::Error>> {
         let entries = &self.stack.entries[first..end];
         match outermost {
@@ -81,7 +81,7 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
         Ok(())
     }
 
-    /// An item that is referred to a second time. It may no longer change.
+    /// Marks an item that is referred to again: it may no longer change.
     pub fn referred(&self, item: Item, at: u64) -> Result<Item, BadRow> {
         match &item {
             Item::Stream => Err(Refused::Recursive.at(at)),

@@ -1,14 +1,14 @@
 //! The memo: the objects that a pickle has numbered in order to refer back to them.
 //!
-//! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects and refers back to
-//! few of them or to many. They cannot all be kept. Only *places* are kept, about one per `stride` bytes. A reference is
-//! answered by reading the pickle again from the last place before its number, less than `stride` bytes, and answers are
-//! cached. When there are too many places, every second one is dropped and the stride doubles. So memory is bounded for
-//! any file, and a reference in a file below half a gigabyte costs one read of 512 bytes.
+//! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects, and refers back to few
+//! or many of them. Memory cannot hold all of them. It holds only *places*, about one per `stride` bytes. To answer a
+//! reference, the reader reads the pickle again from the last place before its number, less than `stride` bytes, and caches
+//! the answer. When there are too many places, it drops every second one and doubles the stride. So memory is bounded for any
+//! file, and a reference in a file below half a gigabyte costs one read of 512 bytes.
 //!
-//! In everything CPython writes, numbers rise along the stream. A number that does not rise is kept by itself, a bounded
-//! number of times. Objects other than strings (lists, types, results of calls) are kept as they are while they are few.
-//! If one is missing later, the reader goes over the pickle again and keeps the ones that are referred to.
+//! In everything that CPython writes, numbers rise along the stream. A bounded quantity of numbers that do not rise is kept
+//! separately. Objects other than strings (lists, types, results of calls) are kept as long as they are few. If one is missing
+//! later, the reader reads the pickle again and keeps those that the pickle refers to.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ const MOST_OBJECTS: usize = 100_000;
 /// Most items in all containers when one more object is kept.
 const MOST_HELD_BY_MEMO: usize = 50_000;
 
-/// Which opcodes number the objects. They may not be mixed.
+/// The opcodes that number the objects. A pickle may not mix them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Numbering {
     Memoize,
@@ -58,7 +58,7 @@ pub(crate) struct Memo {
     objects: HashMap<u64, Item>,
     /// A number was used twice, so an object may hide a string with the same number.
     hiding: bool,
-    /// The numbers of the objects to keep. Without it, the first ones are kept.
+    /// The numbers of the objects to keep; `None` keeps the first ones.
     wanted: Option<Wanted>,
     answered: Answered,
     spare: Vec<u8>,
@@ -81,7 +81,7 @@ impl Memo {
         }
     }
 
-    /// Whether the objects that are referred to are known.
+    /// True if the numbers that the pickle refers to are known.
     pub fn knows_wanted(&self) -> bool {
         self.wanted.is_some()
     }
@@ -284,7 +284,7 @@ impl Memo {
     }
 }
 
-/// The string that a token is, if it is one.
+/// The string in a token, if it is a string.
 #[inline]
 pub(crate) fn string_span(token: &Token) -> Option<Span> {
     let kind = match token.op {

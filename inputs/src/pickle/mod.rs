@@ -1,8 +1,8 @@
 //! Pickles, streamed: a dict of any size goes record by record to the sink, and nothing in a pickle is ever run.
 //!
 //! CPython writes a dict as `EMPTY_DICT`, then batches of at most 1,000 pairs, each batch `MARK key value ... SETITEMS`,
-//! with a memo number after every string. [`run`] handles these in a tight loop, and all else on the small stack of a
-//! [`machine`]. A string on the stack is only its place in the pickle; its bytes are looked at when its batch ends.
+//! with a memo number after every string. [`run`] handles these in a tight loop, and everything else on the small stack of a
+//! [`machine`]. A string on the stack is only its place in the pickle; its bytes are read when its batch ends.
 
 mod build;
 mod input;
@@ -32,7 +32,7 @@ use machine::Machine;
 use references::Wanted;
 use window::Window;
 
-/// Gives all records of all pickles in a source to the sink.
+/// Passes all records of all pickles in a source to the sink.
 pub(crate) fn read_source<'a, S: Sink>(
     source: &'a Source,
     options: &'a ReadOptions,
@@ -47,7 +47,7 @@ pub(crate) fn read_source<'a, S: Sink>(
     let marked = window.rest().first() == Some(&opcode::PROTO);
     while window.fill(1, window.at()).map_err(Stop::for_sink)? {
         read_pickle(&mut window, options, outlet).map_err(|stop| match stop {
-            // A row that has advice was understood.
+            // A row with advice was understood, so the file is a pickle.
             Stop::BadRow(mut row) if !marked && row.at < 16 && row.reason.advice.is_none() => {
                 row.reason.what = format!("{} (is this file a pickle at all?)", row.reason.what).into();
                 Stop::BadRow(row)
@@ -72,8 +72,8 @@ fn read_pickle<'a, S: Sink>(
     if !missed {
         return result;
     }
-    // Too many objects other than strings have numbers to keep them all. A pass over the whole pickle finds those that
-    // are referred to; then it is read again, and these are kept.
+    // There are too many numbered objects (other than strings) to keep all of them. One pass over the whole pickle collects
+    // the numbers that it refers to; then the pickle is read again, and only these objects are kept.
     window.reader.seek(start);
     window.restart(start);
     let pause = || if outlet.shared.must_stop() { Err(Stop::Asked) } else { Ok(()) };

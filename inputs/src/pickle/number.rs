@@ -10,8 +10,8 @@ pub(crate) fn write_float(number: f64, out: &mut Vec<u8>) -> bool {
     if !number.is_finite() {
         return false;
     }
-    // The shortest digits that read back as the same number. Where two are equally near, as for 2.50000762939453125,
-    // Python takes the even one, as rounding to that many digits does.
+    // The shortest digits that read back as the same number. If two are equally near, as for 2.50000762939453125, Python
+    // takes the even one, and so does rounding to that number of digits.
     let mut text = format!("{number:e}");
     let digits = text.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
     let rounded = format!("{number:.*e}", digits - 1);

@@ -28,7 +28,7 @@ impl Answered {
         self.slots[self.slot(number)].filter(|&(same, _)| same == number).map(|(_, span)| span)
     }
 
-    /// `numbered` is how many objects have numbers so far; the cache is never much larger.
+    /// `numbered` is the number of objects with numbers so far; the cache is never much larger.
     pub fn put(&mut self, number: u64, span: Span, numbered: u64) {
         let wanted = usize::try_from(numbered).unwrap_or(SLOTS).min(SLOTS).next_power_of_two().max(2);
         if self.slots.len() < wanted / 4 || self.slots.is_empty() {
@@ -72,7 +72,7 @@ impl Wanted {
         word.is_some_and(|word| word >> (number % 64) & 1 == 1)
     }
 
-    /// Reads a whole pickle, up to its `STOP`, for the numbers that it refers to. `pause` may end it.
+    /// Reads a whole pickle, up to its `STOP`, and collects the numbers that it refers to. `pause` may end it.
     pub fn collect(
         window: &mut Window<Input<'_>>,
         mut pause: impl FnMut() -> Result<(), PlainStop>,

@@ -1,4 +1,4 @@
-//! From items to records: what keys and values may be, and how to get their bytes.
+//! From items to records: checks the types of keys and values, and gets their bytes.
 
 use hashlith_format::{KeyType, ValueType};
 use hashlith_job::Advice;
@@ -17,7 +17,7 @@ use crate::pickle::window::Window;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
-/// Gives rows to the sink.
+/// Passes rows to the sink.
 pub(crate) struct Rows<'m, 'o, S: Sink> {
     pub outlet: &'m mut Outlet<'o, S>,
     key_type: KeyType,
@@ -41,7 +41,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         }
     }
 
-    /// One key and its value; `at` is the offset of the key.
+    /// A key and its value; `at` is the offset of the key.
     #[inline]
     pub fn pair(
         &mut self,
@@ -70,7 +70,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         }
     }
 
-    /// One element of a list or tuple of pairs.
+    /// An element of a list or tuple of pairs.
     pub fn element(
         &mut self,
         window: &mut Window<Input<'_>>,
@@ -97,7 +97,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         self.outlet.bad_row(BadRow::new(at, what))
     }
 
-    /// Puts key and value into the buffers, however they are written.
+    /// Decodes key and value into the buffers.
     #[cold]
     fn unusual(&mut self, window: &mut Window<Input<'_>>, key: &Item, value: &Item) -> Result<(), RowError> {
         self.key(window, key)?;
@@ -130,7 +130,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     }
 }
 
-/// Whether the bytes can be taken as they stand.
+/// True if the bytes need no decoding.
 #[inline]
 fn plain(kind: Kind, text: bool, bytes: &[u8]) -> bool {
     match kind {
@@ -144,8 +144,8 @@ fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::LongBinary | Kind::LongDigits)
 }
 
-/// Puts the string into its buffer. If it must be `text`, that is the advice for other bytes. What is wrong begins with
-/// a verb.
+/// Decodes the string into its buffer. `text` is the advice for bytes that are not text, if it must be text. An error text
+/// begins with a verb.
 fn load(
     texts: &mut Texts,
     window: &mut Window<Input<'_>>,

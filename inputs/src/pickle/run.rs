@@ -9,14 +9,14 @@ use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
 use crate::sink::Sink;
 use crate::stop::Stop;
 
-/// Items that may wait for their batch to end. CPython ends one after 1,000 pairs.
+/// Items that may wait for the end of their batch. CPython ends a batch after 1,000 pairs.
 const MOST_WAITING: usize = 8_192;
 /// Items in all containers that may wait.
 const MOST_WAITING_INSIDE: usize = 100_000;
 /// Most items on the stack and in containers.
 const MOST_HELD: usize = 400_000;
-/// The topmost items of a batch that stay when older ones go to the sink before the batch ends. They may still become
-/// parts of a tuple, which is built from the topmost items.
+/// When the older items of a batch go to the sink before it ends, this many topmost items stay: a tuple may still be built
+/// from them.
 const STAYING: usize = 64;
 
 impl<S: Sink> Machine<'_, '_, '_, S> {
@@ -36,8 +36,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         }
     }
 
-    /// Strings pushed one after another, each with its memo number: nearly all of nearly every pickle. Ends at any other
-    /// opcode, and at the end of the window.
+    /// Pushes strings, each with its memo number, which are most of most pickles. Ends at any other opcode, and at the end
+    /// of the window.
     fn quick(&mut self) -> Result<(), Stop<S::Error>> {
         let start = self.window.at();
         let bytes = self.window.rest();
@@ -87,7 +87,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// The next opcode. If more bytes must be read, this is also the time to make room and to check whether to stop.
+    /// The next opcode. If it must read more bytes, it also makes room and checks whether to stop.
     fn token(&mut self) -> Result<Token, Stop<S::Error>> {
         if let Some(token) = self.window.token_at_hand()? {
             return Ok(token);
@@ -101,7 +101,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.window.token(keep).map_err(Stop::for_sink)
     }
 
-    /// Makes room if much waits on the stack or in containers.
+    /// Makes room if many items wait on the stack or in containers.
     #[cold]
     fn relieve(&mut self, at: u64) -> Result<(), Stop<S::Error>> {
         self.send_early()?;
@@ -116,7 +116,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// Gives the older items of a long batch to the sink before the batch ends.
+    /// Passes the older items of a long batch to the sink before the batch ends.
     fn send_early(&mut self) -> Result<(), Stop<S::Error>> {
         let Some(&mark) = self.stack.marks.first() else { return Ok(()) };
         let first = mark + 1;
@@ -190,7 +190,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// The plain value that a token is, if it is one.
+    /// The plain value in a token, if it is a plain value.
     fn scalar(&mut self, token: &Token) -> Result<Option<Item>, BadRow> {
         let long = |kind| {
             let header = (token.payload - token.at) as u8;

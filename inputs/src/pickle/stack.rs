@@ -40,7 +40,7 @@ impl Stack {
         }
     }
 
-    /// Takes the topmost mark off the list of marks. Returns where its items begin.
+    /// Removes the topmost mark from the list of marks. Returns where its items begin.
     pub fn unmark(&mut self, at: u64) -> Result<usize, BadRow> {
         let mark = self.marks.pop();
         mark.map(|mark| mark + 1).ok_or_else(|| BadRow::new(at, "the pickle is malformed: there is no mark"))
@@ -51,8 +51,8 @@ impl Stack {
         self.entries.last().filter(|entry| !matches!(entry.item, Item::Mark)).ok_or_else(|| empty(at))
     }
 
-    /// Whether a container that is pushed now is the outermost one: at most the name of a dict type, which will be called
-    /// with it, is below.
+    /// True if a container that is pushed now is the outermost one: below it is at most the name of a dict type, which will
+    /// be called with it.
     pub fn is_outermost(&self) -> bool {
         match &self.entries[..] {
             [] => true,
@@ -64,7 +64,7 @@ impl Stack {
         }
     }
 
-    /// Where the bytes that items on the stack may need begin.
+    /// Where the bytes begin that items on the stack may need.
     pub fn needs_from(&self) -> Option<u64> {
         let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream);
         self.entries.iter().find(|entry| !outer(&entry.item)).map(|entry| entry.at)

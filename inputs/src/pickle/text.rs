@@ -1,4 +1,4 @@
-//! Strings of pickles: decoding those of protocols 0 and 1, and telling what is not text.
+//! Strings of pickles: decodes those of protocols 0 and 1, and says why bytes are not text.
 
 use crate::pickle::item::Kind;
 
@@ -15,7 +15,7 @@ pub(crate) fn unescape_unicode(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wro
         let digits = match escape {
             Some(b'u') => 4,
             Some(b'U') => 8,
-            // Two backslashes stay as they are, and the second begins no escape.
+            // Two backslashes stay two, and the second begins no escape.
             Some(other) => {
                 out.push(b'\\');
                 push_code_point(u32::from(other), out);
@@ -120,7 +120,7 @@ pub(crate) fn not_text(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Whether invalid UTF-8 is invalid because of a surrogate, which Python lets through.
+/// True if UTF-8 is invalid because of a surrogate, which Python allows.
 fn has_surrogate(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|w| w[0] == 0xed && (0xa0..=0xbf).contains(&w[1]) && (0x80..=0xbf).contains(&w[2]))
 }

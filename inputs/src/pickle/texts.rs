@@ -98,7 +98,7 @@ impl Texts {
         result
     }
 
-    /// Appends a string as it stands in the pickle.
+    /// Appends a string as it is in the pickle.
     fn append(
         &mut self,
         span: Span,
@@ -122,7 +122,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Keeps a string that is likely to be needed, as it stands in the pickle.
+    /// Keeps a string that is likely to be needed again, as it is in the pickle.
     pub fn keep(&mut self, span: Span, bytes: &[u8]) {
         if span.length > LONGEST {
             return;

@@ -6,8 +6,8 @@ use crate::bad_row::BadRow;
 use crate::pickle::opcode::{self, Argument};
 use crate::stop::{PlainStop, Stop};
 
-/// Strings that wait for their batch to end stay in the window up to this many bytes; what is further back is read again
-/// when it is needed.
+/// Strings that wait for the end of their batch stay in the window up to this many bytes. Strings further back are read again
+/// when they are needed.
 pub(crate) const MOST_KEPT: u64 = 4 << 20;
 
 /// An opcode and its argument.
@@ -20,19 +20,19 @@ pub(crate) struct Token {
     pub number: u64,
     /// The offset of the bytes or the line after it.
     pub payload: u64,
-    /// The length of these, without a line's newline.
+    /// The length of these bytes, without a line's newline.
     pub length: u64,
 }
 
-/// What the bytes at hand say about the next token.
+/// What the bytes in the window say about the next token.
 enum Measure {
-    /// All of it is here: its length.
+    /// The window holds all of it: its length.
     Whole(Token, usize),
-    /// At least this many bytes are needed to say more.
+    /// At least this many bytes are needed to know more.
     Short(usize),
-    /// The bytes after its header are not all here: the header's length.
+    /// Some bytes after its header are missing: the header's length.
     Long(Token, usize),
-    /// It is text whose last newline is not here.
+    /// It is text whose last newline is missing.
     Open { newlines: u32 },
 }
 
@@ -118,7 +118,7 @@ impl<R: Read> Window<R> {
         self.buffer
     }
 
-    /// Forgets the bytes at hand and continues at another offset, to which the caller has moved the reader.
+    /// Drops the bytes in the window and continues at another offset, to which the caller has moved the reader.
     pub fn restart(&mut self, base: u64) {
         (self.position, self.filled, self.base) = (0, 0, base);
     }
@@ -128,7 +128,7 @@ impl<R: Read> Window<R> {
         self.base + self.position as u64
     }
 
-    /// The bytes at hand from the next one on.
+    /// The bytes in the window from the next one on.
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.position..self.filled]
     }
@@ -138,7 +138,7 @@ impl<R: Read> Window<R> {
         debug_assert!(self.position <= self.filled);
     }
 
-    /// Bytes of the stream, if they are all at hand.
+    /// Bytes of the stream, if the window holds all of them.
     #[inline]
     pub fn slice(&self, at: u64, length: u64) -> Option<&[u8]> {
         let start = usize::try_from(at.checked_sub(self.base)?).ok()?;
@@ -146,7 +146,7 @@ impl<R: Read> Window<R> {
         if end <= self.filled { self.buffer.get(start..end) } else { None }
     }
 
-    /// Reads until at least `need` bytes are at hand; false if the stream ends before. Bytes from the offset `keep` on stay
+    /// Reads until the window holds at least `need` bytes; false if the stream ends before. Bytes from the offset `keep` on stay
     /// in the window unless they are too many.
     pub fn fill(&mut self, need: usize, keep: u64) -> Result<bool, PlainStop> {
         while self.filled - self.position < need {
@@ -175,7 +175,7 @@ impl<R: Read> Window<R> {
         Ok(true)
     }
 
-    /// The next token, if all of it is at hand.
+    /// The next token, if the window holds all of it.
     #[inline]
     pub fn token_at_hand(&mut self) -> Result<Option<Token>, BadRow> {
         match measure(self.rest(), self.at())? {
@@ -187,7 +187,7 @@ impl<R: Read> Window<R> {
         }
     }
 
-    /// The next token. Its bytes stay at hand, with those from `keep` on, unless they are too many.
+    /// The next token. Its bytes stay in the window, with those from `keep` on, unless they are too many.
     pub fn token(&mut self, keep: u64) -> Result<Token, PlainStop> {
         loop {
             let keep = keep.min(self.at());
@@ -264,7 +264,7 @@ pub(crate) fn decimal(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(line).ok()?.trim().parse().ok().filter(|&number: &u64| number < 1 << 62)
 }
 
-/// A part of the source that is no longer there when it is read again.
+/// The error for a part of the source that is gone when it is read again.
 pub(crate) fn vanished(at: u64) -> PlainStop {
     Stop::Io(at, io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter while it was read"))
 }

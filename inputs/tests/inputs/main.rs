@@ -1,4 +1,4 @@
-//! All tests of this crate, except those that measure the memory of their process: one binary, which is linked once.
+//! All tests of this crate in one program, which links faster than many. Only those that measure memory run apart.
 
 #![allow(clippy::unwrap_used, reason = "tests may unwrap, in their helper functions too")]
 

@@ -69,7 +69,7 @@ fn wrong_types_in_pickles_are_skipped_but_damage_is_not() {
     assert_eq!(advice, [json, None, Some(Advice::BytesValues), json, json]);
     let cut = pairs("x.pkl", &pickle[..pickle.len() - 1], &skip(None)).unwrap_err();
     assert!(cut.contains("ends early"), "{cut}");
-    // In a list, what is no pair.
+    // Elements of a list that are not pairs.
     let list = b"](\x8c\x01a\x8c\x01b\x86\x8c\x01ce.";
     let (summary, records) = read_sources(&[memory("x.pkl", list)], &skip(None), 1).unwrap();
     assert_eq!((summary.skipped, records.len()), (1, 1));

@@ -1,4 +1,4 @@
-//! Which files are read and in which format, the errors of those that cannot be read, and the location of a record.
+//! Which files are read and in which format, the errors for unreadable files, and the location of a record.
 
 use std::fs;
 use std::io::Write;
