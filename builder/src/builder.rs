@@ -55,7 +55,7 @@ impl Builder {
         self.progress.clone()
     }
 
-    /// The memory limit in force, in bytes.
+    /// The memory limit, set or default, in bytes.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
@@ -84,6 +84,24 @@ impl Builder {
     /// ```
     pub fn duplicate_policy(&self) -> OnDuplicate {
         self.options.on_duplicate
+    }
+
+    /// The metadata that was set; empty if none was.
+    pub fn metadata_in_use(&self) -> &str {
+        &self.options.metadata
+    }
+
+    /// How many files the set has that is built, or that the one file belongs to; 1 for a file that stands alone.
+    ///
+    /// ```
+    /// # use hashlith_builder::Builder;
+    /// assert_eq!(Builder::new().part_count(), 1);
+    /// assert_eq!(Builder::new().parts(8).part_count(), 8);
+    /// ```
+    pub fn part_count(&self) -> u32 {
+        match self.options.shape {
+            Shape::Part { parts, .. } | Shape::Set { parts } => parts,
+        }
     }
 
     /// The directory of temporary files: the one that was set or, after [`Self::preflight`], that of the output.

@@ -153,7 +153,7 @@ pub enum Error {
         what: String,
     },
     /// The directory that should become a set holds something else.
-    #[error("{} is no set, and holds {}: choose another name for the set, or move that away", .path.display(), .holds.display())]
+    #[error("{} is not a set, and holds {}: choose another name for the set, or move it away", .path.display(), .holds.display())]
     NoSet {
         /// The directory.
         path: PathBuf,
@@ -244,7 +244,6 @@ impl Error {
             Error::Output { what: OutputFault::SetIsFile, .. } => Advice::OneFile,
             Error::MemoryLimit { .. } => Advice::MoreMemoryOrFewerThreads,
             Error::Addresses { .. } => Advice::LessMemory,
-            Error::OpenFiles { .. } => Advice::MoreMemory,
             Error::Hash { .. } | Error::Crowded { .. } => Advice::SipHash,
             Error::Threads { .. } => Advice::FewerThreads,
             _ => return None,

@@ -108,7 +108,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The memory limit in force, in bytes.
+    /// The memory limit, set or default, in bytes.
     pub fn memory(&self) -> u64 {
         self.memory_limit.unwrap_or_else(|| limits::default_memory(self.available, self.threads))
     }

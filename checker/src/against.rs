@@ -136,7 +136,7 @@ impl AgainstReport {
 /// Compares an index with records that come from many threads in any order.
 ///
 /// Each record is looked up on its own: one small read for the record (more above 512 bytes), and, unless they are in
-/// memory, one for its cell and two for a far body. The index need not have been verified: a fault that a lookup meets is
+/// memory, one for its cell and two for a far body. The index need not have been verified: a fault that a lookup finds is
 /// an error.
 ///
 /// Memory: the hot and the far section if [`AgainstOptions::hot_cache`] allows, and one bit per key of the index, or two

@@ -122,7 +122,7 @@ fn listed(rows: &[Skipped]) -> String {
 }
 
 impl Error {
-    /// What helps, if there is an option for it. After [`Error::TooManyErrors`] it is what helps the earliest row.
+    /// What helps, if there is an option for it. After [`Error::TooManyErrors`] it is what helps the earliest row that has advice.
     pub fn advice(&self) -> Option<Advice> {
         match self {
             Error::Bad { advice, .. } => *advice,

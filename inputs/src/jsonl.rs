@@ -67,6 +67,7 @@ impl<'o> Row<'o> {
     #[cold]
     fn explain(self, error: &serde_json::Error) -> Reason {
         // The line is known already; within it serde_json counts columns.
+        let advice = self.advice.take();
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
         if what.contains("surrogate") || what.contains("unexpected end of hex escape") {
@@ -75,7 +76,7 @@ impl<'o> Row<'o> {
         if error.is_syntax() || error.is_eof() {
             return format!("not valid JSON ({what} at column {})", error.column()).into();
         }
-        Reason { what: what.into(), advice: self.advice.take() }
+        Reason { what: what.into(), advice }
     }
 
     fn text(self, what: &'static str) -> Text<'o> {

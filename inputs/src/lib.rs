@@ -1,7 +1,7 @@
 //! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON lines and `cdbmake` input, plain or
 //! compressed with gzip or zstd.
 //!
-//! [`Sources`] finds and checks the files. [`read()`] gives every record to a [`Sink`], of which each worker has its own.
+//! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
 //! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.
 //! Memory does not grow with the input: a pickled dict is never held, only a batch of it.
 //!

@@ -15,7 +15,7 @@ pub trait Sink: Send {
     ///
     /// `source` is the index of the record's source in [`Sources`](crate::Sources), from 0. `position` is the
     /// record's byte offset in the decompressed source. Within a source it grows from record to record in the order
-    /// of the input, so (`source`, `position`) tells which of two records comes first, no matter which workers read
+    /// of the input, so (`source`, `position`) shows which of two records comes first, no matter which workers read
     /// them. A sink gets records of one source in rising order, but not all of them, and sources may be interleaved.
     ///
     /// # Errors

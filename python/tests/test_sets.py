@@ -207,7 +207,7 @@ def test_a_directory_that_is_not_a_set(tmp_path):
         with pytest.raises(IsADirectoryError):
             use(tmp_path)
     (tmp_path / "letter").touch()
-    with pytest.raises(hashlith.Error, match="is no set, and holds .*letter"):
+    with pytest.raises(hashlith.Error, match="is not a set, and holds .*letter"):
         hashlith.build(tmp_path, RECORDS, parts=2)
     with pytest.raises(NotADirectoryError):
         hashlith.build(tmp_path / "letter", RECORDS, parts=2)

@@ -59,7 +59,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::get`]. By then `each` has been called for all keys before the one that met the damage.
+    /// As [`Self::get`]. By then `each` has been called for all keys before the one with the damage.
     pub fn find_many<'a, K: AsRef<[u8]>>(
         &'a self,
         keys: &[K],
@@ -124,7 +124,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 
     /// Steps 1 to 7 for a window. Keys without a candidate are absent. On an error nothing is reported here:
-    /// [`Self::find_each`] meets the same damage again.
+    /// [`Self::find_each`] finds the same damage again.
     #[inline]
     fn find_window<'a, K: AsRef<[u8]>>(
         &'a self,

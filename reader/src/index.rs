@@ -111,8 +111,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if the bytes that the lookup meets are damaged (R15, R16); in a set, [`Error::InPart`] with
-    /// the number of the part.
+    /// [`Error::Corrupt`] if the lookup finds damage (R15, R16); in a set, [`Error::InPart`] with the number of the part.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, Error> {
         Ok(self.find(key)?.map(|record| record.value))

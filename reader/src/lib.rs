@@ -17,8 +17,8 @@
 //! An index may also be a set: a directory of files, each with a part of the keys (`spec.md` section 15). Open it by
 //! the name of the directory, and use it like a file.
 //!
-//! No bytes make this crate panic, read out of bounds, or loop for ever. Damage is reported when the index is opened,
-//! or by the lookup that meets it, with its offset. Checksums are not verified here: `hashlith verify` does that.
+//! No bytes make this crate panic, read out of bounds, or loop forever. Damage is reported with its offset, when the index is
+//! opened or by the lookup that finds it. This crate does not verify checksums: `hashlith verify` does.
 #![deny(unsafe_code, clippy::indexing_slicing)]
 
 mod batch;

@@ -112,7 +112,10 @@ fn open_set<D: AsRef<[u8]>>(
     for (number, path) in (0..).zip(files.part_paths()) {
         // A pipe would make `open_part` wait for a writer.
         open_regular(&path).map_err(|source| files.part_error(number, &path, source))?;
-        let part = open_part(&path)?;
+        let part = open_part(&path).map_err(|error| match error {
+            OpenError::Io { path, source } => files.part_error(number, &path, source).into(),
+            error => error,
+        })?;
         let page = part.as_bytes().first_chunk().unwrap_or(&[0; PAGE as usize]);
         let first = parts.first().map(Part::header);
         let checked = files.manifest.check_part(number, page, part.header(), first);

@@ -158,7 +158,7 @@ def test_options_that_make_no_sense(spark, tmp_path):
     assert os.listdir(tmp_path) == []
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").touch()
-    with pytest.raises(Exception, match="is no set, and holds"):
+    with pytest.raises(Exception, match="is not a set, and holds"):
         save(df, tmp_path / "mine")
     assert os.listdir(tmp_path / "mine") == ["file"]
 

@@ -181,7 +181,7 @@ fn what_cannot_be_merged() {
     place.run("split x --parts 0 -o y").fails(2, &["parts"]);
     place.run("build a.tsv -o a.tsv --parts 2").fails(1, &["a.tsv is a file: a set is a directory"]);
     place.write("mine/letter", "dear");
-    place.run("build a.tsv -o mine --parts 2").fails(1, &["mine is no set, and holds mine/letter"]);
+    place.run("build a.tsv -o mine --parts 2").fails(1, &["mine is not a set, and holds mine/letter"]);
     place.run("build a.tsv -o set").fails(1, &["set is a directory"]);
     place.run("get mine k").fails(1, &["mine is a directory without a manifest.json"]);
 }
