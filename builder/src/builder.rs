@@ -24,6 +24,12 @@ pub struct Builder {
     pub(crate) own_feeder: Option<Feeder>,
 }
 
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 impl Builder {
     /// A builder of one file, whose keys and values may be any bytes. It uses half of the available memory, and one thread per
     /// processor. A key that occurs twice is an error.

@@ -45,11 +45,11 @@ use std::{
 /// ```
 ///
 /// # Errors
-/// [`Error::Part`] if the files are not one set; [`Error::Io`]; those of [`prepare_set`]. Then nothing has changed, with two
+/// [`Error::Part`] and [`Error::NotOneSet`] if the files are not one set; [`Error::Io`]; those of [`prepare_set`]. Then nothing has changed, with two
 /// exceptions: after [`Error::NotDurable`] the new set is in place, and so it is if a part that the old set also has cannot be
 /// moved; then the new set keeps the old copy of that part.
 pub fn commit_set(set: &Path, files: &[PathBuf]) -> Result<Manifest, Error> {
-    let (manifest, files) = manifest_of(set, files)?;
+    let (manifest, files) = manifest_of(files)?;
     let (directory, is_new) = open_locked(set)?;
     let names: HashSet<&str> = manifest.parts.iter().map(|part| part.file.as_str()).collect();
     let mut moved = Vec::new();
@@ -116,18 +116,11 @@ fn open_locked(set: &Path) -> Result<(File, bool), Error> {
 }
 
 /// The manifest of these files, and the files in the order of their parts.
-fn manifest_of<'f>(set: &Path, files: &'f [PathBuf]) -> Result<(Manifest, Vec<&'f Path>), Error> {
+fn manifest_of(files: &[PathBuf]) -> Result<(Manifest, Vec<&Path>), Error> {
     let headers = files.iter().map(|path| read_header(path)).collect::<Result<Vec<_>, _>>()?;
-    let order = in_order(&headers).map_err(|error| {
-        let (path, what) = match error {
-            NotOneSet::Twice { file, other, part } => {
-                (&*files[file], format!("is part {part}, and so is {}", files[other].display()))
-            }
-            NotOneSet::Other { file } => (&*files[file], error.to_string()),
-            _ => (set, error.to_string()),
-        };
-        Error::Part { path: path.into(), what }
-    })?;
+    let not_one_set =
+        |what: NotOneSet| Error::NotOneSet { path: what.file().map(|file| files[file].clone()), what };
+    let order = in_order(&headers).map_err(not_one_set)?;
     let parts = order.iter().map(|&file| PartFile::of(&headers[file])).collect();
     let manifest = Manifest { hasher: headers[0].hasher, parts };
     Ok((manifest, order.into_iter().map(|file| &*files[file]).collect()))
@@ -145,7 +138,7 @@ fn read_header(path: &Path) -> Result<Header, Error> {
         Ok((page, file.metadata()?.len()))
     };
     let (page, len) = read().map_err(Error::io("cannot read", path))?;
-    Header::parse(&page, len).map_err(|error| Error::Part { path: path.into(), what: error.to_string() })
+    Header::parse(&page, len).map_err(|fault| Error::Part { path: path.into(), fault })
 }
 
 /// The names in the present manifest, whatever its version: everything in quotes.

@@ -1,6 +1,7 @@
 //! Why a build failed.
 
 use crate::origin::Origin;
+use hashlith_format::set::NotOneSet;
 use hashlith_job::{Advice, Cancelled};
 use rustix::io::Errno;
 use std::{io, path::PathBuf};
@@ -144,13 +145,21 @@ pub enum Error {
         /// The number of parts.
         parts: u32,
     },
-    /// Files are not the parts of one set.
-    #[error("{}: {what}", .path.display())]
+    /// A file that should be a part of a set is not an index.
+    #[error("{}: {fault}", .path.display())]
     Part {
-        /// The file at fault, or the set if no single file is.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        what: String,
+        /// The broken rule.
+        fault: hashlith_format::Error,
+    },
+    /// Files are not the parts of one set.
+    #[error("{}{what}", .path.as_ref().map(|path| format!("{} ", path.display())).unwrap_or_default())]
+    NotOneSet {
+        /// The file at fault, if a single one is.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        what: NotOneSet,
     },
     /// The directory that should become a set holds something else.
     #[error("{} is not a set, and holds {}: choose another name for the set, or move it away", .path.display(), .holds.display())]

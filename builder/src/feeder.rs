@@ -17,6 +17,8 @@ use std::sync::{
     },
 };
 
+/// Progress shows records in steps of this many per feeder.
+const COUNTED: u64 = 1024;
 /// Longest key, in bytes (spec section 11).
 const MAX_KEY: u64 = u32::MAX as u64;
 /// Longest value, in bytes: a cell's records stay below 2^48 bytes.
@@ -156,6 +158,9 @@ impl Feeder {
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
         self.lengths.add(key.len() + value.len() + 2);
+        if self.records >= COUNTED {
+            self.count();
+        }
         if self.writers[number].push(Origin { source, position }, key, value) {
             self.hand_over(number)?;
         }
@@ -174,8 +179,7 @@ impl Feeder {
         Ok(())
     }
 
-    /// Adds the records since the last count to the build's [`Progress`]. A feeder also does so itself when it hands over a
-    /// chunk, but with few records that is rare.
+    /// Adds the records since the last count to the build's [`Progress`]. A feeder also does so itself, every 1,024 records.
     ///
     /// ```
     /// # use hashlith_builder::Builder;

@@ -66,7 +66,7 @@ impl Shape {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// In bytes; half of `available` by default.
     pub memory_limit: Option<u64>,

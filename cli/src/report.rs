@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The report of `build`.
 #[derive(Serialize)]
-pub struct Report {
+pub struct BuildView {
     output: String,
     /// Records that were read.
     records: u64,
@@ -41,13 +41,13 @@ struct PhaseTime {
     seconds: f64,
 }
 
-impl Report {
+impl BuildView {
     /// Collects the figures.
     pub fn new(report: &BuildReport) -> Self {
         let BuildReport { output, built, input_bytes, skipped, first_skipped, took } = report;
         let per_key = |bytes: u64| (built.keys > 0).then(|| bytes as f64 / built.keys as f64);
         let cores = process::core_seconds();
-        Report {
+        BuildView {
             output: output.display().to_string(),
             records: built.records,
             keys: built.keys,

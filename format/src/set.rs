@@ -33,6 +33,16 @@ pub enum NotOneSet {
     },
 }
 
+impl NotOneSet {
+    /// The file at fault, if a single one is.
+    pub fn file(&self) -> Option<usize> {
+        match self {
+            NotOneSet::Other { file } | NotOneSet::Twice { file, .. } => Some(*file),
+            NotOneSet::NoFiles | NotOneSet::Missing { .. } => None,
+        }
+    }
+}
+
 /// Without the names of the files, which the caller knows.
 impl fmt::Display for NotOneSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,6 +33,7 @@ pub struct BuildReport {
 
 /// A build from files that has passed all checks before the work: the inputs can be opened, the options agree, and the disk
 /// seems to have room.
+#[derive(Debug)]
 pub struct FileBuild {
     sources: Sources,
     output: PathBuf,

@@ -3,7 +3,6 @@
 use crate::shown_key;
 use hashlith_builder as builder;
 use hashlith_checker as checker;
-use hashlith_format::{FileError, set::NotOneSet};
 use hashlith_inputs as inputs;
 use hashlith_job::Advice;
 use hashlith_reader::OpenError;
@@ -29,7 +28,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is a damaged index, or not an index.
-    #[error("{}: {fault}", .path.display())]
+    #[error("{}: {fault}", shown(.path))]
     Corrupt {
         /// The file; of a set, the part or the manifest.
         path: PathBuf,
@@ -48,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Open(OpenError),
     /// A check could not finish.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}", shown(.path))]
     Check {
         /// The file.
         path: PathBuf,
@@ -82,21 +81,13 @@ pub enum Error {
     /// Indexes to be merged have different types of keys or values.
     #[error(
         "{} has another type of keys or values than {}: dump it, and build it with the types of the other",
-        .path.display(), .first.display()
+        shown(.path), shown(.first)
     )]
     OtherTypes {
         /// The index.
         path: PathBuf,
         /// The first one.
         first: PathBuf,
-    },
-    /// Part files are not all parts of one set.
-    #[error("{}{what}", .path.as_ref().map(|path| format!("{} ", path.display())).unwrap_or_default())]
-    NotOneSet {
-        /// The file at fault, if it is a single one.
-        path: Option<PathBuf>,
-        /// What is wrong.
-        what: NotOneSet,
     },
     /// Indexes to be merged have different metadata, and none was given for the output.
     #[error("the inputs have different metadata")]
@@ -120,6 +111,11 @@ pub enum Error {
     /// The operation was cancelled through its [`Progress`](crate::Progress).
     #[error("cancelled")]
     Cancelled,
+}
+
+/// A path for messages.
+fn shown(path: &Path) -> impl std::fmt::Display {
+    if path.as_os_str().is_empty() { Path::new("the index").display() } else { path.display() }
 }
 
 /// What to do about some errors of the system.
@@ -173,7 +169,9 @@ impl Error {
         use builder::Error as B;
         matches!(
             self,
-            Error::NoInputs | Error::Build(B::Options { .. } | B::Metadata { .. } | B::MemoryLimit { .. })
+            Error::NoInputs
+                | Error::Build(B::Options { .. } | B::Metadata { .. } | B::MemoryLimit { .. })
+                | Error::Build(B::NotOneSet { what: hashlith_format::set::NotOneSet::NoFiles, .. })
         )
     }
 
@@ -211,6 +209,7 @@ impl From<builder::Error> for Error {
         match error {
             builder::Error::Io { action, path, source } => Error::Io { action, path, source },
             builder::Error::Cancelled => Error::Cancelled,
+            builder::Error::Part { path, fault } => Error::Corrupt { path, fault },
             builder::Error::Duplicate { key, first, second } => {
                 let place = |place: builder::Origin| format!("record {}", place.position);
                 Error::Duplicate { key, first: place(first), second: place(second) }
@@ -226,12 +225,6 @@ impl From<inputs::Error> for Error {
             inputs::Error::Cancelled => Error::Cancelled,
             error => Error::Input(error),
         }
-    }
-}
-
-impl From<FileError> for Error {
-    fn from(error: FileError) -> Self {
-        OpenError::from(error).into()
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Histogram {
 
 /// One range of a [`Histogram`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Bucket {
+pub struct LengthRange {
     /// The shortest length of the range.
     pub from: u64,
     /// The longest length of the range.
@@ -53,7 +53,7 @@ impl Histogram {
     }
 
     /// All ranges from the first to the last that is not empty.
-    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
+    pub fn ranges(&self) -> impl Iterator<Item = LengthRange> {
         let bounds = |bucket: u32| match bucket {
             0 => (0, 0),
             _ => (1 << (bucket - 1), u64::MAX >> (u64::BITS - bucket)),
@@ -62,7 +62,7 @@ impl Histogram {
         let first = self.counts.len() - counts.clone().count();
         (first as u32..).zip(counts).map(move |(bucket, count)| {
             let (from, to) = bounds(bucket);
-            Bucket { from, to, count }
+            LengthRange { from, to, count }
         })
     }
 }
@@ -72,7 +72,7 @@ impl Serialize for Histogram {
         let mut histogram = serializer.serialize_struct("Histogram", 3)?;
         histogram.serialize_field("mean", &self.mean())?;
         histogram.serialize_field("longest", &self.longest)?;
-        histogram.serialize_field("buckets", &self.buckets().collect::<Vec<_>>())?;
+        histogram.serialize_field("buckets", &self.ranges().collect::<Vec<_>>())?;
         histogram.end()
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn buckets(histogram: &Histogram) -> Vec<(u64, u64, u64)> {
-        histogram.buckets().map(|bucket| (bucket.from, bucket.to, bucket.count)).collect()
+        histogram.ranges().map(|bucket| (bucket.from, bucket.to, bucket.count)).collect()
     }
 
     #[test]

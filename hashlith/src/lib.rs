@@ -57,7 +57,7 @@ pub use digest::digest;
 pub use dump::{DumpFormat, dump, write_pair, write_value};
 pub use error::Error;
 pub use hash_name::{HashName, Seed};
-pub use histogram::Histogram;
+pub use histogram::{Histogram, LengthRange};
 pub use info::{Info, LengthStats, PageTables, SectionInfo, info};
 pub use merge::{Merge, merge, split};
 #[cfg(feature = "meter")]
@@ -68,12 +68,10 @@ pub use size::{parse_size, resident_memory};
 pub use verify::{Comparison, Verified, check_path, verify};
 
 pub use hashlith_builder::{
-    self as builder, Builder, Feeder, OnDuplicate, Origin, Report, available_memory, available_threads,
+    self as builder, Builder, Feeder, OnDuplicate, Origin, available_memory, available_threads,
 };
 pub use hashlith_checker::{self as checker, Duplicates, Options as VerifyOptions, Report as VerifyReport};
-pub use hashlith_format::{
-    self as format, FileError, Header, KeyHasher, KeyType, MAX_PARTS, Rule, Span, ValueType,
-};
+pub use hashlith_format::{self as format, Header, KeyHasher, KeyType, MAX_PARTS, Rule, Span, ValueType};
 pub use hashlith_inputs::{
     self as inputs, Column, Format, Location, OnError, ReadOptions, Skipped, Source, Sources,
 };

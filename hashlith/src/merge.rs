@@ -3,10 +3,7 @@
 use crate::{BuildReport, Error, Index, Part};
 use hashlith_builder::{Builder, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
 use hashlith_checker::Options;
-use hashlith_format::{
-    Header,
-    set::{NotOneSet, in_order},
-};
+use hashlith_format::{Header, set::in_order};
 use hashlith_job::{Phase, Progress, Unit};
 use parking_lot::Mutex;
 use std::{
@@ -38,7 +35,7 @@ use std::{
 /// };
 /// let inputs = vec![day("monday", "grey")?, day("tuesday", "blue")?];
 /// let output = dir.path().join("both.hlith");
-/// merge(inputs, &output, Builder::new().on_duplicate(OnDuplicate::Last), None, None)?;
+/// merge(inputs, &output, Builder::new().on_duplicate(OnDuplicate::Last))?;
 /// assert_eq!(Index::load(&output)?.get(b"sky")?, Some(&b"blue"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -46,14 +43,12 @@ pub fn merge<D: AsRef<[u8]> + Sync>(
     inputs: Vec<Index<D>>,
     output: impl AsRef<Path>,
     builder: Builder,
-    parts: Option<u32>,
-    metadata: Option<String>,
 ) -> Result<BuildReport, Error> {
-    Merge::new(inputs, output, builder, parts, metadata)?.run()
+    Merge::new(inputs, output, builder)?.run()
 }
 
-/// Splits an index into a set of `parts` files in the directory `output`. Copies its cells if `parts` is a power of two;
-/// otherwise it builds the index again.
+/// Splits an index into a set of `parts` files in the directory `output`. With 2, 4, 8, ... parts, cells
+/// of the default number are copied; otherwise the index is built again.
 ///
 /// # Errors
 /// As [`merge()`].
@@ -75,15 +70,15 @@ pub fn split<D: AsRef<[u8]> + Sync>(
     builder: Builder,
     parts: u32,
 ) -> Result<BuildReport, Error> {
-    merge(vec![input], output, builder, Some(parts), None)
+    merge(vec![input], output, builder.parts(parts))
 }
 
 /// A merge that has passed all checks before the work.
+#[derive(Debug)]
 pub struct Merge<D> {
     inputs: Vec<Index<D>>,
     output: PathBuf,
     builder: Builder,
-    parts: u32,
     progress: Arc<Progress>,
     began: Instant,
 }
@@ -94,29 +89,18 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub fn new(
-        inputs: Vec<Index<D>>,
-        output: impl AsRef<Path>,
-        builder: Builder,
-        parts: Option<u32>,
-        metadata: Option<String>,
-    ) -> Result<Self, Error> {
+    pub fn new(inputs: Vec<Index<D>>, output: impl AsRef<Path>, builder: Builder) -> Result<Self, Error> {
         let began = Instant::now();
         let output = output.as_ref().to_path_buf();
         let inputs = join_parts(inputs)?;
         let first = first_header(&inputs)?;
-        let metadata = match metadata {
-            Some(metadata) => metadata,
-            None => common_metadata(&inputs)?,
-        };
         let mut builder = builder
             .hasher(first.hasher)
             .fingerprint_bits(first.fingerprint_bits)
             .key_type(first.key_type)
-            .value_type(first.value_type)
-            .metadata(metadata);
-        if let Some(parts) = parts {
-            builder = builder.parts(parts);
+            .value_type(first.value_type);
+        if builder.metadata_in_use().is_empty() {
+            builder = builder.metadata(common_metadata(&inputs)?);
         }
         if builder.duplicate_policy() == OnDuplicate::Error {
             builder = builder.expected_bytes(bytes(&inputs));
@@ -124,7 +108,7 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         builder.preflight(&output)?;
         let progress = builder.progress_handle();
         progress.enter(Phase::Checking, Unit::Bytes, Some(bytes(&inputs)));
-        Ok(Merge { inputs, output, builder, parts: parts.unwrap_or(1), progress, began })
+        Ok(Merge { inputs, output, builder, progress, began })
     }
 
     /// How far the merge is: bytes of the inputs while it verifies them, then as in a build.
@@ -137,7 +121,7 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
     /// # Errors
     /// Any [`Error`]. Then the output is unchanged.
     pub fn run(self) -> Result<BuildReport, Error> {
-        let Merge { inputs, output, builder, parts, progress, began } = self;
+        let Merge { inputs, output, builder, progress, began } = self;
         let threads = builder.thread_count();
         let files: Vec<&Part<D>> = inputs.iter().flat_map(Index::parts).collect();
         // New sums would hide faults of the copied bytes.
@@ -147,7 +131,7 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         }
         let input_bytes = bytes(&inputs);
         let place = |from: &Origin| place(&files, from);
-        let built = match recut_files(&inputs, parts) {
+        let built = match recut_files(&inputs, builder.part_count()) {
             Some(bytes) => builder.finish_recut(&bytes, &output).map_err(Error::from),
             None => {
                 progress.enter(Phase::Reading, Unit::Records, Some(inputs.iter().map(Index::len).sum()));
@@ -184,11 +168,8 @@ fn join_parts<D: AsRef<[u8]>>(inputs: Vec<Index<D>>) -> Result<Vec<Index<D>>, Er
     if let Some(place) = place {
         let headers: Vec<Header> = lone.iter().map(|index| *index.first_header()).collect();
         let order = in_order(&headers).map_err(|what| {
-            let file = match what {
-                NotOneSet::Other { file } | NotOneSet::Twice { file, .. } => lone.get(file),
-                _ => None,
-            };
-            Error::NotOneSet { path: file.map(name), what }
+            let path = what.file().and_then(|file| lone.get(file)).map(name);
+            Error::Build(BuilderError::NotOneSet { path, what })
         })?;
         let mut lone: Vec<Option<Index<D>>> = lone.into_iter().map(Some).collect();
         let parts = order.into_iter().filter_map(|file| lone.get_mut(file)?.take());

@@ -16,6 +16,7 @@ const REDRAW: Duration = Duration::from_millis(150);
 const LINE: Duration = Duration::from_secs(30);
 
 /// Shows the progress of a job on standard error until it is dropped.
+#[derive(Debug)]
 pub struct Meter {
     running: Option<(Sender<()>, JoinHandle<()>)>,
 }

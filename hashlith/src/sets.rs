@@ -17,7 +17,7 @@ pub fn prepare_set(path: impl AsRef<Path>) -> Result<bool, Error> {
 /// readers keep the version they opened.
 ///
 /// # Errors
-/// [`Error::Build`] if the files are not one set; [`Error::Io`].
+/// [`Error::Build`] if the files are not one set; [`Error::Corrupt`] if one is not an index; [`Error::Io`].
 ///
 /// ```
 /// use hashlith::{Builder, Index, KeyHasher, commit_set};

@@ -16,7 +16,10 @@ use std::{
 };
 
 /// An index that passed every check. Its files stay open.
+#[derive(Debug)]
 pub struct Verified {
+    /// The path that was verified.
+    path: PathBuf,
     files: Files,
     /// What it holds.
     pub report: Report,
@@ -54,12 +57,13 @@ pub fn check_path(path: &Path) -> Result<(), Error> {
 /// ```
 pub fn verify(path: impl AsRef<Path>, options: &Options, progress: &Progress) -> Result<Verified, Error> {
     let path = path.as_ref();
+    progress.enter(Phase::Checking, Unit::Bytes, None);
     check_path(path)?;
     // A set has all its parts open at the same time.
     open_files(u64::from(MAX_PARTS) + 64);
     let files = Files::open(path)?;
     let report = files.verify(options, progress)?;
-    Ok(Verified { files, report })
+    Ok(Verified { path: path.into(), files, report })
 }
 
 /// The result of comparing an index with its inputs.
@@ -112,8 +116,7 @@ impl Verified {
         threads: usize,
         progress: &Progress,
     ) -> Result<Comparison, Error> {
-        let first = self.files.parts.first().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
-        let failed = |error| Error::of_check(first, error);
+        let failed = |error| self.error(error);
         // With the hot section in memory, a lookup is one read.
         let hot_cache = available_memory().map_or(512 << 20, |available| available / 4);
         let against_options = AgainstOptions { duplicates, hot_cache };
@@ -134,6 +137,24 @@ impl Verified {
     }
 }
 
+impl Verified {
+    /// An error of a check of the whole index, with the file that it is about.
+    fn error(&self, error: CheckError) -> Error {
+        let part = match &error {
+            CheckError::Fault(fault) => fault.part(),
+            _ => None,
+        };
+        let path =
+            part.and_then(|part| self.files.parts.get(part as usize)).map_or(&self.path, |(path, _)| path);
+        match error {
+            CheckError::Fault(hashlith_format::Error::InPart { fault, .. }) => {
+                Error::Corrupt { path: path.clone(), fault: *fault }
+            }
+            error => Error::of_check(path, error),
+        }
+    }
+}
+
 /// The first few differences in the order of the input, whichever thread found them.
 type Differences = Mutex<BTreeMap<(u32, u64), Mismatch>>;
 
@@ -144,13 +165,25 @@ struct Compare<'a> {
     compared: u64,
 }
 
+impl Compare<'_> {
+    fn count(&mut self) {
+        self.progress.add(Unit::Records, std::mem::take(&mut self.compared));
+    }
+}
+
+impl Drop for Compare<'_> {
+    fn drop(&mut self) {
+        self.count();
+    }
+}
+
 impl Sink for Compare<'_> {
     type Error = CheckError;
 
     fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), CheckError> {
         self.compared += 1;
-        if self.compared.is_multiple_of(1024) {
-            self.progress.add(Unit::Records, 1024);
+        if self.compared == 1024 {
+            self.count();
         }
         match self.against.check(key, value) {
             Ok(()) => Ok(()),

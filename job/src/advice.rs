@@ -20,13 +20,11 @@ pub enum Advice {
     Fields,
     /// Put temporary files into another directory.
     TempDir,
-    /// Allow more memory.
-    MoreMemory,
     /// Allow more memory, or use fewer threads.
     MoreMemoryOrFewerThreads,
-    /// Build with less memory.
+    /// Build with less memory, or do what the message says.
     LessMemory,
-    /// Use fewer threads.
+    /// Use fewer threads, or do what the message says.
     FewerThreads,
     /// Keep the first or the last record of each key.
     KeepFirstOrLast,
@@ -52,10 +50,9 @@ impl fmt::Display for Advice {
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",
             Advice::TempDir => "choose another directory for temporary files",
-            Advice::MoreMemory => "allow more memory",
             Advice::MoreMemoryOrFewerThreads => "allow more memory, or use fewer threads",
-            Advice::LessMemory => "build with less memory",
-            Advice::FewerThreads => "use fewer threads",
+            Advice::LessMemory => "or build with less memory",
+            Advice::FewerThreads => "or use fewer threads",
             Advice::KeepFirstOrLast => {
                 "remove one, or choose to keep the first or the last record of each key"
             }

@@ -139,14 +139,14 @@ impl Progress {
     /// and total.
     pub fn enter(&self, phase: Phase, unit: Unit, total: Option<u64>) {
         let mut entered = self.entered();
-        let now = Instant::now();
         let at = match entered.last() {
-            Some(last) if last.phase == phase => {
+            // The same phase goes on; a first one in which nothing was done was none.
+            Some(last) if last.phase == phase || (entered.len() == 1 && !self.has_counted()) => {
                 let at = last.at;
                 entered.pop();
                 at
             }
-            _ => now,
+            _ => Instant::now(),
         };
         entered.push(Entered { phase, unit, total, at });
         self.bytes.store(0, Relaxed);
@@ -169,6 +169,10 @@ impl Progress {
     /// Bytes or records that are done in this phase.
     pub fn done(&self, unit: Unit) -> u64 {
         self.counter(unit).load(Relaxed)
+    }
+
+    fn has_counted(&self) -> bool {
+        self.done(Unit::Bytes) > 0 || self.done(Unit::Records) > 0
     }
 
     fn counter(&self, unit: Unit) -> &AtomicU64 {
@@ -256,7 +260,11 @@ mod tests {
         progress.enter(Phase::Sealing, Unit::Bytes, None);
         assert_eq!((progress.snapshot().done, progress.snapshot().records), (0, None));
         progress.enter(Phase::Done, Unit::Bytes, None);
-        let phases: Vec<Phase> = progress.phases().into_iter().map(|(phase, _)| phase).collect();
-        assert_eq!(phases, [Phase::Reading, Phase::Sealing]);
+        let phases =
+            |progress: &Progress| progress.phases().iter().map(|&(phase, _)| phase).collect::<Vec<_>>();
+        assert_eq!(phases(&progress), [Phase::Reading, Phase::Sealing]);
+        let progress = Progress::new();
+        progress.enter(Phase::Checking, Unit::Bytes, None);
+        assert_eq!(phases(&progress), [Phase::Checking]);
     }
 }

@@ -29,10 +29,9 @@ fn words(advice: Advice) -> String {
         Advice::Format => "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"cdbmake\")",
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",
-        Advice::MoreMemory => "give more memory",
         Advice::MoreMemoryOrFewerThreads => "give more memory, or fewer threads",
-        Advice::LessMemory => "give a smaller memory",
-        Advice::FewerThreads => "ask for fewer threads",
+        Advice::LessMemory => "or give a smaller memory",
+        Advice::FewerThreads => "or ask for fewer threads",
         Advice::KeepFirstOrLast => {
             "remove one, or keep one with on_duplicate=\"first\" or on_duplicate=\"last\""
         }

@@ -139,7 +139,13 @@ impl Index {
     /// The error for damage that a lookup has found.
     #[cold]
     pub fn corrupt(&self, py: Python<'_>, index: &Open, error: &Error) -> PyErr {
-        errors::from_error(py, hashlith::Error::corrupt(index, error))
+        let mut error = hashlith::Error::corrupt(index, error);
+        if let hashlith::Error::Corrupt { path, .. } = &mut error
+            && path.as_os_str().is_empty()
+        {
+            path.clone_from(&self.path);
+        }
+        errors::from_error(py, error)
     }
 }
 

@@ -18,6 +18,9 @@ use pyo3::{
 };
 use std::{ffi::OsString, path::PathBuf};
 
+/// The key or the value of a record.
+type FieldOf = for<'a> fn(hashlith::Record<'a>) -> &'a [u8];
+
 #[pymethods]
 impl Index {
     #[new]
@@ -215,12 +218,16 @@ impl Index {
         });
         let id = read.map_err(|error: Error| self.corrupt(py, &index, &error))?;
         let [keys, values] = columns;
-        let finish = |column: Option<arrow::Values>, text: bool, what| {
+        let finish = |column: Option<arrow::Values>, text, field: FieldOf, what| {
             let array = column.map(|column| column.finish(text)).transpose();
-            array.map_err(|_| self.damage(py, &index, &[], Rule::R(17), what))
+            array.map_err(|row| match index.by_id(start.saturating_add(row as u64)) {
+                Err(error) => self.corrupt(py, &index, &error),
+                Ok(record) => self.damage(py, &index, record.map_or(&[], field), Rule::R(17), what),
+            })
         };
-        let keys = finish(keys, self.keys == KeyType::Text, "a key is not UTF-8")?;
-        Ok((id, keys, finish(values, self.values != ValueType::Bytes, "a value is not UTF-8")?))
+        let keys = finish(keys, self.keys == KeyType::Text, |record| record.key, "a key is not UTF-8")?;
+        let text = self.values != ValueType::Bytes;
+        Ok((id, keys, finish(values, text, |record| record.value, "a value is not UTF-8")?))
     }
 
     /// The absolute path and the number of keys of each file, in order.

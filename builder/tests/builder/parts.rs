@@ -54,13 +54,13 @@ fn parts_that_do_not_belong_together_make_no_set() {
         assert!(!set.exists() && files.iter().all(|path| path.ends_with("missing") || path.exists()));
     };
     refused(&[], "at least one part");
-    refused(&[&a], "set: part 1 of 2 is missing");
-    refused(&[&a, &part("again", small().part(0, 2))], "is part 0, and so is");
+    refused(&[&a], "part 1 of 2 is missing");
+    refused(&[&a, &part("again", small().part(0, 2))], "is part 0 again");
     refused(
         &[&a, &part("seed", small().part(1, 2).hasher(KeyHasher::xxh3(1)))],
-        "seed: belongs to another set",
+        "seed belongs to another set",
     );
-    refused(&[&a, &b, &part("third", small().part(2, 3))], "third: belongs to another set");
+    refused(&[&a, &b, &part("third", small().part(2, 3))], "third belongs to another set");
     let broken = dir.path().join("broken");
     fs::write(&broken, b"no index").unwrap();
     refused(&[&a, &broken], "only 8 bytes long");

@@ -3,7 +3,7 @@
 use crate::{
     arguments::{InputArgs, OutputArgs, on_duplicate, parse_metadata, tell_left_out, word},
     failure::Failure,
-    report::Report,
+    report::BuildView,
     signals::Signals,
     stdin_pump::{self, StdinPump},
     supervising::supervise,
@@ -91,6 +91,6 @@ impl Args {
         };
         let done = supervise(work, &signals, &progress);
         drop(meter);
-        Report::new(&done?).write(json, quiet)
+        BuildView::new(&done?).write(json, quiet)
     }
 }

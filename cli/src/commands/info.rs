@@ -27,7 +27,7 @@ pub struct Args {
 
 /// The JSON form.
 #[derive(Serialize)]
-struct Report<'a> {
+struct InfoView<'a> {
     file: String,
     #[serde(flatten)]
     info: &'a Info,
@@ -40,7 +40,7 @@ impl Args {
         let info = info(&index)?;
         let mut out = Output::new();
         if self.json {
-            return out.report(&Report { file: self.index.display().to_string(), info: &info });
+            return out.report(&InfoView { file: self.index.display().to_string(), info: &info });
         }
         write(&self.index, &info, &mut out).map_err(|error| Failure::output(&error))?;
         out.flush()
@@ -122,10 +122,10 @@ fn write_sections(info: &Info, out: &mut Output) -> io::Result<()> {
 /// A line for each range of lengths, with a bar.
 fn write_histogram(histogram: &Histogram, out: &mut Output) -> io::Result<()> {
     const BAR: u128 = 40;
-    let most = histogram.buckets().map(|bucket| bucket.count).max().unwrap_or(0).max(1);
+    let most = histogram.ranges().map(|bucket| bucket.count).max().unwrap_or(0).max(1);
     let mut table = Table::numbers();
     let mut bars = Vec::new();
-    for bucket in histogram.buckets() {
+    for bucket in histogram.ranges() {
         let range = match bucket.from == bucket.to {
             true => Count(bucket.from).to_string(),
             false => format!("{}-{}", Count(bucket.from), Count(bucket.to)),

@@ -4,7 +4,7 @@ use crate::{
     arguments::{OutputArgs, on_duplicate, parse_metadata},
     failure::Failure,
     open::{self, Access},
-    report::Report,
+    report::BuildView,
     signals::Signals,
     supervising::supervise,
 };
@@ -43,7 +43,7 @@ Example:
   hashlith split my.hlith --parts 8 -o my-set/
 
 The set is a directory, and is used like a file. The input is verified first. With 2, 4, 8, ...
-parts split copies its cells; otherwise it builds the set again from the records.")]
+parts split copies its cells, if their number is the default one; otherwise it builds the set again.")]
 pub struct Split {
     /// An index file, or a set with another number of files
     #[arg(value_name = "INDEX")]
@@ -84,14 +84,18 @@ impl Split {
 impl Common {
     fn run(self, inputs: &[PathBuf], parts: Option<u32>, on_duplicate: OnDuplicate) -> Result<(), Failure> {
         let OutputArgs { json, quiet, .. } = self.resources;
-        let builder = self.resources.builder().on_duplicate(on_duplicate);
+        let mut builder =
+            self.resources.builder().on_duplicate(on_duplicate).metadata(self.metadata.unwrap_or_default());
+        if let Some(parts) = parts {
+            builder = builder.parts(parts);
+        }
         let inputs = inputs.iter().map(|path| open::open(path, Access::Whole)).collect::<Result<_, _>>()?;
-        let merge = hashlith::Merge::new(inputs, &self.output, builder, parts, self.metadata)?;
+        let merge = hashlith::Merge::new(inputs, &self.output, builder)?;
         let signals = Signals::catch()?;
         let progress = merge.progress();
         let meter = Meter::start(quiet, merge.progress());
         let done = supervise(move || merge.run().map_err(Failure::from), &signals, &progress);
         drop(meter);
-        Report::new(&done?).write(json, quiet)
+        BuildView::new(&done?).write(json, quiet)
     }
 }

@@ -91,6 +91,7 @@ impl Args {
         let progress = Arc::new(Progress::new());
         let meter = Meter::start(self.quiet, Arc::clone(&progress));
         let verified = verify(&self.index, &VerifyOptions { threads: self.threads() }, &progress);
+        drop(meter);
         let verified = verified.or_else(|error| self.report_fault(error, began))?;
         for path in verified.left_over() {
             tell(&format!(
@@ -98,6 +99,7 @@ impl Args {
                 path.display()
             ));
         }
+        let meter = sources.as_ref().map(|_| Meter::start(self.quiet, Arc::clone(&progress)));
         let comparison = sources.map(|sources| self.compare(&verified, &sources, &progress)).transpose()?;
         drop(meter);
         if let Some(comparison) = comparison.as_ref().filter(|comparison| !comparison.report.agrees()) {
@@ -133,11 +135,20 @@ impl Args {
                 error: Some(error.to_string()),
                 ..Verdict::default()
             };
-            if let Error::Corrupt { path, fault } = &error {
-                verdict.file = Some(path.display().to_string());
-                verdict.rule = Some(fault.rule().to_string());
-                verdict.offset = Some(fault.offset());
-                verdict.error = Some(fault.to_string());
+            match &error {
+                Error::Corrupt { path, fault } => {
+                    verdict.file = Some(path.display().to_string());
+                    verdict.rule = Some(fault.rule().to_string());
+                    verdict.offset = Some(fault.offset());
+                    verdict.error = Some(fault.to_string());
+                }
+                Error::Check { path, source } => {
+                    verdict.file = Some(path.display().to_string());
+                    verdict.offset = source.offset();
+                    verdict.error = Some(source.to_string());
+                }
+                Error::Io { path, .. } => verdict.file = Some(path.display().to_string()),
+                _ => {}
             }
             Output::new().report(&verdict)?;
         }
