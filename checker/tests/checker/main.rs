@@ -4,5 +4,6 @@
 mod accepts;
 mod against;
 mod damage;
+mod edges;
 mod model;
 mod rules;
