@@ -200,7 +200,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// As [`Self::new`]; of more than one file, in an [`Error::InPart`].
     pub fn of_parts(files: impl IntoIterator<Item = &'a R>, options: &AgainstOptions) -> Result<Self, Error> {
         let mut lookups: Vec<Lookup<'a, R>> = Vec::new();
         let (mut keys, mut hot_cache) = (0, options.hot_cache);
@@ -321,7 +321,11 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         };
         let part_of = |id: u64| self.lookups.iter().find(|lookup| lookup.ids().contains(&id));
         let parts = ids.iter().filter_map(|&id| Some((id, part_of(id)?)));
-        parts.map(|(id, lookup)| stored(lookup, lookup.record(id)?)).collect()
+        let key = |(id, lookup): (u64, &Lookup<'a, R>)| {
+            let key = lookup.record(id).and_then(|record| stored(lookup, record));
+            key.map_err(|error| self.in_part(Some(lookup), error))
+        };
+        parts.map(key).collect()
     }
 
     /// An error of a lookup, with the number of the part if there are others.

@@ -35,6 +35,14 @@ pub enum Error {
         /// How many bytes were asked for.
         bytes: u64,
     },
+    /// One of these, in a part of a set.
+    #[error("part {part}: {error}")]
+    InPart {
+        /// The number of the part.
+        part: u32,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// The check was cancelled ([`Progress::cancel`](hashlith_job::Progress::cancel)).
     #[error("the check was cancelled before its end and says nothing about the index: start it again")]
     Cancelled,
@@ -59,12 +67,7 @@ impl Error {
 
     /// The same fault, in a part of a set.
     pub(crate) fn in_part(self, part: u32) -> Self {
-        match self {
-            Error::Fault(fault) => {
-                Error::Fault(hashlith_format::Error::InPart { part, fault: Box::new(fault) })
-            }
-            other => other,
-        }
+        Error::InPart { part, error: Box::new(self) }
     }
 
     /// Where in the file, in bytes; `None` for errors without a place.
@@ -72,6 +75,7 @@ impl Error {
         match self {
             Error::Fault(fault) => Some(fault.offset()),
             Error::Io { offset, .. } | Error::Memory { offset, .. } => Some(*offset),
+            Error::InPart { error, .. } => error.offset(),
             Error::Open { .. } | Error::Cancelled => None,
         }
     }

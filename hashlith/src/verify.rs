@@ -140,17 +140,12 @@ impl Verified {
 impl Verified {
     /// An error of a check of the whole index, with the file that it is about.
     fn error(&self, error: CheckError) -> Error {
-        let part = match &error {
-            CheckError::Fault(fault) => fault.part(),
-            _ => None,
-        };
-        let path =
-            part.and_then(|part| self.files.parts.get(part as usize)).map_or(&self.path, |(path, _)| path);
         match error {
-            CheckError::Fault(hashlith_format::Error::InPart { fault, .. }) => {
-                Error::Corrupt { path: path.clone(), fault: *fault }
+            CheckError::InPart { part, error } => {
+                let part = self.files.parts.get(part as usize);
+                Error::of_check(part.map_or(&self.path, |(path, _)| path), *error)
             }
-            error => Error::of_check(path, error),
+            error => Error::of_check(&self.path, error),
         }
     }
 }

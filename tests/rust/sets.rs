@@ -234,7 +234,11 @@ fn damage_is_reported_with_its_part() {
         let against =
             Against::of_parts(files.parts.iter().map(|(_, file)| file), &AgainstOptions::default()).unwrap();
         let reported = |error: Error| match error {
-            Error::Fault(fault) => (fault.rule().to_string(), fault.part()),
+            Error::Fault(fault) => (fault.rule().to_string(), None),
+            Error::InPart { part, error } => match *error {
+                Error::Fault(fault) => (fault.rule().to_string(), Some(part)),
+                error => panic!("{error}"),
+            },
             error => panic!("{error}"),
         };
         let part = (parts > 1).then_some(parts - 1);
