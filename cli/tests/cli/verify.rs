@@ -1,6 +1,8 @@
 //! Verification: a sound index, every kind of damage, and inputs that differ.
 
-use crate::support::{Place, many_lines};
+use crate::support::{Place, Run, many_lines};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 #[test]
 fn a_sound_index() {
@@ -29,9 +31,51 @@ fn damage_has_exit_code_4_and_an_offset() {
         assert_eq!(run.text(), "", "at {at}");
         let json = place.run("verify bad.hlith --json").fails(4, &[]);
         let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
-        assert_eq!(json["ok"], false, "at {at}");
+        assert_eq!((&json["ok"], &json["file"]), (&false.into(), &"bad.hlith".into()), "at {at}");
         assert!(json["offset"].is_u64() && json["rule"].is_string(), "{json}");
     }
+}
+
+/// File and offset in a verdict that says nothing about the index.
+#[track_caller]
+fn unknown(run: Run) -> (String, Option<u64>) {
+    let run = run.fails(1, &[]);
+    let json: serde_json::Value = serde_json::from_slice(&run.out).unwrap();
+    assert!(json["ok"] == false && json["rule"].is_null() && json["error"].is_string(), "{json}");
+    (json["file"].as_str().unwrap_or_else(|| panic!("{json}")).to_owned(), json["offset"].as_u64())
+}
+
+/// The kernel says that this file has 4,096 bytes, and gives fewer.
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let path = "/sys/devices/system/cpu/online";
+    let run = Place::new().run_args(["verify", path, "--json"]);
+    assert_eq!(unknown(run), (path.to_owned(), Some(0)));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let place = Place::with_index("a\tb\n");
+    place.run("build x.tsv -o set --parts 2 --quiet").ok();
+    let names = fs::read_dir(place.path("set")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| format!("set/{}", name.to_str().unwrap())).collect();
+    names.sort();
+    let [manifest, _, second] = &names[..] else { panic!("{names:?}") };
+    for name in [second, manifest] {
+        fs::remove_file(place.path(name)).unwrap();
+        mknodat(CWD, place.path(name), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert_eq!(unknown(place.run("verify set --json")), (name.clone(), None));
+    }
+
+    fs::set_permissions(place.path("x.hlith"), fs::Permissions::from_mode(0o000)).unwrap();
+    let run = if rustix::process::geteuid().is_root() {
+        fs::set_permissions(place.root(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_hashlith"), place.root().join("hashlith")).unwrap();
+        place.as_nobody("verify x.hlith --json")
+    } else {
+        place.run("verify x.hlith --json")
+    };
+    assert_eq!(unknown(run), ("x.hlith".to_owned(), None));
 }
 
 #[test]
@@ -65,7 +109,7 @@ fn a_missing_input_is_found_out_before_the_long_check() {
 fn folders_within_folders_are_read() {
     let place = Place::new();
     for folder in ["in/sub/deeper", "in/other"] {
-        std::fs::create_dir_all(place.path(folder)).unwrap();
+        fs::create_dir_all(place.path(folder)).unwrap();
     }
     place.write("in/a.tsv", "a\t1\n");
     place.write("in/sub/deeper/b.tsv", "b\t2\n");
