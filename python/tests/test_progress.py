@@ -79,6 +79,27 @@ def test_progress_of_files(tmp_path, bad_rows):
     assert {call.records for call in calls if call.phase == "reading"} == {0}
 
 
+def test_records_of_files_are_counted_while_they_are_read(tmp_path):
+    """They lag behind the bytes by what is on its way between threads, not by what a chunk of each partition holds."""
+    row, calls = b"%08d\tvalue\n", []
+    source = tmp_path / "rows.tsv"
+    source.write_bytes(b"".join(row % n for n in range(1 << 20)))
+
+    class EnoughError(Exception):
+        pass
+
+    def note(progress):
+        calls.append(progress)
+        if progress.done > 16 << 20:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        hashlith.build_from_files(tmp_path / "x.hlith", [source] * 20, on_duplicate="last", progress=note, threads=1)
+    check_progress(calls, ["reading"], {"reading": "bytes"})
+    last = calls[-1]
+    assert (last.done - (8 << 20)) / len(row % 0) < last.records <= 20 << 20
+
+
 def test_a_callback_that_raises_ends_the_build(target, bad_rows):
     raised = LookupError("of the callback")
     source, _ = bad_rows(64)

@@ -202,6 +202,20 @@ def test_damage_in_a_part_names_it(a_set):
     assert (caught.value.path, caught.value.rule) == (str(part), "V1")
 
 
+@pytest.mark.parametrize("number, what", [(0, b"value "), (2, b"value "), (4, b"key ")])
+def test_batches_that_are_not_text_name_the_part_and_the_place(a_set, number, what):
+    part = a_set / files_of(a_set)[number]
+    data = bytearray(part.read_bytes())
+    at = data.index(what, 6000)
+    data[at] = 0xFF
+    part.write_bytes(data)
+    with hashlith.open(a_set) as index:
+        for rows in 1, 100, 3000:
+            with pytest.raises(hashlith.CorruptError, match="is not UTF-8") as caught:
+                list(index.batches(rows))
+            assert (caught.value.path, caught.value.rule, caught.value.offset) == (str(part), "R17", at)
+
+
 def test_a_directory_that_is_not_a_set(tmp_path):
     for use in hashlith.open, hashlith.verify, hashlith.info:
         with pytest.raises(IsADirectoryError):
