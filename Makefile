@@ -89,9 +89,10 @@ rust-test: ## Rust tests
 oracle: .venv/.test test-build ## the oracle in Python agrees with the Rust code
 	HASHLITH_BIN=$(abspath $(TEST_HASHLITH)) $(VENV) tests/run_oracle.py -n $(JOBS)
 
-# The package as users get it: out of a wheel.
+# The package as users get it: out of a wheel. test_memory.py limits the memory of the whole machine for a while.
 python-test: .venv/.test test-wheel ## the Python package, and its types
-	$(VENV) -m pytest -n $(JOBS) python/tests
+	$(VENV) -m pytest -n $(JOBS) python/tests --ignore python/tests/test_memory.py
+	$(VENV) -m pytest python/tests/test_memory.py
 	$(VENV) -m mypy -p hashlith
 	$(VENV) -m mypy.stubtest --mypy-config-file pyproject.toml hashlith._native
 
@@ -155,7 +156,7 @@ $(TARGET)/tools/bin/cargo-%:
 docs: .venv/.docs test-build test-wheel ## the documentation of Rust and Python, and manual pages
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --exclude hashlith-cli --exclude hashlith-python \
 	  --exclude hashlith-benches --exclude hashlith-tests
-	.venv/bin/pdoc hashlith --output-directory $(TARGET)/docs/python
+	.venv/bin/pdoc hashlith --docformat google --template-directory python/reference --output-directory $(TARGET)/docs/python
 	$(call man-pages,$(TEST_HASHLITH),$(MAN))
 	@echo "in $(TARGET)/doc/hashlith, $(TARGET)/docs/python and $(MAN)"
 

@@ -7,5 +7,5 @@ import pytest
 sys.dont_write_bytecode = True
 pytest.register_assert_rewrite("agreement")
 folder = Path(__file__).parent
-options = ["-q", "-p", "no:cacheprovider", f"--ignore={folder / 'reliability'}", f"--ignore={folder / 'distributed'}"]
+options = [f"--ignore={folder / 'reliability'}", f"--ignore={folder / 'distributed'}"]
 sys.exit(pytest.main([*options, str(folder), *sys.argv[1:]]))
