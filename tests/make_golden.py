@@ -17,7 +17,8 @@ import oracle_check
 from oracle_set import Set
 
 GOLDEN = Path(__file__).parent / "golden"
-EXAMPLE = Path(__file__).parent.parent / "reader" / "tests" / "colours.hlith"
+# Each crate has its own copy, because a published crate cannot reach into another.
+EXAMPLES = [Path(__file__).parent.parent / crate / "tests" / "colours.hlith" for crate in ("reader", "checker")]
 
 
 def cdbmake(records):
@@ -74,6 +75,11 @@ def sets():
          "0x0f0e0d0c0b0a09080706050403020100"]
 
 
+def build_example(binary, path):
+    """Builds the index of the examples."""
+    build(binary, [(b"sky", b"blue"), (b"grass", b"green")], path, "--keys", "text", "--values", "text")
+
+
 def shorten(data):
     """Hexadecimal; a single byte many times as `6b*70000`."""
     return f"{data[:1].hex()}*{len(data)}" if len(data) > 99 and len(set(data)) == 1 else data.hex()
@@ -102,7 +108,8 @@ def write_records(name, index, records):
 
 def main(binary):
     GOLDEN.mkdir(exist_ok=True)
-    build(binary, [(b"sky", b"blue"), (b"grass", b"green")], EXAMPLE, "--keys", "text", "--values", "text")
+    for path in EXAMPLES:
+        build_example(binary, path)
     for name, records, options in kinds():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.hlith"

@@ -16,7 +16,7 @@ import oracle
 import oracle_command
 from agreement import RULES, check_agreement, escape, oracle_verdict, parse_cdbmake, run, rust_get, rust_verdict
 from binary import hashlith
-from make_golden import GOLDEN, build, kinds, recorded
+from make_golden import EXAMPLES, GOLDEN, build, build_example, kinds, recorded
 
 KINDS = {name: (records, options) for name, records, options in kinds()}
 NAMES = sorted(KINDS)
@@ -38,6 +38,12 @@ def test_builder_still_makes_the_golden_files(name, tmp_path):
     for order in records, records[::-1]:
         build(hashlith(), order, tmp_path / "x.hlith", *options)
         assert (tmp_path / "x.hlith").read_bytes() == golden(name)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parts[-3])
+def test_builder_still_makes_the_index_of_the_examples(path, tmp_path):
+    build_example(hashlith(), tmp_path / "x.hlith")
+    assert (tmp_path / "x.hlith").read_bytes() == path.read_bytes()
 
 
 def test_golden_headers():

@@ -15,7 +15,7 @@ UNSAFE = {
 # The reader and all its dependencies. A new one needs a review; one that runs code during the build needs two.
 READER = {"hashlith-reader", "hashlith-format", "bytemuck", "libc", "memmap2", "prefetch-index", "siphasher", "xxhash-rust"}
 READER_BUILD_SCRIPTS = {"libc"}
-SAFE_CRATES = "format", "job", "builder", "checker", "inputs", "hashlith"
+SAFE_CRATES = "format", "feedback", "builder", "checker", "inputs", "hashlith"
 
 
 def cargo(*arguments):

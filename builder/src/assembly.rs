@@ -8,8 +8,8 @@ use crate::{
     publish::NewFile,
     staging::Staging,
 };
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections, manifest::PartFile};
-use hashlith_job::{Phase, Progress, Unit};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},

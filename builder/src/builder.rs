@@ -10,7 +10,7 @@ use crate::{
     spill::Spill,
     staging::Staging,
 };
-use hashlith_job::Progress;
+use hashlith_feedback::Progress;
 use std::{path::Path, sync::Arc};
 
 /// Collects options and records, and makes an index of them.

@@ -1,8 +1,8 @@
 //! Why a build failed.
 
 use crate::origin::Origin;
+use hashlith_feedback::{Advice, Cancelled};
 use hashlith_format::set::NotOneSet;
-use hashlith_job::{Advice, Cancelled};
 use rustix::io::Errno;
 use std::{io, path::PathBuf};
 
@@ -241,7 +241,7 @@ impl Error {
     ///
     /// ```
     /// use hashlith_builder::Builder;
-    /// use hashlith_job::Advice;
+    /// use hashlith_feedback::Advice;
     ///
     /// let mut builder = Builder::new().threads(4).memory_limit(1 << 20);
     /// let error = builder.add(b"key", b"value").unwrap_err();

@@ -6,8 +6,8 @@ use crate::{
     sizing::LengthCounts,
     spill::{ChunkWriter, Spill},
 };
+use hashlith_feedback::{Progress, Unit};
 use hashlith_format::KeyHasher;
-use hashlith_job::{Progress, Unit};
 use parking_lot::{Mutex, RwLock};
 use std::sync::{
     Arc,

@@ -12,8 +12,8 @@ use crate::{
     sizing::cell_count,
     spill::Spill,
 };
+use hashlith_feedback::{Phase, Unit};
 use hashlith_format::Header;
-use hashlith_job::{Phase, Unit};
 use parking_lot::Mutex;
 use std::{
     path::Path,

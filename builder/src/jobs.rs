@@ -8,8 +8,8 @@ use crate::{
     plan::Job,
     spill::Partition,
 };
+use hashlith_feedback::Unit;
 use hashlith_format::CELL_LEN;
-use hashlith_job::Unit;
 use parking_lot::{Condvar, Mutex};
 use std::{
     ops::Range,

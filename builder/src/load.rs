@@ -7,8 +7,8 @@ use crate::{
     plan::Job,
     spill::{self, Partition},
 };
+use hashlith_feedback::Progress;
 use hashlith_format::KeyHash;
-use hashlith_job::Progress;
 use std::{path::Path, sync::Arc};
 
 /// Records are copied together into chunks of this many bytes.

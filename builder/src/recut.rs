@@ -10,8 +10,8 @@ use crate::{
     options::Shape,
     output,
 };
+use hashlith_feedback::{Phase, Unit};
 use hashlith_format::{CELL_LEN, CellView, Head, Header, Span, set::in_order};
-use hashlith_job::{Phase, Unit};
 use std::path::Path;
 
 /// Cells that are copied at a time.

@@ -1,8 +1,8 @@
 //! The options of a builder.
 
 use crate::{Builder, OnDuplicate, options::Shape};
+use hashlith_feedback::Progress;
 use hashlith_format::{KeyHasher, KeyType, ValueType};
-use hashlith_job::Progress;
 use std::{path::PathBuf, sync::Arc};
 
 impl Builder {
@@ -199,11 +199,11 @@ impl Builder {
     }
 
     /// Reports to this [`Progress`] instead of the builder's own. The builder never enters
-    /// [`Phase::Reading`](hashlith_job::Phase), because the caller may have begun it with another unit.
+    /// [`Phase::Reading`](hashlith_feedback::Phase), because the caller may have begun it with another unit.
     ///
     /// ```
     /// use hashlith_builder::Builder;
-    /// use hashlith_job::{Phase, Progress, Unit};
+    /// use hashlith_feedback::{Phase, Progress, Unit};
     /// use std::sync::Arc;
     ///
     /// let progress = Arc::new(Progress::new());

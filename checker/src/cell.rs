@@ -6,8 +6,8 @@ use crate::{
     read::{ReadAt, Window},
     records::Records,
 };
+use hashlith_feedback::Progress;
 use hashlith_format::{CELL_LEN, CellView, Head, Header};
-use hashlith_job::Progress;
 use std::ops::Range;
 
 /// The bytes of a cell in the file.

@@ -1,7 +1,7 @@
 //! Why a check failed.
 
+use hashlith_feedback::Cancelled;
 use hashlith_format::Rule;
-use hashlith_job::Cancelled;
 use std::io;
 
 /// Why an index was not found sound.
@@ -43,7 +43,7 @@ pub enum Error {
         /// What is wrong with it.
         error: Box<Error>,
     },
-    /// The check was cancelled ([`Progress::cancel`](hashlith_job::Progress::cancel)).
+    /// The check was cancelled ([`Progress::cancel`](hashlith_feedback::Progress::cancel)).
     #[error("the check was cancelled before its end and says nothing about the index: start it again")]
     Cancelled,
 }

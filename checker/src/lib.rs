@@ -33,7 +33,7 @@ mod verify;
 
 pub use against::{Against, AgainstOptions, AgainstReport, Duplicates, Mismatch, StoredKey};
 pub use error::Error;
-pub use hashlith_job::Progress;
+pub use hashlith_feedback::Progress;
 pub use read::ReadAt;
 pub use set::{Files, PathError};
 pub use verify::{Options, Report, verify, verify_file};

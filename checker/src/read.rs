@@ -1,8 +1,8 @@
 //! Reads pieces of a file without mapping it.
 
 use crate::error::Error;
+use hashlith_feedback::Progress;
 use hashlith_format::{Header, PAGE};
-use hashlith_job::Progress;
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// A file, or bytes that stand for one, read in pieces by many threads.

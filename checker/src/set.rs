@@ -5,8 +5,8 @@ use crate::{
     read::{read_array, read_header},
     verify::{Options, Report, verify_file},
 };
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{FileError, Header, Manifest, PAGE, SetFiles, manifest::PartFile, open_regular};
-use hashlith_job::{Phase, Progress, Unit};
 use std::{
     collections::HashSet,
     fs::File,

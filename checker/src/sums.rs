@@ -4,11 +4,11 @@ use crate::{
     error::Error,
     read::{ReadAt, WINDOW, Window, read_whole},
 };
+use hashlith_feedback::{Progress, Unit};
 use hashlith_format::{
     Header,
     checksum::{self, chunk_span},
 };
-use hashlith_job::{Progress, Unit};
 use serde::de::IgnoredAny;
 use std::ops::Range;
 

@@ -7,11 +7,11 @@ use crate::{
     read::{ReadAt, Window, read_array, read_header},
     sums::{ChunkChecker, check_metadata, check_padding, check_sums_digest},
 };
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{
     CELL_LEN, Header,
     checksum::{chunk_count, chunk_span},
 };
-use hashlith_job::{Phase, Progress, Unit};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, ops::Range, thread};
 

@@ -5,7 +5,7 @@ use hashlith_builder::{Builder, OnDuplicate};
 use hashlith_checker::{Options as CheckOptions, verify};
 use hashlith_format::{KeyType, Manifest, PAGE, ValueType, checksum, header, manifest::range};
 use hashlith_inputs::{Format, OnError, ReadOptions, Sink, Source, Sources, read};
-use hashlith_job::Progress;
+use hashlith_feedback::Progress;
 use hashlith_reader::Index;
 use std::{
     collections::BTreeMap,

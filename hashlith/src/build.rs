@@ -2,8 +2,8 @@
 
 use crate::Error;
 use hashlith_builder::{Builder, Feeder, OnDuplicate, Report};
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_inputs::{Format, OnError, ReadError, ReadOptions, Sink, Skipped, Source, Sources};
-use hashlith_job::{Phase, Progress, Unit};
 use parking_lot::Mutex;
 use std::{
     ffi::OsStr,

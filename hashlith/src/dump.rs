@@ -1,9 +1,9 @@
 //! Records as text that a build reads back as the same records.
 
 use crate::{Error, Index};
+use hashlith_feedback::Advice;
 use hashlith_format::ValueType;
 use hashlith_inputs::escape::escape_into;
-use hashlith_job::Advice;
 use std::io::Write;
 
 /// A format that [`dump()`] writes and a build reads.

@@ -3,8 +3,8 @@
 use crate::shown_key;
 use hashlith_builder as builder;
 use hashlith_checker as checker;
+use hashlith_feedback::Advice;
 use hashlith_inputs as inputs;
-use hashlith_job::Advice;
 use hashlith_reader::OpenError;
 use rustix::io::Errno;
 use std::{

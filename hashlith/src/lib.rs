@@ -31,7 +31,7 @@
 //! | write all records as text | [`dump()`] |
 //! | make a set of part files that were built separately | [`Builder::part`], [`commit_set`] |
 //!
-//! Long jobs report to a [`Progress`], which also cancels them. An [`Error`] says what is wrong and where, and
+//! Long operations report to a [`Progress`], which also cancels them. An [`Error`] says what is wrong and where, and
 //! [`Error::advice`] which kind of help applies.
 //!
 //! The feature `meter` adds a progress bar on the terminal.
@@ -71,11 +71,11 @@ pub use hashlith_builder::{
     self as builder, Builder, Feeder, OnDuplicate, Origin, available_memory, available_threads,
 };
 pub use hashlith_checker::{self as checker, Duplicates, Options as VerifyOptions, Report as VerifyReport};
+pub use hashlith_feedback::{Advice, Cancelled, Phase, Progress, Snapshot, Unit};
 pub use hashlith_format::{self as format, Header, KeyHasher, KeyType, MAX_PARTS, Rule, Span, ValueType};
 pub use hashlith_inputs::{
     self as inputs, Column, Format, Location, OnError, ReadOptions, Skipped, Source, Sources,
 };
-pub use hashlith_job::{Advice, Cancelled, Phase, Progress, Snapshot, Unit};
 pub use hashlith_reader::{
     self as reader, Index, Iter, MapOptions, Mapping, OpenError, Part, Position, Record,
 };

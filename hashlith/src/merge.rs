@@ -3,8 +3,8 @@
 use crate::{BuildReport, Error, Index, Part};
 use hashlith_builder::{Builder, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
 use hashlith_checker::Options;
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{Header, set::in_order};
-use hashlith_job::{Phase, Progress, Unit};
 use parking_lot::Mutex;
 use std::{
     path::{Path, PathBuf},

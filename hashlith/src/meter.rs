@@ -15,14 +15,14 @@ use std::{
 const REDRAW: Duration = Duration::from_millis(150);
 const LINE: Duration = Duration::from_secs(30);
 
-/// Shows the progress of a job on standard error until it is dropped.
+/// Shows the progress of an operation on standard error until it is dropped.
 #[derive(Debug)]
 pub struct Meter {
     running: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Meter {
-    /// Starts to show the progress of a job; shows nothing if `quiet`.
+    /// Starts to show the progress of an operation; shows nothing if `quiet`.
     pub fn start(quiet: bool, progress: Arc<Progress>) -> Self {
         if quiet {
             return Meter { running: None };
@@ -56,7 +56,7 @@ impl Meter {
                 bar.finish_and_clear();
             }
         });
-        // If there is no thread, there is no bar; the job goes on.
+        // If there is no thread, there is no bar; the operation goes on.
         Meter { running: thread.ok().map(|thread| (stop, thread)) }
     }
 }

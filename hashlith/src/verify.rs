@@ -5,9 +5,9 @@ use hashlith_builder::{available_memory, open_files};
 use hashlith_checker::{
     Against, AgainstOptions, AgainstReport, Duplicates, Error as CheckError, Files, Mismatch, Options, Report,
 };
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{MAX_PARTS, manifest::MANIFEST_NAME};
 use hashlith_inputs::{ReadError, ReadOptions, Sink, Sources};
-use hashlith_job::{Phase, Progress, Unit};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,

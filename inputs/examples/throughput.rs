@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
+use hashlith_feedback::Progress;
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{ReadOptions, Sink, Sources, read};
-use hashlith_job::Progress;
 
 /// Looks at the last byte of every key and value, and keeps nothing.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Rows that cannot be records.
 
-use hashlith_job::Advice;
+use hashlith_feedback::Advice;
 
 use crate::location::Location;
 use crate::sink::Skipped;

@@ -1,7 +1,7 @@
 //! Whether bytes are what keys and values must be.
 
+use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
-use hashlith_job::Advice;
 use serde::de::IgnoredAny;
 
 use crate::bad_row::Reason;

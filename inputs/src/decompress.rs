@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 
-use hashlith_job::{Progress, Unit};
+use hashlith_feedback::{Progress, Unit};
 
 /// How data is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

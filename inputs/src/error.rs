@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 
-use hashlith_job::Advice;
+use hashlith_feedback::Advice;
 
 use crate::decompress::Damage;
 use crate::location::Location;
@@ -35,7 +35,7 @@ impl From<ReadError<Infallible>> for Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// [`Progress::cancel`](hashlith_job::Progress::cancel) was called.
+    /// [`Progress::cancel`](hashlith_feedback::Progress::cancel) was called.
     #[error("cancelled")]
     Cancelled,
     /// The operating system could not read a file.

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use hashlith_job::Progress;
+use hashlith_feedback::Progress;
 
 use crate::bad_row::BadRow;
 use crate::block::{Block, BlockFormat, Columns};

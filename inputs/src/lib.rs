@@ -17,7 +17,7 @@
 //! use std::collections::BTreeMap;
 //! use std::convert::Infallible;
 //! use hashlith_inputs::{ReadOptions, Sink, Source, Sources, read};
-//! use hashlith_job::Progress;
+//! use hashlith_feedback::Progress;
 //!
 //! #[derive(Default)]
 //! struct Keep(BTreeMap<Vec<u8>, Vec<u8>>);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use hashlith_job::Progress;
+use hashlith_feedback::Progress;
 use parking_lot::Mutex;
 
 use crate::bad_row::BadRow;

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use hashlith_job::{Progress, Unit};
+use hashlith_feedback::{Progress, Unit};
 use parking_lot::Mutex;
 
 use crate::block::{Block, BlockFormat, Scratch};
@@ -31,7 +31,7 @@ use crate::{cdbmake, csv, jsonl, pickle, tsv};
 /// ```
 /// use std::convert::Infallible;
 /// use hashlith_inputs::{Format, ReadOptions, Sink, Source, Sources, read};
-/// use hashlith_job::{Progress, Unit};
+/// use hashlith_feedback::{Progress, Unit};
 ///
 /// #[derive(Default)]
 /// struct Longest(Vec<u8>);

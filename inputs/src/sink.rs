@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hashlith_job::Advice;
+use hashlith_feedback::Advice;
 
 use crate::location::Location;
 

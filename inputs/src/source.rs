@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hashlith_job::Progress;
+use hashlith_feedback::Progress;
 
 use crate::decompress::{Compression, decompress};
 use crate::location::newlines;

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hashlith_feedback::Progress;
 use hashlith_format::ValueType;
 use hashlith_inputs::{ReadOptions, Sink, Source, Sources, Summary, read};
-use hashlith_job::Progress;
 
 struct Counting;
 

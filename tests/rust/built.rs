@@ -4,7 +4,10 @@ use hashlith_builder::Builder;
 use hashlith_checker::{Against, AgainstOptions, Mismatch, Options, Progress, verify};
 use hashlith_format::{KeyType, ValueType};
 use proptest::prelude::*;
-use std::fs::File;
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 fn build_and_check(value_type: ValueType, records: &[(String, String)]) {
     let dir = tempfile::tempdir().unwrap();
@@ -45,6 +48,22 @@ fn few_and_long_records() {
     build_and_check(ValueType::Json, &[(String::new(), "0".into())]);
     let long = |i: usize| ("k".repeat(i * 40_000), format!("[{}1]", "1, ".repeat(i * 100_000)));
     build_and_check(ValueType::Json, &(0..12).map(long).collect::<Vec<_>>());
+}
+
+/// The examples of two crates open a copy of the same index each.
+#[test]
+fn the_index_of_the_examples() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("colours.hlith");
+    let mut builder = Builder::new().key_type(KeyType::Text).value_type(ValueType::Text);
+    builder.add(b"sky", b"blue").unwrap();
+    builder.add(b"grass", b"green").unwrap();
+    builder.finish(&path).unwrap();
+    let made = fs::read(&path).unwrap();
+    for copy in ["../../reader/tests/colours.hlith", "../../checker/tests/colours.hlith"] {
+        let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join(copy);
+        assert!(fs::read(&copy).unwrap() == made, "{}", copy.display());
+    }
 }
 
 proptest! {

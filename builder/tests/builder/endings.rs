@@ -2,7 +2,7 @@
 
 use crate::{names, small};
 use hashlith_builder::{Builder, Error, OutputFault};
-use hashlith_job::{Phase, Progress, Unit};
+use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_reader::Index;
 use std::{fs, sync::Arc};
 

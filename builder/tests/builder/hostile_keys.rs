@@ -164,6 +164,7 @@ fn prefixes_nuls_and_strides() {
 
 /// A value of 1 GiB under a limit of 48 MiB: a few copies of it come on top of the limit.
 #[test]
+#[ignore = "a GiB in several copies: make test-all"]
 fn a_value_of_one_gib() {
     const LEN: usize = 1 << 30;
     let case = || {

@@ -41,7 +41,7 @@ pub fn in_child(module: &str, name: &str, case: impl FnOnce() -> String) -> Opti
     }
     let test = module.split_once("::").map_or(name.into(), |(_, module)| format!("{module}::{name}"));
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &test, "--nocapture"]).env("HASHLITH_CHILD", "1");
+    command.args(["--exact", &test, "--nocapture", "--include-ignored"]).env("HASHLITH_CHILD", "1");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use hashlith_job::{Progress, Unit};
+use hashlith_feedback::{Progress, Unit};
 
 use crate::decompress::Compression;
 use crate::pickle::window::vanished;

@@ -1,7 +1,7 @@
 //! From items to records: checks the types of keys and values, and gets their bytes.
 
+use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
-use hashlith_job::Advice;
 
 use crate::bad_row::{BadRow, Reason};
 use crate::check::shown;

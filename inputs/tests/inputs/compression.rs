@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use crate::support::{error, failure, memory, pairs, python, read_sources};
+use hashlith_feedback::Advice;
 use hashlith_inputs::ReadOptions;
-use hashlith_job::Advice;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -2,9 +2,9 @@
 //! damage is an error that says where.
 
 use crate::support::{error, failure, pairs, text};
+use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{OnError, ReadOptions};
-use hashlith_job::Advice;
 
 fn json() -> ReadOptions {
     ReadOptions { value_type: ValueType::Json, ..ReadOptions::default() }

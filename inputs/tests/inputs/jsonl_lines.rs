@@ -1,9 +1,9 @@
 //! JSON lines: objects with two fields, or arrays of two elements.
 
 use crate::support::{error, failure, pairs, text};
+use hashlith_feedback::Advice;
 use hashlith_format::ValueType;
 use hashlith_inputs::ReadOptions;
-use hashlith_job::Advice;
 
 #[test]
 fn objects_and_arrays() {

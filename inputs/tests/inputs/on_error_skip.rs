@@ -1,8 +1,8 @@
 //! Bad rows can be left out: they are counted, the first are described, and too many are an error.
 
 use crate::support::{memory, pairs, read_sources};
+use hashlith_feedback::Advice;
 use hashlith_inputs::{Error, OnError, ReadOptions};
-use hashlith_job::Advice;
 
 fn skip(max_errors: Option<u64>) -> ReadOptions {
     ReadOptions { on_error: OnError::Skip { max_errors }, block_bytes: 50, ..ReadOptions::default() }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{checked, memory, pairs, read_sources, text};
+use hashlith_feedback::Advice;
 use hashlith_inputs::{Error, Format, ReadOptions, Source, Sources};
-use hashlith_job::Advice;
 
 #[test]
 fn formats_by_name_and_by_extension() {

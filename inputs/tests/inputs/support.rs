@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use hashlith_feedback::{Progress, Unit};
 use hashlith_inputs::{Error, ReadOptions, Sink, Source, Sources, Summary, read};
-use hashlith_job::{Progress, Unit};
 
 /// A record as a sink got it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,9 @@
 //! TSV: the first TAB ends the key, the rest of the line is the value as it stands.
 
 use crate::support::{error, failure, pairs, text};
+use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::ReadOptions;
-use hashlith_job::Advice;
 
 #[test]
 fn fields_are_taken_as_they_stand() {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{Keep, checked, memory, read_sources};
+use hashlith_feedback::{Progress, Unit};
 use hashlith_inputs::{Error, ReadError, ReadOptions, Sink, Source, read};
-use hashlith_job::{Progress, Unit};
 
 fn lines(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| format!("key {i}\tvalue {i}\n").into_bytes()).collect()

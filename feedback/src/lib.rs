@@ -1,4 +1,4 @@
-//! What a long job shares with its caller: [`Progress`], which also cancels it, and [`Advice`], the kind of help that
+//! What a long operation shares with its caller: [`Progress`], which also cancels it, and [`Advice`], the kind of help that
 //! applies when it fails.
 //!
 //! The builder, the input readers and the checker all report to one `Progress`, and a front end draws it. Errors carry

@@ -1,4 +1,4 @@
-//! How far a job is, and the switch that cancels it.
+//! How far an operation is, and the switch that cancels it.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a job is doing.
+/// What an operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -60,7 +60,7 @@ impl Unit {
     }
 }
 
-/// Where a job is at one moment.
+/// Where an operation is at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// What it is doing.
@@ -75,7 +75,7 @@ pub struct Snapshot {
     pub records: Option<u64>,
 }
 
-/// The job was cancelled through its [`Progress`].
+/// The operation was cancelled through its [`Progress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -87,10 +87,10 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// Shared by a job, which counts, and its caller, which looks and may cancel. Counting is wait-free.
+/// Shared by an operation, which counts, and its caller, which looks and may cancel. Counting is wait-free.
 ///
 /// ```
-/// use hashlith_job::{Phase, Progress, Unit};
+/// use hashlith_feedback::{Phase, Progress, Unit};
 ///
 /// let progress = Progress::new();
 /// progress.enter(Phase::Checking, Unit::Bytes, Some(1000));
@@ -124,7 +124,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Of a job that takes records in, of an unknown number.
+    /// Of an operation that takes records in, of an unknown number.
     pub fn new() -> Self {
         let first = Entered { phase: Phase::Reading, unit: Unit::Records, total: None, at: Instant::now() };
         Progress {
@@ -182,7 +182,7 @@ impl Progress {
         }
     }
 
-    /// Where the job is now.
+    /// Where the operation is now.
     pub fn snapshot(&self) -> Snapshot {
         let Entered { phase, unit, total, .. } = self.current();
         let done = self.done(unit);
@@ -200,7 +200,7 @@ impl Progress {
         let entered = self.entered();
         match entered.last() {
             Some(&current) => current,
-            None => unreachable!("a job is in a phase"),
+            None => unreachable!("an operation is in a phase"),
         }
     }
 
@@ -212,7 +212,7 @@ impl Progress {
         phases.map(|(own, end)| (own.phase, end.saturating_duration_since(own.at))).collect()
     }
 
-    /// Asks the job to end soon, with an error, and to clean up. May be called from any thread and at any time.
+    /// Asks the operation to end soon, with an error, and to clean up. May be called from any thread and at any time.
     pub fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
     }
