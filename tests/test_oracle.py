@@ -16,7 +16,7 @@ import oracle
 import oracle_command
 from agreement import RULES, check_agreement, escape, oracle_verdict, parse_cdbmake, run, rust_get, rust_verdict
 from binary import hashlith
-from make_golden import EXAMPLES, GOLDEN, build, build_example, kinds, recorded
+from make_golden import EXAMPLE, GOLDEN, build, build_example, kinds, recorded
 
 KINDS = {name: (records, options) for name, records, options in kinds()}
 NAMES = sorted(KINDS)
@@ -40,10 +40,9 @@ def test_builder_still_makes_the_golden_files(name, tmp_path):
         assert (tmp_path / "x.hlith").read_bytes() == golden(name)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parts[-3])
-def test_builder_still_makes_the_index_of_the_examples(path, tmp_path):
+def test_builder_still_makes_the_index_of_the_examples(tmp_path):
     build_example(hashlith(), tmp_path / "x.hlith")
-    assert (tmp_path / "x.hlith").read_bytes() == path.read_bytes()
+    assert (tmp_path / "x.hlith").read_bytes() == EXAMPLE.read_bytes()
 
 
 def test_golden_headers():
