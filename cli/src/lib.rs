@@ -16,7 +16,7 @@ mod stdin_pump;
 mod supervising;
 mod table;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use failure::{Failure, code};
 use std::ffi::OsString;
 
@@ -35,9 +35,4 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(()) => 0,
         Err(failure) => failure.report(),
     }
-}
-
-/// The definition of the command line, for completions and manual pages.
-fn command_line() -> clap::Command {
-    commands::Cli::command()
 }

@@ -1,6 +1,6 @@
 //! `hashlith completions` and `hashlith man`: made from the definition of the command line.
 
-use crate::{command_line, failure::Failure};
+use crate::failure::Failure;
 use clap_complete::Shell;
 use std::io::{self, Write};
 
@@ -17,10 +17,10 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Writes the script.
-    pub fn run(self) -> Result<(), Failure> {
+    /// Writes the script for this command line.
+    pub fn run(self, mut all: clap::Command) -> Result<(), Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command_line(), "hashlith", &mut script);
+        clap_complete::generate(self.shell, &mut all, "hashlith", &mut script);
         write(&script)
     }
 }
@@ -38,8 +38,7 @@ pub struct Man {
 
 impl Man {
     /// Writes the page.
-    pub fn run(self) -> Result<(), Failure> {
-        let mut all = command_line();
+    pub fn run(self, mut all: clap::Command) -> Result<(), Failure> {
         all.build();
         let command = match &self.command {
             None => all,

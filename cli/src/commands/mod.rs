@@ -9,7 +9,7 @@ mod merge;
 mod verify;
 
 use crate::failure::Failure;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 const FIRST_STEPS: &str = "\
 Build an index from a folder of pickled dicts, and look up a key:
@@ -56,8 +56,8 @@ impl Cli {
             Command::Split(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Dump(args) => args.run(),
-            Command::Completions(args) => args.run(),
-            Command::Man(args) => args.run(),
+            Command::Completions(args) => args.run(Cli::command()),
+            Command::Man(args) => args.run(Cli::command()),
         }
     }
 }
