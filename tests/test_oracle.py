@@ -271,5 +271,5 @@ def test_command_line(tmp_path):
 
 def test_a_missing_binary_is_an_error(monkeypatch):
     monkeypatch.setenv("HASHLITH_BIN", "/nowhere/hashlith")
-    with pytest.raises(FileNotFoundError, match="make test"):
+    with pytest.raises(FileNotFoundError, match="cargo build"):
         hashlith()
