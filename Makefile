@@ -49,7 +49,7 @@ install: ## binary and manual pages into PREFIX, usually ~/.cargo
 wheel: .venv/.maturin ## the Python package, for pip: target/wheels/hashlith-*.whl
 	@rm -rf $(WHEELS)
 	@if $(VENV) -m ziglang version >/dev/null 2>&1; then set -x; \
-	  .venv/bin/maturin build --release --locked --zig --compatibility manylinux2014 --out $(WHEELS); else \
+	  PATH="$(CURDIR)/.venv/bin:$$PATH" maturin build --release --locked --zig --compatibility manylinux2014 --out $(WHEELS); else \
 	  echo "make: no zig (.venv/bin/pip install ziglang): the wheel needs a glibc as new as that of this machine" >&2; set -x; \
 	  .venv/bin/maturin build --release --locked --out $(WHEELS); fi
 	@echo "for CPython 3.11 and later, and the glibc that the name says: $$(ls $(WHEELS)/*.whl)"
@@ -191,7 +191,7 @@ bench-full: .venv/.bench build ## the whole job at full size, 60 GB of disk: doc
 	rm benches/data/full-$(PAIRS).hlith
 	$(VENV) benches/report.py
 
-bench-peers: .venv-peers/.installed plain-wheel ## hashlith and its peers, some hours: README.md, docs/performance.md, docs/plots
+bench-peers: .venv-peers/.installed plain-wheel ## hashlith and its peers, some hours: docs/performance.md, docs/plots, benches/peers/README.md
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(PLAIN_WHEELS)/*.whl
 	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
 	.venv-peers/bin/python benches/peers/run.py --rust $(TARGET)/peers/release/hashlith-peers --sizes $(SIZES) $(PEERS_ARGS)
