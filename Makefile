@@ -153,10 +153,11 @@ audit: $(TARGET)/tools/bin/cargo-deny ## licences, sources and known faults of a
 $(TARGET)/tools/bin/cargo-%:
 	$(CARGO) install --locked --root $(TARGET)/tools cargo-$*
 
-docs: .venv/.docs test-build test-wheel ## the documentation of Rust and Python, and manual pages
+docs: .venv/.docs .venv/.distributed test-build test-wheel ## the documentation of Rust and Python, and manual pages
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --exclude hashlith-cli --exclude hashlith-python \
 	  --exclude hashlith-benches --exclude hashlith-tests
-	.venv/bin/pdoc hashlith --docformat google --template-directory python/reference --output-directory $(TARGET)/docs/python
+	.venv/bin/pdoc hashlith hashlith.spark --docformat google --template-directory python/reference \
+	  --output-directory $(TARGET)/docs/python
 	$(call man-pages,$(TEST_HASHLITH),$(MAN))
 	@echo "in $(TARGET)/doc/hashlith, $(TARGET)/docs/python and $(MAN)"
 
