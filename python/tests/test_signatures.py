@@ -54,8 +54,8 @@ def test_open_takes_what_the_class_takes():
 
 def test_each_keyword_is_described_once():
     def described(call):
-        section = re.search(r"Args:\n(.*?)\n\n", call.__doc__, re.DOTALL)
-        return re.findall(r"^ {8}(\w+): ", section[1], re.MULTILINE) if section else []
+        section = re.search(r"Args:\n(.*?)\n\n", inspect.getdoc(call), re.DOTALL)
+        return re.findall(r"^ {4}(\w+): ", section[1], re.MULTILINE) if section else []
 
     shared = list(keywords(hashlith.build))
     assert described(hashlith.build) == ["path", "records", *shared]
