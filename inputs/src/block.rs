@@ -1,8 +1,10 @@
 //! Blocks: runs of whole records, which any worker can parse.
 
+use std::cell::Cell;
+
 use crate::bad_row::{BadRow, Reason};
 use crate::format::Format;
-use crate::location::newlines;
+use crate::scan::newlines;
 
 /// The formats that are read in blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(crate) struct Block {
     pub format: BlockFormat,
     /// Where the block begins in the decompressed source.
     pub start: u64,
-    /// Newlines before it in the source.
-    pub lines_before: u64,
+    /// An offset in the block, and how many newlines the source has before it.
+    pub counted: Cell<(usize, u64)>,
     pub columns: Columns,
     pub buffer: Vec<u8>,
     /// Bytes of the buffer that are records.
@@ -60,7 +62,7 @@ impl Default for Block {
             source: 0,
             format: BlockFormat::Tsv,
             start: 0,
-            lines_before: 0,
+            counted: Cell::default(),
             columns: Columns::default(),
             buffer: Vec::new(),
             length: 0,
@@ -74,11 +76,15 @@ impl Block {
         &self.buffer[..self.length]
     }
 
-    /// A bad row at an offset in this block.
+    /// A bad row at an offset in this block. Offsets rise from call to call: no newline is counted twice.
     #[cold]
     pub fn bad_row(&self, offset: usize, reason: impl Into<Reason>) -> BadRow {
-        let line = 1 + self.lines_before + newlines(&self.bytes()[..offset]);
-        let line = self.format.has_lines().then_some(line);
+        let line = self.format.has_lines().then(|| {
+            let (from, before) = self.counted.get();
+            let lines = before + newlines(&self.bytes()[from..offset]);
+            self.counted.set((offset, lines));
+            lines + 1
+        });
         BadRow { at: self.start + offset as u64, line, reason: reason.into() }
     }
 }

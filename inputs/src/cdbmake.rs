@@ -4,6 +4,7 @@ use crate::block::Block;
 use crate::check::Check;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
+use crate::scan;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -40,6 +41,7 @@ fn step(bytes: &[u8], start: usize) -> Result<Step, (usize, String)> {
     {
         let first = at;
         loop {
+            scan::looked_at(1);
             match bytes.get(at) {
                 None => return Ok(Step::More),
                 Some(digit @ b'0'..=b'9') => {

@@ -1,13 +1,13 @@
 //! Comma-separated values with RFC 4180 quotes.
 
 use csv_core::{ReadRecordResult, Reader};
-use memchr::{memchr, memrchr};
 
 use crate::bad_row::Reason;
 use crate::block::{Block, Columns, Scratch};
 use crate::check::Check;
 use crate::options::{Column, ReadOptions};
 use crate::outlet::Outlet;
+use crate::scan;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -27,12 +27,12 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usi
     };
     let mut last = 0;
     let mut from = plain;
-    while let Some(quote) = memchr(b'"', &bytes[from..]).map(|at| from + at) {
+    while let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) {
         from = quote + 1;
         if quote > plain && !matches!(bytes[quote - 1], b',' | b'\n' | b'\r') {
             continue;
         }
-        if let Some(newline) = memrchr(b'\n', &bytes[plain..quote]) {
+        if let Some(newline) = scan::last(b'\n', &bytes[plain..quote]) {
             last = plain + newline + 1;
         }
         match closing(bytes, from) {
@@ -48,13 +48,13 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, first: bool) -> Result<usize, (usi
     if at_end {
         return Ok(bytes.len());
     }
-    Ok(whole(memrchr(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)))
+    Ok(whole(scan::last(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)))
 }
 
 /// Where a quoted field that continues at `from` ends: just after its closing quote.
 fn closing(bytes: &[u8], mut from: usize) -> Option<usize> {
     loop {
-        let quote = from + memchr(b'"', &bytes[from..])?;
+        let quote = from + scan::first(b'"', &bytes[from..])?;
         match bytes.get(quote + 1) {
             Some(b'"') => from = quote + 2,
             // The last byte may be half of a doubled quote. No newline follows it, so nothing is cut there.

@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memchr3};
 
+use crate::scan;
+
 /// A backslash that begins none of the four escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown escape {} at byte {at} of the field: the escapes are \\t, \\n, \\r and \\\\", shown(*.byte))]
@@ -37,7 +39,7 @@ fn shown(byte: Option<u8>) -> String {
 /// For a backslash that is not followed by `t`, `n`, `r` or a backslash. `out` then holds a part of the field.
 pub fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), EscapeError> {
     let mut rest = field;
-    while let Some(at) = memchr(b'\\', rest) {
+    while let Some(at) = scan::first(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         let byte = rest.get(at + 1).copied();
         out.push(match byte {

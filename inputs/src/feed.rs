@@ -6,8 +6,8 @@ use hashlith_feedback::Progress;
 
 use crate::bad_row::BadRow;
 use crate::block::{Block, BlockFormat, Columns};
-use crate::location::newlines;
 use crate::options::ReadOptions;
+use crate::scan::{self, newlines};
 use crate::source::Source;
 use crate::sources::Sources;
 use crate::stop::{PlainStop, Stop};
@@ -121,6 +121,7 @@ impl<'a> Cutter<'a> {
             buffer.resize(filled.max(size), 0);
         }
         buffer[..filled].copy_from_slice(&self.carry);
+        scan::looked_at(filled);
         self.carry.clear();
         let cut = loop {
             self.fill(buffer, &mut filled, progress)?;
@@ -140,7 +141,7 @@ impl<'a> Cutter<'a> {
         block.source = self.source;
         block.format = self.format;
         block.start = self.offset;
-        block.lines_before = self.lines;
+        block.counted.set((0, self.lines));
         block.columns = self.columns.unwrap_or_default();
         self.offset += cut as u64;
         if self.format.has_lines() {
@@ -185,7 +186,7 @@ impl<'a> Cutter<'a> {
                 Ok(cut)
             }
             _ if self.at_end => Ok(bytes.len()),
-            _ => Ok(memchr::memrchr(b'\n', bytes).map_or(0, |newline| newline + 1)),
+            _ => Ok(scan::last(b'\n', bytes).map_or(0, |newline| newline + 1)),
         }
     }
 

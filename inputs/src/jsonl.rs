@@ -13,6 +13,7 @@ use crate::bad_row::Reason;
 use crate::block::Block;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
+use crate::scan;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -32,7 +33,7 @@ pub(crate) fn parse<S: Sink>(
     let row = Row { options, advice: &advice };
     while start < bytes.len() {
         let rest = &bytes[start..];
-        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         if !line.trim_ascii().is_empty() {
             match row.read(line) {

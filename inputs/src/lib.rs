@@ -62,6 +62,7 @@ mod options;
 mod outlet;
 mod pickle;
 mod read;
+mod scan;
 mod sink;
 mod source;
 mod sources;

@@ -23,8 +23,3 @@ impl fmt::Display for Location {
         }
     }
 }
-
-/// The number of newlines.
-pub(crate) fn newlines(bytes: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', bytes).count() as u64
-}

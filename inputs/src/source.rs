@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hashlith_feedback::Progress;
 
 use crate::decompress::{Compression, decompress};
-use crate::location::newlines;
+use crate::scan::newlines;
 
 /// One input.
 ///

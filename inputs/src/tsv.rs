@@ -1,13 +1,12 @@
 //! Lines of key, TAB, value.
 
-use memchr::memchr;
-
 use crate::bad_row::Reason;
 use crate::block::{Block, Scratch};
 use crate::check::{Check, shown};
 use crate::escape::unescape;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
+use crate::scan;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -23,9 +22,9 @@ pub(crate) fn parse<S: Sink>(
     let mut start = 0;
     while start < bytes.len() {
         let rest = &bytes[start..];
-        let length = memchr(b'\n', rest).unwrap_or(rest.len());
+        let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
-        let row = match memchr(b'\t', line) {
+        let row = match scan::first(b'\t', line) {
             None => Err(no_tab(line).into()),
             Some(tab) => fields(&line[..tab], &line[tab + 1..], check, options.escape, scratch),
         };

@@ -9,6 +9,7 @@ use hashlith_feedback::{Progress, Unit};
 
 use crate::decompress::Compression;
 use crate::pickle::window::vanished;
+use crate::scan;
 use crate::source::Source;
 use crate::stop::{PlainStop, Stop};
 use crate::temp_copy::temp_copy;
@@ -100,14 +101,16 @@ impl<'a> Input<'a> {
                 self.random = Random::File(file);
             }
         }
-        match &self.random {
-            Random::File(file) => read_at(file, buffer, at),
+        let got = match &self.random {
+            Random::File(file) => read_at(file, buffer, at)?,
             Random::Memory(bytes) => {
                 let start = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                (&bytes[start..]).read(buffer)
+                (&bytes[start..]).read(buffer)?
             }
-            Random::Packed(..) => Ok(0),
-        }
+            Random::Packed(..) => 0,
+        };
+        scan::looked_at(got);
+        Ok(got)
     }
 }
 

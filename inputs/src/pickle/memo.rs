@@ -2,9 +2,9 @@
 //!
 //! CPython numbers every string it writes, so a large pickle numbers hundreds of millions of objects, and refers back to few
 //! or many of them. Memory cannot hold all of them. It holds only *places*, about one per `stride` bytes. To answer a
-//! reference, the reader reads the pickle again from the last place before its number, less than `stride` bytes, and caches
-//! the answer. When there are too many places, it drops every second one and doubles the stride. So memory is bounded for any
-//! file, and a reference in a file below half a gigabyte costs one read of 512 bytes.
+//! reference, the reader reads the pickle again from the last place before its number, less than two strides, and caches the
+//! answer. When there are too many places, it doubles the stride and drops those that are closer to each other. So memory is
+//! bounded for any file, and a reference in a file below half a gigabyte costs one read of 512 bytes.
 //!
 //! In everything that CPython writes, numbers rise along the stream. A bounded quantity of numbers that do not rise is kept
 //! separately. Objects other than strings (lists, types, results of calls) are kept as long as they are few. If one is missing
@@ -16,7 +16,8 @@ use crate::bad_row::BadRow;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, Span};
 use crate::pickle::opcode as op;
-use crate::pickle::references::{Answered, Wanted};
+use crate::pickle::references::Wanted;
+use crate::pickle::slots::Slots;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::{Token, Window, text_number};
 use crate::stop::PlainStop;
@@ -60,7 +61,8 @@ pub(crate) struct Memo {
     hiding: bool,
     /// The numbers of the objects to keep; `None` keeps the first ones.
     wanted: Option<Wanted>,
-    answered: Answered,
+    /// Answered references.
+    answered: Slots<Span, { 1 << 17 }>,
     spare: Vec<u8>,
 }
 
@@ -76,7 +78,7 @@ impl Memo {
             objects: HashMap::new(),
             hiding: false,
             wanted,
-            answered: Answered::default(),
+            answered: Slots::default(),
             spare: Vec::new(),
         }
     }
@@ -121,13 +123,16 @@ impl Memo {
 
     #[cold]
     fn keep_place(&mut self, number: u64, at: u64) {
-        if self.places.len() == MOST_PLACES {
-            let mut odd = false;
-            self.places.retain(|_| {
-                odd = !odd;
-                odd
-            });
+        while self.places.len() == MOST_PLACES {
             self.stride *= 2;
+            let mut next = 0;
+            self.places.retain(|&(_, at)| {
+                let keep = at >= next;
+                if keep {
+                    next = at + self.stride;
+                }
+                keep
+            });
         }
         self.places.push((number, at));
         self.next_place = at + self.stride;
@@ -223,7 +228,7 @@ impl Memo {
         if number >= self.next {
             return Err(never(number, at).into());
         }
-        if let Some(span) = self.answered.get(number) {
+        if let Some(&span) = self.answered.get(number) {
             return Ok(Fetched::Item(Item::Span(span)));
         }
         let after = self.places.partition_point(|&(first, _)| first <= number);
@@ -233,7 +238,7 @@ impl Memo {
         };
         match self.search(number, first, place, input, texts)? {
             Some(span) => {
-                self.answered.put(number, span, self.next);
+                self.answered.put(number, span);
                 Ok(Fetched::Item(Item::Span(span)))
             }
             None => Ok(Fetched::Gone),
@@ -307,4 +312,27 @@ fn never(number: u64, at: u64) -> BadRow {
              several pickles, write each with a Pickler of its own)"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To find a string, less than two strides are read again, even behind a gap, and strides grow only with the pickle.
+    #[test]
+    fn every_string_is_near_a_place() {
+        let mut memo = Memo::new(None);
+        let (mut at, mut strings) = (0, Vec::new());
+        for number in 0..5 * MOST_PLACES as u64 {
+            let span = Span { op: at, length: 8, kind: Kind::Utf8, header: 2 };
+            memo.memoize_string(span).unwrap();
+            strings.push(at);
+            at += if number % 777 == 776 { 1 << 20 } else { 256 };
+        }
+        assert!(memo.places.len() <= MOST_PLACES && memo.stride <= at / MOST_PLACES as u64 * 2);
+        for (number, &at) in (0..).zip(&strings) {
+            let after = memo.places.partition_point(|&(first, _)| first <= number);
+            assert!(at - memo.places[after - 1].1 < 2 * memo.stride, "string {number}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod references;
 mod row_error;
 mod rows;
 mod run;
+mod slots;
 mod stack;
 mod text;
 mod texts;

@@ -149,10 +149,14 @@ fn is_number(kind: Kind) -> bool {
 fn load(
     texts: &mut Texts,
     window: &mut Window<Input<'_>>,
-    span: Span,
+    mut span: Span,
     which: Which,
     text: Option<Advice>,
 ) -> Result<(), RowError> {
+    if text.is_some() && span.kind == Kind::Bytes {
+        // It is refused, and may be long and referred to by every row: what a message shows of it is enough.
+        span.length = span.length.min(1 << 10);
+    }
     texts.load(span, window, which)?;
     let Some(advice) = text else { return Ok(()) };
     let wrong = match span.kind {

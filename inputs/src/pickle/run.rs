@@ -6,6 +6,7 @@ use crate::pickle::machine::{Machine, Outermost};
 use crate::pickle::memo::{Fetched, string_span};
 use crate::pickle::opcode as op;
 use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
+use crate::scan;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -135,6 +136,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             _ => return Ok(()),
         };
         self.send(outermost, first, first + count)?;
+        scan::looked_at(self.stack.entries.len() - first);
         self.stack.entries.drain(first..first + count);
         for later in &mut self.stack.marks[1..] {
             *later -= count;
@@ -145,6 +147,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     /// Runs any opcode but `STOP`.
     fn execute(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let at = token.at;
+        scan::looked_at(1);
         let fresh = self.fresh.take();
         if let Some(span) = string_span(token) {
             self.stack.push(at, Item::Span(span));

@@ -1,6 +1,7 @@
 //! Strings of pickles: decodes those of protocols 0 and 1, and says why bytes are not text.
 
 use crate::pickle::item::Kind;
+use crate::scan;
 
 /// What is wrong with an encoded string.
 pub(crate) type Wrong = &'static str;
@@ -63,7 +64,7 @@ pub(crate) fn unquote(line: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
         return Err("a string's quotes differ");
     }
     let mut rest = inner;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
+    while let Some(at) = scan::first(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         let escape = *rest.get(at + 1).ok_or("a backslash ends the string")?;
         rest = &rest[at + 2..];

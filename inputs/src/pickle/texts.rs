@@ -3,12 +3,12 @@
 use crate::pickle::input::Input;
 use crate::pickle::item::{Kind, Span};
 use crate::pickle::row_error::RowError;
+use crate::pickle::slots::Slots;
 use crate::pickle::text;
 use crate::pickle::window::Window;
+use crate::scan;
 use crate::stop::PlainStop;
 
-/// Slots of the cache of strings before the window.
-const SLOTS: usize = 1 << 16;
 /// Longest string in the cache.
 const LONGEST: u64 = 4 << 10;
 /// Most bytes in the cache.
@@ -32,7 +32,8 @@ pub(crate) struct Texts {
     /// Strings before they are decoded, and strings within JSON.
     pub raw: Vec<u8>,
     pub part: Vec<u8>,
-    cache: Vec<Option<(u64, Box<[u8]>)>>,
+    /// By the offset of the opcode.
+    cache: Slots<Box<[u8]>, { 1 << 16 }>,
     cached: usize,
 }
 
@@ -105,6 +106,7 @@ impl Texts {
         window: &mut Window<Input<'_>>,
         out: &mut Vec<u8>,
     ) -> Result<(), PlainStop> {
+        scan::looked_at(span.length as usize);
         if let Some(bytes) = window.slice(span.payload(), span.length) {
             out.extend_from_slice(bytes);
             return Ok(());
@@ -112,7 +114,7 @@ impl Texts {
         if span.length > LONGEST {
             return window.reader.append(span.payload(), span.length, out);
         }
-        if let Some(Some((_, bytes))) = self.cache.get(slot(span.op)).filter(|s| holds(s, span.op)) {
+        if let Some(bytes) = self.cache.get(span.op) {
             out.extend_from_slice(bytes);
             return Ok(());
         }
@@ -127,21 +129,12 @@ impl Texts {
         if span.length > LONGEST {
             return;
         }
-        if self.cache.is_empty() || self.cached > MOST {
-            self.cache = vec![None; SLOTS];
+        if self.cached > MOST {
+            self.cache = Slots::default();
             self.cached = 0;
         }
-        let slot = &mut self.cache[slot(span.op)];
-        let before = slot.replace((span.op, bytes.into()));
+        let before = self.cache.put(span.op, bytes.into());
         self.cached += bytes.len();
-        self.cached -= before.map_or(0, |(_, bytes)| bytes.len());
+        self.cached -= before.map_or(0, |bytes| bytes.len());
     }
-}
-
-fn slot(op: u64) -> usize {
-    (op.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
-}
-
-fn holds(slot: &Option<(u64, Box<[u8]>)>, op: u64) -> bool {
-    slot.as_ref().is_some_and(|(same, _)| *same == op)
 }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read};
 
 use crate::bad_row::BadRow;
 use crate::pickle::opcode::{self, Argument};
+use crate::scan;
 use crate::stop::{PlainStop, Stop};
 
 /// Strings that wait for the end of their batch stay in the window up to this many bytes. Strings further back are read again
@@ -62,12 +63,19 @@ fn measure(rest: &[u8], at: u64) -> Result<Measure, BadRow> {
         }
         Argument::Line | Argument::Lines2 => {
             let newlines = if argument == Argument::Lines2 { 2 } else { 1 };
-            match memchr::memchr_iter(b'\n', &rest[1..]).nth(newlines - 1) {
+            let line = scan::first(b'\n', &rest[1..]);
+            let end = match line {
+                Some(first) if newlines == 2 => {
+                    scan::first(b'\n', &rest[first + 2..]).map(|second| first + 1 + second)
+                }
+                line => line,
+            };
+            match end {
                 Some(length) => {
                     token.length = length as u64;
                     Ok(Measure::Whole(token, length + 2))
                 }
-                None => Ok(Measure::Open { newlines: newlines as u32 }),
+                None => Ok(Measure::Open { newlines }),
             }
         }
         _ => Ok(Measure::Whole(token, header)),
@@ -155,6 +163,7 @@ impl<R: Read> Window<R> {
             let wanted = self.position + need;
             if self.buffer.len() < wanted.max(self.filled + 1) || start > self.buffer.len() / 2 {
                 self.buffer.copy_within(start..self.filled, 0);
+                scan::looked_at(self.filled - start);
                 self.position -= start;
                 self.filled -= start;
                 self.base += start as u64;
@@ -232,7 +241,7 @@ impl<R: Read> Window<R> {
         let op = self.rest().first().copied().unwrap_or(0);
         self.position += 1;
         loop {
-            match memchr::memchr(b'\n', self.rest()) {
+            match scan::first(b'\n', self.rest()) {
                 Some(before) => {
                     self.position += before + 1;
                     newlines -= 1;
