@@ -30,6 +30,7 @@
 mod assembly;
 mod builder;
 mod cell;
+mod cgroup;
 mod commit;
 mod direct;
 mod error;

@@ -1,6 +1,6 @@
 //! What the machine has, and how much of it this process may use.
 
-use crate::Error;
+use crate::{Error, cgroup};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, path::Path};
 
@@ -9,19 +9,17 @@ const RESERVED: u64 = 128 << 20;
 /// Bytes of addresses of a thread: its stack, and room to start it.
 const PER_THREAD: u64 = 4 << 20;
 
-/// Bytes of memory that this process can take without swapping: the least of what the machine has available, the limit
-/// of the control group, and the limits of the process (`ulimit -v`, `ulimit -d`). `None` if nothing is known.
+/// Bytes of memory that this process can take without swapping: the least of what the machine has available, what the limits
+/// of its control groups (cgroups of version 1 and 2) leave, and the limits of the process (`ulimit -v`, `ulimit -d`). `None`
+/// if nothing is known.
 ///
 /// ```
 /// assert!(hashlith_builder::available_memory().is_some_and(|bytes| bytes > 1 << 20));
 /// ```
 pub fn available_memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| mem_available(&text));
-    // In a container the control group is the limit, not the machine.
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let group: Option<u64> = group.and_then(|text| text.trim().parse().ok());
     let own = [Resource::As, Resource::Data].map(|resource| getrlimit(resource).current);
-    [machine, group].into_iter().chain(own).flatten().min()
+    [machine, cgroup::available(Path::new("/"))].into_iter().chain(own).flatten().min()
 }
 
 /// What `/proc/meminfo` calls `MemAvailable`, in bytes.

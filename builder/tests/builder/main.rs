@@ -1,6 +1,7 @@
 //! What the builder promises, through its public functions.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod control_groups;
 mod endings;
 mod hostile_keys;
 mod large;
