@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 UNSAFE = {
     "reader/src/map.rs": "maps files, locks and asks for their pages",
     "cli/src/open.rs": "calls Index::map",
+    "cli/src/signals.rs": "installs a signal handler",
     "python/src/open.rs": "calls Index::map and Mapping::open",
 }
 # The reader and all its dependencies. A new one needs a review; one that runs code during the build needs two.

@@ -1,4 +1,4 @@
-//! Opens indexes: the only file of this program with unsafe code.
+//! Opens indexes.
 #![allow(unsafe_code)]
 
 use crate::failure::Failure;
