@@ -6,18 +6,18 @@ import errno
 import importlib.util
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAIRS = 10_000_000
 WORKERS = 32
-OVERCOMMIT = pathlib.Path("/proc/sys/vm/overcommit_memory")
-LIMIT = pathlib.Path("/proc/sys/vm/overcommit_kbytes")
-RATIO = pathlib.Path("/proc/sys/vm/overcommit_ratio")
+VM = pathlib.Path("/proc/sys/vm")
 
 
 def load(name):
@@ -50,28 +50,58 @@ def test_each_worker_has_little_memory_of_its_own(path):
 
 
 class StrictOvercommit:
-    """Strict overcommit of the whole machine, for a while: at most 1.5 GiB more than is committed now."""
+    """Strict overcommit of the whole machine, for a while: at most 1.5 GiB more than is committed now. A process of its own
+    restores what was there when its standard input ends, so also when this process is killed.
+    """
+
+    def __init__(self, vm=VM):
+        self.limit, self.overcommit = vm / "overcommit_kbytes", vm / "overcommit_memory"
+        # Writing the ratio sets the number of kilobytes to 0, and the reverse: the one in force comes last.
+        before = [(file, file.read_text().strip()) for file in (self.overcommit, self.limit, vm / "overcommit_ratio")]
+        restore = [f"echo {text} > {file}" for file, text in before if text != "0" or file == self.overcommit]
+        self.script = "; ".join(["cat > /dev/null", *restore])
 
     def __enter__(self):
-        self.before = [(file, file.read_text()) for file in (RATIO, LIMIT, OVERCOMMIT)]
+        # In a session of its own, as Ctrl-C reaches all processes of this one.
+        self.guard = subprocess.Popen(["sh", "-c", self.script], stdin=subprocess.PIPE, start_new_session=True)
         committed = next(
             int(line.split()[1])
             for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
             if line.startswith("Committed_AS:")
         )
-        LIMIT.write_text(str(committed + (3 << 19)))
-        OVERCOMMIT.write_text("2")
+        self.limit.write_text(str(committed + (3 << 19)))
+        self.overcommit.write_text("2")
 
     def __exit__(self, *_):
-        # Writing the ratio sets the number of kilobytes to 0, and the reverse: the one in force comes last.
-        for file, text in self.before[::-1]:
-            if text.strip() != "0" or file == OVERCOMMIT:
-                file.write_text(text)
+        self.guard.stdin.close()
+        assert self.guard.wait() == 0
+
+
+def test_what_was_set_is_restored_even_if_this_process_is_killed(tmp_path):
+    before = {"overcommit_ratio": "50", "overcommit_kbytes": "0", "overcommit_memory": "0"}
+
+    def found():
+        return {name: (tmp_path / name).read_text().strip() for name in before}
+
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    with StrictOvercommit(tmp_path):
+        assert found()["overcommit_memory"] == "2" and found()["overcommit_kbytes"] != "0"
+    assert found()["overcommit_memory"] == "0"
+    child = os.fork()
+    if child == 0:
+        with StrictOvercommit(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + 60
+    while found()["overcommit_memory"] != "0" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert found()["overcommit_memory"] == "0"
 
 
 def may_set_overcommit():
     try:
-        OVERCOMMIT.write_text(OVERCOMMIT.read_text())
+        (VM / "overcommit_memory").write_text((VM / "overcommit_memory").read_text())
     except OSError:
         return False
     return True

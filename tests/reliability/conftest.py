@@ -1,5 +1,6 @@
 """What the tests of this folder share: the long form, recorded figures, tools that must be installed."""
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -44,6 +45,17 @@ def needed(tool, package):
     if shutil.which(tool) is None:
         cannot(f"{tool} is missing: install it (Debian, Ubuntu: apt-get install {package})")
     return tool
+
+
+@pytest.fixture(scope="session")
+def own_mounts():
+    """What is mounted from now on goes with the last of these processes, even if they are killed; no other process sees it."""
+    if os.geteuid() != 0:
+        cannot("this needs a file system of its own, and root to mount it: run as root")
+    new_namespace = 0x20000  # CLONE_NEWNS
+    if ctypes.CDLL(None, use_errno=True).unshare(new_namespace):
+        cannot(f"mounts cannot be kept apart here: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,22 @@
 //! Full disks and limits: the message says so, the old index stays, nothing is left behind.
 
 use crate::support::{Place, many_lines, names_in};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::path::PathBuf;
 
-/// A small file system in memory.
+/// A small file system in memory, which only this thread and its children see: it goes with them, even if they are killed.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None` if mounting is not allowed; the limit on file sizes then stands in for a full disk.
     fn mount(path: PathBuf, options: &std::ffi::CStr) -> Option<Self> {
         std::fs::create_dir(&path).unwrap();
-        match mount("none", &path, "tmpfs", MountFlags::empty(), options) {
+        // SAFETY: this thread goes on to share its file descriptors.
+        let mounted = unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
+            .and_then(|()| mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC))
+            .and_then(|()| mount("none", &path, "tmpfs", MountFlags::empty(), options));
+        match mounted {
             Ok(()) => Some(SmallDisk(path)),
             Err(error) => {
                 assert!(std::env::var_os("HASHLITH_NO_SKIPS").is_none(), "cannot mount: {error}");
