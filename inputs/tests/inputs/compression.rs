@@ -66,9 +66,38 @@ fn damage_is_named() {
         let found = error(name, &packed, &ReadOptions::default());
         assert!(found.contains("damaged") || found.contains("TAB"), "{found}");
     }
-    let mut packed = gzip(&lines());
-    packed.extend(b"trailing garbage, long enough for a header");
-    assert!(error("x.tsv.gz", &packed, &ReadOptions::default()).contains("damaged"));
+}
+
+/// They are not a member or frame that is cut off.
+#[test]
+fn other_bytes_behind_compressed_data_are_named() {
+    let packed = [("gzip", gzip(&lines())), ("zstd", zstd(&lines()))];
+    for (kind, one) in &packed {
+        let two = one.repeat(2);
+        for tail in [
+            &b"x"[..],
+            b"The end",
+            b"(c)",
+            b"(",
+            b"key\tvalue\n",
+            &[0],
+            &[0; 600],
+            b"\x1f\x8c",
+            &packed[0].1[..1],
+        ] {
+            let found = error("x.tsv", &[&two[..], tail].concat(), &ReadOptions::default());
+            let begins = tail.starts_with(&one[..1]) && tail.len() == 1;
+            let wanted = if begins {
+                format!("the {kind} data ends early")
+            } else {
+                format!(
+                    "x.tsv: the {kind} data ends at byte {}, but other bytes follow it; cut them off",
+                    two.len()
+                )
+            };
+            assert!(found.contains(&wanted), "{kind} {tail:?}: {found}");
+        }
+    }
 }
 
 #[test]
