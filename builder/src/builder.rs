@@ -164,7 +164,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Output`], [`Error::MemoryLimit`], [`Error::Addresses`], [`Error::Options`], [`Error::Metadata`],
-    /// [`Error::Io`], [`Error::NoSet`], [`Error::DiskSpace`], [`Error::OpenFiles`].
+    /// [`Error::Io`], [`Error::NoSet`], [`Error::DiskSpace`].
     pub fn preflight(&mut self, output: &Path) -> Result<(), Error> {
         let is_set = self.options.shape.is_set();
         let dir = output::directory(output, is_set)?;
@@ -226,7 +226,7 @@ impl Builder {
     /// ```
     ///
     /// # Errors
-    /// [`Error::MemoryLimit`], [`Error::Addresses`], [`Error::Options`], [`Error::Metadata`], [`Error::OpenFiles`].
+    /// [`Error::MemoryLimit`], [`Error::Addresses`], [`Error::Options`], [`Error::Metadata`].
     pub fn feeder(&mut self) -> Result<Feeder, Error> {
         Ok(Feeder::new(self.intake()?))
     }
@@ -235,7 +235,7 @@ impl Builder {
         if self.intake.is_none() {
             let options = &self.options;
             options.check()?;
-            let partitions = options.partitions()?;
+            let partitions = options.partitions();
             let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
             let spill = Spill::new(partitions, options.memory() * 7 / 16, temp_dir, options.page_cache);
             let part = match options.shape {

@@ -75,14 +75,6 @@ pub enum Error {
         /// Needed bytes.
         needed: u64,
     },
-    /// The limit on open files is too low for the build.
-    #[error("only {limit} files may be open, the build needs {needed}: raise the limit (ulimit -n {needed})")]
-    OpenFiles {
-        /// The limit.
-        limit: u64,
-        /// How many the build needs.
-        needed: u64,
-    },
     /// A key or value is longer than the format or the builder allows.
     #[error("a {what} of {len} bytes is longer than {limit} bytes")]
     TooLong {

@@ -6,7 +6,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Most partitions.
 const MAX_PARTITIONS: usize = 1024;
-/// Fewest partitions.
+/// Fewest partitions, unless fewer files may be open.
 const MIN_PARTITIONS: usize = 16;
 /// Open files other than those of partitions: inputs, output, standard streams, libraries.
 const OTHER_FILES: u64 = 64;
@@ -133,16 +133,14 @@ impl Options {
         if len > MAX_METADATA { Err(Error::Metadata { len }) } else { Ok(()) }
     }
 
-    /// As many partitions as an eighth of the memory can buffer for every feeder, capped by the limit on open files.
-    pub fn partitions(&self) -> Result<usize, Error> {
+    /// As many partitions as an eighth of the memory can buffer for every feeder, capped by the limit on open files. A partition
+    /// has a file only if its records do not fit into the memory.
+    pub fn partitions(&self) -> usize {
         let chunks = self.memory() / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
         let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
         let limit = limits::open_files(wanted as u64 + OTHER_FILES);
-        let possible = previous_power_of_two(limit.saturating_sub(OTHER_FILES));
-        if possible < MIN_PARTITIONS {
-            return Err(Error::OpenFiles { limit, needed: MIN_PARTITIONS as u64 + OTHER_FILES });
-        }
-        Ok(wanted.min(possible))
+        let possible = limit.saturating_sub(OTHER_FILES).max(limit / 4);
+        wanted.min(previous_power_of_two(possible)).max(1)
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Error {
         source: checker::Error,
     },
     /// Inputs could not be read as records.
-    #[error(transparent)]
+    #[error("{error}{}", if let inputs::Error::Io { source, .. } = .0 { remedy(source) } else { "" }, error = .0)]
     Input(inputs::Error),
     /// A key occurs twice, and duplicates are an error.
     #[error("the key {} occurs twice: {first} and {second}", shown_key(.key))]
@@ -68,7 +68,7 @@ pub enum Error {
         second: String,
     },
     /// The builder failed.
-    #[error(transparent)]
+    #[error("{error}{}", if let builder::Error::NotDurable { source, .. } = .0 { remedy(source) } else { "" }, error = .0)]
     Build(builder::Error),
     /// The output of a build is one of its inputs: the build would destroy it.
     #[error("the output {} is the same file as the input {input}: choose another name for the output", .output.display())]
@@ -120,6 +120,9 @@ fn shown(path: &Path) -> impl std::fmt::Display {
 
 /// What to do about some errors of the system.
 fn remedy(error: &io::Error) -> &'static str {
+    if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        return "; raise the limit on open files (ulimit -n, or as root the hard limit, ulimit -Hn)";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "; check the name",
         io::ErrorKind::PermissionDenied => "; check the permissions of the file and of its folders",

@@ -309,7 +309,6 @@ fn errors_that_are_hard_to_provoke_have_advice() {
         (B::Threads { threads: 9 }, Some(Advice::FewerThreads)),
         (B::Hash { cell: 0, keys: 9 }, Some(Advice::SipHash)),
         (B::Crowded { cell: 0, keys: 9, needed: 9 }, Some(Advice::SipHash)),
-        (B::OpenFiles { limit: 1, needed: 2 }, None),
         (B::Metadata { len: 2 << 20 }, None),
     ];
     for (error, advice) in table {

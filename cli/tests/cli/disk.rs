@@ -96,3 +96,28 @@ fn limited_file_size() {
     assert_eq!(place.read("x.hlith"), old);
     place.holds(&["big.tsv.gz", "small.tsv", "x.hlith"]);
 }
+
+/// Few files may be open: a build makes do with fewer partitions. Where even that is too much, the message says which limit to
+/// raise, and with that it works.
+#[test]
+fn few_open_files() {
+    let place = Place::new();
+    // More than fits into the memory.
+    place.write("big.tsv", (0..100_000).map(|n| format!("{n}\t{n:300}\n")).collect::<String>());
+    place.write("two.tsv", "a\tb\nc\td\n");
+    let with = |limit: u32, input: &str| {
+        place.shell(&format!(
+            "ulimit -S -n {limit}; ulimit -H -n {limit}; \
+             exec $HASHLITH build {input} -o x.hlith --memory 48M --threads 2 --quiet"
+        ))
+    };
+    for (limit, input) in
+        [(10, "two.tsv"), (10, "big.tsv"), (20, "two.tsv"), (20, "big.tsv"), (40, "big.tsv")]
+    {
+        with(limit, input).ok();
+        place.run(&format!("verify x.hlith --against {input} --quiet")).ok();
+    }
+    with(4, "big.tsv").fails(1, &["Too many open files", "; raise the limit on open files (ulimit -n"]);
+    with(400, "big.tsv").ok();
+    place.holds(&["big.tsv", "two.tsv", "x.hlith"]);
+}
