@@ -67,3 +67,22 @@ pub(crate) fn shown(key: &[u8]) -> String {
     }
     format!("{head:?}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn long_keys_are_cut_off() {
+        for (key, wanted) in [
+            ("a\t".to_owned(), "\"a\\t\"".to_owned()),
+            ("a".repeat(60), format!("\"{}\"", "a".repeat(60))),
+            ("a".repeat(61), format!("\"{}…\"", "a".repeat(60))),
+            ("😀".repeat(60), format!("\"{}\"", "😀".repeat(60))),
+            ("😀".repeat(60) + "a", format!("\"{}…\"", "😀".repeat(60))),
+            ("a".repeat(5_000), format!("\"{}…\"", "a".repeat(60))),
+        ] {
+            assert_eq!(shown(key.as_bytes()), wanted);
+        }
+    }
+}

@@ -177,12 +177,8 @@ impl<'a> Records<'a> {
             match result {
                 // The next call, with empty input, ends the record.
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => {
-                    self.scratch.value.resize(2 * self.scratch.value.len(), 0);
-                }
-                ReadRecordResult::OutputEndsFull => {
-                    self.scratch.ends.resize(2 * self.scratch.ends.len(), 0);
-                }
+                ReadRecordResult::OutputFull => self.scratch.value.extend_from_within(..),
+                ReadRecordResult::OutputEndsFull => self.scratch.ends.extend_from_within(..),
                 ReadRecordResult::Record => {
                     self.fields = ended;
                     return Some(start);

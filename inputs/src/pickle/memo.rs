@@ -194,7 +194,6 @@ impl Memo {
         {
             return Err("too many memo numbers are out of order, which no Python writes");
         }
-        self.answered.forget(number);
         self.stray.remove(&number);
         self.objects.remove(&number);
         match item {
@@ -203,7 +202,9 @@ impl Memo {
             }
             _ => {
                 self.hiding = true;
-                if !self.keep_object(number, item, held) && self.wanted.is_none() {
+                // Else a reference would find the object that it hides.
+                let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.holds(number));
+                if !self.keep_object(number, item, held) && is_wanted {
                     return Err("too many memo numbers are out of order, which no Python writes");
                 }
             }
@@ -266,8 +267,6 @@ impl Memo {
                 op::PUT => text_number(&token, &window),
                 // A large string is outside the frames, so a frame may begin between it and its number.
                 op::FRAME => continue,
-                // A later pickle has its own memo.
-                op::STOP => break None,
                 _ => {
                     string = string_span(&token);
                     continue;

@@ -5,7 +5,7 @@ use crate::pickle::opcode as op;
 use crate::pickle::window::{Window, text_number};
 use crate::stop::PlainStop;
 
-/// The numbers that a pickle refers to, as bits. Numbers above its bound are left out.
+/// The numbers that a pickle refers to, as bits. Of numbers above its bound it does not know, and says that they are.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     bits: Vec<u64>,
@@ -27,8 +27,8 @@ impl Wanted {
     }
 
     pub fn holds(&self, number: u64) -> bool {
-        let word = usize::try_from(number / 64).ok().and_then(|word| self.bits.get(word));
-        word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+        let word = number / 64;
+        word >= Self::MOST || self.bits.get(word as usize).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
     }
 
     /// Reads a whole pickle, up to its `STOP`, and collects the numbers that it refers to. `pause` may end it.

@@ -47,11 +47,4 @@ impl<T, const MOST: usize> Slots<T, MOST> {
             self.slots[slot] = Some((number, thing));
         }
     }
-
-    pub fn forget(&mut self, number: u64) {
-        if !self.slots.is_empty() {
-            let slot = self.slot(number);
-            self.slots[slot] = None;
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! CSV: RFC 4180 quotes, columns by number or by name.
 
-use crate::support::{error, memory, pairs, read_sources, text};
-use hashlith_inputs::{Column, OnError, ReadOptions};
+use crate::support::{error, failure, memory, pairs, read_sources, text};
+use hashlith_inputs::{Column, Error, OnError, ReadOptions};
 
 fn columns(key: &str, value: &str) -> ReadOptions {
     ReadOptions {
@@ -49,6 +49,15 @@ fn columns_by_number_and_by_name() {
     assert_eq!(pairs("x.csv", &bom, &columns("id", "name")).unwrap().len(), 2);
 }
 
+/// More than the buffers hold at first.
+#[test]
+fn long_fields_and_many_columns() {
+    let (fields, long) = ("f,".repeat(900), "x\"\"".repeat(9_000));
+    let input = format!("{fields}\"{long}\",key\n");
+    let found = pairs("x.csv", input.as_bytes(), &columns("902", "901")).unwrap();
+    assert_eq!(found, text(&[("key", &"x\"".repeat(9_000))]));
+}
+
 #[test]
 fn every_file_has_its_own_header() {
     let sources = [memory("a.csv", b"k,v\n1,2\n"), memory("b.csv", b"v,k\n3,4\n")];
@@ -62,7 +71,19 @@ fn an_absent_column_is_an_error_that_lists_the_columns() {
     let absent = error("x.csv", b"id,name\n1,one\n", &columns("id", "title"));
     assert!(absent.starts_with("x.csv, line 1: "), "{absent}");
     assert!(absent.contains("no column \"title\"") && absent.contains("\"id\", \"name\""), "{absent}");
-    assert!(error("x.csv", b"id,name\n1,one\n", &columns("id", "7")).contains("no column 7"));
+    for beyond in ["3", "7"] {
+        let found = error("x.csv", b"id,name\n1,one\n", &columns("id", beyond));
+        assert!(found.contains(&format!("no column {beyond}")), "{found}");
+    }
+    for (header, what) in [("id,name", "no column \"k\""), ("k,k", "two columns are named \"k\"")] {
+        match failure("x.csv", format!("\u{feff}\n\n{header}\n").as_bytes(), &columns("k", "2")) {
+            Error::Bad { location, what: found, .. } => {
+                assert_eq!((location.byte, location.line), (5, Some(3)));
+                assert!(found.contains(what), "{found}");
+            }
+            other => panic!("{other}"),
+        }
+    }
     assert!(error("x.csv", b"id,id\n1,one\n", &columns("id", "2")).contains("two columns"));
     let short = error("x.csv", b"a,b\n\"multi\nline\",b\nc\n", &columns("1", "2"));
     assert!(short.starts_with("x.csv, line 4: the row has 1 column, but column 2"), "{short}");

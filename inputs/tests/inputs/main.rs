@@ -14,5 +14,6 @@ mod pickles_made_by_python;
 mod python2_pickles;
 mod sources_and_formats;
 mod support;
+mod text_models;
 mod tsv_lines;
 mod workers;
