@@ -5,7 +5,9 @@ use crate::{
     cell::Output,
     commit::commit_set,
     options::{Options, Shape},
+    pool::{Part, PoolView},
     publish::NewFile,
+    spill,
     staging::Staging,
 };
 use hashlith_feedback::{Phase, Progress, Unit};
@@ -21,7 +23,7 @@ const COPY_LEN: u64 = 4 << 20;
 
 /// Finished cells that follow one another, with their records and far bodies.
 pub(crate) struct Piece<'a> {
-    pub pool: &'a [u8],
+    pub pool: PoolView<'a>,
     pub cells: &'a mut [u8],
     pub far: &'a [u8],
     /// What ids and offsets in the cells count from.
@@ -41,9 +43,9 @@ pub(crate) struct Offsets {
 impl<'a> Piece<'a> {
     /// The whole output of a job.
     pub fn of(output: &'a mut Output) -> Self {
-        let end = Offsets { keys: output.keys, pool: output.pool.len() as u64, far: output.far.len() as u64 };
+        let end = Offsets { keys: output.keys, pool: output.pool.len(), far: output.far.len() as u64 };
         Piece {
-            pool: &output.pool,
+            pool: output.pool.view(),
             cells: &mut output.cells,
             far: &output.far,
             start: Offsets::default(),
@@ -64,7 +66,7 @@ impl<'a> Piece<'a> {
             pool: head.pool_start,
             far: heads.find_map(|head| head.far).unwrap_or(self.end.far),
         });
-        let (pool, pool_rest) = self.pool.split_at((cut.pool - self.start.pool) as usize);
+        let (pool, pool_rest) = self.pool.split_at(cut.pool - self.start.pool);
         let (far, far_rest) = self.far.split_at((cut.far - self.start.far) as usize);
         (
             Piece { pool, cells: first, far, start: self.start, end: cut },
@@ -108,11 +110,18 @@ impl Assembly {
             head.far = head.far.map(|at| at - start.far + self.len.far);
             head.write(cell);
         }
-        self.file.write(pool)?;
+        let pool_len = pool.len();
+        pool.each(|part| match part {
+            Part::Short(bytes) => self.file.write(bytes),
+            Part::Long(long) => {
+                let failed = |source| Error::io(spill::READ, &self.temp_dir)(source);
+                long.each_block(failed, |bytes| self.file.write(bytes))
+            }
+        })?;
         let failed = Error::io("cannot write temporary data to", &self.temp_dir);
         self.hot.write_all(cells).and_then(|()| self.far.write_all(far)).map_err(failed)?;
         self.len.keys += end.keys - start.keys;
-        self.len.pool += pool.len() as u64;
+        self.len.pool += pool_len;
         self.len.far += far.len() as u64;
         self.cells += cells.len() as u64 / CELL_LEN;
         Ok(())
@@ -278,6 +287,13 @@ impl<'b> Writer<'b> {
         };
         self.done.push(current.seal(number, self.options, self.progress, self.staging.is_some())?);
         Ok(())
+    }
+
+    /// Fails unless exactly this many keys were written.
+    pub fn check_keys(&self, expected: u64) -> Result<(), Error> {
+        let done: u64 = self.done.iter().map(|header| header.keys).sum();
+        let found = done + self.current.as_ref().map_or(0, |current| current.len.keys);
+        if found == expected { Ok(()) } else { Err(Error::Lost { expected, found }) }
     }
 
     /// Finishes the last file, puts all files at their final path, and returns their headers.

@@ -3,9 +3,12 @@
 use crate::{
     Error, OnDuplicate,
     origin::Origin,
+    pool::Pool,
     solver::{Solver, Unsolved},
+    spill::Chunk,
 };
 use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
+use std::cmp::Ordering;
 
 /// The largest salt (spec section 10, point 7).
 const MAX_SALT: u8 = 15;
@@ -22,10 +25,14 @@ pub(crate) struct RecordRef {
 /// The finished cells of a job. Their offsets and ids count from the beginning of the job.
 #[derive(Default)]
 pub(crate) struct Output {
-    pub pool: Vec<u8>,
+    pub pool: Pool,
     pub cells: Vec<u8>,
     pub far: Vec<u8>,
     pub keys: u64,
+    /// Records that the job has read.
+    pub loaded: u64,
+    /// Records of these that were dropped because a key occurs more than once.
+    pub dropped: u64,
     /// Memory that the job took, in bytes.
     pub cost: u64,
 }
@@ -43,7 +50,7 @@ pub(crate) struct CellOptions {
 /// Builds cells from the records of a job. Reuses its buffers from cell to cell.
 pub(crate) struct CellBuilder<'a> {
     pub options: CellOptions,
-    pub chunks: &'a [&'a [u8]],
+    pub chunks: &'a [Chunk<'a>],
     pub records: &'a [RecordRef],
     pub output: &'a mut Output,
     los: Vec<u64>,
@@ -57,7 +64,7 @@ impl<'a> CellBuilder<'a> {
     /// For records in these chunks. Appends cells to `output`.
     pub fn new(
         options: CellOptions,
-        chunks: &'a [&'a [u8]],
+        chunks: &'a [Chunk<'a>],
         records: &'a [RecordRef],
         output: &'a mut Output,
     ) -> Self {
@@ -82,7 +89,7 @@ impl<'a> CellBuilder<'a> {
             if members.is_empty() {
                 let Output { pool, cells, keys, .. } = &mut *self.output;
                 let mut bytes = [0; CELL_LEN as usize];
-                Head { first_id: *keys, pool_start: pool.len() as u64, ..Head::default() }.write(&mut bytes);
+                Head { first_id: *keys, pool_start: pool.len(), ..Head::default() }.write(&mut bytes);
                 cells.extend_from_slice(&bytes);
                 return Ok(());
             }
@@ -118,10 +125,11 @@ impl<'a> CellBuilder<'a> {
         }));
     }
 
-    fn settle_duplicates(&self, members: &mut Vec<u32>) -> Result<(), Error> {
+    fn settle_duplicates(&mut self, members: &mut Vec<u32>) -> Result<(), Error> {
         let mut records: Vec<_> =
             members.iter().map(|&member| (self.records[member as usize], member)).collect();
         settle(&mut records, |one| &one.0, self.chunks, self.options.on_duplicate)?;
+        self.output.dropped += (members.len() - records.len()) as u64;
         members.clear();
         members.extend(records.iter().map(|one| one.1));
         Ok(())
@@ -135,11 +143,14 @@ impl<'a> CellBuilder<'a> {
         self.fingerprints.clear();
         for &member in &self.by_slot {
             let record = &self.records[member as usize];
-            self.offsets.push((pool.len() - pool_start) as u64);
+            self.offsets.push(pool.len() - pool_start);
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
-            pool.extend_from_slice(bytes_of(self.chunks, record));
+            match &self.chunks[record.chunk as usize] {
+                Chunk::Short(_) => pool.push(bytes_of(self.chunks, record)),
+                Chunk::Long(long) => pool.push_long(long),
+            }
         }
-        let len = (pool.len() - pool_start) as u64;
+        let len = pool.len() - pool_start;
         self.offsets.push(len);
         let data = CellData {
             offsets: &self.offsets,
@@ -149,7 +160,7 @@ impl<'a> CellBuilder<'a> {
             attempt,
         };
         let too_long = Error::TooLong { what: "cell of records", len, limit: MAX_CELL };
-        data.write(*keys, pool_start as u64, cells, far).ok_or(too_long)?;
+        data.write(*keys, pool_start, cells, far).ok_or(too_long)?;
         *keys += self.by_slot.len() as u64;
         Ok(())
     }
@@ -161,7 +172,7 @@ const MAX_CELL: u64 = 1 << 40;
 /// Keeps one record per key, or reports a key that has two.
 pub(crate) fn settle_duplicates(
     records: &mut Vec<RecordRef>,
-    chunks: &[&[u8]],
+    chunks: &[Chunk<'_>],
     policy: OnDuplicate,
 ) -> Result<(), Error> {
     settle(records, |record| record, chunks, policy)
@@ -170,14 +181,14 @@ pub(crate) fn settle_duplicates(
 fn settle<T>(
     items: &mut Vec<T>,
     record: impl Fn(&T) -> &RecordRef,
-    chunks: &[&[u8]],
+    chunks: &[Chunk<'_>],
     policy: OnDuplicate,
 ) -> Result<(), Error> {
     items.sort_unstable_by(|a, b| {
         let (a, b) = (record(a), record(b));
         let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
         // If two records have the same origin, the bytes must not depend on chance either.
-        let by_origin = || a.origin.cmp(&b.origin).then_with(|| bytes_of(chunks, a).cmp(bytes_of(chunks, b)));
+        let by_origin = || a.origin.cmp(&b.origin).then_with(|| cmp_bytes(chunks, a, b));
         a.hash.cmp(&b.hash).then_with(by_key).then_with(by_origin)
     });
     let same = |a: &T, b: &T| {
@@ -207,15 +218,23 @@ fn settle<T>(
     Ok(())
 }
 
-/// A record as the pool holds it.
-#[inline]
-pub(crate) fn bytes_of<'a>(chunks: &[&'a [u8]], record: &RecordRef) -> &'a [u8] {
-    let bytes = &chunks[record.chunk as usize][record.offset as usize..];
-    &bytes[..lengths_of(bytes).total().unwrap_or(0) as usize]
+fn cmp_bytes(chunks: &[Chunk<'_>], a: &RecordRef, b: &RecordRef) -> Ordering {
+    match (&chunks[a.chunk as usize], &chunks[b.chunk as usize]) {
+        (Chunk::Long(a), Chunk::Long(b)) => a.cmp_bytes(b),
+        // Their lengths differ already.
+        _ => bytes_of(chunks, a).cmp(bytes_of(chunks, b)),
+    }
 }
 
-fn key_of<'a>(chunks: &[&'a [u8]], record: &RecordRef) -> &'a [u8] {
-    let chunk = chunks[record.chunk as usize];
+/// A record as the pool holds it; of a long one what is in memory.
+#[inline]
+pub(crate) fn bytes_of<'a>(chunks: &'a [Chunk<'_>], record: &RecordRef) -> &'a [u8] {
+    let bytes = &chunks[record.chunk as usize].bytes()[record.offset as usize..];
+    &bytes[..(lengths_of(bytes).total().unwrap_or(0) as usize).min(bytes.len())]
+}
+
+fn key_of<'a>(chunks: &'a [Chunk<'_>], record: &RecordRef) -> &'a [u8] {
+    let chunk = chunks[record.chunk as usize].bytes();
     key_at(chunk, record.offset as usize, lengths_of(&chunk[record.offset as usize..]))
 }
 

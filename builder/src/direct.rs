@@ -4,6 +4,7 @@
 //! a copy and the search for free pages, and evicts the pages of other files (`benches/README.md` has the figures).
 
 use bytemuck::{Pod, Zeroable};
+use memmap2::MmapMut;
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     io::Errno,
@@ -20,28 +21,46 @@ pub(crate) const ALIGN: usize = 4096;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(4096))]
-struct Aligned([u8; ALIGN]);
+pub(crate) struct Aligned([u8; ALIGN]);
+
+/// Buffers from this many bytes on are mapped.
+const MAPPED_FROM: usize = 128 << 10;
 
 /// Zeroed bytes at an address that suits direct transfers.
-pub(crate) struct Buffer(Vec<Aligned>);
+///
+/// Long ones are mapped, and unmapped when they are dropped: an allocator may keep the memory, in pieces too small for the next.
+pub(crate) enum Buffer {
+    Allocated(Vec<Aligned>),
+    Mapped(MmapMut),
+}
 
 impl Buffer {
     /// Of at least `len` bytes, rounded up to a multiple of [`ALIGN`].
     pub fn new(len: usize) -> Self {
-        Buffer(vec![Aligned::zeroed(); len.div_ceil(ALIGN)])
+        let blocks = len.div_ceil(ALIGN);
+        if len >= MAPPED_FROM && let Ok(map) = MmapMut::map_anon(blocks * ALIGN) {
+            return Buffer::Mapped(map);
+        }
+        Buffer::Allocated(vec![Aligned::zeroed(); blocks])
     }
 }
 
 impl Deref for Buffer {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
+        match self {
+            Buffer::Allocated(blocks) => bytemuck::cast_slice(blocks),
+            Buffer::Mapped(map) => map,
+        }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.0)
+        match self {
+            Buffer::Allocated(blocks) => bytemuck::cast_slice_mut(blocks),
+            Buffer::Mapped(map) => map,
+        }
     }
 }
 

@@ -161,6 +161,16 @@ pub enum Error {
         /// The first file that is not part of a set.
         holds: PathBuf,
     },
+    /// Records were lost or invented between their addition and the index. The temporary files were changed, or this is a bug.
+    #[error(
+        "{expected} records went in, {found} came out: the index is not written; if this happens again, report it as a bug of hashlith"
+    )]
+    Lost {
+        /// How many there should be.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,

@@ -3,8 +3,9 @@
 use crate::{
     Error,
     origin::Origin,
+    chunk::{ChunkWriter, LONG},
     sizing::LengthCounts,
-    spill::{ChunkWriter, Spill},
+    spill::Spill,
 };
 use hashlith_feedback::{Progress, Unit};
 use hashlith_format::KeyHasher;
@@ -161,20 +162,36 @@ impl Feeder {
         if self.records >= COUNTED {
             self.count();
         }
-        if self.writers[number].push(Origin { source, position }, key, value) {
+        let origin = Origin { source, position };
+        if key.len() + value.len() >= LONG {
+            return self.add_long(number, origin, key, value);
+        }
+        if self.writers[number].push(origin, key, value) {
             self.hand_over(number)?;
         }
         Ok(())
     }
 
     #[cold]
+    fn add_long(&mut self, number: usize, origin: Origin, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.with_spill(|spill, _| spill.push_long(number, origin, key, value))
+    }
+
+    #[cold]
     fn hand_over(&mut self, number: usize) -> Result<(), Error> {
+        self.with_spill(|spill, writers| spill.push(number, &mut writers[number]))
+    }
+
+    fn with_spill(
+        &mut self,
+        push: impl FnOnce(&Spill, &mut [ChunkWriter]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.intake.progress.check()?;
-        let intake = self.intake.clone();
-        let spill = intake.spill.read();
-        let spill =
-            spill.as_ref().ok_or(Error::Options { what: "a record was added to a build that has ended" })?;
-        spill.push(number, &mut self.writers[number])?;
+        {
+            let spill = self.intake.spill.read();
+            let ended = Error::Options { what: "a record was added to a build that has ended" };
+            push(spill.as_ref().ok_or(ended)?, &mut self.writers)?;
+        }
         self.count();
         Ok(())
     }

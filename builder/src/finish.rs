@@ -10,7 +10,7 @@ use crate::{
     options::Shape,
     output, plan,
     sizing::cell_count,
-    spill::Spill,
+    spill::{Disk, Partition},
 };
 use hashlith_feedback::{Phase, Unit};
 use hashlith_format::Header;
@@ -119,17 +119,28 @@ impl Builder {
             limits::check_space(&dir, bytes.saturating_sub(freed))?;
         }
 
-        let spilled_bytes = spill.written();
         self.progress.enter(Phase::Building, Unit::Records, Some(records));
-        self.build_cells(spill, cells_each * u64::from(parts), &mut writer)?;
+        let (partitions, disk) = spill.into_partitions();
+        let built = self.build_cells(partitions, &disk, cells_each * u64::from(parts), &mut writer)?;
+        // No record is lost or invented, whatever happened to the temporary files.
+        if built.loaded != records {
+            return Err(Error::Lost { expected: records, found: built.loaded });
+        }
+        writer.check_keys(records - built.dropped)?;
         let headers = writer.finish()?;
         self.progress.enter(Phase::Done, Unit::Records, None);
         let phases = self.progress.phases();
-        let keys = headers.iter().map(|header| header.keys).sum();
-        Ok(Report { records, keys, duplicates: records - keys, headers, spilled_bytes, phases })
+        let keys = records - built.dropped;
+        Ok(Report { records, keys, duplicates: built.dropped, headers, spilled_bytes: disk.written(), phases })
     }
 
-    fn build_cells(&self, spill: Spill, cells: u64, writer: &mut Writer<'_>) -> Result<(), Error> {
+    fn build_cells(
+        &self,
+        partitions: Vec<Partition>,
+        disk: &Disk,
+        cells: u64,
+        writer: &mut Writer<'_>,
+    ) -> Result<Counts, Error> {
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
         let options = CellOptions {
             hasher: self.options.hasher,
@@ -137,22 +148,26 @@ impl Builder {
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
         };
-        let spill_dir = spill.dir().to_path_buf();
-        let partitions = spill.into_partitions();
-        let sizes: Vec<_> = partitions.iter().map(|one| (one.records, one.bytes)).collect();
         let threads = self.options.threads;
         // The other half may hold records of later jobs, and the writer's buffers.
         let memory = self.options.memory() / 2;
         // Each thread has a job, one output waits, and one is being written.
-        let jobs = plan::plan(&sizes, cells, memory / (threads as u64 + 2));
-        let context =
-            JobContext { options, cells, threads, memory, spill_dir: &spill_dir, progress: &self.progress };
-        run(&Work::new(&jobs, partitions, context), threads, writer)
+        let budget = memory / (threads as u64 + 2);
+        let jobs = plan::join(plan::smallest(partitions, cells), budget);
+        let context = JobContext { options, cells, threads, memory, budget, disk, progress: &self.progress };
+        run(&Work::new(jobs, context), threads, writer)
     }
 }
 
+/// How many records jobs have read, and how many of them they dropped because a key occurs more than once.
+#[derive(Default)]
+struct Counts {
+    loaded: u64,
+    dropped: u64,
+}
+
 /// Runs all jobs on this many threads, while this thread writes.
-fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), Error> {
+fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<Counts, Error> {
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("build-{number}"));
     let pool = pool.build().map_err(|_| Error::Threads { threads })?;
@@ -168,8 +183,11 @@ fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), E
             });
         }
         drop(sender);
+        let mut counts = Counts::default();
         let written = outputs.iter().try_for_each(|mut output| {
             writer.append(Piece::of(&mut output))?;
+            counts.loaded += output.loaded;
+            counts.dropped += output.dropped;
             work.written(output);
             Ok(())
         });
@@ -178,9 +196,10 @@ fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<(), E
         if written.is_err() {
             work.stop();
         }
-        written
+        written.map(|()| counts)
     });
-    failures.into_inner().into_iter().reduce(earlier).map_or(written, Err)
+    let failed = failures.into_inner().into_iter().reduce(earlier);
+    failed.map_or(written, Err)
 }
 
 /// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.

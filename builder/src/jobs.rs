@@ -3,10 +3,12 @@
 use crate::{
     Error,
     cell::{CellBuilder, Output, RecordRef},
-    load::{JobContext, Loader},
-    partitions::Partitions,
+    load::{Group, JobContext, Loader},
     plan::Job,
-    spill::Partition,
+    pool::Pool,
+    queue::{Queue, Task},
+    spill::{Chunk, Extents},
+    split::split,
 };
 use hashlith_feedback::Unit;
 use hashlith_format::CELL_LEN;
@@ -21,12 +23,8 @@ use std::{
 
 /// The state that all workers share.
 pub(crate) struct Work<'a> {
-    jobs: &'a [Job],
     context: JobContext<'a>,
-    partitions: Partitions,
-    /// Number of the next job, and the memory that jobs may still take.
-    next: Mutex<(usize, u64)>,
-    freed: Condvar,
+    queue: Queue,
     /// Number of the job whose output is sent next.
     turn: Mutex<usize>,
     turned: Condvar,
@@ -34,13 +32,10 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub fn new(jobs: &'a [Job], partitions: Vec<Partition>, context: JobContext<'a>) -> Self {
+    pub fn new(jobs: Vec<Job>, context: JobContext<'a>) -> Self {
         Work {
-            jobs,
-            partitions: Partitions::new(partitions, jobs),
-            next: Mutex::new((0, context.memory)),
+            queue: Queue::new(jobs, context.memory, context.budget, context.threads),
             context,
-            freed: Condvar::new(),
             turn: Mutex::new(0),
             turned: Condvar::new(),
             stop: AtomicBool::new(false),
@@ -53,11 +48,15 @@ impl<'a> Work<'a> {
     /// The first error on this thread; the other threads stop too.
     pub fn run(&self, outputs: &SyncSender<Output>) -> Result<(), Error> {
         let stopper = StopOnDrop(self);
-        while let Some((number, job)) = self.next_job() {
-            // The job that follows those of all threads.
-            if let Some(later) = self.jobs.get(number + self.context.threads) {
-                self.partitions.prefetch(later.partitions.clone());
-            }
+        while let Some(task) = self.queue.next() {
+            let (number, job) = match task {
+                Task::Build(number, job) => (number, job),
+                Task::Split(number, job) => {
+                    self.queue.put_back(number, split(job, &self.context)?);
+                    continue;
+                }
+            };
+            self.queue.ahead().iter().for_each(Extents::prefetch);
             let output = self.run_job(job)?;
             let mut turn = self.turn.lock();
             while *turn != number && !self.stop.load(Relaxed) {
@@ -74,28 +73,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// The next job, as soon as there is memory for it. Jobs get memory in order, so none waits for a later one. A job that
-    /// needs more than all memory runs alone.
-    fn next_job(&self) -> Option<(usize, &'a Job)> {
-        let mut next = self.next.lock();
-        loop {
-            let number = next.0;
-            let job = self.jobs.get(number).filter(|_| !self.stop.load(Relaxed))?;
-            let wanted = job.cost.min(self.context.memory);
-            if wanted <= next.1 {
-                *next = (number + 1, next.1 - wanted);
-                return Some((number, job));
-            }
-            self.freed.wait(&mut next);
-        }
-    }
-
     /// Releases the memory of a job whose output has been written.
     pub fn written(&self, output: Output) {
-        let cost = output.cost.min(self.context.memory);
+        let cost = output.cost;
         drop(output);
-        self.next.lock().1 += cost;
-        self.freed.notify_all();
+        self.queue.release(cost);
     }
 
     /// Ends all workers, also those that wait.
@@ -103,25 +85,25 @@ impl<'a> Work<'a> {
         drop(StopOnDrop(self));
     }
 
-    fn run_job(&self, job: &Job) -> Result<Output, Error> {
-        let partitions = self.partitions.take(job.partitions.clone());
-        let in_place = job.is_whole() && partitions.iter().all(|one| one.is_in_memory());
-        let loader = Loader::new(&self.context, job);
-        let groups = if in_place { loader.in_place(&partitions) } else { loader.copy(&partitions) }?;
-        let held = partitions.iter().filter(|_| in_place).flat_map(|one| one.in_memory());
-        let held: Vec<&[u8]> = held.map(Vec::as_slice).collect();
-        let bytes = held.iter().map(|chunk| chunk.len()).sum::<usize>()
-            + groups.iter().flat_map(|group| &group.own).map(Vec::len).sum::<usize>();
-        let cells = (job.cells.end - job.cells.start) * CELL_LEN;
+    fn run_job(&self, job: Job) -> Result<Output, Error> {
+        let in_place = job.is_one_group() && job.partitions.iter().all(|one| one.is_in_memory());
+        let loader = Loader::new(&self.context, &job);
+        let (groups, dropped) = if in_place { (loader.in_place()?, 0) } else { loader.copy()? };
+        let held = || job.partitions.iter().filter(|_| in_place).flat_map(|one| one.in_memory());
+        let bytes = held().map(|chunk| if let Chunk::Short(bytes) = chunk { bytes.len() } else { 0 }).sum::<usize>()
+            + groups.iter().map(Group::copied).sum::<usize>();
+        let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>() + dropped;
         let mut output = Output {
-            pool: Vec::with_capacity(bytes),
-            cells: Vec::with_capacity(cells as usize),
+            pool: Pool::with_capacity(bytes),
+            cells: Vec::with_capacity((job.len() * CELL_LEN) as usize),
             cost: job.cost,
+            loaded,
+            dropped,
             ..Output::default()
         };
         for (cells, group) in job.groups().zip(groups) {
-            let own = group.own.iter().map(Vec::as_slice);
-            let chunks: Vec<&[u8]> = held.iter().copied().chain(own).collect();
+            let mut chunks: Vec<Chunk<'_>> = held().collect();
+            chunks.extend(group.chunks());
             self.build_cells(cells, &chunks, &group.records, &mut output)?;
         }
         Ok(output)
@@ -130,7 +112,7 @@ impl<'a> Work<'a> {
     fn build_cells(
         &self,
         cells: Range<u64>,
-        chunks: &[&[u8]],
+        chunks: &[Chunk<'_>],
         records: &[RecordRef],
         output: &mut Output,
     ) -> Result<(), Error> {
@@ -172,7 +154,6 @@ impl Drop for StopOnDrop<'_, '_> {
         // A worker that has read the old value of `stop` already waits, or holds the lock.
         drop(self.0.turn.lock());
         self.0.turned.notify_all();
-        drop(self.0.next.lock());
-        self.0.freed.notify_all();
+        self.0.queue.stop();
     }
 }

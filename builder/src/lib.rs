@@ -31,6 +31,7 @@ mod assembly;
 mod builder;
 mod cell;
 mod cgroup;
+mod chunk;
 mod commit;
 mod direct;
 mod error;
@@ -42,15 +43,17 @@ mod load;
 mod options;
 mod origin;
 mod output;
-mod partitions;
 mod plan;
+mod pool;
 mod publish;
+mod queue;
 mod recut;
 mod setters;
 mod sizing;
 #[doc(hidden)]
 pub mod solver;
 mod spill;
+mod split;
 mod staging;
 mod temp_file;
 

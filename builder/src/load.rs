@@ -1,20 +1,21 @@
-//! From the chunks of partitions to the records of a job, in groups that fit the processor's cache.
+//! From the chunks of a job's partitions to its records, in groups that fit the processor's cache.
 
 use crate::{
     Error,
     cell::{self, CellOptions, RecordRef},
+    chunk::{Long, read_chunk},
     origin::Origin,
     plan::Job,
-    spill::{self, Partition},
+    spill::{Chunk, Disk},
 };
 use hashlith_feedback::Progress;
 use hashlith_format::KeyHash;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 /// Records are copied together into chunks of this many bytes.
 const OWN_LEN: usize = 1 << 18;
 
-/// If more records than this take far more memory than planned, their keys were made to share a cell. Fewer may just be long.
+/// If more records than this take far more memory than a job may, their keys were made to share a cell. Fewer may just be long.
 const CROWD: usize = 4 * 4096;
 
 /// The state that all jobs of a build share.
@@ -27,43 +28,64 @@ pub(crate) struct JobContext<'a> {
     pub threads: usize,
     /// Bytes of memory for all jobs together. A job keeps its share until its output is written.
     pub memory: u64,
-    /// Directory of the temporary files.
-    pub spill_dir: &'a Path,
+    /// Bytes of memory for one job, if it is possible.
+    pub budget: u64,
+    /// The temporary files.
+    pub disk: &'a Disk,
     pub progress: &'a Progress,
 }
 
-impl JobContext<'_> {
-    fn damaged(&self) -> Error {
-        Error::Io {
-            action: "cannot read temporary records in",
-            path: self.spill_dir.into(),
-            source: std::io::Error::other("the temporary file was changed"),
-        }
-    }
+/// Bytes that a group owns.
+enum Own {
+    /// Records that were copied out of chunks of partitions.
+    Copies(Vec<u8>),
+    Long(Arc<Long>),
 }
 
 /// Records of adjacent cells of a job.
 #[derive(Default)]
 pub(crate) struct Group {
-    /// The bytes of records that do not stay in chunks of partitions.
-    pub own: Vec<Vec<u8>>,
+    own: Vec<Own>,
     pub records: Vec<RecordRef>,
-    /// Bytes of the records in `own`.
+    /// Bytes of memory that the records in `own` take.
     own_len: u64,
 }
 
 impl Group {
+    /// The chunks that its records are in, after those that stay in partitions.
+    pub fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
+        self.own.iter().map(|own| match own {
+            Own::Copies(bytes) => Chunk::Short(bytes),
+            Own::Long(long) => Chunk::Long(long.clone()),
+        })
+    }
+
+    /// Bytes of the short records that it owns.
+    pub fn copied(&self) -> usize {
+        let copied = self.own.iter().map(|own| if let Own::Copies(bytes) = own { bytes.len() } else { 0 });
+        copied.sum()
+    }
+
     /// Copies a record.
     #[inline]
     fn keep(&mut self, hash: KeyHash, origin: Origin, record: &[u8]) {
-        if self.own.last().is_none_or(|last| last.len() + record.len() > last.capacity()) {
-            self.own.push(Vec::with_capacity(record.len().max(OWN_LEN)));
+        let has_room = matches!(self.own.last(), Some(Own::Copies(last)) if last.len() + record.len() <= last.capacity());
+        if !has_room {
+            self.own.push(Own::Copies(Vec::with_capacity(record.len().max(OWN_LEN))));
         }
-        self.own_len += record.len() as u64;
         let number = self.own.len() - 1;
-        let last = &mut self.own[number];
-        self.records.push(RecordRef { hash, origin, chunk: number as u32, offset: last.len() as u32 });
-        last.extend_from_slice(record);
+        if let Own::Copies(last) = &mut self.own[number] {
+            self.own_len += record.len() as u64;
+            self.records.push(RecordRef { hash, origin, chunk: number as u32, offset: last.len() as u32 });
+            last.extend_from_slice(record);
+        }
+    }
+
+    fn keep_long(&mut self, hash: KeyHash, long: Arc<Long>) {
+        self.own_len += long.front().len() as u64;
+        let (chunk, offset) = (self.own.len() as u32, long.at as u32);
+        self.records.push(RecordRef { hash, origin: long.origin, chunk, offset });
+        self.own.push(Own::Long(long));
     }
 
     fn cost(&self) -> u64 {
@@ -78,59 +100,85 @@ pub(crate) struct Loader<'j> {
     groups: Vec<Group>,
     /// When all groups together cost this much, duplicates are settled.
     settle_at: u64,
+    dropped: u64,
 }
 
 impl<'j> Loader<'j> {
     pub fn new(context: &'j JobContext<'j>, job: &'j Job) -> Self {
         let groups = job.groups().map(|_| Group::default()).collect();
-        Loader { context, job, groups, settle_at: job.cost.max(context.memory / context.threads as u64) }
+        let settle_at = context.budget.max(context.memory / context.threads as u64);
+        Loader { context, job, groups, settle_at, dropped: 0 }
     }
 
-    /// The job's records, copied from these partitions, in a group for each of [`Job::groups`].
-    pub fn copy(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
-        for partition in partitions {
-            partition.in_memory().iter().try_for_each(|chunk| self.copy_chunk(chunk))?;
-            let (context, job) = (self.context, self.job);
-            let wanted = |beginning: &[u8]| is_for(context, job, beginning);
-            partition.on_disk(context.spill_dir, wanted, |chunk| self.copy_chunk(chunk))?;
+    /// The job's records, copied, in a group for each of [`Job::groups`]; and how many copies of keys were dropped.
+    pub fn copy(mut self) -> Result<(Vec<Group>, u64), Error> {
+        for partition in &self.job.partitions {
+            partition.in_memory().try_for_each(|chunk| self.copy_chunk(chunk))?;
+            partition.on_disk(self.context.disk, |chunk| self.copy_chunk(chunk), |_, _| {})?;
         }
+        Ok((self.groups, self.dropped))
+    }
+
+    /// The job's records as one group. They are in memory, and are not copied.
+    pub fn in_place(mut self) -> Result<Vec<Group>, Error> {
+        self.groups[0].records.reserve(self.job.records() as usize);
+        let chunks = self.job.partitions.iter().flat_map(|one| one.in_memory());
+        (0..).zip(chunks).try_for_each(|(number, chunk)| self.parse(&chunk, number))?;
         Ok(self.groups)
     }
 
-    /// All records of these partitions as one group. They are in memory, and are not copied.
-    pub fn in_place(mut self, partitions: &[Arc<Partition>]) -> Result<Vec<Group>, Error> {
-        let expected: u64 = partitions.iter().map(|one| one.records).sum();
-        self.groups[0].records.reserve(expected as usize);
-        let chunks = partitions.iter().flat_map(|one| one.in_memory());
-        (0..).zip(chunks).try_for_each(|(number, chunk)| self.parse(chunk, number))?;
-        Ok(self.groups)
-    }
-
-    fn parse(&mut self, chunk: &[u8], number: u32) -> Result<(), Error> {
+    fn parse(&mut self, chunk: &Chunk<'_>, number: u32) -> Result<(), Error> {
         self.context.progress.check()?;
         let records = &mut self.groups[0].records;
-        let parsed = spill::read_chunk(chunk, |origin, offset, lengths| {
-            let hash = self.context.options.hasher.hash(cell::key_at(chunk, offset, lengths));
-            records.push(RecordRef { hash, origin, chunk: number, offset: offset as u32 });
-        });
-        parsed.ok_or_else(|| self.context.damaged())
+        let hasher = self.context.options.hasher;
+        match chunk {
+            Chunk::Short(chunk) => {
+                let parsed = read_chunk(chunk, |origin, offset, lengths| {
+                    let hash = hasher.hash(cell::key_at(chunk, offset, lengths));
+                    records.push(RecordRef { hash, origin, chunk: number, offset: offset as u32 });
+                });
+                parsed.ok_or_else(|| self.context.disk.damaged())
+            }
+            Chunk::Long(long) => {
+                let (hash, offset) = (hasher.hash(long.key()), long.at as u32);
+                records.push(RecordRef { hash, origin: long.origin, chunk: number, offset });
+                Ok(())
+            }
+        }
     }
 
-    /// Copies the records of the job's cells, each to its group.
-    fn copy_chunk(&mut self, chunk: &[u8]) -> Result<(), Error> {
+    /// Copies the records, each to its group. Long ones stay where they are.
+    fn copy_chunk(&mut self, chunk: Chunk<'_>) -> Result<(), Error> {
         self.context.progress.check()?;
         let Self { context, job, groups, .. } = self;
-        let cells = job.cells.end - job.cells.start;
-        let parsed = spill::read_chunk(chunk, |origin, offset, lengths| {
-            let hash = context.options.hasher.hash(cell::key_at(chunk, offset, lengths));
-            // The subtraction makes large numbers of the cells before the job.
-            let cell = hash.cell(context.options.parts, context.cells).wrapping_sub(job.cells.start);
-            if cell < cells {
-                let len = lengths.total().unwrap_or(0) as usize;
-                groups[(cell >> job.group_shift) as usize].keep(hash, origin, &chunk[offset..offset + len]);
+        let cells = job.len();
+        // The hash of the key, and its cell's number in the job. The subtraction makes large numbers of the cells before the job.
+        let place = |key: &[u8]| {
+            let hash = context.options.hasher.hash(key);
+            (hash, hash.cell(context.options.parts, context.cells).wrapping_sub(job.cells.start))
+        };
+        let mut others = 0;
+        match chunk {
+            Chunk::Short(chunk) => {
+                let parsed = read_chunk(chunk, |origin, offset, lengths| {
+                    let (hash, cell) = place(cell::key_at(chunk, offset, lengths));
+                    if cell < cells {
+                        let len = lengths.total().unwrap_or(0) as usize;
+                        groups[job.group(cell)].keep(hash, origin, &chunk[offset..offset + len]);
+                    } else {
+                        others += 1;
+                    }
+                });
+                parsed.ok_or_else(|| context.disk.damaged())?;
             }
-        });
-        parsed.ok_or_else(|| context.damaged())?;
+            Chunk::Long(long) => match place(long.key()) {
+                (hash, cell) if cell < cells => groups[job.group(cell)].keep_long(hash, long),
+                _ => others += 1,
+            },
+        }
+        if others > 0 {
+            return Err(context.disk.damaged());
+        }
         if self.cost() > self.settle_at { self.settle() } else { Ok(()) }
     }
 
@@ -138,20 +186,31 @@ impl<'j> Loader<'j> {
         self.groups.iter().map(Group::cost).sum()
     }
 
-    /// For far more records than planned: copies of few keys, or keys that were made to share a cell. Drops the copies now
+    /// For far more records in a cell than usual: copies of few keys, or keys that were made to share a cell. Drops the copies now
     /// instead of later, and refuses keys that share a cell.
     fn settle(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
             let all = group.records.len();
-            let chunks: Vec<&[u8]> = group.own.iter().map(Vec::as_slice).collect();
-            cell::settle_duplicates(&mut group.records, &chunks, self.context.options.on_duplicate)?;
+            let mut records = std::mem::take(&mut group.records);
+            let chunks: Vec<Chunk<'_>> = group.chunks().collect();
+            cell::settle_duplicates(&mut records, &chunks, self.context.options.on_duplicate)?;
+            self.dropped += (all - records.len()) as u64;
             // If few are left, they are copied, so that the memory of the others is freed.
-            if group.records.len() <= all / 2 {
-                let Group { own, records, .. } = std::mem::take(group);
-                let chunks: Vec<&[u8]> = own.iter().map(Vec::as_slice).collect();
+            if records.len() <= all / 2 {
+                let mut kept = Group::default();
                 for record in &records {
-                    group.keep(record.hash, record.origin, cell::bytes_of(&chunks, record));
+                    match &chunks[record.chunk as usize] {
+                        Chunk::Short(_) => {
+                            kept.keep(record.hash, record.origin, cell::bytes_of(&chunks, record));
+                        }
+                        Chunk::Long(long) => kept.keep_long(record.hash, long.clone()),
+                    }
                 }
+                drop(chunks);
+                *group = kept;
+            } else {
+                drop(chunks);
+                group.records = records;
             }
         }
         let cost = self.cost();
@@ -162,18 +221,4 @@ impl<'j> Loader<'j> {
         }
         Ok(())
     }
-}
-
-/// False if the beginning of a chunk shows that none of its records belongs to the job.
-fn is_for(context: &JobContext, job: &Job, beginning: &[u8]) -> bool {
-    let mut found = false;
-    let parsed = spill::read_chunk(beginning, |_, offset, lengths| {
-        let start = offset + lengths.head as usize;
-        let key = beginning.get(start..start.saturating_add(lengths.key as usize));
-        found |= key.is_none_or(|key| {
-            let hash = context.options.hasher.hash(key);
-            job.cells.contains(&hash.cell(context.options.parts, context.cells))
-        });
-    });
-    found || parsed.is_none()
 }

@@ -1,6 +1,6 @@
 //! The options of a build, and the numbers that follow from them.
 
-use crate::{Error, limits, spill};
+use crate::{Error, chunk::CHUNK_LEN, limits};
 use hashlith_format::{KeyHasher, KeyType, MAX_METADATA, MAX_PARTS, ValueType};
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -136,7 +136,7 @@ impl Options {
     /// As many partitions as an eighth of the memory can buffer for every feeder, capped by the limit on open files. A partition
     /// has a file only if its records do not fit into the memory.
     pub fn partitions(&self) -> usize {
-        let chunks = self.memory() / 8 / (spill::CHUNK_LEN as u64) / (self.threads as u64 + 1);
+        let chunks = self.memory() / 8 / (CHUNK_LEN as u64) / (self.threads as u64 + 1);
         let wanted = previous_power_of_two(chunks).clamp(MIN_PARTITIONS, MAX_PARTITIONS);
         let limit = limits::open_files(wanted as u64 + OTHER_FILES);
         let possible = limit.saturating_sub(OTHER_FILES).max(limit / 4);

@@ -1,5 +1,6 @@
 //! Cuts the work into jobs that fit the memory.
 
+use crate::spill::Partition;
 use hashlith_format::CELL_LEN;
 use std::ops::Range;
 
@@ -13,29 +14,53 @@ const ONE_GROUP: u32 = 48;
 /// [`RecordRef`](crate::cell::RecordRef), its place in a cell's list, its share of the hot section.
 const RECORD_COST: u64 = 56;
 
-/// Adjacent cells, and the partitions that hold all their records.
-#[derive(Debug, PartialEq, Eq)]
+/// Adjacent cells, and the partitions that hold their records and no others.
 pub(crate) struct Job {
-    pub partitions: Range<usize>,
+    pub partitions: Vec<Partition>,
     pub cells: Range<u64>,
     /// Bytes of memory that it takes.
     pub cost: u64,
-    /// Its partition is too large for one job; it keeps only the records of its own cells.
-    pub is_piece: bool,
     /// A group is 2^this cells.
-    pub group_shift: u32,
+    group_shift: u32,
 }
 
 impl Job {
-    /// The cells of each group.
-    pub fn groups(&self) -> impl Iterator<Item = Range<u64>> + use<'_> {
-        let len = 1 << self.group_shift;
-        self.cells.clone().step_by(len as usize).map(move |start| start..self.cells.end.min(start + len))
+    pub fn new(partitions: Vec<Partition>, cells: Range<u64>) -> Self {
+        let of_records: u64 = partitions.iter().map(|one| cost(one.records, one.bytes)).sum();
+        let cost = of_records.saturating_add((cells.end - cells.start) * CELL_LEN);
+        Job { partitions, cells, cost, group_shift: ONE_GROUP }
     }
 
-    /// One group, which takes all records of its partitions.
-    pub fn is_whole(&self) -> bool {
-        self.group_shift == ONE_GROUP && !self.is_piece
+    /// The number of cells.
+    pub fn len(&self) -> u64 {
+        self.cells.end - self.cells.start
+    }
+
+    /// The number of records.
+    pub fn records(&self) -> u64 {
+        self.partitions.iter().map(|one| one.records).sum()
+    }
+
+    /// The cells of each group.
+    pub fn groups(&self) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (cells, len) = (self.cells.clone(), 1 << self.group_shift);
+        cells.clone().step_by(len as usize).map(move |start| start..cells.end.min(start + len))
+    }
+
+    /// The group of the cell with this number in the job.
+    #[inline]
+    pub fn group(&self, cell: u64) -> usize {
+        (cell >> self.group_shift) as usize
+    }
+
+    /// True if all cells are one group.
+    pub fn is_one_group(&self) -> bool {
+        self.group_shift == ONE_GROUP
+    }
+
+    /// True if it takes more memory than a job may, and can be split.
+    pub fn must_split(&self, budget: u64) -> bool {
+        self.cost > budget && self.len() > 1
     }
 }
 
@@ -43,81 +68,77 @@ fn cost(records: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(2).saturating_add(records.saturating_mul(RECORD_COST))
 }
 
-/// Cuts `cells` cells, whose records lie in partitions of these (records, bytes), into jobs. Each takes at most
-/// `budget` bytes of memory, unless a single cell takes more.
-///
-/// A partition has a whole number of cells, or a cell a whole number of partitions. If a partition is too large for one job,
-/// several jobs read it, and each keeps the records of its own cells.
-pub(crate) fn plan(sizes: &[(u64, u64)], cells: u64, budget: u64) -> Vec<Job> {
-    let count = sizes.len() as u64;
+/// Jobs of `cells` cells, whose records lie in these partitions, each as small as possible. A partition has a whole number of
+/// cells, or a cell a whole number of partitions.
+pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64) -> Vec<Job> {
+    let count = partitions.len() as u64;
     let units = count.min(cells);
     let (partitions_each, cells_each) = ((count / units) as usize, cells / units);
-    let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN));
-    let mut jobs: Vec<Job> = Vec::new();
-    for unit in 0..units {
-        let partitions = unit as usize * partitions_each..(unit as usize + 1) * partitions_each;
-        let unit_cells = unit * cells_each..(unit + 1) * cells_each;
-        let unit_cost =
-            sizes[partitions.clone()].iter().map(|&(records, bytes)| cost(records, bytes)).sum::<u64>()
-                + cells_each * CELL_LEN;
-        if let Some(last) = jobs.last_mut().filter(|last| !last.is_piece && last.cost + unit_cost <= target) {
-            last.partitions.end = partitions.end;
-            last.cells.end = unit_cells.end;
-            last.cost += unit_cost;
-            continue;
-        }
-        let pieces = unit_cost.div_ceil(budget.max(1)).clamp(1, cells_each);
-        let cut = |piece: u64| unit_cells.start + cells_each * piece / pieces;
-        jobs.extend((0..pieces).map(|piece| {
-            let (cells, cost) = (cut(piece)..cut(piece + 1), unit_cost / pieces);
-            Job {
-                partitions: partitions.clone(),
-                group_shift: group_shift(cells.end - cells.start, cost, target),
-                cells,
-                cost,
-                is_piece: unit_cost > budget,
-            }
-        }));
-    }
-    jobs
+    let mut partitions = partitions.into_iter();
+    let job = |unit: u64| {
+        let own = partitions.by_ref().take(partitions_each).collect();
+        Job::new(own, unit * cells_each..(unit + 1) * cells_each)
+    };
+    (0..units).map(job).collect()
 }
 
-fn group_shift(cells: u64, cost: u64, target: u64) -> u32 {
-    let groups = cost.div_ceil(target.max(1));
-    if groups <= 1 || cells == 1 { ONE_GROUP } else { (cells / groups).max(1).ilog2() }
+/// Joins small adjacent jobs, and cuts large ones into groups. A job takes at most `budget` bytes of memory, unless it has only
+/// one cell or must be split.
+pub(crate) fn join(jobs: Vec<Job>, budget: u64) -> Vec<Job> {
+    let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN));
+    let mut joined: Vec<Job> = Vec::new();
+    for mut job in jobs {
+        if let Some(last) = joined.last_mut().filter(|last| last.cost + job.cost <= target) {
+            last.partitions.append(&mut job.partitions);
+            last.cells.end = job.cells.end;
+            last.cost += job.cost;
+        } else {
+            joined.push(job);
+        }
+    }
+    for job in &mut joined {
+        let groups = job.cost.div_ceil(target.max(1));
+        if groups > 1 && job.len() > 1 {
+            job.group_shift = (job.len() / groups).max(1).ilog2();
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn covers(jobs: &[Job], cells: u64, partitions: usize) {
-        let mut next = 0;
-        for job in jobs {
-            assert_eq!(job.cells.start, next);
-            assert!(job.cells.end > next);
-            next = job.cells.end;
-            // Every hash of the job's cells routes to one of its partitions.
-            for cell in [job.cells.start, job.cells.end - 1] {
-                let low = (u128::from(cell) << 64).div_ceil(u128::from(cells)) as u64;
-                let high = (((u128::from(cell) + 1) << 64).div_ceil(u128::from(cells)) - 1) as u64;
-                for hi in [low, high] {
-                    let partition = ((u128::from(hi) * partitions as u128) >> 64) as usize;
-                    assert!(job.partitions.contains(&partition), "{job:?} {partition}");
-                }
-            }
-        }
-        assert_eq!(next, cells);
+    fn partitions(sizes: &[(u64, u64)]) -> Vec<Partition> {
+        sizes.iter().map(|&(records, bytes)| Partition::of_size(records, bytes)).collect()
     }
 
+    /// Every hash of a job's cells is in one of its partitions.
     #[test]
     fn jobs_cover_all_cells_and_their_partitions() {
-        for partitions in [1usize, 16, 64, 1024] {
+        for count in [1usize, 16, 64, 1024] {
             for cells in [1u64, 2, 64, 512, 1024, 2048, 5 * 1024, 700 * 1024] {
                 for budget in [1, 1 << 20, 1 << 30] {
                     for records in [0, 3, 100_000] {
-                        let jobs = plan(&vec![(records, records * 50); partitions], cells, budget);
-                        covers(&jobs, cells, partitions);
+                        let all = partitions(&vec![(records, records * 50); count]);
+                        let (mut cell, mut partition) = (0, 0);
+                        for job in join(smallest(all, cells), budget) {
+                            assert_eq!((job.cells.start, job.groups().next().unwrap().start), (cell, cell));
+                            let end = partition + job.partitions.len();
+                            for cell in [job.cells.start, job.cells.end - 1] {
+                                let low = (u128::from(cell) << 64).div_ceil(u128::from(cells)) as u64;
+                                let high =
+                                    (((u128::from(cell) + 1) << 64).div_ceil(u128::from(cells)) - 1) as u64;
+                                for hi in [low, high] {
+                                    let found = ((u128::from(hi) * count as u128) >> 64) as usize;
+                                    assert!((partition..end).contains(&found), "{cell} {found}");
+                                }
+                            }
+                            (cell, partition) = (job.cells.end, end);
+                            assert_eq!(job.groups().last().unwrap().end, cell);
+                            assert_eq!(job.group(job.len() - 1) + 1, job.groups().count());
+                        }
+                        assert_eq!((cell, partition), (cells, count));
                     }
                 }
             }
@@ -125,17 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_above_the_budget_is_shared_by_jobs() {
-        let jobs = plan(&[(1000, 50_000), (10, 500)], 8, 52_200);
-        assert_eq!(
-            jobs[0],
-            Job { partitions: 0..1, cells: 0..1, cost: 52_170, is_piece: true, group_shift: ONE_GROUP }
-        );
-        // 2 * 50,000 + 56 * 1,000 + 4 * 128 bytes of memory, and at most 52,200 for a job: three jobs.
-        assert_eq!(jobs.len(), 4);
-        assert_eq!(
-            jobs[3],
-            Job { partitions: 1..2, cells: 4..8, cost: 2072, is_piece: false, group_shift: ONE_GROUP }
-        );
+    fn small_jobs_are_joined_and_large_ones_must_be_split() {
+        let sizes = [(1000, 50_000), (10, 500), (10, 500), (0, 0)];
+        let jobs = join(smallest(partitions(&sizes), 16), 52_200);
+        let found: Vec<_> = jobs.iter().map(|job| (job.cells.clone(), job.cost, job.must_split(52_200))).collect();
+        // 2 * 50,000 + 56 * 1,000 + 4 * 128 bytes of memory.
+        assert_eq!(found, [(0..4, 156_512, true), (4..16, 2 * 2072 - 2 * 512 + 3 * 512, false)]);
+        assert_eq!(jobs[0].records(), 1000);
+        // A single cell cannot be split.
+        assert!(!join(smallest(partitions(&sizes[..1]), 1), 1)[0].must_split(1));
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     limits,
     options::Shape,
     output,
+    pool::PoolView,
 };
 use hashlith_feedback::{Phase, Unit};
 use hashlith_format::{CELL_LEN, CellView, Head, Header, Span, set::in_order};
@@ -114,6 +115,7 @@ impl Builder {
                 writer.append(piece)?;
             }
         }
+        writer.check_keys(keys)?;
         let headers = writer.finish()?;
         progress.enter(Phase::Done, Unit::Records, None);
         Ok(Report {
@@ -178,7 +180,7 @@ impl<'a> Source<'a> {
             whole.get(from as usize..to as usize)
         };
         Some(Piece {
-            pool: slice(self.header.sections.pool, start.pool, end.pool)?,
+            pool: PoolView::of_bytes(slice(self.header.sections.pool, start.pool, end.pool)?),
             far: slice(self.header.sections.far, start.far, end.far)?,
             cells,
             start,

@@ -1,117 +1,174 @@
 //! Where records wait from feeding to building: in partitions by the top bits of the hash, in memory up to a limit, then in
 //! nameless temporary files, which vanish with the process, whatever ends it.
-//!
-//! A partition is a list of chunks. A chunk begins with its length in bytes (8 bytes, this number included). Then come
-//! records, each after its origin: the step from the position of the record before it as a varint, or 0 and then the source
-//! and the position as varints. The record itself is as the pool will hold it.
 
 use crate::{
     Error,
+    chunk::{ChunkWriter, Long, NewLong, parse_head},
     direct::{self, ALIGN, Buffer},
     origin::Origin,
 };
-use hashlith_format::record::{self, Lengths};
 use parking_lot::Mutex;
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use std::{
     fs::File,
+    io,
+    num::NonZeroU64,
+    ops::Range,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-/// Bytes of a chunk, unless it holds a long record.
-pub(crate) const CHUNK_LEN: usize = 64 << 10;
-/// A chunk is full when it has this many bytes: the next record might exceed [`CHUNK_LEN`].
-const FULL_AT: usize = CHUNK_LEN - 512;
-/// Bytes that are read from a temporary file at a time.
-const READ_LEN: usize = 1 << 20;
+/// Bytes that are read from a temporary file, or written to it, at a time.
+const BLOCK: usize = 1 << 20;
 /// Temporary files bypass the page cache once they fill this share of it, one in `CACHED_SHARE`: then it is busy writing back,
 /// and Linux makes writers wait at a fifth.
 const CACHED_SHARE: u64 = 8;
-/// Bytes in front of the records of a chunk.
-const CHUNK_HEAD: usize = 8;
 
-/// Records of one partition on their way to the spill.
-#[derive(Default)]
-pub(crate) struct ChunkWriter {
-    data: Vec<u8>,
-    last: Option<Origin>,
-    records: u64,
+/// Where temporary files are, and how much is in them.
+pub(crate) struct Disk {
+    pub dir: PathBuf,
+    written: AtomicU64,
+    /// Bytes of temporary files that may go through the page cache.
+    cached: u64,
 }
 
-impl ChunkWriter {
-    /// Appends a record. Returns true if the chunk is full.
+impl Disk {
+    /// Bytes that were written to temporary files.
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    pub fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> Error + use<> {
+        let path = self.dir.clone();
+        move |source| Error::Io { action, path: path.clone(), source }
+    }
+
+    pub fn damaged(&self) -> Error {
+        self.failed(READ)(io::Error::other("the temporary file was changed"))
+    }
+}
+
+/// What a failed read is called.
+pub(crate) const READ: &str = "cannot read temporary records in";
+const WRITE: &str = "cannot write temporary records to";
+
+/// A nameless temporary file, to which chunks are appended.
+pub(crate) struct TempFile {
+    file: Arc<File>,
+    /// Bytes of all chunks, each with zeros up to a multiple of [`ALIGN`].
+    len: u64,
+    is_direct: bool,
+}
+
+impl TempFile {
+    pub fn create(disk: &Disk) -> Result<Self, Error> {
+        let file = tempfile::tempfile_in(&disk.dir).map_err(disk.failed(WRITE))?;
+        Ok(TempFile { file: Arc::new(file), len: 0, is_direct: false })
+    }
+
+    /// Appends the chunk of short records `chunk` to the file, and to the partition.
+    pub fn append_short(&mut self, disk: &Disk, partition: &mut Partition, chunk: &[u8]) -> Result<(), Error> {
+        self.append(disk, partition, chunk.len() as u64, |at, buffer| {
+            let rest = &chunk[at as usize..];
+            let len = rest.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&rest[..len]);
+            Ok(())
+        })
+    }
+
+    /// Appends a chunk of `len` bytes to the file, and to the partition. `fill` is called with offsets and buffers for the bytes
+    /// from there; a buffer may be longer than what is left.
+    pub fn append(
+        &mut self,
+        disk: &Disk,
+        partition: &mut Partition,
+        len: u64,
+        mut fill: impl FnMut(u64, &mut Buffer) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let padded = len.next_multiple_of(ALIGN as u64);
+        let written = disk.written.fetch_add(padded, Relaxed);
+        if written >= disk.cached && !self.is_direct {
+            direct::set_direct(&self.file, true);
+            self.is_direct = true;
+        }
+        let mut buffer = Buffer::new(padded.min(BLOCK as u64) as usize);
+        for at in (0..padded).step_by(buffer.len()) {
+            fill(at, &mut buffer).map_err(disk.failed(READ))?;
+            let now = (padded - at).min(buffer.len() as u64) as usize;
+            direct::write_all_at(&self.file, &buffer[..now], self.len + at).map_err(disk.failed(WRITE))?;
+        }
+        let end = self.len + padded;
+        match partition.extents.last_mut().filter(|last| last.end == self.len) {
+            Some(last) => last.end = end,
+            None => partition.extents.push(self.len..end),
+        }
+        self.len = end;
+        partition.file.get_or_insert_with(|| self.file.clone());
+        Ok(())
+    }
+}
+
+/// A chunk that is read.
+pub(crate) enum Chunk<'a> {
+    /// The whole chunk.
+    Short(&'a [u8]),
+    Long(Arc<Long>),
+}
+
+impl Chunk<'_> {
+    /// The bytes that are in memory: of a long record at least the key.
     #[inline]
-    pub fn push(&mut self, origin: Origin, key: &[u8], value: &[u8]) -> bool {
-        if self.data.is_empty() {
-            self.data.reserve(CHUNK_LEN);
-            self.data.extend_from_slice(&[0; CHUNK_HEAD]);
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Short(chunk) => chunk,
+            Chunk::Long(long) => long.front(),
         }
-        match self.last {
-            Some(last) if last.source == origin.source && last.position < origin.position => {
-                record::write_varint(origin.position - last.position, &mut self.data);
-            }
-            _ => {
-                self.data.push(0);
-                record::write_varint(u64::from(origin.source), &mut self.data);
-                record::write_varint(origin.position, &mut self.data);
-            }
-        }
-        self.last = Some(origin);
-        self.records += 1;
-        record::write(key, value, &mut self.data);
-        self.data.len() >= FULL_AT
-    }
-
-    /// True if there is nothing to hand over.
-    pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
     }
 }
 
-/// Calls `each` with the origin, the offset in the chunk and the lengths of every record of a chunk. `None` if the chunk is
-/// damaged.
-#[inline]
-pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Origin, usize, Lengths)) -> Option<()> {
-    let mut origin = Origin { source: 0, position: 0 };
-    let mut at = CHUNK_HEAD;
-    while at < chunk.len() {
-        let (step, len) = record::read_varint(&chunk[at..])?;
-        at += len;
-        if step == 0 {
-            let (source, len) = record::read_varint(&chunk[at..])?;
-            at += len;
-            let (position, len) = record::read_varint(&chunk[at..])?;
-            at += len;
-            origin = Origin { source: u32::try_from(source).ok()?, position };
-        } else {
-            origin.position += step;
+/// Parts of a temporary file.
+pub(crate) struct Extents(Arc<File>, Vec<Range<u64>>);
+
+impl Extents {
+    /// Asks the kernel to begin to read them, so that they are in memory when a job needs them.
+    pub fn prefetch(&self) {
+        direct::set_direct(&self.0, false);
+        for extent in &self.1 {
+            // Only a hint.
+            let _ = fadvise(&self.0, extent.start, NonZeroU64::new(extent.end - extent.start), Advice::WillNeed);
         }
-        let lengths = Lengths::parse(&chunk[at..])?;
-        each(origin, at, lengths);
-        at += usize::try_from(lengths.total()?).ok()?;
     }
-    Some(())
 }
 
-/// The chunks of one partition.
+/// The records of a range of hashes.
 #[derive(Default)]
 pub(crate) struct Partition {
     chunks: Vec<Vec<u8>>,
-    file: Option<File>,
-    /// Bytes of the file: each chunk, and zeros up to a multiple of [`ALIGN`].
-    file_len: u64,
-    is_direct: bool,
+    long: Vec<Arc<Long>>,
+    /// Where the other chunks are, at `extents`. Other partitions may have chunks in the same file.
+    file: Option<Arc<File>>,
+    extents: Vec<Range<u64>>,
     /// Number of records.
     pub records: u64,
-    /// Bytes of all chunks.
+    /// Bytes of memory that its records take when cells are built, without the pool and references to them: those of the short
+    /// ones, and of the fronts of the long ones.
     pub bytes: u64,
 }
 
 impl Partition {
+    /// An empty one that looks as if it held records.
+    #[cfg(test)]
+    pub fn of_size(records: u64, bytes: u64) -> Self {
+        Partition { records, bytes, ..Partition::default() }
+    }
+
     /// The chunks that are held in memory.
-    pub fn in_memory(&self) -> &[Vec<u8>] {
-        &self.chunks
+    pub fn in_memory(&self) -> impl Iterator<Item = Chunk<'_>> {
+        let short = self.chunks.iter().map(|chunk| Chunk::Short(chunk));
+        short.chain(self.long.iter().map(|long| Chunk::Long(long.clone())))
     }
 
     /// True if none of its chunks is on disk.
@@ -119,52 +176,58 @@ impl Partition {
         self.file.is_none()
     }
 
-    /// Asks the kernel to begin to read what is on disk, so that it is in memory when a job needs it.
-    pub fn prefetch(&self) {
-        if let Some(file) = &self.file {
-            direct::set_direct(file, false);
-            // Only a hint.
-            let _ = fadvise(file, 0, None, Advice::WillNeed);
-        }
+    /// What is on disk.
+    pub fn extents(&self) -> Option<Extents> {
+        self.file.clone().map(|file| Extents(file, self.extents.clone()))
     }
 
-    /// Reads the chunks on disk, one after the other. A chunk that ends with a long record may be long: then it is read as a
-    /// whole only if its beginning is `wanted`.
+    /// Reads all chunks, and frees those in memory one by one, and disk space where the file system can.
+    pub fn drain(mut self, disk: &Disk, mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>) -> Result<(), Error> {
+        std::mem::take(&mut self.chunks).into_iter().try_for_each(|chunk| each(Chunk::Short(&chunk)))?;
+        std::mem::take(&mut self.long).into_iter().try_for_each(|long| each(Chunk::Long(long)))?;
+        self.on_disk(disk, each, |file, done| {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let _ = fallocate(file, flags, done.start, done.end - done.start);
+        })
+    }
+
+    /// Reads the chunks on disk, one after the other. Calls `done` with each range of the file after its chunks.
     pub fn on_disk(
         &self,
-        dir: &Path,
-        wanted: impl Fn(&[u8]) -> bool,
-        mut each: impl FnMut(&[u8]) -> Result<(), Error>,
+        disk: &Disk,
+        mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>,
+        done: impl Fn(&File, Range<u64>),
     ) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
-        let failed =
-            |source| Error::Io { action: "cannot read temporary records in", path: dir.into(), source };
-        let mut buffer = Buffer::new(self.file_len.min(READ_LEN as u64) as usize);
-        let mut at = 0;
-        while at < self.file_len {
-            let len = (self.file_len - at).min(buffer.len() as u64) as usize;
-            direct::read_exact_at(file, &mut buffer[..len], at).map_err(failed)?;
-            let mut used = 0;
-            while used < len {
-                let chunk = &buffer[used..len];
-                let chunk_len = u64::from_le_bytes(chunk.first_chunk().copied().unwrap_or_default());
-                if chunk_len < CHUNK_HEAD as u64 || chunk_len > self.file_len - at - used as u64 {
-                    return Err(failed(std::io::Error::other("the temporary file was changed")));
+        let longest = self.extents.iter().map(|extent| extent.end - extent.start).max().unwrap_or(0);
+        let mut buffer = Buffer::new(longest.min(BLOCK as u64) as usize);
+        for extent in &self.extents {
+            let mut at = extent.start;
+            while at < extent.end {
+                let len = (extent.end - at).min(buffer.len() as u64) as usize;
+                direct::read_exact_at(file, &mut buffer[..len], at).map_err(disk.failed(READ))?;
+                let mut used = 0;
+                while used < len as u64 {
+                    let left = extent.end - at - used;
+                    let chunk = &buffer[used as usize..len];
+                    let (chunk_len, is_long) =
+                        parse_head(chunk).filter(|head| head.0 <= left).ok_or_else(|| disk.damaged())?;
+                    if is_long {
+                        let long = Long::on_disk(file, at + used, chunk_len).map_err(disk.failed(READ))?;
+                        each(Chunk::Long(Arc::new(long.ok_or_else(|| disk.damaged())?)))?;
+                    } else if let Some(whole) = chunk.get(..chunk_len as usize) {
+                        each(Chunk::Short(whole))?;
+                    } else if used > 0 {
+                        // The next read begins with this chunk.
+                        break;
+                    } else {
+                        return Err(disk.damaged());
+                    }
+                    used += chunk_len.next_multiple_of(ALIGN as u64);
                 }
-                let padded = (chunk_len as usize).next_multiple_of(ALIGN);
-                if padded <= chunk.len() {
-                    each(&chunk[..chunk_len as usize])?;
-                } else if used > 0 {
-                    // The next read begins with this chunk.
-                    break;
-                } else if wanted(chunk) {
-                    let mut whole = Buffer::new(padded);
-                    direct::read_exact_at(file, &mut whole[..padded], at).map_err(failed)?;
-                    each(&whole[..chunk_len as usize])?;
-                }
-                used += padded;
+                done(file, at..at + used);
+                at += used;
             }
-            at += used as u64;
         }
         Ok(())
     }
@@ -172,13 +235,10 @@ impl Partition {
 
 /// All partitions.
 pub(crate) struct Spill {
-    partitions: Vec<Mutex<Partition>>,
-    dir: PathBuf,
+    partitions: Vec<Mutex<(Partition, Option<TempFile>)>>,
+    disk: Disk,
     memory_limit: u64,
     memory: AtomicU64,
-    written: AtomicU64,
-    /// Bytes of temporary files that may go through the page cache.
-    cached: u64,
 }
 
 impl Spill {
@@ -187,68 +247,78 @@ impl Spill {
     pub fn new(partitions: usize, memory_limit: u64, dir: PathBuf, page_cache: u64) -> Self {
         Spill {
             partitions: (0..partitions).map(|_| Mutex::default()).collect(),
-            dir,
+            disk: Disk { dir, written: AtomicU64::new(0), cached: page_cache / CACHED_SHARE },
             memory_limit,
             memory: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            cached: page_cache / CACHED_SHARE,
         }
     }
 
     /// Directory of the temporary files.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.disk.dir
     }
 
     /// Bytes that were written to temporary files.
     pub fn written(&self) -> u64 {
-        self.written.load(Relaxed)
+        self.disk.written()
+    }
+
+    /// True if a chunk of this length may stay in memory, which it then takes.
+    fn take_memory(&self, len: u64) -> bool {
+        let fits = self.memory.fetch_add(len, Relaxed).saturating_add(len) <= self.memory_limit;
+        if !fits {
+            self.memory.fetch_sub(len, Relaxed);
+        }
+        fits
     }
 
     /// Takes the chunk of a writer, and leaves the writer empty.
     pub fn push(&self, number: usize, writer: &mut ChunkWriter) -> Result<(), Error> {
-        let len = writer.data.len() as u64;
-        writer.data[..CHUNK_HEAD].copy_from_slice(&len.to_le_bytes());
-        let mut partition = self.partitions[number].lock();
-        partition.records += std::mem::take(&mut writer.records);
+        let (data, records) = writer.finish();
+        let len = data.len() as u64;
+        let mut slot = self.partitions[number].lock();
+        let (partition, file) = &mut *slot;
+        partition.records += records;
         partition.bytes += len;
-        writer.last = None;
-        if self.memory.fetch_add(len, Relaxed) + len <= self.memory_limit {
-            if writer.data.capacity() > writer.data.len() + writer.data.len() / 16 {
-                writer.data.shrink_to_fit();
+        if self.take_memory(len) {
+            if data.capacity() > data.len() + data.len() / 16 {
+                data.shrink_to_fit();
             }
-            partition.chunks.push(std::mem::take(&mut writer.data));
+            partition.chunks.push(std::mem::take(data));
             return Ok(());
         }
-        self.memory.fetch_sub(len, Relaxed);
-        let mut padded = Buffer::new(writer.data.len());
-        padded[..writer.data.len()].copy_from_slice(&writer.data);
-        let written = self.written.fetch_add(padded.len() as u64, Relaxed);
-        let failed = |source| Error::Io {
-            action: "cannot write temporary records to",
-            path: self.dir.clone(),
-            source,
-        };
-        let Partition { file, file_len, is_direct, .. } = &mut *partition;
-        let file = match file {
-            Some(file) => file,
-            None => file.insert(tempfile::tempfile_in(&self.dir).map_err(failed)?),
-        };
-        if written >= self.cached && !*is_direct {
-            direct::set_direct(file, true);
-            *is_direct = true;
-        }
-        direct::write_all_at(file, &padded, *file_len).map_err(failed)?;
-        *file_len += padded.len() as u64;
-        if writer.data.capacity() > 4 * CHUNK_LEN {
-            writer.data = Vec::new();
-        }
-        writer.data.clear();
+        temp_file(&self.disk, file)?.append_short(&self.disk, partition, data)?;
+        data.clear();
         Ok(())
     }
 
-    /// Hands out all partitions. Dropping one frees its disk space.
-    pub fn into_partitions(self) -> Vec<Partition> {
-        self.partitions.into_iter().map(Mutex::into_inner).collect()
+    /// Takes a long record.
+    pub fn push_long(&self, number: usize, origin: Origin, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        let new = NewLong::new(origin, key, value);
+        let mut slot = self.partitions[number].lock();
+        let (partition, file) = &mut *slot;
+        partition.records += 1;
+        partition.bytes += Long::front_len(key.len(), new.len());
+        if self.take_memory(new.len()) {
+            let long = new.to_memory().ok_or_else(|| self.disk.damaged())?;
+            partition.long.push(Arc::new(long));
+            return Ok(());
+        }
+        temp_file(&self.disk, file)?.append(&self.disk, partition, new.len(), |at, buffer| {
+            new.copy_to(at, buffer);
+            Ok(())
+        })
     }
+
+    /// Hands out all partitions, and where their files are. Dropping one frees its disk space.
+    pub fn into_partitions(self) -> (Vec<Partition>, Disk) {
+        (self.partitions.into_iter().map(|one| one.into_inner().0).collect(), self.disk)
+    }
+}
+
+fn temp_file<'f>(disk: &Disk, file: &'f mut Option<TempFile>) -> Result<&'f mut TempFile, Error> {
+    if file.is_none() {
+        *file = Some(TempFile::create(disk)?);
+    }
+    file.as_mut().ok_or(Error::Cancelled)
 }
