@@ -81,8 +81,8 @@ impl FileBuild {
     ) -> Result<Self, Error> {
         let began = Instant::now();
         let output = output.as_ref().to_path_buf();
-        // Each thread may hold a record of this size.
-        let memory = usize::try_from(builder.memory()).unwrap_or(usize::MAX) / builder.thread_count();
+        // The buffers of a long record come on top of the limit, once for all threads.
+        let memory = usize::try_from(builder.memory()).unwrap_or(usize::MAX);
         options.max_record_bytes = options.max_record_bytes.min(memory);
         builder.check_output(&output)?;
         let sources = Sources::expand(inputs, &options)?;

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::bad_row::{BadRow, Reason};
 use crate::format::Format;
 use crate::scan::newlines;
@@ -42,8 +44,15 @@ pub(crate) struct Columns {
     pub preface: usize,
 }
 
-/// A run of whole records. A worker uses the buffer again for its next block.
-pub(crate) struct Block {
+/// What holds a block, and what decoding it needs.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub bytes: Vec<u8>,
+    pub scratch: Scratch,
+}
+
+/// A run of whole records. A worker uses the buffers again for its next block.
+pub(crate) struct Block<'a> {
     pub source: u32,
     pub format: BlockFormat,
     /// Where the block begins in the decompressed source.
@@ -51,29 +60,58 @@ pub(crate) struct Block {
     /// An offset in the block, and how many newlines the source has before it.
     pub counted: Cell<(usize, u64)>,
     pub columns: Columns,
-    pub buffer: Vec<u8>,
+    own: Buffers,
+    /// For a long record. All workers share these buffers, so that long records take the memory of one, not of one per worker.
+    shared: &'a Mutex<Buffers>,
+    long: Option<MutexGuard<'a, Buffers>>,
     /// Bytes of the buffer that are records.
     pub length: usize,
 }
 
-impl Default for Block {
-    fn default() -> Self {
+impl<'a> Block<'a> {
+    pub fn new(shared: &'a Mutex<Buffers>) -> Self {
         Block {
             source: 0,
             format: BlockFormat::Tsv,
             start: 0,
             counted: Cell::default(),
             columns: Columns::default(),
-            buffer: Vec::new(),
+            own: Buffers::default(),
+            shared,
+            long: None,
             length: 0,
         }
     }
-}
 
-impl Block {
+    pub fn buffers(&mut self) -> &mut Buffers {
+        self.long.as_deref_mut().unwrap_or(&mut self.own)
+    }
+
+    /// The buffer, of at least `wanted` bytes. For a long record this takes the shared one, as soon as no other worker has it, and
+    /// moves the first `filled` bytes there.
+    pub fn buffer(&mut self, wanted: usize, is_long: bool, filled: usize) -> &mut Vec<u8> {
+        if is_long && self.long.is_none() {
+            let mut long = self.shared.lock();
+            let len = long.bytes.len().max(wanted);
+            long.bytes.resize(len, 0);
+            long.bytes[..filled].copy_from_slice(&self.own.bytes[..filled]);
+            self.long = Some(long);
+        }
+        let bytes = &mut self.buffers().bytes;
+        if bytes.len() < wanted {
+            bytes.resize(wanted, 0);
+        }
+        bytes
+    }
+
+    /// Gives back the shared buffers. Otherwise another worker could wait for them with the lock that this one needs next.
+    pub fn release(&mut self) {
+        (self.long, self.length) = (None, 0);
+    }
+
     /// The records.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.length]
+        &self.long.as_deref().unwrap_or(&self.own).bytes[..self.length]
     }
 
     /// A bad row at an offset in this block. Offsets rise from call to call: no newline is counted twice.

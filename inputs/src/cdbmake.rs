@@ -112,7 +112,7 @@ pub(crate) fn cut(bytes: &[u8], at_end: bool, closed: bool) -> Result<(usize, bo
 
 /// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
-    block: &Block,
+    block: &Block<'_>,
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
 ) -> Result<(), Stop<S::Error>> {

@@ -38,12 +38,15 @@ impl<'a> Feed<'a> {
     }
 
     /// The next piece of work; a block is put into `block`. After an error there is no more work.
-    pub fn next(&mut self, block: &mut Block) -> Result<Work<'a>, (u32, PlainStop)> {
+    pub fn next(&mut self, block: &mut Block<'_>) -> Result<Work<'a>, (u32, PlainStop)> {
         loop {
             if let Some(cutter) = &mut self.current {
                 match cutter.next(block, self.options, self.progress) {
                     Ok(true) => return Ok(Work::Block),
-                    Ok(false) => self.current = None,
+                    Ok(false) => {
+                        block.release();
+                        self.current = None;
+                    }
                     Err(stop) => {
                         let source = cutter.source;
                         self.end();
@@ -70,6 +73,9 @@ impl<'a> Feed<'a> {
         self.next_source = u32::MAX;
     }
 }
+
+/// A block of more than this many times the usual size is in buffers that all workers share.
+const LONGEST: usize = 4;
 
 /// Cuts one source into blocks.
 struct Cutter<'a> {
@@ -107,24 +113,20 @@ impl<'a> Cutter<'a> {
     /// Puts the next block into `block`; false at the end of the source.
     fn next(
         &mut self,
-        block: &mut Block,
+        block: &mut Block<'_>,
         options: &ReadOptions,
         progress: &Progress,
     ) -> Result<bool, PlainStop> {
         let size = options.block_bytes.max(1);
-        let buffer = &mut block.buffer;
-        if buffer.len() > 4 * size {
-            *buffer = Vec::new();
-        }
         let mut filled = self.carry.len();
-        if buffer.len() < filled.max(size) {
-            buffer.resize(filled.max(size), 0);
-        }
-        buffer[..filled].copy_from_slice(&self.carry);
+        let mut wanted = filled.max(size);
+        block.buffer(wanted, wanted > LONGEST * size, 0)[..filled].copy_from_slice(&self.carry);
         scan::looked_at(filled);
         self.carry.clear();
         let cut = loop {
-            self.fill(buffer, &mut filled, progress)?;
+            let is_long = wanted > LONGEST * size;
+            let buffer = block.buffer(wanted, is_long, filled);
+            self.fill(&mut buffer[..wanted], &mut filled, progress)?;
             let cut = self.cut(&buffer[..filled], options)?;
             if cut > 0 || self.at_end {
                 break cut;
@@ -132,11 +134,12 @@ impl<'a> Cutter<'a> {
             if filled >= options.max_record_bytes {
                 return Err(self.too_long(options));
             }
-            // The record is longer than the buffer, which doubles: it is never more than twice as long as what really
-            // arrived, nor longer than a record may be.
-            buffer.resize((2 * filled).max(size).min(options.max_record_bytes), 0);
+            // The record is longer. A long one is read in steps of an eighth: so little more than it is in memory, and the bytes
+            // are looked at no more than nine times.
+            let step = if is_long { (wanted / 8).max(size) } else { wanted };
+            wanted = (wanted + step).min(options.max_record_bytes);
         };
-        self.carry.extend_from_slice(&buffer[cut..filled]);
+        self.carry.extend_from_slice(&block.buffers().bytes[cut..filled]);
         block.length = cut;
         block.source = self.source;
         block.format = self.format;

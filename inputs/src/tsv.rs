@@ -12,7 +12,7 @@ use crate::stop::Stop;
 
 /// Gives all records of a block to the sink.
 pub(crate) fn parse<S: Sink>(
-    block: &Block,
+    block: &Block<'_>,
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
     scratch: &mut Scratch,
