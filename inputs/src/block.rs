@@ -61,7 +61,7 @@ pub(crate) struct Block<'a> {
     pub counted: Cell<(usize, u64)>,
     pub columns: Columns,
     own: Buffers,
-    /// For a long record. All workers share these buffers, so that long records take the memory of one, not of one per worker.
+    /// For long records.
     shared: &'a Mutex<Buffers>,
     long: Option<MutexGuard<'a, Buffers>>,
     /// Bytes of the buffer that are records.

@@ -7,6 +7,7 @@ use hashlith_feedback::Progress;
 use parking_lot::Mutex;
 
 use crate::bad_row::BadRow;
+use crate::block::Buffers;
 use crate::error::{Error, ReadError};
 use crate::options::OnError;
 use crate::sink::{Sink, Skipped};
@@ -20,6 +21,8 @@ const DESCRIBED: usize = 10;
 pub(crate) struct Shared<'a, E> {
     pub progress: &'a Progress,
     pub sources: &'a Sources,
+    /// For long records: all workers share these buffers, so that they take the memory of one, not of one per worker.
+    pub long: Mutex<Buffers>,
     on_error: OnError,
     /// All workers end at once.
     pub stopped: AtomicBool,
@@ -38,6 +41,7 @@ impl<'a, E> Shared<'a, E> {
         Shared {
             progress,
             sources,
+            long: Mutex::default(),
             on_error,
             stopped: AtomicBool::new(false),
             winding_down: AtomicBool::new(false),

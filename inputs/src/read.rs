@@ -7,7 +7,7 @@ use std::thread;
 use hashlith_feedback::{Progress, Unit};
 use parking_lot::Mutex;
 
-use crate::block::{Block, BlockFormat, Buffers, Scratch};
+use crate::block::{Block, BlockFormat, Scratch};
 use crate::error::ReadError;
 use crate::feed::{Feed, Work};
 use crate::format::Format;
@@ -73,19 +73,18 @@ pub fn read<S: Sink>(
     let bytes_before = progress.done(Unit::Bytes);
     let shared = Shared::new(progress, sources, options.on_error);
     let feed = Mutex::new(Feed::new(sources, options, progress));
-    let long = Mutex::new(Buffers::default());
     let only_pickles = sources.iter().all(|(_, format)| format == Format::Pickle);
     let workers = threads.clamp(1, if only_pickles { sources.len() } else { usize::MAX });
 
     let ends = thread::scope(|scope| {
-        let (shared, feed, long) = (&shared, &feed, &long);
+        let (shared, feed) = (&shared, &feed);
         let spawn = |_| {
             let sink = new_sink();
-            thread::Builder::new().spawn_scoped(scope, move || work(feed, long, shared, options, sink))
+            thread::Builder::new().spawn_scoped(scope, move || work(feed, shared, options, sink))
         };
         // If the system gives no more threads, fewer do the work.
         let handles: Vec<_> = (1..workers).map_while(|number| spawn(number).ok()).collect();
-        let mut ends = vec![work(feed, long, shared, options, new_sink())];
+        let mut ends = vec![work(feed, shared, options, new_sink())];
         // All are joined before a panic goes on: a scope would replace it by its own.
         let others: Vec<_> = handles.into_iter().map(thread::ScopedJoinHandle::join).collect();
         ends.extend(others.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))));
@@ -117,14 +116,13 @@ impl Drop for StopOnPanic<'_> {
 /// What one worker does. Returns how many records its sink took, and the sink.
 fn work<'a, S: Sink>(
     feed: &Mutex<Feed<'a>>,
-    long: &Mutex<Buffers>,
     shared: &Shared<'a, S::Error>,
     options: &'a ReadOptions,
     sink: S,
 ) -> (u64, S) {
     let _guard = StopOnPanic(&shared.stopped);
     let mut outlet = Outlet::new(sink, shared);
-    let mut block = Block::new(long);
+    let mut block = Block::new(&shared.long);
     while !shared.must_stop() && !shared.winding_down.load(Ordering::Relaxed) {
         let next = feed.lock().next(&mut block);
         let (source, start, end) = match next {

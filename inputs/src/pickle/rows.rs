@@ -13,7 +13,7 @@ use crate::pickle::json;
 use crate::pickle::row_error::RowError;
 use crate::pickle::text::not_text;
 use crate::pickle::texts::{Texts, Which};
-use crate::pickle::window::Window;
+use crate::pickle::window::{MOST_KEPT, Window};
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -63,11 +63,22 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         {
             return self.outlet.record(at, key_bytes, value_bytes);
         }
-        match self.unusual(window, key, value) {
+        // Strings that are long go through the buffers that all workers share.
+        let length = |item: &Item| if let Item::Span(span) = item { span.length } else { 0 };
+        let is_long = length(key).saturating_add(length(value)) > MOST_KEPT;
+        let mut long = is_long.then(|| self.outlet.shared.long.lock());
+        if let Some(long) = &mut long {
+            self.texts.swap(long);
+        }
+        let done = match self.unusual(window, key, value) {
             Ok(()) => self.outlet.record(at, &self.texts.key, &self.texts.value),
             Err(RowError::Bad(reason)) => self.outlet.bad_row(BadRow::new(at, reason)),
             Err(RowError::Stop(stop)) => Err(stop.for_sink()),
+        };
+        if let Some(long) = &mut long {
+            self.texts.swap(long);
         }
+        done
     }
 
     /// An element of a list or tuple of pairs.

@@ -1,5 +1,6 @@
 //! Gets the bytes of strings, from the window or from further back in the pickle.
 
+use crate::block::Buffers;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Kind, Span};
 use crate::pickle::row_error::RowError;
@@ -38,6 +39,13 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    /// Exchanges the buffers of whole strings.
+    pub fn swap(&mut self, buffers: &mut Buffers) {
+        std::mem::swap(&mut self.value, &mut buffers.bytes);
+        std::mem::swap(&mut self.key, &mut buffers.scratch.key);
+        std::mem::swap(&mut self.raw, &mut buffers.scratch.value);
+    }
+
     pub fn buffer(&self, which: Which) -> &[u8] {
         match which {
             Which::Key => &self.key,
