@@ -27,6 +27,7 @@
     reason = "the builder's numbers are its own: counts and lengths of what it holds in memory, on 64-bit machines"
 )]
 
+mod access;
 mod assembly;
 mod builder;
 mod cell;
@@ -38,6 +39,7 @@ mod finish;
 mod jobs;
 mod limits;
 mod load;
+mod lock;
 mod options;
 mod origin;
 mod output;
@@ -45,6 +47,7 @@ mod partitions;
 mod plan;
 mod publish;
 mod recut;
+mod set_lock;
 mod setters;
 mod sizing;
 #[doc(hidden)]
@@ -55,11 +58,13 @@ mod temp_file;
 
 pub use builder::Builder;
 pub use commit::commit_set;
-pub use error::{Error, OutputFault};
+pub use error::{Error, OutputFault, PartFault};
 pub use feeder::Feeder;
 pub use finish::Report;
+pub use hashlith_feedback::Progress;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use limits::{available_memory, available_threads, open_files};
+pub use lock::forget_locks;
 pub use options::OnDuplicate;
 pub use origin::Origin;
 pub use recut::can_recut;

@@ -35,7 +35,7 @@ mod _native {
         files::build_from_files,
         handle::Index,
         records::Records,
-        sets::{commit_set, part_numbers, prepare_set},
+        sets::{commit_set, forget_locks, part_numbers, prepare_set},
     };
 
     #[pymodule_export]

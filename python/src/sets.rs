@@ -2,8 +2,9 @@
 
 use crate::arrow::Column;
 use crate::errors;
+use crate::progress::{Listener, supervise};
 use crate::settings;
-use hashlith::{MAX_PARTS, Seed};
+use hashlith::{MAX_PARTS, Progress, Seed};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -39,10 +40,18 @@ pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
     py.detach(|| hashlith::prepare_set(&path)).map_err(|error| errors::from_error(py, error))
 }
 
+/// For a forked child: gives up its share of the locks of builds.
+#[pyfunction]
+pub fn forget_locks() {
+    hashlith::forget_locks();
+}
+
 /// Makes a set of finished part files.
 #[pyfunction]
 #[pyo3(signature = (path, files))]
 pub fn commit_set(py: Python<'_>, path: PathBuf, files: Vec<PathBuf>) -> PyResult<u64> {
     let path = errors::absolute(&path)?;
-    py.detach(|| hashlith::commit_set(&path, &files)).map_err(|error| errors::from_error(py, error))
+    let progress = Progress::new();
+    let commit = || hashlith::commit_set(&path, &files, &progress);
+    supervise(py, &Listener::Nobody, &progress, commit)?.map_err(|error| errors::from_error(py, error))
 }

@@ -1,10 +1,12 @@
 //! What the builder promises, through its public functions.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod access;
 mod endings;
 mod hostile_keys;
 mod large;
 mod model;
+mod moving;
 mod parts;
 mod recut;
 mod replacing;
