@@ -103,8 +103,11 @@ fn holder(file: &fs::Metadata) -> Option<String> {
     // 1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF; whoever waits has an arrow after the number.
     let is_holder = |line: &&str| line.contains(": FLOCK ") && line.contains(&place);
     let pid = locks.lines().find(is_holder)?.split_whitespace().nth(4)?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-    Some(name.map_or_else(|_| format!("process {pid}"), |name| format!("process {pid} ({})", name.trim())))
+    Some(match fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("process {pid} ({})", name.trim()),
+        // It may have ended, and have left the lock to children.
+        Err(_) => format!("process {pid}, or a child that it has forked"),
+    })
 }
 
 #[cfg(test)]
