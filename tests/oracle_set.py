@@ -69,12 +69,15 @@ class Set:
         while True:
             with open(self.folder / MANIFEST, "rb") as file:
                 try:
-                    self._open(parse(file.read(LONGEST + 1)))
+                    self._open(parse(self._read(file)))
                     return
                 except Corrupt:
                     # Otherwise another set has replaced this one. No other manifest is the same file while this one is open.
                     if os.path.samestat(os.fstat(file.fileno()), os.stat(self.folder / MANIFEST)):
                         raise
+
+    def _read(self, file):
+        return file.read(LONGEST + 1)
 
     def _open(self, manifest):
         self.manifest, self.parts = manifest, []

@@ -64,7 +64,7 @@ pub use finish::Report;
 pub use hashlith_feedback::Progress;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use limits::{available_memory, available_threads, open_files};
-pub use lock::forget_locks;
+pub use lock::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use options::OnDuplicate;
 pub use origin::Origin;
 pub use recut::can_recut;

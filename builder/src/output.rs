@@ -49,14 +49,18 @@ pub(crate) fn directory(output: &Path, is_set: bool) -> Result<PathBuf, Error> {
 /// The file that an output means: if it is a link, the one that the link leads to, whether or not it exists.
 ///
 /// # Errors
-/// [`Error::Io`] for links in a circle.
+/// [`Error::Io`] for links in a circle, and for those that the system does not follow.
 pub(crate) fn target(output: &Path) -> Result<PathBuf, Error> {
     let mut path = output.to_path_buf();
     for _ in 0..MAX_LINKS {
-        match fs::read_link(&path) {
+        let Ok(link) = fs::read_link(&path) else { return Ok(path) };
+        match fs::metadata(&path) {
+            // In a directory like /tmp the system follows no links of strangers.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Error::io("cannot follow the link", path)(error));
+            }
             // The system finds the way through `..` and links to directories.
-            Ok(link) => path = parent(&path).join(link),
-            Err(_) => return Ok(path),
+            _ => path = parent(&path).join(link),
         }
     }
     Err(Error::io("cannot follow the link", output)(Errno::LOOP.into()))

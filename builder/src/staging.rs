@@ -42,7 +42,7 @@ impl Staging {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => is_new |= prepare_set(set)?,
                 Err(error) => return Err(Error::io("cannot make a directory in", set)(error)),
                 // Another build may have removed it as left over before it was locked.
-                Ok(()) => match File::open(&path).map(|file| Lock::take(file, &path)) {
+                Ok(()) => match Lock::take(|| File::open(&path), &path) {
                     Ok(Some(lock)) => return Ok(Staging { path, set: set.into(), is_new, _lock: lock }),
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(Error::io("cannot open", path)(error));
@@ -138,7 +138,7 @@ pub(crate) fn remove_left_over(set: &Path) {
     for name in names.iter().filter(|name| temp_file::is_temp_name(name, OsStr::new(".new"))) {
         let path = set.join(name);
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir())
-            && let Ok(Some(lock)) = File::open(&path).map(|file| Lock::take(file, &path))
+            && let Ok(Some(lock)) = Lock::take(|| File::open(&path), &path)
             && lock.is_real
         {
             let _ = fs::remove_dir_all(&path);

@@ -79,7 +79,7 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
 
 /// Opens and locks a file; `None` if another process has locked it, or just removed it.
 fn open_locked(path: &Path) -> io::Result<Option<Lock>> {
-    OpenOptions::new().write(true).open(path).map(|file| Lock::take(file, path))
+    Lock::take(|| OpenOptions::new().write(true).open(path), path)
 }
 
 /// Removes temporary files of this name that no process has locked.

@@ -29,7 +29,11 @@ from ._native import ArrowArray, __version__
 from ._sets import commit_set, part_numbers
 
 # A child has the open files of its parent, and so would keep the locks of a build that is killed.
-os.register_at_fork(after_in_child=_native.forget_locks)
+os.register_at_fork(
+    before=_native.before_fork,
+    after_in_parent=_native.after_fork_in_parent,
+    after_in_child=_native.after_fork_in_child,
+)
 
 __all__ = [
     "ArrowArray",

@@ -40,10 +40,22 @@ pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
     py.detach(|| hashlith::prepare_set(&path)).map_err(|error| errors::from_error(py, error))
 }
 
-/// For a forked child: gives up its share of the locks of builds.
+/// For `os.register_at_fork`: a child gets no share of the locks of builds.
 #[pyfunction]
-pub fn forget_locks() {
-    hashlith::forget_locks();
+pub fn before_fork() {
+    hashlith::before_fork();
+}
+
+/// See `before_fork`.
+#[pyfunction]
+pub fn after_fork_in_parent() {
+    hashlith::after_fork_in_parent();
+}
+
+/// See `before_fork`.
+#[pyfunction]
+pub fn after_fork_in_child() {
+    hashlith::after_fork_in_child();
 }
 
 /// Makes a set of finished part files.

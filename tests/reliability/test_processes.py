@@ -168,8 +168,8 @@ def test_a_stuck_holder(how, tmp_path, soak):
             time.sleep(2)
             assert builder.poll() is None
             if how == "stopped":
-                builder.send_signal(signal.SIGINT)
-                assert builder.wait(AT_ONCE_S) == 130
+                builder.send_signal(signal.SIGTERM)
+                assert builder.wait(AT_ONCE_S) == 143
                 assert version_of(path) == 1
             else:
                 held.kill()

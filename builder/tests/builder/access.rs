@@ -9,7 +9,7 @@ use hashlith_builder::{Error, Progress, commit_set};
 use hashlith_reader::Index;
 use std::{
     fs::{self, Permissions},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink},
     path::Path,
 };
 
@@ -131,6 +131,30 @@ fn a_link_that_leads_nowhere_is_an_error() {
         small().finish(path(link)).unwrap_err();
     }
     assert_eq!(names(dir.path()), ["folder", "loop", "missing", "pool"]);
+}
+
+/// As the system itself does, in a directory where everyone may put links.
+#[test]
+fn a_link_of_a_stranger_is_not_followed() {
+    let policy = fs::read_to_string("/proc/sys/fs/protected_symlinks").unwrap_or_default();
+    if policy.trim() != "1" || !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: the system follows such links, or this is not root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (shared, link) = (dir.path().join("shared"), dir.path().join("shared/x"));
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    for target in ["file", "none"] {
+        symlink(dir.path().join(target), &link).unwrap();
+        lchown(&link, Some(65_534), None).unwrap();
+        fs::write(dir.path().join("file"), b"old").unwrap();
+        let error = small().finish(&link).unwrap_err().to_string();
+        assert!(error.contains("cannot follow the link"), "{error}");
+        assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"old");
+        fs::remove_file(&link).unwrap();
+    }
+    assert_eq!((names(dir.path()), names(&shared)), (vec!["file".into(), "shared".into()], vec![]));
 }
 
 /// Only a directory ends like that; for a set that is right.
