@@ -1,4 +1,5 @@
 """An independent reader of sets, section 15 of spec.md: a directory of parts that oracle.py reads."""
+import os
 import re
 from bisect import bisect_right
 from collections import namedtuple
@@ -66,17 +67,17 @@ class Set:
     def __init__(self, folder):
         self.folder = Path(folder)
         while True:
-            data = self._read()
-            try:
-                self._open(parse(data))
-                return
-            except Corrupt:
-                if self._read() == data:  # otherwise another set has replaced this one
-                    raise
+            with open(self.folder / MANIFEST, "rb") as file:
+                try:
+                    self._open(parse(self._read(file)))
+                    return
+                except Corrupt:
+                    # Otherwise another set has replaced this one. No other manifest is the same file while this one is open.
+                    if os.path.samestat(os.fstat(file.fileno()), os.stat(self.folder / MANIFEST)):
+                        raise
 
-    def _read(self):
-        with open(self.folder / MANIFEST, "rb") as file:
-            return file.read(LONGEST + 1)
+    def _read(self, file):
+        return file.read(LONGEST + 1)
 
     def _open(self, manifest):
         self.manifest, self.parts = manifest, []

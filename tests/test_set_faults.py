@@ -74,7 +74,7 @@ def test_random_edits_of_a_manifest(name, tmp_path, monkeypatch):
     found = defaultdict(list)
     for label, manifest, offsets in faults_set.edits(files[MANIFEST], rng, 2500):
         with monkeypatch.context() as patched:
-            patched.setattr(Set, "_read", lambda _, edited=manifest: edited)
+            patched.setattr(Set, "_read", lambda *_, edited=manifest: edited)
             rule, offset, file = mine = oracle_set_verdict(tmp_path)
         assert rule in ("M1", "M2", "M3", "M4", "M5") and offset in offsets and file == MANIFEST, (label, mine)
         found[mine].append((label, manifest))

@@ -2,8 +2,9 @@
 
 use crate::{
     Error,
+    access::Access,
     cell::Output,
-    commit::commit_set,
+    commit::commit,
     options::{Options, Shape},
     pool::{Part, PoolView},
     publish::NewFile,
@@ -11,7 +12,10 @@ use crate::{
     staging::Staging,
 };
 use hashlith_feedback::{Phase, Progress, Unit};
-use hashlith_format::{CELL_LEN, Head, Header, MAX_POOL, Sections, manifest::PartFile};
+use hashlith_format::{
+    CELL_LEN, Head, Header, MAX_POOL, Sections,
+    manifest::{MANIFEST_NAME, PartFile},
+};
 use std::{
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -87,17 +91,17 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn create(path: &Path, options: &Options, temp_dir: &Path) -> Result<Self, Error> {
+    fn create(file: NewFile, options: &Options, temp_dir: &Path) -> Self {
         let in_memory = (options.memory() / 32) as usize;
         let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
-        Ok(Assembly {
-            file: NewFile::create(path)?,
+        Assembly {
+            file,
             hot: temporary(),
             far: temporary(),
             len: Offsets::default(),
             cells: 0,
             temp_dir: temp_dir.into(),
-        })
+        }
     }
 
     /// Appends cells, and makes their offsets and ids count from the beginning of the file.
@@ -187,14 +191,12 @@ impl Assembly {
         };
         if in_set {
             self.file.set_final_name(&PartFile::of(&header).file);
+            // The commit makes the names of all parts durable at once.
+            self.file.rename(&header)?;
+        } else {
+            self.file.publish(&header)?;
         }
-        match self.file.publish(&header) {
-            // The part is complete, but the set has not changed yet.
-            Err(Error::NotDurable { path, source }) if in_set => {
-                Err(Error::Io { action: "cannot make durable", path, source })
-            }
-            published => published.map(|()| header),
-        }
+        Ok(header)
     }
 }
 
@@ -209,6 +211,8 @@ pub(crate) struct Writer<'b> {
     /// How many cells each file gets.
     cells: Vec<u64>,
     staging: Option<Staging>,
+    /// Of the set that is replaced.
+    access: Option<Access>,
     current: Option<Assembly>,
     done: Vec<Header>,
 }
@@ -236,6 +240,7 @@ impl<'b> Writer<'b> {
             direct,
             cells,
             staging,
+            access: Access::at(&path.join(MANIFEST_NAME)),
             current: None,
             done: Vec::new(),
         };
@@ -248,15 +253,17 @@ impl<'b> Writer<'b> {
         let current = match self.current.take() {
             Some(current) => current,
             None => {
-                let path = match &self.staging {
-                    None => self.path.to_path_buf(),
-                    Some(staging) => staging.path().join(format!("part-{:05}", self.done.len())),
+                let mut file = match &self.staging {
+                    None => NewFile::create(self.path)?,
+                    Some(staging) => {
+                        let path = staging.path().join(format!("part-{:05}", self.done.len()));
+                        NewFile::create_with(path, self.access)?
+                    }
                 };
-                let mut new = Assembly::create(&path, self.options, &self.temp_dir)?;
                 if self.direct {
-                    new.file.write_directly();
+                    file.write_directly();
                 }
-                new
+                Assembly::create(file, self.options, &self.temp_dir)
             }
         };
         Ok(self.current.insert(current))
@@ -306,7 +313,7 @@ impl<'b> Writer<'b> {
         }
         if let Some(staging) = self.staging {
             let files = self.done.iter().map(|header| staging.path().join(PartFile::of(header).file));
-            commit_set(self.path, &files.collect::<Vec<_>>())?;
+            commit(self.path, &files.collect::<Vec<_>>(), true, self.progress)?;
             staging.remove();
         }
         Ok(self.done)

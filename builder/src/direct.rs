@@ -38,7 +38,9 @@ impl Buffer {
     /// Of at least `len` bytes, rounded up to a multiple of [`ALIGN`].
     pub fn new(len: usize) -> Self {
         let blocks = len.div_ceil(ALIGN);
-        if len >= MAPPED_FROM && let Ok(map) = MmapMut::map_anon(blocks * ALIGN) {
+        if len >= MAPPED_FROM
+            && let Ok(map) = MmapMut::map_anon(blocks * ALIGN)
+        {
             return Buffer::Mapped(map);
         }
         Buffer::Allocated(vec![Aligned::zeroed(); blocks])

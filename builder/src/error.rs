@@ -171,6 +171,28 @@ pub enum Error {
         /// How many there are.
         found: u64,
     },
+    /// A file cannot be moved into a set.
+    #[error("{} {what}", .path.display())]
+    PartFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: PartFault,
+    },
+    /// Another process does not give up the lock of a set. It is a lock of the system (flock) on a file that only those who may
+    /// write to the directory of the set may open.
+    #[error(
+        "{} is being replaced by {}, which has locked {}: try again when it has ended, or end it",
+        .path.display(), .holder.as_deref().unwrap_or("another process"), .lock.display()
+    )]
+    Locked {
+        /// The directory of the set.
+        path: PathBuf,
+        /// The locked file.
+        lock: PathBuf,
+        /// The process that has it, by number and name, if the system tells.
+        holder: Option<String>,
+    },
     /// The build was cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -195,6 +217,12 @@ pub enum OutputFault {
         /// A file in it.
         example: PathBuf,
     },
+    /// The path ends in a slash, and there is no such directory.
+    #[error("ends like a directory, and there is none: name a file, for example {}", .example.display())]
+    NoDirectory {
+        /// A file in it.
+        example: PathBuf,
+    },
     /// The path is that of a device or a pipe, or is `-`.
     #[error("is not a regular file: an index must be one; name a file")]
     NotAFile,
@@ -204,6 +232,24 @@ pub enum OutputFault {
     /// The output's directory does not exist.
     #[error("does not exist: make this directory first (mkdir -p), or choose another place")]
     ParentMissing,
+}
+
+/// Why a file cannot be moved into a set. Messages show it after the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartFault {
+    /// Moving it would move the link, not the file.
+    #[error("is a symbolic link: name the file itself, which is moved into the set")]
+    Link,
+    /// Only a copy could get from there to the set.
+    #[error("is on another file system than the set: copy it to that one first")]
+    OtherFileSystem,
+    /// Moving it would take it away from the readers of the present set.
+    #[error("belongs to the present set, under another name than it would get: copy it first")]
+    InForce,
+    /// Another file has taken its place during the call.
+    #[error("was replaced meanwhile: see that nothing else writes it, and try again")]
+    Replaced,
 }
 
 impl OutputFault {
@@ -220,7 +266,7 @@ impl OutputFault {
             OutputFault::SetIsFile | OutputFault::ParentIsFile => Errno::NOTDIR,
             OutputFault::FileIsDirectory { .. } => Errno::ISDIR,
             OutputFault::NotAFile => Errno::INVAL,
-            OutputFault::ParentMissing => Errno::NOENT,
+            OutputFault::ParentMissing | OutputFault::NoDirectory { .. } => Errno::NOENT,
         };
         errno.raw_os_error()
     }

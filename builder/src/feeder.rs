@@ -2,8 +2,8 @@
 
 use crate::{
     Error,
-    origin::Origin,
     chunk::{ChunkWriter, LONG},
+    origin::Origin,
     sizing::LengthCounts,
     spill::Spill,
 };

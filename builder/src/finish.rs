@@ -73,7 +73,9 @@ impl Report {
 }
 
 impl Builder {
-    /// Builds the index and puts it at `path`, replacing what was there.
+    /// Builds the index and puts it at `path`, replacing what was there. The new file keeps mode, owner and group of the old one,
+    /// those of a set that of the old manifest, as far as this process may. If `path` is a symbolic link to a file, that file is
+    /// replaced.
     ///
     /// ```
     /// use hashlith_builder::Builder;
@@ -131,7 +133,14 @@ impl Builder {
         self.progress.enter(Phase::Done, Unit::Records, None);
         let phases = self.progress.phases();
         let keys = records - built.dropped;
-        Ok(Report { records, keys, duplicates: built.dropped, headers, spilled_bytes: disk.written(), phases })
+        Ok(Report {
+            records,
+            keys,
+            duplicates: built.dropped,
+            headers,
+            spilled_bytes: disk.written(),
+            phases,
+        })
     }
 
     fn build_cells(

@@ -90,8 +90,9 @@ impl<'a> Work<'a> {
         let loader = Loader::new(&self.context, &job);
         let (groups, dropped) = if in_place { (loader.in_place()?, 0) } else { loader.copy()? };
         let held = || job.partitions.iter().filter(|_| in_place).flat_map(|one| one.in_memory());
-        let bytes = held().map(|chunk| if let Chunk::Short(bytes) = chunk { bytes.len() } else { 0 }).sum::<usize>()
-            + groups.iter().map(Group::copied).sum::<usize>();
+        let bytes =
+            held().map(|chunk| if let Chunk::Short(bytes) = chunk { bytes.len() } else { 0 }).sum::<usize>()
+                + groups.iter().map(Group::copied).sum::<usize>();
         let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>() + dropped;
         let mut output = Output {
             pool: Pool::with_capacity(bytes),

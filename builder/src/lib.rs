@@ -27,6 +27,7 @@
     reason = "the builder's numbers are its own: counts and lengths of what it holds in memory, on 64-bit machines"
 )]
 
+mod access;
 mod assembly;
 mod builder;
 mod cell;
@@ -40,6 +41,7 @@ mod finish;
 mod jobs;
 mod limits;
 mod load;
+mod lock;
 mod options;
 mod origin;
 mod output;
@@ -48,6 +50,7 @@ mod pool;
 mod publish;
 mod queue;
 mod recut;
+mod set_lock;
 mod setters;
 mod sizing;
 #[doc(hidden)]
@@ -59,11 +62,13 @@ mod temp_file;
 
 pub use builder::Builder;
 pub use commit::commit_set;
-pub use error::{Error, OutputFault};
+pub use error::{Error, OutputFault, PartFault};
 pub use feeder::Feeder;
 pub use finish::Report;
+pub use hashlith_feedback::Progress;
 pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
 pub use limits::{available_memory, available_threads, open_files};
+pub use lock::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use options::OnDuplicate;
 pub use origin::Origin;
 pub use recut::can_recut;

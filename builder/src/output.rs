@@ -1,10 +1,14 @@
 //! Checks the path of the output before the work.
 
 use crate::{Error, error::OutputFault};
+use rustix::io::Errno;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
+
+/// How many links lead to a file at most, as in Linux.
+const MAX_LINKS: u32 = 40;
 
 /// The directory that the output's files go to: the output itself if it is an existing set, else its parent.
 ///
@@ -25,18 +29,41 @@ pub(crate) fn directory(output: &Path, is_set: bool) -> Result<PathBuf, Error> {
         }
     } else if is_dir {
         return fault(output, OutputFault::FileIsDirectory { example: output.join("index.hlith") });
+    } else if [&b"/"[..], b"/."].iter().any(|end| output.as_os_str().as_encoded_bytes().ends_with(end)) {
+        return fault(output, OutputFault::NoDirectory { example: output.join("index.hlith") });
     }
     // A rename would replace a device or pipe: /dev/null, /dev/stdout.
     if output == Path::new("-") || found.is_some_and(|found| !found.is_file()) {
         return fault(output, OutputFault::NotAFile);
     }
-    let parent = parent(output);
+    let target = if is_set { output.into() } else { target(output)? };
+    let parent = parent(&target);
     match fs::metadata(parent) {
         Ok(found) if found.is_dir() => Ok(parent.into()),
         Ok(_) => fault(parent, OutputFault::ParentIsFile),
         Err(error) if error.kind() == io::ErrorKind::NotFound => fault(parent, OutputFault::ParentMissing),
         Err(error) => Err(Error::io("cannot write to", parent)(error)),
     }
+}
+
+/// The file that an output means: if it is a link, the one that the link leads to, whether or not it exists.
+///
+/// # Errors
+/// [`Error::Io`] for links in a circle, and for those that the system does not follow.
+pub(crate) fn target(output: &Path) -> Result<PathBuf, Error> {
+    let mut path = output.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        let Ok(link) = fs::read_link(&path) else { return Ok(path) };
+        match fs::metadata(&path) {
+            // In a directory like /tmp the system follows no links of strangers.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(Error::io("cannot follow the link", path)(error));
+            }
+            // The system finds the way through `..` and links to directories.
+            _ => path = parent(&path).join(link),
+        }
+    }
+    Err(Error::io("cannot follow the link", output)(Errno::LOOP.into()))
 }
 
 /// The directory that a path lies in.

@@ -149,7 +149,8 @@ mod tests {
     fn small_jobs_are_joined_and_large_ones_must_be_split() {
         let sizes = [(1000, 50_000), (10, 500), (10, 500), (0, 0)];
         let jobs = join(smallest(partitions(&sizes), 16), 52_200);
-        let found: Vec<_> = jobs.iter().map(|job| (job.cells.clone(), job.cost, job.must_split(52_200))).collect();
+        let found: Vec<_> =
+            jobs.iter().map(|job| (job.cells.clone(), job.cost, job.must_split(52_200))).collect();
         // 2 * 50,000 + 56 * 1,000 + 4 * 128 bytes of memory.
         assert_eq!(found, [(0..4, 156_512, true), (4..16, 2 * 2072 - 2 * 512 + 3 * 512, false)]);
         assert_eq!(jobs[0].records(), 1000);

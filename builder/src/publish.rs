@@ -2,12 +2,14 @@
 
 use crate::{
     Error,
+    access::Access,
     direct::{self, Buffer},
-    output, temp_file,
+    output,
+    temp_file::{self, TempFile},
 };
 use hashlith_format::{HUGE_PAGE, Header, PAGE, checksum::ChunkSums};
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -15,9 +17,10 @@ use std::{
 
 /// A file next to the final path, which replaces what is there or is removed.
 pub(crate) struct NewFile {
-    file: File,
-    temp_path: PathBuf,
+    temp: TempFile,
     final_path: PathBuf,
+    /// Of the file that this one replaces.
+    access: Option<Access>,
     sums: ChunkSums,
     /// Bytes that are not written yet: less than a huge page, up to the next boundary of one.
     ///
@@ -28,22 +31,30 @@ pub(crate) struct NewFile {
     filled: usize,
     /// Where `pending` goes.
     written: u64,
-    published: bool,
 }
 
 impl NewFile {
-    /// Creates the file, and removes those that killed builds of the same final path have left.
+    /// Creates the file, and removes those that killed builds of the same final path have left. A link at that path is followed.
     pub fn create(final_path: &Path) -> Result<Self, Error> {
-        let (file, temp_path) = temp_file::create_locked(final_path)?;
+        let final_path = output::target(final_path)?;
+        let (dir, name) = temp_file::split(&final_path)?;
+        temp_file::remove_left_over(&dir, &name);
+        let access = Access::at(&final_path);
+        Self::create_with(final_path, access)
+    }
+
+    /// Creates a file in a directory of its own, for a set whose files get this access.
+    pub fn create_with(final_path: PathBuf, access: Option<Access>) -> Result<Self, Error> {
+        // Whoever may not read the old file may not open the new one either, at any moment.
+        let mode = if access.is_some() { 0o600 } else { 0o666 };
         Ok(NewFile {
-            file,
-            temp_path,
-            final_path: final_path.into(),
+            temp: TempFile::create(&final_path, mode)?,
+            final_path,
+            access,
             sums: ChunkSums::default(),
             pending: Buffer::new(HUGE_PAGE as usize),
             filled: 0,
             written: PAGE,
-            published: false,
         })
     }
 
@@ -54,7 +65,7 @@ impl NewFile {
 
     /// Bypasses the page cache from here on, up to the last whole huge page.
     pub fn write_directly(&mut self) {
-        direct::set_direct(&self.file, true);
+        direct::set_direct(&self.temp.file, true);
     }
 
     /// Appends bytes.
@@ -78,7 +89,7 @@ impl NewFile {
 
     fn flush(&mut self) -> Result<(), Error> {
         let pending = &self.pending[..self.filled];
-        let written = direct::write_all_at(&self.file, pending, self.written);
+        let written = direct::write_all_at(&self.temp.file, pending, self.written);
         self.sums.update(pending);
         written.map_err(|source| self.failed("cannot write", source))?;
         self.written += self.filled as u64;
@@ -99,40 +110,41 @@ impl NewFile {
     /// Appends the sums, and returns their digest.
     pub fn write_sums(&mut self) -> Result<u64, Error> {
         // The rest is not a whole page.
-        direct::set_direct(&self.file, false);
+        direct::set_direct(&self.temp.file, false);
         self.flush()?;
         let sums = std::mem::take(&mut self.sums).finish();
-        self.file.write_all_at(&sums, self.written).map_err(|source| self.failed("cannot write", source))?;
+        self.temp
+            .file
+            .write_all_at(&sums, self.written)
+            .map_err(|source| self.failed("cannot write", source))?;
         self.written += sums.len() as u64;
         Ok(hashlith_format::checksum::digest(&sums))
     }
 
-    /// Writes the header, makes everything durable, and puts the file at its final path.
-    pub fn publish(mut self, header: &Header) -> Result<(), Error> {
+    /// Writes the header, makes the file durable, and gives it its final name. Returns the directory, whose sync makes that
+    /// durable too.
+    pub fn rename(self, header: &Header) -> Result<PathBuf, Error> {
         debug_assert_eq!(self.written, header.file_len());
-        self.file
-            .write_all_at(&header.to_bytes(), 0)
-            .map_err(|source| self.failed("cannot write", source))?;
-        self.file.sync_all().map_err(|source| self.failed("cannot make durable", source))?;
-        fs::rename(&self.temp_path, &self.final_path)
-            .map_err(Error::io("cannot rename to", &self.final_path))?;
-        self.published = true;
-        let dir = output::parent(&self.final_path);
-        let synced = File::open(dir).and_then(|dir| dir.sync_all());
-        synced.map_err(|source| Error::NotDurable { path: dir.into(), source })
+        let file = &self.temp.file;
+        file.write_all_at(&header.to_bytes(), 0).map_err(|source| self.failed("cannot write", source))?;
+        // As it is by now.
+        if let Some(access) = Access::at(&self.final_path).or(self.access) {
+            access.give(file);
+        }
+        file.sync_all().map_err(|source| self.failed("cannot make durable", source))?;
+        self.temp.rename(&self.final_path)?;
+        Ok(output::parent(&self.final_path).into())
+    }
+
+    /// Puts the file at its final path, and makes everything durable.
+    pub fn publish(self, header: &Header) -> Result<(), Error> {
+        let dir = self.rename(header)?;
+        let synced = File::open(&dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| Error::NotDurable { path: dir, source })
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
-        Error::Io { action, path: self.temp_path.clone(), source }
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.published {
-            // If this fails, the next build removes the file.
-            let _ = fs::remove_file(&self.temp_path);
-        }
+        Error::Io { action, path: self.temp.path.clone(), source }
     }
 }
 
@@ -140,6 +152,7 @@ impl Drop for NewFile {
 mod tests {
     use super::*;
     use crate::temp_file::{remove_left_over, tests::meanwhile};
+    use std::fs;
 
     #[test]
     fn a_folder_that_is_missing_is_reported_at_once() {
@@ -175,7 +188,7 @@ mod tests {
         let kept = || {
             let file = NewFile::create(&path);
             std::thread::yield_now();
-            file.is_ok_and(|file| file.temp_path.exists())
+            file.is_ok_and(|file| file.temp.path.exists())
         };
         let clear = || remove_left_over(dir.path(), "x.hlith".as_ref());
         assert_eq!(meanwhile(clear, || (0..3000).find(|_| !kept())), None);
@@ -191,7 +204,7 @@ mod tests {
         let running = NewFile::create(&path).unwrap();
         assert!(!left.exists());
         let second = NewFile::create(&path).unwrap();
-        assert!(running.temp_path.exists() && second.temp_path.exists());
+        assert!(running.temp.path.exists() && second.temp.path.exists());
         drop((running, second));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

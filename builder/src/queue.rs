@@ -60,9 +60,8 @@ impl Queue {
                 Item::Split(_) => None,
             });
             // A job must wait for earlier ones that are being split; splitting need not.
-            let task = waiting.filter(|&(at, (wanted, must_split))| {
-                wanted <= state.free && (at == 0 || must_split)
-            });
+            let task =
+                waiting.filter(|&(at, (wanted, must_split))| wanted <= state.free && (at == 0 || must_split));
             if let Some((at, (wanted, must_split))) = task {
                 let number = state.splits;
                 let item = if must_split {
@@ -140,7 +139,10 @@ mod tests {
         for (threads, seed) in [(1, 1), (2, 2), (5, 3), (16, 4)] {
             let mut random = fastrand::Rng::with_seed(seed);
             let sizes: Vec<u64> = (0..40).map(|_| 1 << random.u32(0..27)).collect();
-            let jobs = (0..).zip(&sizes).map(|(number, &bytes)| job(number * 64..(number + 1) * 64, bytes)).collect();
+            let jobs = (0..)
+                .zip(&sizes)
+                .map(|(number, &bytes)| job(number * 64..(number + 1) * 64, bytes))
+                .collect();
             let queue = Queue::new(jobs, MEMORY, MEMORY / 8, threads);
             let (used, built, splits) = (AtomicU64::new(0), Mutex::new(Vec::new()), AtomicU64::new(0));
             let take = |cost: u64| {
@@ -162,8 +164,11 @@ mod tests {
                             assert!(split.cost > MEMORY / 8);
                             take(SPLIT_COST);
                             splits.fetch_add(1, Relaxed);
-                            let (start, middle, end) =
-                                (split.cells.start, (split.cells.start + split.cells.end) / 2, split.cells.end);
+                            let (start, middle, end) = (
+                                split.cells.start,
+                                (split.cells.start + split.cells.end) / 2,
+                                split.cells.end,
+                            );
                             let bytes = split.partitions[0].bytes / 2;
                             std::thread::yield_now();
                             used.fetch_sub(SPLIT_COST, Relaxed);

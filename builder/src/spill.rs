@@ -70,7 +70,12 @@ impl TempFile {
     }
 
     /// Appends the chunk of short records `chunk` to the file, and to the partition.
-    pub fn append_short(&mut self, disk: &Disk, partition: &mut Partition, chunk: &[u8]) -> Result<(), Error> {
+    pub fn append_short(
+        &mut self,
+        disk: &Disk,
+        partition: &mut Partition,
+        chunk: &[u8],
+    ) -> Result<(), Error> {
         self.append(disk, partition, chunk.len() as u64, |at, buffer| {
             let rest = &chunk[at as usize..];
             let len = rest.len().min(buffer.len());
@@ -138,7 +143,8 @@ impl Extents {
         direct::set_direct(&self.0, false);
         for extent in &self.1 {
             // Only a hint.
-            let _ = fadvise(&self.0, extent.start, NonZeroU64::new(extent.end - extent.start), Advice::WillNeed);
+            let _ =
+                fadvise(&self.0, extent.start, NonZeroU64::new(extent.end - extent.start), Advice::WillNeed);
         }
     }
 }
@@ -182,7 +188,11 @@ impl Partition {
     }
 
     /// Reads all chunks, and frees those in memory one by one, and disk space where the file system can.
-    pub fn drain(mut self, disk: &Disk, mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>) -> Result<(), Error> {
+    pub fn drain(
+        mut self,
+        disk: &Disk,
+        mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         std::mem::take(&mut self.chunks).into_iter().try_for_each(|chunk| each(Chunk::Short(&chunk)))?;
         std::mem::take(&mut self.long).into_iter().try_for_each(|long| each(Chunk::Long(long)))?;
         self.on_disk(disk, each, |file, done| {

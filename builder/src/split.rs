@@ -6,7 +6,7 @@
 use crate::{
     Error,
     cell::key_at,
-    chunk::{ChunkWriter, LONG, CHUNK_LEN, read_chunk},
+    chunk::{CHUNK_LEN, ChunkWriter, LONG, read_chunk},
     load::JobContext,
     plan::{self, Job},
     spill::{Chunk, Disk, Partition, TempFile},
@@ -58,7 +58,9 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
                     let partition = &mut parts[part].1;
                     partition.records += 1;
                     partition.bytes += long.front().len() as u64;
-                    put = file.append(context.disk, partition, long.chunk_len(), |at, buffer| long.read_at(at, buffer));
+                    put = file.append(context.disk, partition, long.chunk_len(), |at, buffer| {
+                        long.read_at(at, buffer)
+                    });
                 }
             }
             put
@@ -70,9 +72,9 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
         }
     }
     let begin = |part: u64| first_cell + cells * part / count;
-    let jobs = (0..).zip(parts).map(|(part, (_, partition))| {
-        Job::new(vec![partition], begin(part)..begin(part + 1))
-    });
+    let jobs = (0..)
+        .zip(parts)
+        .map(|(part, (_, partition))| Job::new(vec![partition], begin(part)..begin(part + 1)));
     Ok(plan::join(jobs.collect(), context.budget))
 }
 
@@ -112,7 +114,8 @@ mod tests {
             let spill = Spill::new(1, memory, dir.path().into(), 0);
             let mut writer = ChunkWriter::default();
             for number in 0..5000 {
-                let ((key, value), origin) = (record(number), Origin { source: number as u32 / 7, position: number + 1 });
+                let ((key, value), origin) =
+                    (record(number), Origin { source: number as u32 / 7, position: number + 1 });
                 if key.len() + value.len() >= LONG {
                     spill.push_long(0, origin, &key, &value).unwrap();
                 } else if writer.push(origin, &key, &value) {
@@ -129,7 +132,8 @@ mod tests {
             };
             let progress = &Progress::new();
             let (threads, memory, budget) = (2, 1 << 20, 40 << 10);
-            let context = JobContext { options, cells: CELLS, threads, memory, budget, disk: &disk, progress };
+            let context =
+                JobContext { options, cells: CELLS, threads, memory, budget, disk: &disk, progress };
             let mut jobs = vec![Job::new(partitions, 0..CELLS)];
             let (mut next_cell, mut found, mut rounds) = (0, Vec::new(), 0);
             while let Some(job) = jobs.pop() {

@@ -2,7 +2,8 @@
 
 use crate::{
     Error,
-    temp_file::{self, ATTEMPTS, is_at},
+    lock::Lock,
+    temp_file::{self, ATTEMPTS},
 };
 use hashlith_format::{
     manifest::{MANIFEST_NAME, PartFile},
@@ -10,8 +11,9 @@ use hashlith_format::{
 };
 use std::{
     ffi::OsStr,
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +25,7 @@ pub(crate) struct Staging {
     /// The directory of the set is new.
     is_new: bool,
     /// Locked, so that others can tell it from a left-over one.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Staging {
@@ -33,22 +35,20 @@ impl Staging {
         remove_left_over(set);
         for attempt in 0..ATTEMPTS {
             let path = set.join(format!(".new.{}-{attempt}.tmp", std::process::id()));
-            match fs::create_dir(&path) {
+            // Nobody else may see the parts before they are in place, or lock the directory.
+            match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Another build has failed, and removed the directory of the set that it had created.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => is_new |= prepare_set(set)?,
                 Err(error) => return Err(Error::io("cannot make a directory in", set)(error)),
-                Ok(()) => {
-                    // Another build may have removed it as left over before it was locked.
-                    let lock = match File::open(&path) {
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                        opened => opened.map_err(Error::io("cannot open", &path))?,
-                    };
-                    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&lock, &path) {
-                        continue;
+                // Another build may have removed it as left over before it was locked.
+                Ok(()) => match Lock::take(|| File::open(&path), &path) {
+                    Ok(Some(lock)) => return Ok(Staging { path, set: set.into(), is_new, _lock: lock }),
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(Error::io("cannot open", path)(error));
                     }
-                    return Ok(Staging { path, set: set.into(), is_new, _lock: lock });
-                }
+                    Ok(None) | Err(_) => {}
+                },
             }
         }
         Err(Error::io("cannot make a directory in", set)(io::ErrorKind::AlreadyExists.into()))
@@ -133,15 +133,13 @@ fn check_may_become_set(set: &Path) -> Result<(), Error> {
 
 /// Removes what killed builds have left, except parts: another build may be about to write the manifest that names them.
 pub(crate) fn remove_left_over(set: &Path) {
-    temp_file::remove_left_over(set, OsStr::new(MANIFEST_NAME));
-    for name in
-        temp_file::names_in(set).iter().filter(|name| temp_file::is_temp_name(name, OsStr::new(".new")))
-    {
+    let names = temp_file::names_in(set);
+    temp_file::remove_left_over_of(set, &names, OsStr::new(MANIFEST_NAME));
+    for name in names.iter().filter(|name| temp_file::is_temp_name(name, OsStr::new(".new"))) {
         let path = set.join(name);
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir())
-            && let Ok(lock) = File::open(&path)
-            && lock.try_lock().is_ok()
-            && is_at(&lock, &path)
+            && let Ok(Some(lock)) = Lock::take(|| File::open(&path), &path)
+            && lock.is_real
         {
             let _ = fs::remove_dir_all(&path);
         }

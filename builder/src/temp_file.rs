@@ -1,41 +1,72 @@
 //! Temporary files and directories next to a final path. They are locked while in use, so that a later build can tell
 //! those of a killed build, which it removes, from those of a running one.
 
-use crate::{Error, output};
+use crate::{Error, lock::Lock, output};
 use rustix::fs::Dir;
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 /// How many names are tried, if other builds take or remove them at the same time.
 pub(crate) const ATTEMPTS: u32 = 1000;
 
-/// Creates a file, locked, next to the final path, and removes what killed builds of the same path have left.
-pub(crate) fn create_locked(final_path: &Path) -> Result<(File, PathBuf), Error> {
-    let (dir, name) = split(final_path)?;
-    remove_left_over(&dir, &name);
-    for attempt in 0..ATTEMPTS {
-        let mut temp_name = name.clone();
-        temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
-        let temp_path = dir.join(temp_name);
-        match OpenOptions::new().write(true).read(true).create_new(true).open(&temp_path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::io("cannot create a file in", dir)(error)),
-            Ok(file) => {
-                // Another build may have removed the file as left over before it was locked. On a file system without locks
-                // (some network ones) left-over files stay.
-                if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !is_at(&file, &temp_path) {
-                    continue;
+/// A file next to its final path, locked. Dropping this removes it, unless it was renamed.
+pub(crate) struct TempFile {
+    pub file: File,
+    pub path: PathBuf,
+    is_renamed: bool,
+    _lock: Lock,
+}
+
+impl TempFile {
+    /// Creates the file, which gets this mode, less the umask.
+    pub fn create(final_path: &Path, mode: u32) -> Result<Self, Error> {
+        let (dir, name) = split(final_path)?;
+        let failed = |error| Error::io("cannot create a file in", &dir)(error);
+        for attempt in 0..ATTEMPTS {
+            let mut temp_name = name.clone();
+            temp_name.push(format!(".{}-{attempt}.tmp", std::process::id()));
+            let path = dir.join(temp_name);
+            let file = match OpenOptions::new().write(true).read(true).create_new(true).mode(mode).open(&path)
+            {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                created => created.map_err(failed)?,
+            };
+            // Not through `file`, which a forked child keeps open. On a file system without locks (some network ones) left-over
+            // files stay.
+            match open_locked(&path) {
+                Ok(Some(lock)) => return Ok(TempFile { file, path, is_renamed: false, _lock: lock }),
+                // Another build takes it for left over: it was not locked yet.
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let _ = fs::remove_file(&path);
+                    return Err(failed(error));
                 }
-                return Ok((file, temp_path));
             }
         }
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
-    Err(Error::io("cannot create a file in", dir)(io::ErrorKind::AlreadyExists.into()))
+
+    /// Gives it its final name.
+    pub fn rename(mut self, to: &Path) -> Result<(), Error> {
+        fs::rename(&self.path, to).map_err(Error::io("cannot rename to", to))?;
+        self.is_renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            // If this fails, the next build removes the file.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// The directory and the name of a final path.
@@ -46,26 +77,22 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, OsString), Error> {
     Ok((output::parent(path).into(), name.to_os_string()))
 }
 
-/// True if this open file is the one at `path`.
-pub(crate) fn is_at(file: &File, path: &Path) -> bool {
-    is_same(file, fs::symlink_metadata(path))
-}
-
-/// True if this open file is the one that `found` describes.
-pub(crate) fn is_same(file: &File, found: io::Result<fs::Metadata>) -> bool {
-    let place = |file: fs::Metadata| (file.dev(), file.ino());
-    file.metadata().is_ok_and(|open| found.is_ok_and(|found| place(found) == place(open)))
+/// Opens and locks a file; `None` if another process has locked it, or just removed it.
+fn open_locked(path: &Path) -> io::Result<Option<Lock>> {
+    Lock::take(|| OpenOptions::new().write(true).open(path), path)
 }
 
 /// Removes temporary files of this name that no process has locked.
 pub(crate) fn remove_left_over(dir: &Path, name: &OsStr) {
-    let names = names_in(dir).into_iter();
-    for path in names.filter(|found| is_temp_name(found, name)).map(|found| dir.join(found)) {
+    remove_left_over_of(dir, &names_in(dir), name);
+}
+
+/// The same, of a directory that has these names.
+pub(crate) fn remove_left_over_of(dir: &Path, names: &[OsString], name: &OsStr) {
+    for path in names.iter().filter(|found| is_temp_name(found, name)).map(|found| dir.join(found)) {
         if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file())
-            && let Ok(file) = OpenOptions::new().write(true).open(&path)
-            && file.try_lock().is_ok()
-            // Its build may have ended by now, and another one may have made a file of the same name.
-            && is_at(&file, &path)
+            && let Ok(Some(lock)) = open_locked(&path)
+            && lock.is_real
         {
             let _ = fs::remove_file(&path);
         }
@@ -113,18 +140,6 @@ pub(crate) mod tests {
         assert_eq!(split(Path::new("x.hlith")).unwrap(), (".".into(), "x.hlith".into()));
         assert_eq!(split(Path::new("/tmp/x.hlith")).unwrap(), ("/tmp".into(), "x.hlith".into()));
         assert!(split(Path::new("/")).is_err() && split(Path::new("/tmp")).is_err());
-    }
-
-    #[test]
-    fn a_file_that_was_replaced_is_not_at_its_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path));
-        fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path));
-        File::create(&path).unwrap();
-        assert!(!is_at(&file, &path));
     }
 
     #[test]

@@ -4,16 +4,18 @@ use crate::{
     Error, Manifest,
     manifest::{MANIFEST_NAME, MAX_MANIFEST},
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use std::{
     fmt,
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-/// How often a set is opened again that is replaced at the same time.
-const ATTEMPTS: usize = 10;
+/// How often a set is opened again that is replaced at the same time. On a file system that gives a file another number each
+/// time it is asked for, every set seems to be.
+const ATTEMPTS: usize = 100;
 
 /// What is wrong with a file, and with which one.
 #[derive(Debug)]
@@ -52,7 +54,17 @@ pub struct SetFiles {
     pub path: PathBuf,
     /// What it says.
     pub manifest: Manifest,
-    text: Vec<u8>,
+    /// Stays open, so that no later manifest is the same file.
+    _open: Arc<File>,
+    /// Which file it was when it was read.
+    version: Version,
+}
+
+/// Device, number and time of the last change of a file: another file may have the same bytes.
+type Version = (u64, u64, i64, i64);
+
+fn version(found: &Metadata) -> Version {
+    (found.dev(), found.ino(), found.ctime(), found.ctime_nsec())
 }
 
 impl SetFiles {
@@ -62,10 +74,15 @@ impl SetFiles {
     /// [`FileError::Io`], and [`FileError::Fault`] with M1 to M3.
     pub fn read(directory: &Path) -> Result<Self, FileError> {
         let path = directory.join(MANIFEST_NAME);
-        match read_manifest(&path) {
+        let read = || {
+            let file = open_regular(&path)?;
+            let version = version(&file.metadata()?);
+            Ok((read_up_to_limit(&file)?, file, version))
+        };
+        match read() {
             Err(source) => Err(FileError::Io { path, source }),
-            Ok(text) => match Manifest::parse(&text) {
-                Ok(manifest) => Ok(SetFiles { path, manifest, text }),
+            Ok((text, file, version)) => match Manifest::parse(&text) {
+                Ok(manifest) => Ok(SetFiles { path, manifest, _open: Arc::new(file), version }),
                 Err(source) => Err(FileError::Fault { path, source }),
             },
         }
@@ -107,9 +124,9 @@ impl SetFiles {
         }
     }
 
-    /// True if the manifest has changed: then parts that this one names may be gone.
+    /// True if the manifest was replaced, even if by one of the same bytes: parts that it names may have been gone meanwhile.
     fn is_replaced(&self) -> bool {
-        read_manifest(&self.path).is_ok_and(|text| text != self.text)
+        std::fs::metadata(&self.path).map_or(true, |found| version(&found) != self.version)
     }
 }
 
@@ -129,7 +146,11 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open_regular`].
 pub fn read_manifest(path: &Path) -> io::Result<Vec<u8>> {
+    read_up_to_limit(&open_regular(path)?)
+}
+
+fn read_up_to_limit(file: &File) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    open_regular(path)?.take(MAX_MANIFEST.saturating_add(1)).read_to_end(&mut text)?;
+    file.take(MAX_MANIFEST.saturating_add(1)).read_to_end(&mut text)?;
     Ok(text)
 }

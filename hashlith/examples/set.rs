@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p hashlith --example set -- squares-set
 
-use hashlith::{Builder, Index, KeyHasher, commit_set};
+use hashlith::{Builder, Index, KeyHasher, Progress, commit_set};
 use std::path::PathBuf;
 
 const PARTS: u32 = 4;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         files.push(file);
     }
     // All parts come into force at once, in place of an older set at this path.
-    let keys = commit_set(&set, &files)?;
+    let keys = commit_set(&set, &files, &Progress::new())?;
     let index = Index::load(&set)?;
     println!(
         "{}: {keys} keys in {} parts; 99 -> {:?}",

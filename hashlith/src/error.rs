@@ -163,6 +163,9 @@ impl Error {
             Error::Build(builder::Error::NotDurable { path, source }) => refused(path, source),
             Error::Build(builder::Error::Output { path, what }) => Some((path, what.errno())),
             Error::Build(builder::Error::DiskSpace { path, .. }) => Some((path, Errno::NOSPC.raw_os_error())),
+            Error::Build(builder::Error::PartFile { path, what: builder::PartFault::OtherFileSystem }) => {
+                Some((path, Errno::XDEV.raw_os_error()))
+            }
             _ => None,
         }
     }

@@ -18,12 +18,22 @@ builds and reads sets on Apache Spark.
 
 from __future__ import annotations
 
+import os
+
+from . import _native
 from ._build import Builder, BuildReport, Progress, build, build_from_files
 from ._check import VerifyReport, info, verify
 from ._errors import CorruptError, DuplicateKeyError, Error, InputError, ReplacedError
 from ._index import Index, open
 from ._native import ArrowArray, __version__
 from ._sets import commit_set, part_numbers
+
+# A child has the open files of its parent, and so would keep the locks of a build that is killed.
+os.register_at_fork(
+    before=_native.before_fork,
+    after_in_parent=_native.after_fork_in_parent,
+    after_in_child=_native.after_fork_in_child,
+)
 
 __all__ = [
     "ArrowArray",

@@ -150,7 +150,8 @@ def build(
     Keys and values are str or bytes, all keys of one type and all values of one type. With `values="json"` a value is
     whatever `json.dumps` takes.
 
-    The index appears at `path` in one step when it is complete; until then whatever was there stays. Ctrl-C, or any
+    The index appears at `path` in one step when it is complete; until then whatever was there stays. It keeps the mode,
+    owner and group of the file that it replaces, as far as possible, and a symbolic link is followed. Ctrl-C, or any
     exception, leaves nothing behind. The same records with the same options give the same bytes, in any order.
 
     Args:

@@ -36,10 +36,12 @@ def commit_set(path: StrPath, files: Iterable[StrPath]) -> int:
     """Makes a set of part files: all parts of one set, in any order. Returns the number of keys.
 
     The files are moved into the directory `path`, which must be on the same file system. The set takes effect in one
-    step. A set that was there is replaced; readers keep the version they opened.
+    step. A set that was there is replaced; readers keep the version they opened. The new files get the mode, owner and
+    group of the old manifest, as far as this process may. If another process replaces the set at the same time, this
+    waits for it, up to a minute; Ctrl-C ends the wait.
 
     Raises:
-        Error: A part is missing, occurs twice, or belongs to another set.
+        Error: A part is missing, occurs twice, belongs to another set, or is a link; or another process does not end.
         OSError: The system refuses something.
 
     >>> import hashlith, os, pyarrow, tempfile

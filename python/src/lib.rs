@@ -35,7 +35,9 @@ mod _native {
         files::build_from_files,
         handle::Index,
         records::Records,
-        sets::{commit_set, part_numbers, prepare_set},
+        sets::{
+            after_fork_in_child, after_fork_in_parent, before_fork, commit_set, part_numbers, prepare_set,
+        },
     };
 
     #[pymodule_export]

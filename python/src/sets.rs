@@ -2,8 +2,9 @@
 
 use crate::arrow::Column;
 use crate::errors;
+use crate::progress::{Listener, supervise};
 use crate::settings;
-use hashlith::{MAX_PARTS, Seed};
+use hashlith::{MAX_PARTS, Progress, Seed};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -39,10 +40,30 @@ pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
     py.detach(|| hashlith::prepare_set(&path)).map_err(|error| errors::from_error(py, error))
 }
 
+/// For `os.register_at_fork`: a child gets no share of the locks of builds.
+#[pyfunction]
+pub fn before_fork() {
+    hashlith::before_fork();
+}
+
+/// See `before_fork`.
+#[pyfunction]
+pub fn after_fork_in_parent() {
+    hashlith::after_fork_in_parent();
+}
+
+/// See `before_fork`.
+#[pyfunction]
+pub fn after_fork_in_child() {
+    hashlith::after_fork_in_child();
+}
+
 /// Makes a set of finished part files.
 #[pyfunction]
 #[pyo3(signature = (path, files))]
 pub fn commit_set(py: Python<'_>, path: PathBuf, files: Vec<PathBuf>) -> PyResult<u64> {
     let path = errors::absolute(&path)?;
-    py.detach(|| hashlith::commit_set(&path, &files)).map_err(|error| errors::from_error(py, error))
+    let progress = Progress::new();
+    let commit = || hashlith::commit_set(&path, &files, &progress);
+    supervise(py, &Listener::Nobody, &progress, commit)?.map_err(|error| errors::from_error(py, error))
 }

@@ -1,9 +1,18 @@
 """Sets are used like files and built part by part, and what is not a set is refused by name."""
 
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
 import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 
 import pyarrow
 import pytest
@@ -232,3 +241,102 @@ def test_an_empty_set_with_metadata(tmp_path):
     hashlith.build(tmp_path / "set", {}, parts=4, keys="text", values="json", metadata={"by": "me"})
     with hashlith.open(tmp_path / "set") as index:
         assert (len(index), index.metadata, list(index), index.get_many(["a"])) == (0, {"by": "me"}, [], [None])
+
+
+def parts_of(folder, records=RECORDS, parts=2):
+    """Part files of these records in a folder."""
+    folder.mkdir()
+    numbers = hashlith.part_numbers(pyarrow.array(list(records)), parts).tolist()
+    for part in range(parts):
+        own = {key: records[key] for key, number in zip(records, numbers, strict=True) if number == part}
+        hashlith.build(folder / str(part), own, part=(part, parts), keys="text", values="text")
+    return sorted(folder.iterdir())
+
+
+def test_a_link_is_no_part(tmp_path):
+    zero, one = parts_of(tmp_path / "parts")
+    (tmp_path / "link").symlink_to("parts/1")
+    with pytest.raises(hashlith.Error, match="link is a symbolic link: name the file itself"):
+        hashlith.commit_set(tmp_path / "set", [zero, tmp_path / "link"])
+    assert sorted(os.listdir(tmp_path)) == ["link", "parts"]
+    assert hashlith.commit_set(tmp_path / "set", [zero, one]) == 3000
+
+
+def test_a_part_on_another_file_system(tmp_path):
+    zero, one = parts_of(tmp_path / "parts")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        far = shutil.copy(one, other)
+        with pytest.raises(OSError) as caught:
+            hashlith.commit_set(tmp_path / "set", [zero, far])
+        assert (caught.value.errno, caught.value.filename) == (errno.EXDEV, far)
+        assert "on another file system than the set: copy it" in caught.value.__notes__[0]
+    assert os.listdir(tmp_path) == ["parts"]
+
+
+def test_the_files_keep_their_access(a_set, tmp_path):
+    os.chmod(a_set / "manifest.json", 0o640)
+    hashlith.build(a_set, {"a": "b"}, parts=3)
+    assert {path.stat().st_mode & 0o777 for path in a_set.iterdir()} == {0o640}
+    hashlith.commit_set(a_set, parts_of(tmp_path / "parts"))
+    assert {path.stat().st_mode & 0o777 for path in a_set.iterdir()} == {0o640}
+
+
+def test_directories_end_with_a_slash(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        hashlith.build(f"{tmp_path}/new/", RECORDS)
+    assert "there is none: name a file, for example" in caught.value.__notes__[0]
+    hashlith.build(f"{tmp_path}/new/", RECORDS, parts=2)
+    assert hashlith.verify(tmp_path / "new").keys == 3000
+
+
+@pytest.mark.parametrize("how", ["commit", "build"])
+def test_ctrl_c_while_another_process_replaces_the_set(a_set, tmp_path, how):
+    files, before = parts_of(tmp_path / "parts"), sorted(os.listdir(a_set))
+    with open(a_set / "manifest.json.lock", "wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            if how == "commit":
+                hashlith.commit_set(a_set, files)
+            else:
+                hashlith.build(a_set, RECORDS, parts=2)
+        timer.join()
+        os.remove(held.name)
+    assert sorted(os.listdir(a_set)) == before and all(file.exists() for file in files)
+    assert hashlith.commit_set(a_set, files) == 3000
+
+
+def test_a_forked_child_keeps_no_lock(tmp_path):
+    """It has the open files of its parent. Neither when the commit has ended nor when the parent is killed does it block others."""
+    program = f"""
+import os, sys, threading, time, hashlith
+def commit():
+    hashlith.commit_set({str(tmp_path / "set")!r}, [{str(tmp_path / "big")!r} + f"/{{n}}" for n in range(200)])
+thread = threading.Thread(target=commit)
+thread.start()
+while not os.path.exists({str(tmp_path / "set" / "manifest.json.lock")!r}):
+    pass
+if os.fork() == 0:
+    time.sleep(600)
+print(os.getpid(), flush=True)
+if sys.argv[1] == "killed":
+    os.kill(os.getpid(), 9)
+thread.join()
+os._exit(0)
+"""
+    records = {str(n): "v" for n in range(1000)}
+    for end in "commit", "killed":
+        parts_of(tmp_path / "big", records, 200)
+        with subprocess.Popen([sys.executable, "-c", program, end], start_new_session=True) as parent:
+            try:
+                assert parent.wait(60) == (-signal.SIGKILL if end == "killed" else 0)
+                began = time.monotonic()
+                hashlith.build(tmp_path / "set", RECORDS, parts=2)
+                # Far below the minute that it would wait.
+                assert time.monotonic() - began < 30
+            finally:
+                os.killpg(parent.pid, signal.SIGKILL)
+        assert hashlith.verify(tmp_path / "set").keys == 3000
+        assert len(list((tmp_path / "set").iterdir())) == 3
+        shutil.rmtree(tmp_path / "big")

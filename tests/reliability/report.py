@@ -70,6 +70,14 @@ ROWS = [
     ("3", "Power cut after success was reported", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_after*"]),
     ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
     ("5", "Indexes opened meanwhile, each answering from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
+    ("3", "A set: processes forked during a build that ends or is killed hold up no other", "tests/reliability/test_processes.py",
+     "{} forks", ["test_processes.test_forks*"]),
+    ("3", "A set: replaced while a process that may only read it locks what it can", "tests/reliability/test_processes.py",
+     "{} builds", ["test_processes.test_who*"]),
+    ("3, 5", "A set that goes back and forth between two versions, beside merges, splits, verification and readers", "tests/reliability/test_processes.py",
+     "{} builds", ["test_processes.test_builders*.builds"]),
+    ("5", "The set opened meanwhile, each time with one version", "tests/reliability/test_processes.py",
+     "{} times", ["test_processes.test_builders*opens*"]),
 ]
 
 

@@ -58,7 +58,8 @@ def disk(tmp_path, own_mounts):
 def cut_builds(place, with_old, disk, inject, step):
     """Cuts the power at every step-th system call of a build; returns how often. The states before and after must both occur, and no other."""
     wrong, states, cut = [], Counter(), 0
-    for number in range(1, len(calls(inject, place, with_old)[0]) + 1, step):
+    # From the last call on, which is after the file got its name.
+    for number in range(len(calls(inject, place, with_old)[0]), 0, -step):
         place.begin(with_old)
         os.sync()
         done = place.build(under=[inject, "/dev/null", "kill", str(number)])

@@ -28,7 +28,7 @@ def calls(inject, place, with_old=True):
 def kill_builds(place, with_old, inject, step):
     """Kills builds at every step-th system call; returns how many. The states before and after must both occur, and no other."""
     wrong, states, killed, log = [], Counter(), 0, place.folder / "log"
-    numbers = range(1, len(calls(inject, place, with_old)[0]) + 1, step)
+    numbers = range(len(calls(inject, place, with_old)[0]), 0, -step)
     for number in numbers:
         place.begin(with_old)
         done = place.build(under=[inject, log, "kill", str(number)])

@@ -1,11 +1,13 @@
 //! What the builder promises, through its public functions.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
+mod access;
 mod control_groups;
 mod endings;
 mod hostile_keys;
 mod large;
 mod model;
+mod moving;
 mod parts;
 mod recut;
 mod replacing;

@@ -5,7 +5,7 @@ use crate::{
     sets::{assert_clean, build, check, manifest, numbered},
     small,
 };
-use hashlith_builder::{Builder, Error, KeyHasher, ValueType, commit_set};
+use hashlith_builder::{Builder, Error, KeyHasher, Progress, ValueType, commit_set};
 use hashlith_reader::{Index, OpenError};
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn parts_that_do_not_belong_together_make_no_set() {
     let b = part("b", small().part(1, 2));
     let refused = |files: &[&PathBuf], wanted: &str| {
         let files: Vec<_> = files.iter().map(|&path| path.clone()).collect();
-        let error = commit_set(&set, &files).unwrap_err().to_string();
+        let error = commit_set(&set, &files, &Progress::new()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
         assert!(!set.exists() && files.iter().all(|path| path.ends_with("missing") || path.exists()));
     };
@@ -65,7 +65,7 @@ fn parts_that_do_not_belong_together_make_no_set() {
     fs::write(&broken, b"no index").unwrap();
     refused(&[&a, &broken], "only 8 bytes long");
     refused(&[&a, &dir.path().join("missing")], "No such file");
-    commit_set(&set, &[b, a]).unwrap();
+    commit_set(&set, &[b, a], &Progress::new()).unwrap();
     assert_clean(&set);
 }
 

@@ -4,7 +4,7 @@ use crate::{
     sets::{Pairs, assert_clean, build, check, numbered},
     small,
 };
-use hashlith_builder::{Error, KeyHasher, can_recut, commit_set};
+use hashlith_builder::{Error, KeyHasher, Progress, can_recut, commit_set};
 use hashlith_format::Header;
 use hashlith_reader::Index;
 use std::{fs, path::Path};
@@ -70,7 +70,7 @@ fn parts_with_different_cells_are_kept() {
         build(&files[part as usize], &own, small().part(part, 2));
     }
     let set = dir.path().join("set");
-    commit_set(&set, &files).unwrap();
+    commit_set(&set, &files, &Progress::new()).unwrap();
     let index = Index::load(&set).unwrap();
     let headers = headers(&index);
     assert_ne!(headers[0].cells, headers[1].cells);

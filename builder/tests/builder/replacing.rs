@@ -5,9 +5,10 @@ use crate::{
     sets::{Pairs, assert_clean, build, check, numbered},
     small,
 };
-use hashlith_builder::{Error, KeyHasher, OnDuplicate, commit_set};
+use hashlith_builder::{Error, KeyHasher, OnDuplicate, Progress, commit_set};
+use hashlith_format::SetFiles;
 use hashlith_reader::Index;
-use std::{fs, path::Path};
+use std::{cell::Cell, fs, path::Path};
 
 /// Promise 3 for sets: a new version replaces the old one at once, readers keep the version they opened, and a failure
 /// leaves everything as it was.
@@ -109,7 +110,7 @@ fn a_commit_that_fails_loses_no_part() {
         build(&path, &own, small().part(number, 2));
         path
     };
-    commit_set(&set, &[part("0", 0, 100), part("1", 1, 100)]).unwrap();
+    commit_set(&set, &[part("0", 0, 100), part("1", 1, 100)], &Progress::new()).unwrap();
     let before = (names(&set), fs::read(set.join("manifest.json")).unwrap());
     // The same part 0, and another part 1, whose name belongs to something that cannot be replaced.
     let (same, other) = (part("same", 0, 100), part("other", 1, 200));
@@ -117,19 +118,19 @@ fn a_commit_that_fails_loses_no_part() {
         |part: &Path| hashlith_format::manifest::PartFile::of(Index::load(part).unwrap().first_header()).file;
     let name = name_of(&other);
     fs::create_dir_all(set.join(&name).join("x")).unwrap();
-    commit_set(&set, &[same.clone(), other.clone()]).unwrap_err();
+    commit_set(&set, &[same.clone(), other.clone()], &Progress::new()).unwrap_err();
     assert!(same.exists() && other.exists());
     // A file that no manifest names may be half of a copy: the new part replaces it before the new manifest is written.
     let third = part("third", 0, 200);
     let orphan = set.join(name_of(&third));
     fs::write(&orphan, b"half").unwrap();
-    commit_set(&set, &[third.clone(), other.clone()]).unwrap_err();
+    commit_set(&set, &[third.clone(), other.clone()], &Progress::new()).unwrap_err();
     assert!(third.exists() && !orphan.exists());
     fs::remove_file(third).unwrap();
     fs::remove_dir_all(set.join(&name)).unwrap();
     assert_eq!((names(&set), fs::read(set.join("manifest.json")).unwrap()), before);
     check(&Index::load(&set).unwrap(), &numbered(100), &[]);
-    commit_set(&set, &[same, other]).unwrap();
+    commit_set(&set, &[same, other], &Progress::new()).unwrap();
     assert_clean(&set);
     assert_eq!(names(dir.path()), ["set"]);
 }
@@ -170,9 +171,41 @@ fn parts_come_back_from_a_commit_that_fails() {
     }
     fs::create_dir_all(set.join("manifest.json/x")).unwrap();
     let before = names(dir.path());
-    commit_set(&set, &files).unwrap_err();
+    commit_set(&set, &files, &Progress::new()).unwrap_err();
     assert_eq!((names(dir.path()), names(&set)), (before, vec!["manifest.json".to_owned()]));
     fs::remove_dir_all(&set).unwrap();
-    commit_set(&set, &files).unwrap();
+    commit_set(&set, &files, &Progress::new()).unwrap();
     assert_clean(&set);
+}
+
+/// A set that goes from one version to another and back has the same manifest again, but lacked its parts meanwhile.
+#[test]
+fn a_reader_starts_again_when_the_set_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    let version = |keys| drop(build(&set, &numbered(keys), small().parts(2)));
+    version(100);
+    let opened = Cell::new(0);
+    let found = SetFiles::open_current(&set, |files| {
+        opened.set(opened.get() + 1);
+        if opened.get() > 1 {
+            return Ok(());
+        }
+        version(200);
+        let path = files.part_paths().next().unwrap();
+        let missing = fs::read(&path).map(drop).map_err(|source| files.part_error(0, &path, source));
+        version(100);
+        missing
+    });
+    assert!(found.is_ok() && opened.get() == 2, "{found:?}");
+    // If nobody replaces the set, a fault is found once.
+    fs::remove_file(set.join(SetFiles::read(&set).unwrap().part_paths().next().unwrap())).unwrap();
+    opened.set(0);
+    let found = SetFiles::open_current(&set, |files| {
+        opened.set(opened.get() + 1);
+        fs::read(files.part_paths().next().unwrap())
+            .map(drop)
+            .map_err(|source| files.part_error(0, "".as_ref(), source))
+    });
+    assert!(found.is_err() && opened.get() == 1, "{found:?}");
 }

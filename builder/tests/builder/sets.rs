@@ -1,7 +1,7 @@
 //! A set answers like one file of all its records.
 
 use crate::{names, small};
-use hashlith_builder::{Builder, KeyHasher, commit_set};
+use hashlith_builder::{Builder, KeyHasher, Progress, commit_set};
 use hashlith_format::Manifest;
 use hashlith_reader::Index;
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ proptest! {
             check(&index, &own, &others);
             files.push(file);
         }
-        commit_set(&path("other"), &files).unwrap();
+        commit_set(&path("other"), &files, &Progress::new()).unwrap();
         check(&Index::load(path("other")).unwrap(), &pairs, &absent);
         assert_clean(&path("other"));
         prop_assert_eq!(names(dir.path()), ["other", "set"]);

@@ -21,7 +21,8 @@ Examples:
   xzcat big.jsonl.xz | hashlith build - --format jsonl --key-field id -o big.hlith --memory 2G
 
 The output gets its name only when it is complete, and then replaces an old file of that name in
-one step. If the build fails, the old file is unchanged.")]
+one step. It keeps the mode, owner and group of the old file, as far as you may set them, and a
+link is followed. If the build fails, the old file is unchanged.")]
 pub struct Args {
     /// Files, folders, or - for standard input. Of a folder, all files in and below it with a known extension are
     /// read (with --format all files), in the order of their paths

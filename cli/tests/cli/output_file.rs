@@ -2,7 +2,7 @@
 
 use crate::support::Place;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
 fn a_folder_that_does_not_exist() {
@@ -35,7 +35,6 @@ fn a_folder_that_may_not_be_written() {
         for path in [place.root().to_owned(), place.path(".")] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        fs::copy(env!("CARGO_BIN_EXE_hashlith"), place.root().join("hashlith")).unwrap();
         place.as_nobody("build a.tsv -o folder/x.hlith")
     } else {
         place.run("build a.tsv -o folder/x.hlith")
@@ -90,4 +89,78 @@ fn a_device_or_a_pipe() {
         place.run(&format!("build a.tsv -o {output}")).fails(1, &[output, "is not a regular file"]);
     }
     place.holds(&["a.tsv", "null", "pipe"]);
+}
+
+/// Of the paths of files only: the directory of a set may end like that.
+#[test]
+fn a_directory_that_does_not_exist() {
+    let place = Place::with_index("a\tb\n");
+    for line in ["build x.tsv", "merge x.hlith"] {
+        for output in ["new/", "new/.", "x.tsv/"] {
+            place
+                .run(&format!("{line} -o {output}"))
+                .fails(1, &[output, "there is none: name a file, for example ", "index.hlith"]);
+        }
+    }
+    // Before the input is read: a pipe has no end that one could wait for.
+    place.shell("mkfifo pipe").ok();
+    place.run("build pipe --format tsv -o new/").fails(1, &["new/ ends like a directory"]);
+    place.holds(&["pipe", "x.hlith", "x.tsv"]);
+    for line in ["build x.tsv --parts 2", "merge x.hlith --parts 2", "split x.hlith --parts 2"] {
+        place.run(&format!("{line} -o set/")).ok();
+        assert_eq!(place.run("get set/ a").ok().text(), "b\n");
+        fs::remove_dir_all(place.path("set")).unwrap();
+    }
+}
+
+/// The file that a link leads to is replaced, and keeps mode, owner and group; the link stays.
+#[test]
+fn a_link() {
+    let place = Place::with_index("a\told\n");
+    place.write("new.tsv", "a\tnew\n");
+    fs::create_dir(place.path("links")).unwrap();
+    for (name, to) in [("x", "../x.hlith"), ("new", "../new.hlith"), ("set", "../set"), ("loop", "loop")] {
+        std::os::unix::fs::symlink(to, place.path("links").join(name)).unwrap();
+    }
+    fs::set_permissions(place.path("x.hlith"), fs::Permissions::from_mode(0o640)).unwrap();
+    place.run("build new.tsv -o links/x").ok();
+    place.run("merge x.hlith -o links/new").ok();
+    assert_eq!(place.run("get x.hlith a").ok().text(), "new\n");
+    assert_eq!(place.run("get new.hlith a").ok().text(), "new\n");
+    assert_eq!(fs::metadata(place.path("x.hlith")).unwrap().permissions().mode() & 0o777, 0o640);
+    place.run("build new.tsv -o links/loop").fails(1, &["cannot follow the link links/loop"]);
+    place.run("build new.tsv -o links/set --parts 2").fails(1, &["links/set", "No such file"]);
+    place.run("build new.tsv -o set --parts 2").ok();
+    place.run("build x.tsv -o links/set --parts 3").ok();
+    assert_eq!(place.run("get set a").ok().text(), "old\n");
+    for name in crate::support::names_in(&place.path("links")) {
+        assert!(fs::symlink_metadata(place.path("links").join(name)).unwrap().is_symlink());
+    }
+    place.holds(&["links", "new.hlith", "new.tsv", "set", "x.hlith", "x.tsv"]);
+}
+
+/// Who may replace a file without owning it, or being in its group, gives nobody more than there was.
+#[test]
+fn a_file_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::with_index("a\told\n");
+    let access = |name: &str| {
+        let found = fs::metadata(place.path(name)).unwrap();
+        (found.mode() & 0o777, found.uid(), found.gid())
+    };
+    for path in [place.root().to_owned(), place.path(".")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::set_permissions(place.path("x.tsv"), fs::Permissions::from_mode(0o644)).unwrap();
+    for (before, after) in [(0o640, 0o600), (0o664, 0o644), (0o646, 0o646), (0o600, 0o600)] {
+        fs::set_permissions(place.path("x.hlith"), fs::Permissions::from_mode(before)).unwrap();
+        std::os::unix::fs::chown(place.path("x.hlith"), Some(0), Some(0)).unwrap();
+        place.as_nobody("build x.tsv -o x.hlith").ok();
+        assert_eq!(access("x.hlith"), (after, 65_534, 65_534), "{before:o}");
+        // Root may give a file to anybody.
+        place.run("build x.tsv -o x.hlith").ok();
+        assert_eq!(access("x.hlith"), (after, 65_534, 65_534));
+    }
 }

@@ -229,3 +229,18 @@ fn a_merge_keeps_within_its_memory() {
     assert!(own > 16 << 20 && own < 100 << 20, "{own} bytes");
     place.run("verify ab --against a.tsv b.tsv").ok();
 }
+
+/// Whoever may read a directory may lock it; a build does not mind.
+#[test]
+fn a_locked_directory_can_be_replaced() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(100));
+    for line in ["build a.tsv", "merge set", "split set"] {
+        place.run("build a.tsv -o set --parts 2").ok();
+        let (directory, manifest) = (place.path("set"), place.path("set/manifest.json"));
+        let locked = [directory, manifest].map(|path| fs::File::open(path).unwrap());
+        locked.iter().for_each(|file| file.lock().unwrap());
+        place.run(&format!("{line} -o set --parts 3")).ok();
+        assert_eq!(manifest_names(&place, "set").len(), 3);
+    }
+}

@@ -128,3 +128,38 @@ fn a_signal_that_is_ignored_stays_ignored() {
     assert_eq!((status.code(), err.as_str()), (Some(0), ""));
     assert_eq!(place.run("get x.hlith a").ok().text(), "b\n");
 }
+
+/// Another process is about to replace the set, and does not end. The first signal ends the wait.
+#[test]
+fn a_build_that_waits_for_another() {
+    let place = Place::new();
+    place.write("a.tsv", "a\tb\n");
+    place.run("build a.tsv -o set --parts 2 --quiet").ok();
+    let before = crate::support::names_in(&place.path("set"));
+    for (line, signal, code) in [("build a.tsv", Signal::INT, 130), ("split set", Signal::TERM, 143)] {
+        let lock = place.path("set/manifest.json.lock");
+        let held = std::fs::File::create(&lock).unwrap();
+        held.lock().unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut command = interruptible(&place, [words[0], words[1], "-o", "set", "--parts", "3", "--quiet"]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let complete = |path: std::path::PathBuf| path.extension().is_some_and(|end| end == "hlith");
+        let waits = || {
+            let staging = |name: &String| name.starts_with(".new.");
+            let staging = crate::support::names_in(&place.path("set")).into_iter().find(staging);
+            let parts = staging.and_then(|name| std::fs::read_dir(place.path("set").join(name)).ok());
+            parts.is_some_and(|parts| parts.flatten().filter(|part| complete(part.path())).count() == 3)
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !waits() {
+            assert!(Instant::now() < deadline, "it does not wait");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        kill_process(pid(&child), signal).unwrap();
+        let (status, err) = end(child);
+        assert_eq!(status.code(), Some(code), "{err}");
+        assert!(err.starts_with("hashlith: stopped by SIG"), "{err}");
+        std::fs::remove_file(lock).unwrap();
+        assert_eq!(crate::support::names_in(&place.path("set")), before);
+    }
+}

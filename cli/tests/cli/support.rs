@@ -126,6 +126,9 @@ impl Place {
     /// Runs a copy of `hashlith`, in the root of this place, as a user with few permissions.
     pub fn as_nobody(&self, line: &str) -> Run {
         use std::os::unix::process::CommandExt;
+        // Another process copies it: a child of this one, forked meanwhile, would keep it open, and so busy.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_hashlith")).arg(self.root.path()).status();
+        assert!(copied.unwrap().success());
         let mut command = Command::new(self.root.path().join("hashlith"));
         command.args(line.split_whitespace()).current_dir(self.path(".")).stdin(Stdio::null());
         command.env("TMPDIR", self.tmp()).uid(65534).gid(65534);
