@@ -5,7 +5,10 @@
 mod support;
 
 use hashlith_builder::{Builder, OnDuplicate};
-use support::{BASE, LIMIT, in_child};
+use support::{BASE, LIMIT, in_child, in_child_with};
+
+/// As `BASE`, for builds of few records.
+const SMALL_BASE: u64 = 16 << 20;
 
 fn builder(limit: u64) -> Builder {
     Builder::new().threads(2).memory_limit(limit)
@@ -48,13 +51,69 @@ fn values_of_some_kilobytes() {
     assert!(peak < LIMIT + BASE, "{peak}");
 }
 
-/// A few copies of the largest record come on top of the limit.
+/// Long records of many sizes, from several feeders. Only the callers' records come on top of the limit.
 #[test]
-fn long_values() {
-    const LEN: usize = 64 << 20;
-    let case = || numbered(builder(LIMIT), 12, &vec![b'v'; LEN]).to_string();
-    let Some((peak, _)) = in_child(module_path!(), "long_values", case) else { return };
-    assert!(peak < LIMIT + BASE + 4 * LEN as u64, "{peak}");
+fn long_records() {
+    // Threads, MiB of memory, bytes of a key, bytes of a value, records.
+    let cases = [
+        (1, 32, 20, 1 << 20, 200),
+        (4, 80, 20, 4 << 20, 100),
+        (1, 32, 20, 16 << 20, 24),
+        (2, 48, 20, 64 << 20, 12),
+        (2, 48, 3 << 19, 20, 200),
+        (16, 272, 20, 700_000, 400),
+    ];
+    let case = || {
+        let number: usize = std::env::var("HASHLITH_CASE").unwrap().parse().unwrap();
+        let (threads, memory, key_len, value_len, count) = cases[number];
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut builder = Builder::new().threads(threads).memory_limit(memory << 20);
+        let feeders: Vec<_> = (0..threads).map(|_| builder.feeder().unwrap()).collect();
+        let key = |i: usize| format!("{i:020}{}", "k".repeat(key_len - 20)).into_bytes();
+        std::thread::scope(|scope| {
+            for (first, mut feeder) in feeders.into_iter().enumerate() {
+                scope.spawn(move || {
+                    let mut value = vec![b'v'; value_len];
+                    for i in (first..count).step_by(threads) {
+                        value[..8].copy_from_slice(&i.to_le_bytes());
+                        feeder.add(&key(i), &value).unwrap();
+                    }
+                    feeder.finish().unwrap();
+                });
+            }
+        });
+        let report = builder.finish(&path).unwrap();
+        assert_eq!(report.keys, count as u64);
+        assert!(report.spilled_bytes > 0);
+        let caller = threads * (value_len + 2 * key_len);
+        format!("{} {}", memory << 20, caller)
+    };
+    for number in 0..cases.len() {
+        let found = in_child_with(module_path!(), "long_records", &[("HASHLITH_CASE", &number.to_string())], case);
+        let Some((peak, answer)) = found else { return };
+        let (memory, caller) = answer.split_once(' ').unwrap();
+        let most = memory.parse::<u64>().unwrap() + caller.parse::<u64>().unwrap() + SMALL_BASE;
+        assert!(peak < most, "{:?}: {peak} of {most}", cases[number]);
+    }
+}
+
+/// 100 keys of 1.5 MB, of which the builder holds far more than the memory.
+#[test]
+fn long_keys_are_all_found() {
+    let case = || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut builder = Builder::new().threads(1).memory_limit(32 << 20);
+        let key = |i: u32| i.to_string().repeat(750_000).into_bytes();
+        (10..110).for_each(|i| builder.add(&key(i), &i.to_le_bytes()).unwrap());
+        let report = builder.finish(&path).unwrap();
+        let index = hashlith_reader::Index::load(&path).unwrap();
+        let found = (10..110).filter(|&i| index.get(&key(i)).unwrap() == Some(&i.to_le_bytes()[..])).count();
+        format!("{} {found}", report.keys)
+    };
+    let Some((_, answer)) = in_child(module_path!(), "long_keys_are_all_found", case) else { return };
+    assert_eq!(answer, "100 100");
 }
 
 #[test]

@@ -31,6 +31,16 @@ pub fn evidence(what: &str, number: usize) {
 /// Runs `case` in a child process, which is this program with the test `name` of `module`. Returns its peak memory in bytes and
 /// its answer.
 pub fn in_child(module: &str, name: &str, case: impl FnOnce() -> String) -> Option<(u64, String)> {
+    in_child_with(module, name, &[], case)
+}
+
+/// The same with environment variables.
+pub fn in_child_with(
+    module: &str,
+    name: &str,
+    variables: &[(&str, &str)],
+    case: impl FnOnce() -> String,
+) -> Option<(u64, String)> {
     if std::env::var_os("HASHLITH_CHILD").is_some() {
         let answer = case();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -42,6 +52,7 @@ pub fn in_child(module: &str, name: &str, case: impl FnOnce() -> String) -> Opti
     let test = module.split_once("::").map_or(name.into(), |(_, module)| format!("{module}::{name}"));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &test, "--nocapture", "--include-ignored"]).env("HASHLITH_CHILD", "1");
+    command.envs(variables.iter().copied());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
