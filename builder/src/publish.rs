@@ -208,4 +208,16 @@ mod tests {
         drop((running, second));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
+
+    /// Whoever may not open the old file never may open the new one.
+    #[test]
+    fn a_file_that_replaces_another_is_closed_to_others_meanwhile() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.hlith");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
+        let file = NewFile::create(&path).unwrap();
+        assert_eq!(file.temp.file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
