@@ -90,7 +90,8 @@ fn long_records() {
         format!("{} {}", memory << 20, caller)
     };
     for number in 0..cases.len() {
-        let found = in_child_with(module_path!(), "long_records", &[("HASHLITH_CASE", &number.to_string())], case);
+        let found =
+            in_child_with(module_path!(), "long_records", &[("HASHLITH_CASE", &number.to_string())], case);
         let Some((peak, answer)) = found else { return };
         let (memory, caller) = answer.split_once(' ').unwrap();
         let most = memory.parse::<u64>().unwrap() + caller.parse::<u64>().unwrap() + SMALL_BASE;

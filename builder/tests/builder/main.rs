@@ -14,6 +14,7 @@ mod replacing;
 mod sets;
 #[path = "../support/mod.rs"]
 mod support;
+mod temp_files;
 
 use hashlith_builder::Builder;
 use std::{fs, path::Path};
