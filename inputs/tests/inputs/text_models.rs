@@ -242,6 +242,8 @@ const CSV_PIECES: &[&[u8]] = &[
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn tsv_lines(input in pieces(TSV_PIECES), options in options()) {
         compare("x.tsv", &input, &options, &tsv(&input, &options))?;
