@@ -197,3 +197,23 @@ impl<'a> Records<'a> {
         &self.scratch.value[start..self.scratch.ends[index]]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn blocks_end_behind_the_last_newline_outside_quotes() {
+        for (bytes, at_end, first, wanted) in [
+            (&b"a,b\nc"[..], false, false, 4),
+            (b"a,b\nc", true, false, 5),
+            (b"a\n\"b\nc\",\n\"\n", false, false, 9),
+            (b"\"a\nb\"", false, false, 0),
+            (b"\n\r\n", false, true, 0),
+            (b"\n\r\n", false, false, 3),
+            (b"\xef\xbb\xbf\"\n\"\n", false, true, 7),
+        ] {
+            assert_eq!(cut(bytes, at_end, first), Ok(wanted), "{}", bytes.escape_ascii());
+        }
+    }
+}

@@ -317,6 +317,28 @@ fn never(number: u64, at: u64) -> BadRow {
 mod tests {
     use super::*;
 
+    /// A number is used for a string and then for an object. If the object cannot be kept, no reference may find the string.
+    #[test]
+    fn no_reference_finds_what_another_object_hides() {
+        let span = Span { op: 0, length: 8, kind: Kind::Utf8, header: 5 };
+        let mut wanted = Wanted::default();
+        (0..=MOST_OBJECTS as u64).for_each(|number| wanted.add(number));
+        let unknown = Wanted::MOST * 64;
+        let mut memo = Memo::new(Some(wanted));
+        for number in [0, unknown - 1, unknown] {
+            memo.put_string(number, span).unwrap();
+            memo.put(0, &Item::None, 0).unwrap();
+        }
+        for number in 1..MOST_OBJECTS as u64 {
+            memo.put(number, &Item::None, 0).unwrap();
+        }
+        memo.put_string(1, span).unwrap();
+        memo.put(MOST_OBJECTS as u64, &Item::None, 0).unwrap();
+        // There is no room for one more, and only the second is known not to be referred to.
+        let results = [1, unknown - 1, unknown].map(|number| memo.put(number, &Item::None, 0));
+        assert_eq!(results.map(|result| result.is_ok()), [false, true, false]);
+    }
+
     /// To find a string, less than two strides are read again, even behind a gap, and strides grow only with the pickle.
     #[test]
     fn every_string_is_near_a_place() {

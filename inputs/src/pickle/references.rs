@@ -13,7 +13,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// Most words: 16 MiB.
-    const MOST: u64 = 2 << 20;
+    pub const MOST: u64 = 2 << 20;
 
     pub fn add(&mut self, number: u64) {
         let word = number / 64;
