@@ -6,8 +6,8 @@ use hashlith_format::{KeyHasher, KeyType, ValueType};
 use std::{path::PathBuf, sync::Arc};
 
 impl Builder {
-    /// Bytes of memory that the build may take, in addition to a few copies of the largest record. The default is half of the
-    /// memory that is available when the builder is made, but at least [`Self::smallest_memory`].
+    /// Bytes of memory that the build may take. The caller's records come in addition, but no copy of a long one. The default is
+    /// half of the memory that is available when the builder is made, but at least [`Self::smallest_memory`].
     ///
     /// ```
     /// # use hashlith_builder::Builder;

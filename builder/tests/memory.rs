@@ -76,7 +76,7 @@ fn long_records() {
                 scope.spawn(move || {
                     let mut value = vec![b'v'; value_len];
                     for i in (first..count).step_by(threads) {
-                        value[..8].copy_from_slice(&i.to_le_bytes());
+                        value[..8].copy_from_slice(&(i as u64).to_le_bytes());
                         feeder.add(&key(i), &value).unwrap();
                     }
                     feeder.finish().unwrap();
@@ -89,13 +89,13 @@ fn long_records() {
         let caller = threads * (value_len + 2 * key_len);
         format!("{} {}", memory << 20, caller)
     };
-    for number in 0..cases.len() {
+    for (number, described) in cases.iter().enumerate() {
         let found =
             in_child_with(module_path!(), "long_records", &[("HASHLITH_CASE", &number.to_string())], case);
         let Some((peak, answer)) = found else { return };
         let (memory, caller) = answer.split_once(' ').unwrap();
         let most = memory.parse::<u64>().unwrap() + caller.parse::<u64>().unwrap() + SMALL_BASE;
-        assert!(peak < most, "{:?}: {peak} of {most}", cases[number]);
+        assert!(peak < most, "{described:?}: {peak} of {most}");
     }
 }
 

@@ -1,5 +1,5 @@
 """Promise 8: a build stays within its memory. Each runs in a control group of its own, whose limit is the build's memory, what the
-longest record may take on top, and a constant for the process: one byte more, and the kernel kills it.
+longest record may take on top, and a constant for the process. The kernel kills what takes more.
 """
 import contextlib
 import gzip
