@@ -98,7 +98,7 @@ struct Packed<R> {
     at: u64,
     /// Where the current member or frame began.
     start: u64,
-    /// Its first bytes, at most four.
+    /// Its first bytes: at least four, if as many were taken.
     head: Vec<u8>,
 }
 
@@ -147,7 +147,7 @@ impl<R: BufRead> BufRead for Packed<R> {
     fn consume(&mut self, taken: usize) {
         if self.head.len() < 4 {
             let bytes = self.inner.fill_buf().unwrap_or_default();
-            self.head.extend(bytes.iter().take(taken.min(4 - self.head.len())));
+            self.head.extend(bytes.iter().take(taken.min(4)));
         }
         self.inner.consume(taken);
         self.at += taken as u64;
@@ -236,4 +236,43 @@ pub(crate) fn decompress<'a>(
         }
     };
     Ok((kind, reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// Gives one byte at a time, and each time is interrupted first.
+    struct Slow(Vec<u8>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1 % 2 == 1 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let most = buffer.len().min(1);
+            (&self.0[(self.1 / 2 - 1).min(self.0.len())..]).read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn reads_may_be_of_any_length_and_interrupted() {
+        let lines = b"one\ntwo\nthree\n".repeat(50);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&lines).unwrap();
+        for one in [gzip.finish().unwrap(), zstd::encode_all(&lines[..], 1).unwrap(), lines.clone()] {
+            let (_, mut reader) = decompress(Slow(one.repeat(3), 0), None).unwrap();
+            let (mut found, mut buffer) = (Vec::new(), [0; 7]);
+            for size in (0..=buffer.len()).cycle() {
+                match reader.read(&mut buffer[..size]) {
+                    Ok(0) if size > 0 => break,
+                    Ok(got) => found.extend_from_slice(&buffer[..got]),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted),
+                }
+            }
+            assert!(found == lines.repeat(3));
+        }
+    }
 }
