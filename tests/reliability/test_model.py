@@ -29,23 +29,23 @@ MIB = 1 << 20
 NAMES = ["a.hlith", "b.hlith", "c", "d"]
 STEPS = collections.Counter()
 # What a whole is made of: the number of records, the lengths of keys and values, copies of keys.
-COUNTS = [0, 1, 2, 50, 3000, 100_000] + ([1_000_000] if SOAK else [])
+COUNTS = [50, 3000, 100_000, 0, 1] + ([1_000_000] if SOAK else [])
 KEY_LENGTHS = [8, 20, 300, 70_000]
 VALUE_LENGTHS = [0, 1, 40, 5000, 100_000, 3 * MIB, 8 * MIB]
 FORMATS = ["pickle", "tsv", "csv", "jsonl", "cdbmake"]
 # Bytes of one input, so that a step ends.
-MOST = (400 if SOAK else 60) * MIB
+MOST = (400 if SOAK else 30) * MIB
 
 SHAPES = st.fixed_dictionaries({
     "count": st.sampled_from(COUNTS),
     "key": st.sampled_from(KEY_LENGTHS),
     "value": st.sampled_from(VALUE_LENGTHS),
-    "long": st.sampled_from([0, 0.001, 0.05, 1]),
-    "copies": st.sampled_from([0, 0, 1, 30]),
+    "long": st.sampled_from([0.05, 0, 0.001, 1]),
+    "copies": st.sampled_from([30, 0, 1]),
     "seed": st.integers(0, 1000),
 })
 LIMITS = st.sampled_from([(1, 32), (2, 48), (4, 80), (2, 1024)])
-POLICIES = st.sampled_from(["error", "first", "last"])
+POLICIES = st.sampled_from(["first", "last", "error"])
 
 
 def records(shape):
@@ -176,8 +176,8 @@ class Indexes(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(NAMES), shapes=st.lists(SHAPES, min_size=1, max_size=3), form=st.sampled_from(FORMATS),
-        policy=POLICIES, limits=LIMITS, bits=st.integers(1, 16), kill=st.none() | st.floats(0, 0.5),
-        most_file=st.sampled_from([None, None, 1 << 14, 1 << 20]),
+        policy=POLICIES, limits=LIMITS, bits=st.integers(1, 16), kill=st.sampled_from([None, None, 0.0, 0.1, 0.5]),
+        most_file=st.sampled_from([None, None, None, 1 << 14, 1 << 20]),
     )
     def build(self, name, shapes, form, policy, limits, bits, kill, most_file):
         rows = []
@@ -222,7 +222,7 @@ class Indexes(RuleBasedStateMachine):
 
     @rule(
         sources=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True), name=st.sampled_from(NAMES),
-        policy=POLICIES, limits=LIMITS, parts=st.integers(1, 6), kill=st.none() | st.floats(0, 0.3),
+        policy=POLICIES, limits=LIMITS, parts=st.integers(1, 6), kill=st.sampled_from([None, None, 0.0, 0.1]),
     )
     def merge(self, sources, name, policy, limits, parts, kill):
         sources = [source for source in sources if source in self.models and source != name]
@@ -264,7 +264,7 @@ def test_random_sequences(evidence):
     rounds = 0
     while rounds == 0 or SOAK and time.monotonic() - began < 3600:
         hypothesis.seed(rounds)(Indexes)
-        run_state_machine_as_test(Indexes, settings=settings(max_examples=20 if SOAK else 6, stateful_step_count=12, print_blob=False))
+        run_state_machine_as_test(Indexes, settings=settings(max_examples=20 if SOAK else 8, stateful_step_count=15, print_blob=False))
         rounds += 1
     evidence("steps", sum(STEPS.values()))
     assert STEPS["build"] and STEPS["merge"]
