@@ -135,14 +135,16 @@ soak: $(TARGET)/tools/bin/cargo-mutants ## the long form of every test, some hou
 	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test-all FUZZ_SHORT="--seconds 1800"
 	tests/sanitize
 	tests/mutants $<
+	$(VENV) -B tests/python_mutants
 	$(MAKE) audit
 	tests/reliability/report.py $(HASHLITH_EVIDENCE)
 
 sanitize: ## tests under the address sanitizer and valgrind
 	tests/sanitize
 
-mutants: $(TARGET)/tools/bin/cargo-mutants ## changes of the code that no test notices: an hour
+mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test test-wheel ## changes of the code that no test notices: an hour
 	tests/mutants $<
+	$(VENV) -B tests/python_mutants
 
 # The list of known faults comes from the network; without it that part is left out, with a message.
 audit: $(TARGET)/tools/bin/cargo-deny ## licences, sources and known faults of all crates

@@ -237,7 +237,7 @@ impl Builder {
             options.check()?;
             let partitions = options.partitions();
             let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-            let spill = Spill::new(partitions, options.memory() * 7 / 16, temp_dir, options.page_cache);
+            let spill = Spill::new(partitions, options.memory() / 16 * 7, temp_dir, options.page_cache);
             let part = match options.shape {
                 Shape::Part { part, parts } => (part, parts),
                 Shape::Set { .. } => (0, 1),

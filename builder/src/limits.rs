@@ -39,7 +39,7 @@ pub fn available_threads() -> usize {
 
 /// The smallest memory limit, in bytes, that works with this many threads.
 pub(crate) fn smallest_memory(threads: usize) -> u64 {
-    (16 << 20) + (16 << 20) * threads.max(1) as u64
+    (16u64 << 20).saturating_mul((threads.max(1) as u64).saturating_add(1))
 }
 
 /// Half of the available memory, in bytes: the page cache and other processes get the other half.

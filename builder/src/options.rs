@@ -114,6 +114,9 @@ impl Options {
     }
 
     pub fn check(&self) -> Result<(), Error> {
+        if self.threads > usize::from(u16::MAX) {
+            return Err(Error::Options { what: "a build has at most 65,535 threads" });
+        }
         let (given, smallest) = (self.memory(), limits::smallest_memory(self.threads));
         if given < smallest {
             return Err(Error::MemoryLimit { given, smallest, threads: self.threads });

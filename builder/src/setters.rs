@@ -20,7 +20,8 @@ impl Builder {
         self
     }
 
-    /// How many threads build cells. The memory is divided for the same number of feeders. The default is one per processor.
+    /// How many threads build cells, at most 65,535. The memory is divided for the same number of feeders. The default is one
+    /// per processor.
     ///
     /// ```
     /// # use hashlith_builder::Builder;

@@ -224,7 +224,7 @@ fn rebuild<D: AsRef<[u8]> + Sync>(
 ) -> Result<Report, Stopped> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
-    let feeders = (0..threads).map(|_| builder.feeder()).collect::<Result<Vec<_>, _>>()?;
+    let feeders = (0..threads.min(files.len())).map(|_| builder.feeder()).collect::<Result<Vec<_>, _>>()?;
     std::thread::scope(|scope| {
         for mut feeder in feeders {
             let (next, failed) = (&next, &failed);

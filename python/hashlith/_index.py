@@ -148,8 +148,6 @@ class Index(_native.Index, Mapping[K, V]):
             return False
         return True
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _repr_html_(self) -> str:
         """A table for notebooks."""
         import html

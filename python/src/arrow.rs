@@ -1,216 +1,72 @@
-//! Arrow columns in, Arrow arrays out, through the Arrow PyCapsule interface.
+//! Arrow arrays out, through the Arrow PyCapsule interface.
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
-use crate::kinds::type_name;
-use arrow_array::cast::AsArray;
+use crate::capsule::schema_type;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::{Array, ArrayRef, LargeBinaryArray, LargeStringArray};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
-use pyo3_arrow::error::{PyArrowError, PyArrowResult};
-use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
-use pyo3_arrow::input::AnyArray;
+use pyo3::types::PyCapsule;
+use std::collections::TryReserveError;
 use std::sync::Arc;
 
-/// A column of strings or of binary, as bytes.
-pub struct Column {
-    chunks: Vec<LargeBinaryArray>,
-    data_type: DataType,
-}
-
-impl Column {
-    /// The object as a column, or `None` if it is not an Arrow object.
-    ///
-    /// # Errors
-    /// TypeError for a column of anything but strings or binary.
-    pub fn any(object: &Bound<'_, PyAny>) -> PyResult<Option<Column>> {
-        if !object.hasattr("__arrow_c_array__")? && !object.hasattr("__arrow_c_stream__")? {
-            return Ok(None);
-        }
-        let column = object.extract::<AnyArray>()?;
-        let (chunks, field) = column.into_chunked_array().map_err(PyErr::from)?.into_inner();
-        let data_type = field.data_type().clone();
-        if !is_text(&data_type) && !is_binary(&data_type) {
-            return Err(not_a_column_of("strings or binary", &data_type));
-        }
-        let chunks: Result<_, ArrowError> = chunks.iter().map(to_bytes).collect();
-        let chunks = chunks.map_err(|error| PyErr::from(PyArrowError::from(error)))?;
-        Ok(Some(Column { chunks, data_type }))
-    }
-
-    /// The same for a column of strings (`text`) or of binary.
-    ///
-    /// # Errors
-    /// TypeError for a column of anything else.
-    pub fn of(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Option<Column>> {
-        let column = Self::any(object)?;
-        if let Some(Column { data_type, .. }) = &column
-            && !(if text { is_text(data_type) } else { is_binary(data_type) })
-        {
-            return Err(not_a_column_of(if text { "strings" } else { "binary" }, data_type));
-        }
-        Ok(column)
-    }
-
-    /// The object as a column.
-    ///
-    /// # Errors
-    /// TypeError, also if it is not an Arrow object.
-    pub fn required(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Column> {
-        Self::of(object, text)?.ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "an Arrow column is needed (an object with __arrow_c_array__ or __arrow_c_stream__), not {}",
-                type_name(object)
-            ))
-        })
-    }
-
-    /// True for strings, and for a column without a type.
-    pub fn is_text(&self) -> bool {
-        is_text(&self.data_type)
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.chunks.iter().map(Array::len).sum()
-    }
-
-    /// The rows; `None` for a null.
-    pub fn rows(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        self.chunks.iter().flat_map(LargeBinaryArray::iter)
-    }
-
-    /// The first row that is not UTF-8. Arrow strings should be, but the library that made them may not have checked.
-    pub fn first_not_utf8(&self) -> Option<usize> {
-        let mut before = 0;
-        for chunk in &self.chunks {
-            if !is_utf8(chunk) {
-                let is_bad = |row: Option<&[u8]>| row.is_some_and(|row| std::str::from_utf8(row).is_err());
-                if let Some(row) = chunk.iter().position(is_bad) {
-                    return Some(before + row);
-                }
-            }
-            before += chunk.len();
-        }
-        None
-    }
-
-    /// Calls `each` with the rows, in runs of at most `most` keys, and with `None` for each null.
-    ///
-    /// # Errors
-    /// The first error of `each`.
-    pub fn runs<'a, E>(
-        &'a self,
-        most: usize,
-        mut each: impl FnMut(Option<&[&'a [u8]]>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut run = Vec::with_capacity(most);
-        for chunk in &self.chunks {
-            for row in 0..chunk.len() {
-                if chunk.is_valid(row) {
-                    run.push(chunk.value(row));
-                    if run.len() < most {
-                        continue;
-                    }
-                }
-                each(Some(&run))?;
-                run.clear();
-                if chunk.is_null(row) {
-                    each(None)?;
-                }
-            }
-        }
-        each(Some(&run))
-    }
-}
-
-/// A chunk as bytes. Strings are bytes already; other layouts (views, dictionaries, 4-byte offsets) are converted.
-fn to_bytes(chunk: &ArrayRef) -> Result<LargeBinaryArray, ArrowError> {
-    match is_text(chunk.data_type()) {
-        true => Ok(arrow_cast::cast(chunk, &DataType::LargeUtf8)?.as_string::<i64>().clone().into()),
-        false => Ok(arrow_cast::cast(chunk, &DataType::LargeBinary)?.as_binary::<i64>().clone()),
-    }
-}
-
-/// True if all values are UTF-8, including the bytes behind nulls. Checks all bytes in one go.
-fn is_utf8(chunk: &LargeBinaryArray) -> bool {
-    let ends = chunk.value_offsets();
-    // The offsets of a slice need not begin at 0.
-    let at = |end: Option<&i64>| end.and_then(|&end| usize::try_from(end).ok()).unwrap_or_default();
-    let first = at(ends.first());
-    let bytes = chunk.value_data().get(first..at(ends.last())).unwrap_or_default();
-    bytes.is_ascii()
-        || std::str::from_utf8(bytes)
-            .is_ok_and(|text| ends.iter().all(|end| text.is_char_boundary(at(Some(end)) - first)))
-}
-
-/// True for strings in any layout, and for a column of nulls.
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
-}
-
-/// True for binary in any layout, and for a column of nulls.
-fn is_binary(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            true
-        }
-        DataType::Null => true,
-        DataType::Dictionary(_, values) => is_binary(values),
-        _ => false,
-    }
-}
-
-#[cold]
-fn not_a_column_of(wanted: &str, found: &DataType) -> PyErr {
-    PyTypeError::new_err(format!("a column of {wanted} is needed, not of {found}: cast it first"))
-}
+/// At most so many bytes are reserved for values that are not known yet.
+const GUESS: usize = 16 << 20;
 
 /// Collects values for an Arrow array.
 pub struct Values {
     bytes: Vec<u8>,
     /// Where each value begins, and where the last one ends.
     offsets: Vec<i64>,
-    valid: NullBufferBuilder,
+    /// A bit for each value: 0 for a null.
+    valid: Vec<u8>,
 }
 
 impl Values {
-    /// With room for `rows` values of medium length.
-    pub fn with_capacity(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Values {
-            bytes: Vec::with_capacity(rows.saturating_mul(24)),
-            offsets,
-            valid: NullBufferBuilder::new(rows),
-        }
+    /// With room for `rows` values. What long values take is added as they come.
+    ///
+    /// # Errors
+    /// If there is no memory: a column of nulls takes none, whatever its length.
+    pub fn new(rows: usize) -> Result<Self, TryReserveError> {
+        let mut values = Values { bytes: Vec::new(), offsets: Vec::new(), valid: Vec::new() };
+        values.offsets.try_reserve_exact(rows.saturating_add(1))?;
+        values.valid.try_reserve_exact(rows.div_ceil(8))?;
+        values.valid.resize(rows.div_ceil(8), 0);
+        values.offsets.push(0);
+        // Only to save copies; it may fail.
+        let _ = values.bytes.try_reserve(rows.saturating_mul(24).min(GUESS));
+        Ok(values)
     }
 
-    /// Appends a value, or a null.
+    /// Appends a value, or a null; at most as many as there is room for.
+    ///
+    /// # Errors
+    /// If there is no memory.
     #[inline]
-    pub fn push(&mut self, value: Option<&[u8]>) {
-        match value {
-            Some(value) => {
-                self.bytes.extend_from_slice(value);
-                self.valid.append_non_null();
+    pub fn push(&mut self, value: Option<&[u8]>) -> Result<(), TryReserveError> {
+        if let Some(value) = value {
+            self.bytes.try_reserve(value.len())?;
+            self.bytes.extend_from_slice(value);
+            let at = self.offsets.len() - 1;
+            if let Some(bits) = self.valid.get_mut(at / 8) {
+                *bits |= 1 << (at % 8);
             }
-            None => self.valid.append_null(),
         }
         self.offsets.push(self.bytes.len().cast_signed() as i64);
+        Ok(())
     }
 
     /// The array, as strings or as binary.
     ///
     /// # Errors
     /// The row of a value that should be a string but is not UTF-8.
-    pub fn finish(mut self, text: bool) -> Result<ArrowArray, usize> {
-        let nulls = self.valid.finish();
+    pub fn finish(self, text: bool) -> Result<ArrowArray, usize> {
+        let rows = self.offsets.len() - 1;
+        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(self.valid), 0, rows));
+        let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let bytes = Buffer::from_vec(self.bytes);
         if !text {
@@ -233,25 +89,41 @@ pub struct ArrowArray {
     array: ArrayRef,
 }
 
-impl ArrowArray {
-    fn field(&self) -> Field {
-        Field::new("", self.array.data_type().clone(), true)
-    }
+fn schema_of<'py>(py: Python<'py>, data_type: &DataType) -> PyResult<Bound<'py, PyCapsule>> {
+    let field = Field::new("", data_type.clone(), true);
+    let schema = FFI_ArrowSchema::try_from(field).map_err(not_converted)?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
+#[cold]
+fn not_converted(error: ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
 }
 
 #[pymethods]
 impl ArrowArray {
+    /// In the requested type, if there is a conversion: pyarrow relies on it.
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_array__<'py>(
         &self,
         py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyCapsule>>,
-    ) -> PyArrowResult<Bound<'py, PyTuple>> {
-        to_array_pycapsules(py, Arc::new(self.field()), &self.array, requested_schema)
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        let requested = requested_schema.map(|capsule| schema_type(&capsule)).transpose()?;
+        let array = match requested.filter(|requested| can_cast_types(self.array.data_type(), requested)) {
+            // A value that the other type cannot hold is an error, not a null.
+            Some(requested) => {
+                let options = CastOptions { safe: false, ..CastOptions::default() };
+                cast_with_options(&self.array, &requested, &options).map_err(not_converted)?
+            }
+            None => Arc::clone(&self.array),
+        };
+        let data = FFI_ArrowArray::new(&array.to_data());
+        Ok((schema_of(py, array.data_type())?, PyCapsule::new_with_value(py, data, c"arrow_array")?))
     }
 
-    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        to_schema_pycapsule(py, self.field())
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_of(py, self.array.data_type())
     }
 
     fn __len__(&self) -> usize {

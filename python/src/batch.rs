@@ -2,8 +2,8 @@
 
 use crate::{
     arena::Arena,
-    arrow::Column,
-    errors,
+    column::Column,
+    errors::{self, no_memory},
     kinds::{bytes_of, is_text, type_name},
 };
 use hashlith::{KeyType, ValueType};
@@ -30,6 +30,18 @@ pub struct Encoder {
 /// True if a batch of alternating keys and values is full.
 pub fn is_full(batch: &Arena) -> bool {
     batch.len() >= 2 * BATCH_RECORDS || batch.bytes() >= BATCH_BYTES
+}
+
+/// Appends a record to a batch.
+///
+/// # Errors
+/// MemoryError; then nothing is appended.
+pub fn push_record(batch: &mut Arena, key: &[u8], value: &[u8]) -> PyResult<()> {
+    let parts = batch.len();
+    batch.push(key).and_then(|()| batch.push(value)).map_err(|error| {
+        batch.truncate(parts);
+        no_memory(error)
+    })
 }
 
 impl Encoder {
@@ -77,9 +89,7 @@ impl Encoder {
         };
         let value_bytes =
             value_bytes.ok_or_else(|| wrong_value(key, value, kind.map(|kind| kind.to_string())))?;
-        batch.push(key_bytes);
-        batch.push(value_bytes);
-        Ok(())
+        push_record(batch, key_bytes, value_bytes)
     }
 
     /// A value as JSON text.

@@ -5,8 +5,8 @@
 
 use crate::{
     arena::Arena,
-    arrow::Column,
-    batch::{Encoder, is_full},
+    batch::{Encoder, is_full, push_record},
+    column::Column,
     errors, files,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
@@ -105,32 +105,49 @@ impl Builder {
     /// Adds two Arrow columns, row by row.
     fn add_columns(&self, py: Python<'_>, keys: &Column, values: &Column) -> PyResult<()> {
         self.encoder.check_columns(keys, values)?;
+        let text = [keys.is_text(), values.is_text()];
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
-        let not_utf8 = |column: &Column| if column.is_text() { column.first_not_utf8() } else { None };
-        let (bad_key, bad_value) = py.detach(|| (not_utf8(keys), not_utf8(values)));
-        for (row, pair) in keys.rows().zip(values.rows()).enumerate() {
+        for pair in keys.rows().zip(values.rows()) {
             let (what, why) = match pair {
-                (None, _) => ("key", NULL),
-                (_, None) => ("value", NULL),
-                _ if bad_key == Some(row) => ("key", NOT_UTF8),
-                _ if bad_value == Some(row) => ("value", NOT_UTF8),
-                (Some(key), Some(value)) => {
-                    batch.push(key);
-                    batch.push(value);
-                    self.records.fetch_add(1, Relaxed);
+                (Ok(Some(key)), Ok(Some(value))) => {
+                    push_record(&mut batch, key, value)?;
                     if is_full(&batch) {
-                        self.feed(py, &mut batch)?;
+                        self.feed_rows(py, &mut batch, text)?;
                         ticker.tick(py, &self.listener)?;
                     }
                     continue;
                 }
+                (Ok(None), _) => ("key", NULL),
+                (_, Ok(None)) => ("value", NULL),
+                (Err(fault), _) => ("key", fault.what),
+                (_, Err(fault)) => ("value", fault.what),
             };
             // As with pairs, the rows before it are in.
-            self.feed(py, &mut batch)?;
-            let number = self.records.load(Relaxed) + 1;
-            return Err(errors::input_error(py, &format!("the {what} of record {number} is {why}")));
+            self.feed_rows(py, &mut batch, text)?;
+            return Err(self.bad_row(py, what, why));
         }
-        self.feed(py, &mut batch)
+        self.feed_rows(py, &mut batch, text)
+    }
+
+    /// Hands over rows of columns, up to the first one that has to be text and is not UTF-8. Arrow strings should be, but the
+    /// library that made them may not have checked.
+    fn feed_rows(&self, py: Python<'_>, batch: &mut Arena, text: [bool; 2]) -> PyResult<()> {
+        let bad = py.detach(|| batch.first_not_utf8(text));
+        let parts = bad.map_or(batch.len(), |part| part / 2 * 2);
+        batch.truncate(parts);
+        self.feed(py, batch)?;
+        self.records.fetch_add(parts as u64 / 2, Relaxed);
+        match bad {
+            Some(part) => Err(self.bad_row(py, if part % 2 == 0 { "key" } else { "value" }, NOT_UTF8)),
+            None => Ok(()),
+        }
+    }
+
+    /// The error for a row of a column, which is the next record.
+    #[cold]
+    fn bad_row(&self, py: Python<'_>, what: &str, why: &str) -> PyErr {
+        let number = self.records.load(Relaxed) + 1;
+        errors::input_error(py, &format!("the {what} of record {number} is {why}"))
     }
 
     fn abort_with(&self, py: Python<'_>, why: &'static str) {
@@ -206,7 +223,10 @@ impl Builder {
         let full = {
             let mut state = self.lock(py);
             let State::Open(building) = &mut *state else { return Err(ended(&state)) };
-            record.iter().for_each(|part| building.pending.push(part));
+            let mut parts = record.iter();
+            if let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+                push_record(&mut building.pending, key, value)?;
+            }
             is_full(&building.pending)
         };
         self.records.fetch_add(1, Relaxed);
@@ -227,7 +247,10 @@ impl Builder {
             return Err(PyValueError::new_err("the build has ended: nothing more can be added"));
         }
         if let Ok(length) = records.len() {
-            let expected = self.expected.fetch_add(length as u64, Relaxed) + length as u64;
+            // What a length says may be anything.
+            let more = |expected: u64| Some(expected.saturating_add(length as u64));
+            let before = self.expected.fetch_update(Relaxed, Relaxed, more).unwrap_or_else(|before| before);
+            let expected = before.saturating_add(length as u64);
             self.progress.set_total(Some(expected).filter(|&expected| expected > 0));
         }
         let Some(values) = values else {

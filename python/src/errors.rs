@@ -2,10 +2,11 @@
 
 use crate::advice;
 use hashlith::{Error, KeyType, inputs};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyOSError, PyUnicodeDecodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
+use std::collections::TryReserveError;
 use std::path::{Path, PathBuf};
 
 static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
@@ -39,6 +40,17 @@ pub fn replaced(py: Python<'_>, path: &Path, expected: &str, found: &str) -> PyE
         path.display()
     );
     raise(py, "ReplacedError", &message, |keywords| keywords.set_item("path", path.as_os_str()))
+}
+
+/// The error for memory that is not there.
+#[cold]
+pub fn no_memory(error: TryReserveError) -> PyErr {
+    PyMemoryError::new_err(error.to_string())
+}
+
+/// Turns CPython's error for text that is not UTF-8 into the one that `damage` makes. Others, such as MemoryError, stay.
+pub fn unless_not_utf8(py: Python<'_>, damage: impl FnOnce() -> PyErr) -> impl FnOnce(PyErr) -> PyErr {
+    move |error| if error.is_instance_of::<PyUnicodeDecodeError>(py) { damage() } else { error }
 }
 
 /// An error of the library, as an exception.

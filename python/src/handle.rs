@@ -1,7 +1,7 @@
 //! The handle of an open index: its types, its state, and its errors.
 
 use crate::{
-    errors,
+    errors::{self, unless_not_utf8},
     kinds::{bytes_of, key_type_name, type_name},
     open::Data,
 };
@@ -91,11 +91,11 @@ impl Index {
     /// A stored key as a Python object.
     pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         match self.keys {
-            KeyType::Bytes => Ok(PyBytes::new(py, key).into_any()),
-            KeyType::Text => match PyString::from_bytes(py, key) {
-                Ok(text) => Ok(text.into_any()),
-                Err(_) => Err(self.damage(py, index, key, Rule::R(17), "a key is not UTF-8")),
-            },
+            KeyType::Bytes => bytes(py, key),
+            KeyType::Text => {
+                let damage = || self.damage(py, index, key, Rule::R(17), "a key is not UTF-8");
+                PyString::from_bytes(py, key).map(Bound::into_any).map_err(unless_not_utf8(py, damage))
+            }
         }
     }
 
@@ -103,7 +103,7 @@ impl Index {
     #[inline]
     pub fn to_value<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         match self.values {
-            ValueType::Bytes => Ok(PyBytes::new(py, value).into_any()),
+            ValueType::Bytes => bytes(py, value),
             ValueType::Text => self.text(py, index, value).map(Bound::into_any),
             ValueType::Json => self.json(py, index, value),
         }
@@ -111,7 +111,7 @@ impl Index {
 
     #[inline]
     fn text<'py>(&self, py: Python<'py>, index: &Open, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        PyString::from_bytes(py, text).map_err(|_| self.not_text(py, index, text))
+        PyString::from_bytes(py, text).map_err(unless_not_utf8(py, || self.not_text(py, index, text)))
     }
 
     fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
@@ -147,6 +147,16 @@ impl Index {
         }
         errors::from_error(py, error)
     }
+}
+
+/// Bytes as an object. `PyBytes::new` would panic where there is no memory.
+#[inline]
+fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let copy = |copy: &mut [u8]| {
+        copy.copy_from_slice(bytes);
+        Ok(())
+    };
+    PyBytes::new_with(py, bytes.len(), copy).map(Bound::into_any)
 }
 
 /// True for the exception of `json.loads` for text that is not JSON.

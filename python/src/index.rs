@@ -1,15 +1,16 @@
 //! The methods of `hashlith.Index`, which extends this class and `collections.abc.Mapping`.
 
 use crate::{
-    arrow, errors,
+    arrow,
+    errors::{self, no_memory, unless_not_utf8},
     handle::{Index, is_not_json},
     kinds::{key_type_name, value_type_name},
-    many,
+    many::{self, Stop},
     open::open,
     records::{Records, Yields},
 };
 use arc_swap::ArcSwapOption;
-use hashlith::{KeyType, MapOptions, Rule, ValueType, format::Error};
+use hashlith::{KeyType, MapOptions, Rule, ValueType};
 use indicatif::{BinaryBytes, HumanCount};
 use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyValueError},
@@ -197,18 +198,18 @@ impl Index {
     ) -> PyResult<(u64, Option<arrow::ArrowArray>, Option<arrow::ArrowArray>)> {
         let index = self.open()?;
         let rows = usize::try_from(stop.saturating_sub(start)).unwrap_or(usize::MAX).min(1 << 20);
-        let mut columns =
-            [want_keys, want_values].map(|wanted| wanted.then(|| arrow::Values::with_capacity(rows)));
+        let column = |wanted: bool| wanted.then(|| arrow::Values::new(rows).map_err(no_memory)).transpose();
+        let mut columns = [column(want_keys)?, column(want_values)?];
         let read = py.detach(|| {
             let (mut id, mut bytes) = (start, 0usize);
-            for record in index.iter_from(start)? {
+            for record in index.iter_from(start).map_err(Stop::Damage)? {
                 if id >= stop || bytes >= most_bytes {
                     break;
                 }
-                let record = record?;
+                let record = record.map_err(Stop::Damage)?;
                 for (column, field) in columns.iter_mut().zip([record.key, record.value]) {
                     if let Some(column) = column {
-                        column.push(Some(field));
+                        column.push(Some(field)).map_err(Stop::NoMemory)?;
                         bytes = bytes.saturating_add(field.len());
                     }
                 }
@@ -216,7 +217,7 @@ impl Index {
             }
             Ok(id)
         });
-        let id = read.map_err(|error: Error| self.corrupt(py, &index, &error))?;
+        let id = read.map_err(|stop: Stop| stop.raise(self, py, &index))?;
         let [keys, values] = columns;
         let finish = |column: Option<arrow::Values>, text, field: FieldOf, what| {
             let array = column.map(|column| column.finish(text)).transpose();
@@ -309,7 +310,7 @@ impl Index {
             return Ok(None);
         }
         let damage = || self.damage(py, &index, metadata, Rule::V(9), "the metadata is not a JSON object");
-        let text = PyString::from_bytes(py, metadata).map_err(|_| damage())?;
+        let text = PyString::from_bytes(py, metadata).map_err(unless_not_utf8(py, damage))?;
         match py.import("json")?.getattr("loads")?.call1((text,)) {
             Ok(object) if object.is_instance_of::<PyDict>() => Ok(Some(object)),
             Err(error) if !is_not_json(py, &error) => Err(error),

@@ -1,18 +1,29 @@
 //! Many lookups at once.
 //!
 //! Keys are looked up in runs. A run's bytes are copied out of the Python objects, the GIL is released while the reader
-//! searches, and the answers become Python objects while they are still in the processor's cache.
+//! searches, and the answers become Python objects while they are still in the processor's cache. Keys of an Arrow column
+//! stay where they are: one that another thread changes meanwhile is found or absent.
 
 use crate::arena::Arena;
-use crate::arrow::{ArrowArray, Column, Values};
+use crate::arrow::{ArrowArray, Values};
+use crate::column::{Column, Fault};
+use crate::errors::no_memory;
 use crate::handle::{InUse, Index};
-use hashlith::{KeyType, Record, ValueType};
+use hashlith::{KeyType, Record, ValueType, format::Error};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PySequence, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyString, PyTuple};
+use std::collections::TryReserveError;
 
 /// Keys of a run: enough that releasing the GIL costs little, and few enough that all they touch stays in the L2 cache.
 const RUN: usize = 1024;
+/// A run of long keys ends earlier.
+const RUN_BYTES: usize = 1 << 20;
+
+/// True if a run is complete.
+fn is_full(run: &Arena) -> bool {
+    run.len() >= RUN || run.bytes() >= RUN_BYTES
+}
 
 /// `Index.get_many`.
 pub fn get_many<'py>(
@@ -23,18 +34,15 @@ pub fn get_many<'py>(
     let py = keys.py();
     let default = default.unwrap_or_else(|| py.None().into_bound(py));
     let index = handle.open()?;
-    let mut values = Vec::with_capacity(keys.len().unwrap_or(0));
+    let values = PyList::empty(py);
     fn value_of<'a>(record: Record<'a>) -> &'a [u8] {
         record.value
     }
-    search_sequence(handle, &index, keys, value_of, |value| {
-        values.push(match value {
-            Some(value) => handle.to_value(py, &index, value)?,
-            None => default.clone(),
-        });
-        Ok(())
+    search_objects(handle, &index, keys, value_of, |value| match value {
+        Some(value) => values.append(handle.to_value(py, &index, value)?),
+        None => values.append(&default),
     })?;
-    PyList::new(py, values)
+    Ok(values)
 }
 
 /// `Index.get_many_arrow`.
@@ -43,14 +51,16 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
     // First, because a refused handle does not know its types.
     let index = handle.open()?;
     let column = Column::required(column, handle.keys == KeyType::Text)?;
-    let mut values = Values::with_capacity(column.len());
+    let mut values = Values::new(column.len()).map_err(no_memory)?;
     search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
     let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));
-    array.map_err(|row| match column.rows().nth(row).flatten().map(|key| index.get(key)) {
-        Some(Err(error)) => handle.corrupt(py, &index, &error),
-        Some(Ok(Some(value))) => handle.not_text(py, &index, value),
-        // Not reached: a row without a value has no bad one.
-        _ => handle.not_text(py, &index, &[]),
+    array.map_err(|row| {
+        match column.rows().nth(row).map(|key| key.map(|key| key.map(|key| index.get(key)))) {
+            Some(Ok(Some(Err(error)))) => handle.corrupt(py, &index, &error),
+            Some(Ok(Some(Ok(Some(value))))) => handle.not_text(py, &index, value),
+            // Not reached: a row without a value has no bad one.
+            _ => handle.not_text(py, &index, &[]),
+        }
     })
 }
 
@@ -58,25 +68,36 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
 pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyByteArray>> {
     let py = keys.py();
     let index = handle.open()?;
-    let mut ids = Vec::new();
-    let mut push = |id: Option<u64>| ids.extend(id.map_or(-1, u64::cast_signed).to_le_bytes());
+    let mut ids: Vec<[u8; 8]> = Vec::new();
+    let bytes = |id: Option<u64>| id.map_or(-1, u64::cast_signed).to_le_bytes();
     match Column::of(keys, handle.keys == KeyType::Text)? {
         Some(column) => {
-            search_column(handle, &index, py, &column, |record| push(record.map(|record| record.id)))?;
+            // A column of nulls takes no memory, whatever its length.
+            ids.try_reserve_exact(column.len()).map_err(no_memory)?;
+            let each = |record: Option<Record<'_>>| {
+                ids.push(bytes(record.map(|record| record.id)));
+                Ok(())
+            };
+            search_column(handle, &index, py, &column, each)?;
         }
         None => {
-            let id_of = |record: Record<'_>| record.id;
-            search_sequence(handle, &index, keys, id_of, |id| {
-                push(id);
+            let each = |id| {
+                ids.try_reserve(1).map_err(no_memory)?;
+                ids.push(bytes(id));
                 Ok(())
-            })?;
+            };
+            search_objects(handle, &index, keys, |record| record.id, each)?;
         }
     }
-    Ok(PyByteArray::new(py, &ids))
+    let ids = ids.as_flattened();
+    PyByteArray::new_with(py, ids.len(), |bytes| {
+        bytes.copy_from_slice(ids);
+        Ok(())
+    })
 }
 
-/// Looks up the keys of a Python sequence, run by run, and passes a part of each answer to `each` with the GIL held.
-fn search_sequence<'a, T: Send>(
+/// Looks up Python objects, run by run, and passes a part of each answer to `each` with the GIL held.
+fn search_objects<'a, T: Send>(
     handle: &Index,
     index: &'a InUse,
     keys: &Bound<'_, PyAny>,
@@ -84,41 +105,59 @@ fn search_sequence<'a, T: Send>(
     mut each: impl FnMut(Option<T>) -> PyResult<()>,
 ) -> PyResult<()> {
     let py = keys.py();
-    let keys = sequence(keys)?;
-    let list = keys.cast::<PyList>().ok();
-    let count = keys.len()?;
-    let mut arena = Arena::default();
-    for start in (0..count).step_by(RUN) {
-        arena.truncate(0);
-        for at in start..count.min(start + RUN) {
-            match list {
-                Some(list) => arena.push(handle.key(&list.get_item(at)?)?),
-                None => arena.push(handle.key(&keys.get_item(at)?)?),
-            }
+    let mut keys = iterate(keys)?;
+    let mut run = Arena::default();
+    loop {
+        run.truncate(0);
+        while !is_full(&run)
+            && let Some(key) = keys.next()
+        {
+            run.push(handle.key(&key?)?).map_err(no_memory)?;
+        }
+        if run.len() == 0 {
+            return Ok(());
         }
         let found = py.detach(|| {
-            let run: Vec<&[u8]> = arena.iter().collect();
+            let run: Vec<&[u8]> = run.iter().collect();
             let mut found = Vec::with_capacity(run.len());
             index.find_many(&run, |record| found.push(record.map(&part))).map(|()| found)
         });
         found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
     }
-    Ok(())
 }
 
-/// The keys as a list or tuple: the object itself, or a list of the items of another iterable.
-fn sequence<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySequence>> {
-    if keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>() {
-        return Ok(keys.cast::<PySequence>()?.clone());
+/// The keys one by one. What their number is said to be does not matter.
+fn iterate<'py>(
+    keys: &Bound<'py, PyAny>,
+) -> PyResult<Box<dyn Iterator<Item = PyResult<Bound<'py, PyAny>>> + 'py>> {
+    if let Ok(list) = keys.cast::<PyList>() {
+        return Ok(Box::new(list.iter().map(Ok)));
+    }
+    if let Ok(tuple) = keys.cast::<PyTuple>() {
+        return Ok(Box::new(tuple.iter().map(Ok)));
     }
     if keys.is_instance_of::<PyString>() || keys.is_instance_of::<PyBytes>() {
         return Err(PyTypeError::new_err("a list of keys is needed, not one key: write [key]"));
     }
-    let list = PyList::empty(keys.py());
-    for key in keys.try_iter()? {
-        list.append(key?)?;
+    Ok(Box::new(keys.try_iter()?))
+}
+
+/// Why work without the GIL ends early.
+pub enum Stop {
+    Damage(Error),
+    Fault(Fault),
+    NoMemory(TryReserveError),
+}
+
+impl Stop {
+    #[cold]
+    pub fn raise(self, handle: &Index, py: Python<'_>, index: &InUse) -> PyErr {
+        match self {
+            Stop::Damage(error) => handle.corrupt(py, index, &error),
+            Stop::Fault(fault) => fault.into(),
+            Stop::NoMemory(error) => no_memory(error),
+        }
     }
-    Ok(list.into_sequence())
 }
 
 /// Looks up the keys of an Arrow column with the GIL released, and passes each answer to `each`.
@@ -127,16 +166,38 @@ fn search_column<'a>(
     index: &'a InUse,
     py: Python<'_>,
     column: &Column,
-    mut each: impl FnMut(Option<Record<'a>>) + Send,
+    mut each: impl FnMut(Option<Record<'a>>) -> Result<(), TryReserveError> + Send,
 ) -> PyResult<()> {
-    let done = py.detach(|| {
-        column.runs(RUN, |keys| match keys {
-            Some(keys) => index.find_many(keys, &mut each),
-            None => {
-                each(None);
-                Ok(())
+    let search = || {
+        let mut run: Vec<&[u8]> = Vec::with_capacity(RUN);
+        for row in column.rows() {
+            let key = row.map_err(Stop::Fault)?;
+            run.extend(key);
+            if key.is_none() || run.len() == RUN {
+                search_run(index, &mut run, &mut each)?;
             }
-        })
+            if key.is_none() {
+                each(None).map_err(Stop::NoMemory)?;
+            }
+        }
+        search_run(index, &mut run, &mut each)
+    };
+    py.detach(search).map_err(|stop| stop.raise(handle, py, index))
+}
+
+/// Looks up the keys of a run and empties it.
+fn search_run<'a>(
+    index: &'a InUse,
+    run: &mut Vec<&[u8]>,
+    mut each: impl FnMut(Option<Record<'a>>) -> Result<(), TryReserveError>,
+) -> Result<(), Stop> {
+    let mut failed = None;
+    let found = index.find_many(run, |record| {
+        if let Err(error) = each(record) {
+            failed = Some(error);
+        }
     });
-    done.map_err(|error| handle.corrupt(py, index, &error))
+    run.clear();
+    found.map_err(Stop::Damage)?;
+    failed.map_or(Ok(()), |error| Err(Stop::NoMemory(error)))
 }

@@ -1,4 +1,4 @@
-//! Maps index files: the only file of the package with unsafe code.
+//! Maps index files.
 #![allow(unsafe_code)]
 
 use crate::errors;

@@ -4,6 +4,7 @@ use hashlith::{Meter, Phase, Progress};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -88,16 +89,18 @@ pub fn supervise<T: Send>(
     let result = Mutex::new(result);
     std::thread::scope(|scope| {
         let worker = move || {
+            // Else the scope would panic too. What the work has shared is not used afterwards.
+            let done = catch_unwind(AssertUnwindSafe(work));
             // The receiver lives until the work has ended.
-            let _ = sender.send(work());
+            let _ = sender.send(done);
         };
         std::thread::Builder::new().name("hashlith".to_owned()).spawn_scoped(scope, worker)?;
         let wait =
             |time| py.detach(|| result.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(time));
         loop {
             match wait(TICK) {
-                Ok(done) => return Ok(done),
-                Err(RecvTimeoutError::Disconnected) => {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
                     let message = "hashlith has a bug; please report it";
                     return Err(PyRuntimeError::new_err(message));
                 }

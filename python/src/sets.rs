@@ -1,6 +1,6 @@
 //! For builds of sets on many machines: the part of a key, and the commit of the parts.
 
-use crate::arrow::Column;
+use crate::column::{Column, Fault};
 use crate::errors;
 use crate::progress::{Listener, supervise};
 use crate::settings;
@@ -25,11 +25,16 @@ pub fn part_numbers<'py>(
         return Err(PyValueError::new_err(format!("parts must be 1 to 65,536, not {parts}")));
     }
     let column = Column::any(keys)?.ok_or_else(|| PyTypeError::new_err("keys must be an Arrow column"))?;
-    let numbers = py.detach(|| {
-        let part = |key: &[u8]| hasher.hash(key).part(parts).cast_signed();
-        column.rows().flat_map(|key| key.map_or(-1, part).to_le_bytes()).collect::<Vec<u8>>()
-    });
-    Ok(PyByteArray::new(py, &numbers))
+    let bytes = column.len().saturating_mul(size_of::<i32>());
+    PyByteArray::new_with(py, bytes, |numbers| {
+        let fill = || -> Result<(), Fault> {
+            for (number, key) in numbers.as_chunks_mut().0.iter_mut().zip(column.rows()) {
+                *number = key?.map_or(-1, |key| hasher.hash(key).part(parts).cast_signed()).to_le_bytes();
+            }
+            Ok(())
+        };
+        Ok(py.detach(fill)?)
+    })
 }
 
 /// Creates the directory of a set, or checks that the existing one may become a set. Returns True if it was created.

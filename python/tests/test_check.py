@@ -29,11 +29,15 @@ def test_verify_with_any_number_of_threads(make):
         assert (report.keys, report.nbytes) == (20_000, path.stat().st_size) and report.cells > 1
 
 
-@pytest.mark.parametrize("threads", [0, -1, 2**64, "2", 1.5])
+@pytest.mark.parametrize("threads", [0, -1, 65_536, 2**64, "2", 1.5])
 def test_bad_numbers_of_threads(threads, path):
-    """As for builds."""
-    with pytest.raises((TypeError, ValueError), match="threads"):
+    with pytest.raises(ValueError, match=f"^threads must be a number from 1 to 65,535, not {threads!r}$"):
         hashlith.verify(path, threads=threads)
+
+
+def test_the_most_threads(path, monkeypatch):
+    monkeypatch.setattr(hashlith._check._native, "verify", lambda path, threads, progress: (threads, 2, 3))
+    assert hashlith.verify(path, threads=65_535) == (65_535, 2, 3)
 
 
 def test_options_of_verify_are_keywords(path):

@@ -73,6 +73,15 @@ def test_the_comparison_stops_at_the_first_difference(make):
         assert len(read) <= 1024
 
 
+def test_a_comparison_is_true_or_false(make):
+    """Also of what is no mapping, and of keys and values of other types."""
+    with hashlith.open(make({"a": "b"})) as index:
+        assert (index == index) is (index == {"a": "b"}) is True
+        for other in {}, {"a": "c"}, {"c": "b"}, {1: "b"}, {"\ud800": "b"}, {b"a": "b"}, [("a", "b")], None, 1:
+            assert (index == other) is False and (index != other) is True
+        assert index.__eq__([("a", "b")]) is NotImplemented
+
+
 def test_other_options_make_another_index(make, records):
     """Two indexes are equal if their bytes are; compare dicts to compare the records."""
     with hashlith.open(make(records)) as index, hashlith.open(make(records, fingerprint_bits=9)) as other:

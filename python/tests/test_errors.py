@@ -63,6 +63,21 @@ def test_exceptions_are_pickled_with_their_attributes(error):
         assert str(again) == str(error)
 
 
+@pytest.mark.parametrize("name, attributes", [
+    ("Error", {}),
+    ("CorruptError", {"path": None, "rule": None, "offset": None}),
+    ("DuplicateKeyError", {"key": "", "first": None, "second": None}),
+    ("InputError", {"path": None, "line": None, "offset": None}),
+    ("ReplacedError", {"path": None}),
+])
+def test_exceptions_have_their_attributes_and_no_others(name, attributes):
+    kind = getattr(hashlith, name)
+    assert str(kind()) == "" and vars(kind()) == attributes
+    given = {attribute: object() for attribute in attributes}
+    error = kind("words", **given)
+    assert str(error) == "words" and error.args == ("words",) and vars(error) == given
+
+
 def test_exceptions_that_were_raised_are_pickled(write, untouched):
     damaged = write(b"hello" * 2000)
     with pytest.raises(hashlith.CorruptError) as corrupt:

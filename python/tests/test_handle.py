@@ -9,6 +9,7 @@ import pickle
 import re
 import weakref
 
+import pyarrow
 import pytest
 
 import hashlith
@@ -50,6 +51,30 @@ def test_a_notebook_shows_a_table(tmp_path):
     with hashlith.open(tmp_path / "set") as index:
         assert "<td>bytes to str</td>" in index._repr_html_() and "<td>1,024</td>" in index._repr_html_()
         assert "metadata" not in index._repr_html_()
+
+
+def test_the_whole_table(make):
+    for long, end in ("a" * 991, '"}'), ("a" * 992, '"...'):
+        path = make({"k": "v"}, metadata={"n": long})
+        with hashlith.open(path) as index:
+            rows = {
+                "path": path, "keys": "1", "types": "str to str", "size": f"{path.stat().st_size:,} bytes", "parts": "1",
+                "metadata": '{"n": "' + long + end,
+            }
+            cells = "".join(f"<tr><th>{name}</th><td>{html.escape(str(text))}</td></tr>" for name, text in rows.items())
+            assert index._repr_html_() == f"<table>{cells}</table>"
+
+
+def test_the_options_of_open(path):
+    """What is not given is off, except for what reads records in random order and decodes JSON."""
+    with hashlith.open(path) as index:
+        on = {name for name, value in index._options().items() if value}
+        assert on == {"random", "decode_json"} and len(index._options()) == 7
+        # Values that are not JSON are never decoded.
+        for name in set(index._options()) - {"decode_json"}:
+            changed = {name: name not in on}
+            with hashlith.open(path, **changed) as other:
+                assert other._options() == {**index._options(), **changed}
 
 
 def test_a_notebook_shows_an_index_that_has_no_file(path):
@@ -136,3 +161,18 @@ def test_the_version_is_that_of_the_distribution():
 def test_all_names_are_there():
     assert all(hasattr(hashlith, name) for name in hashlith.__all__)
     assert pathlib.Path(hashlith.__file__).with_name("py.typed").is_file()
+
+
+def test_an_array_in_another_type(make):
+    """pyarrow asks the array itself for the type that its caller wants. What that type cannot hold is an error, not a null."""
+    with hashlith.open(make({"one": "1", "two": "2", "word": "x"})) as index:
+        numbers, words = (index.get_many_arrow(pyarrow.array(keys)) for keys in (["one", None, "two"], ["one", "word"]))
+        for kind in "string", "large_string", "string_view", "binary", "int64":
+            expected = pyarrow.array(["1", None, "2"]).cast(kind)
+            assert pyarrow.array(numbers, kind).equals(expected), kind
+        assert pyarrow.array(numbers, pyarrow.dictionary(pyarrow.int32(), "string")).to_pylist() == ["1", None, "2"]
+        with pytest.raises(ValueError, match="x"):
+            pyarrow.array(words, "int64")
+        # Without a conversion it is as it is.
+        kind, array = words.__arrow_c_array__(pyarrow.list_(pyarrow.map_("string", "string")).__arrow_c_schema__())
+        assert pyarrow.Array._import_from_c_capsule(kind, array).type == pyarrow.large_string()

@@ -2,6 +2,7 @@
 
 import collections.abc
 import gc
+import inspect
 import operator
 
 import pyarrow
@@ -234,3 +235,32 @@ def test_views_and_iterators_keep_the_index(path, records):
     keys, items = hashlith.open(path).keys(), iter(hashlith.open(path).items())
     gc.collect()
     assert set(keys) == set(records) and dict(items) == records
+
+
+def test_what_is_among_the_values(make):
+    with hashlith.open(make({"a": 1.5, "b": [1], "c": None}, values="json")) as index:
+        for value in 1.5, [1], None:
+            assert value in index.values()
+        assert ("a", 1.5) in index.items()
+        for value in 2, [2], "", "a", False:
+            assert value not in index.values() and ("a", value) not in index.items()
+
+
+def test_views_and_indexes_take_no_attributes(index):
+    for one in index.items(), index.values(), hashlith.open(index.path):
+        with pytest.raises(AttributeError):
+            one.note = "x"
+    with pytest.raises(TypeError):
+        hash(index)
+
+
+def test_batches_have_so_many_rows(make):
+    with hashlith.open(make({str(n): "v" for n in range(10)})) as index:
+        lengths = lambda *rows, **span: [len(keys) for keys, _ in index.batches(*rows, **span)]
+        assert lengths(1) == [1] * 10 and lengths(4) == [4, 4, 2] and lengths() == lengths(2**70) == [10]
+        assert lengths(4, start=1) == [4, 4, 1] and lengths(4, stop=5) == [4, 1] and lengths(4, start=2, stop=6) == [4]
+        assert lengths(4, start=9) == [1] and lengths(4, stop=11) == lengths(4) and lengths(stop=0) == lengths(start=10) == []
+        for rows in 0, -1:
+            with pytest.raises(ValueError, match=f"^rows must be at least 1, not {rows}$"):
+                next(index.batches(rows))
+    assert inspect.signature(hashlith.Index.batches).parameters["rows"].default == 65_536

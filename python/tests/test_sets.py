@@ -146,6 +146,8 @@ def test_part_numbers():
     other = hashlith.part_numbers(keys, 1000, hash="siphash", seed=3).tolist()
     assert other != with_bytes.tolist() and other[1] == -1
     assert hashlith.part_numbers(pyarrow.array([], pyarrow.string()), 5).tolist() == []
+    seeds = {tuple(hashlith.part_numbers(keys, 1000, seed=seed)) for seed in (0, 1, 2**64 - 1)}
+    assert len(seeds) == 3 and tuple(hashlith.part_numbers(keys, 1000)) in seeds
     for parts in 0, 65_537:
         with pytest.raises(ValueError, match="parts must be 1 to 65,536"):
             hashlith.part_numbers(keys, parts)

@@ -52,6 +52,21 @@ def test_open_takes_what_the_class_takes():
     }
 
 
+def test_what_only_files_need_has_defaults_of_its_own():
+    own = keywords(hashlith.build)
+    assert {name: value for name, value in keywords(hashlith.build_from_files).items() if name not in own} == {
+        "format": None, "on_error": None, "max_errors": None, "escape": False, "key_column": 1, "value_column": 2,
+        "header": False, "key_field": "key", "value_field": "value",
+    }
+
+
+def test_all_is_all():
+    names = {name for name, one in vars(hashlith).items() if not inspect.ismodule(one) and name[0] != "_"}
+    assert names - {"annotations"} | {"__version__"} == set(hashlith.__all__) and len(set(hashlith.__all__)) == 19
+    for name in hashlith.__all__:
+        assert getattr(hashlith, name).__doc__
+
+
 def test_each_keyword_is_described_once():
     def described(call):
         section = re.search(r"Args:\n(.*?)\n\n", inspect.getdoc(call), re.DOTALL)
@@ -82,7 +97,7 @@ def test_a_misspelt_keyword_gets_the_nearest_one(name, tmp_path, monkeypatch):
     call, arguments = CALLS[name]
     wrong, right = MISSPELT[name]
     message = f"{name}() got an unexpected keyword argument '{wrong}'; did you mean '{right}'?"
-    with pytest.raises(TypeError, match=re.escape(message)):
+    with pytest.raises(TypeError, match=re.escape(message) + "$"):
         call(*arguments, **{wrong: None})
     with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'compression'$"):
         call(*arguments, compression=True)

@@ -21,6 +21,27 @@ fn a_memory_limit_below_the_smallest_is_refused_and_the_smallest_works() {
 }
 
 #[test]
+fn any_number_of_threads_and_any_memory_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    for threads in [1 << 16, 1_000_000_000, usize::MAX] {
+        for memory in [None, Some(1 << 40), Some(u64::MAX)] {
+            let mut builder = Builder::new().threads(threads);
+            if let Some(memory) = memory {
+                builder = builder.memory_limit(memory);
+            }
+            assert!(builder.memory() > 0);
+            let Err(Error::Options { what }) = builder.add(b"a", b"b") else { panic!("not refused") };
+            assert_eq!(what, "a build has at most 65,535 threads");
+        }
+    }
+    for memory in [1 << 63, u64::MAX] {
+        let mut builder = Builder::new().threads(2).memory_limit(memory);
+        builder.add(b"a", b"b").unwrap();
+        assert_eq!(builder.finish(dir.path().join("x")).unwrap().keys, 1);
+    }
+}
+
+#[test]
 fn no_records_make_an_index_of_no_keys() {
     let dir = tempfile::tempdir().unwrap();
     let report = small().finish(dir.path().join("x")).unwrap();

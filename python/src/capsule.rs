@@ -1,0 +1,239 @@
+//! Arrow arrays of other libraries, through the Arrow PyCapsule interface.
+//! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
+//!
+//! The interface hands over pointers without the lengths of what is behind them: those follow from the number of rows, and
+//! from the last offset. That the buffers are as long is what is trusted (SECURITY.md); what they hold is checked by
+//! [`Chunk::get`].
+#![allow(unsafe_code)]
+
+use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_text};
+use arrow_array::{
+    ffi::{FFI_ArrowArray, FFI_ArrowSchema},
+    ffi_stream::FFI_ArrowArrayStream,
+};
+use arrow_buffer::Buffer;
+use arrow_schema::DataType;
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    intern,
+    prelude::*,
+    types::{PyCapsule, PyTuple},
+};
+use std::{ffi::CStr, ptr::NonNull, sync::Arc};
+
+/// The arrays of a column of strings or binary, and its type; `None` if the object is not an Arrow object.
+///
+/// # Errors
+/// TypeError for a column of anything else, ValueError for one that contradicts itself.
+pub fn import(object: &Bound<'_, PyAny>) -> PyResult<Option<(DataType, Vec<Chunk>)>> {
+    let py = object.py();
+    if let Some(array) = object.getattr_opt(intern!(py, "__arrow_c_array__"))? {
+        return import_array(&array.call0()?).map(Some);
+    }
+    match object.getattr_opt(intern!(py, "__arrow_c_stream__"))? {
+        Some(stream) => import_stream(&stream.call0()?).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The type in a capsule with a schema.
+///
+/// # Errors
+/// TypeError for one that is unknown here.
+pub fn schema_type(capsule: &Bound<'_, PyAny>) -> PyResult<DataType> {
+    let schema = pointer::<FFI_ArrowSchema>(capsule, c"arrow_schema")?;
+    // SAFETY: a capsule of this name holds such a structure, which lives as long as the capsule.
+    known_type(unsafe { schema.as_ref() })
+}
+
+fn import_array(answer: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)> {
+    let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = answer.cast::<PyTuple>()?.extract()?;
+    let data_type = column_type(schema_type(&schema)?)?;
+    let array = pointer::<FFI_ArrowArray>(&array, c"arrow_array")?;
+    // SAFETY: a capsule of this name holds such a structure; taking it marks the one in the capsule as released.
+    let array = unsafe { FFI_ArrowArray::from_raw(array.as_ptr()) };
+    let chunk = chunk(array, &data_type)?;
+    Ok((data_type, vec![chunk]))
+}
+
+fn import_stream(capsule: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)> {
+    let stream = pointer::<FFI_ArrowArrayStream>(capsule, c"arrow_array_stream")?;
+    // SAFETY: a capsule of this name holds such a structure; taking it marks the one in the capsule as released.
+    let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) };
+    let (Some(get_schema), Some(get_next), Some(_)) = (stream.get_schema, stream.get_next, stream.release)
+    else {
+        return Err(contradiction("its stream was used before"));
+    };
+    let mut schema = FFI_ArrowSchema::empty();
+    // SAFETY: the stream has not been released, and the schema takes any structure.
+    let code = unsafe { get_schema(&raw mut stream, &raw mut schema) };
+    if code != 0 {
+        return Err(failure(&mut stream, code));
+    }
+    let data_type = column_type(known_type(&schema)?)?;
+    let mut chunks = Vec::new();
+    loop {
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: as above.
+        let code = unsafe { get_next(&raw mut stream, &raw mut array) };
+        if code != 0 {
+            return Err(failure(&mut stream, code));
+        }
+        if array.is_released() {
+            return Ok((data_type, chunks));
+        }
+        chunks.push(chunk(array, &data_type)?);
+    }
+}
+
+fn pointer<T>(capsule: &Bound<'_, PyAny>, name: &CStr) -> PyResult<NonNull<T>> {
+    Ok(capsule.cast::<PyCapsule>()?.pointer_checked(Some(name))?.cast())
+}
+
+/// The error that a stream has reported.
+#[cold]
+fn failure(stream: &mut FFI_ArrowArrayStream, code: i32) -> PyErr {
+    let message = stream.get_last_error.and_then(|get_last_error| {
+        // SAFETY: the stream has not been released, and its last call has failed.
+        let text = unsafe { get_last_error(stream) };
+        // SAFETY: a text of the interface ends with a zero, and lives until the next call.
+        (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+    });
+    let message = message.unwrap_or_else(|| std::io::Error::from_raw_os_error(code).to_string());
+    PyValueError::new_err(format!("an Arrow column cannot be read: {message}"))
+}
+
+fn known_type(schema: &FFI_ArrowSchema) -> PyResult<DataType> {
+    DataType::try_from(schema).map_err(|error| PyTypeError::new_err(format!("an Arrow type: {error}")))
+}
+
+fn column_type(data_type: DataType) -> PyResult<DataType> {
+    match is_text(&data_type) || is_binary(&data_type) {
+        true => Ok(data_type),
+        false => Err(not_a_column_of("strings or binary", &data_type)),
+    }
+}
+
+#[cold]
+pub fn not_a_column_of(wanted: &str, found: &DataType) -> PyErr {
+    PyTypeError::new_err(format!("a column of {wanted} is needed, not of {found}: cast it first"))
+}
+
+#[cold]
+fn contradiction(what: &str) -> PyErr {
+    PyValueError::new_err(format!("an Arrow column contradicts itself: {what}"))
+}
+
+fn chunk(array: FFI_ArrowArray, data_type: &DataType) -> PyResult<Chunk> {
+    match array.is_released() {
+        true => Err(contradiction("its array was used before")),
+        false => {
+            let owner = Arc::new(array);
+            Foreign { array: &owner, owner: &owner }.chunk(data_type)
+        }
+    }
+}
+
+/// An array of another library, or the dictionary in it. The owner keeps all buffers.
+struct Foreign<'a> {
+    array: &'a FFI_ArrowArray,
+    owner: &'a Arc<FFI_ArrowArray>,
+}
+
+impl Foreign<'_> {
+    fn chunk(&self, data_type: &DataType) -> PyResult<Chunk> {
+        let (rows, first) = (self.array.len(), self.array.offset());
+        // Sizes of buffers are computed with a margin: 16 bytes for a row are the most, and there is one more offset.
+        let end = first.checked_add(rows).filter(|&end| end < isize::MAX as usize / 32);
+        let end =
+            end.ok_or_else(|| contradiction("its length or its offset is negative, or beyond any memory"))?;
+        if rows == 0 || *data_type == DataType::Null {
+            return Ok(Chunk { rows, first: 0, valid: None, layout: Layout::Nulls });
+        }
+        let valid = match self.address(0)? {
+            Some(_) => Some(self.buffer(0, end.div_ceil(8))?),
+            None => None,
+        };
+        let layout = match data_type {
+            DataType::Utf8 | DataType::Binary => {
+                self.offsets(Numbers::I32(self.buffer(1, 4 * (end + 1))?), end)?
+            }
+            DataType::LargeUtf8 | DataType::LargeBinary => {
+                self.offsets(Numbers::I64(self.buffer(1, 8 * (end + 1))?), end)?
+            }
+            DataType::Utf8View | DataType::BinaryView => {
+                Layout::Views { views: self.buffer(1, 16 * end)?, bytes: self.variadic()? }
+            }
+            DataType::FixedSizeBinary(width) => {
+                let width = usize::try_from(*width).ok();
+                let size = width.and_then(|width| Some((width, width.checked_mul(end)?)));
+                let (width, size) =
+                    size.ok_or_else(|| contradiction("its width is negative, or beyond any memory"))?;
+                Layout::Fixed { width, bytes: self.buffer(1, size)? }
+            }
+            DataType::Dictionary(indexes, values) => {
+                let dictionary = self.array.dictionary();
+                let array = dictionary.ok_or_else(|| contradiction("its dictionary is missing"))?;
+                let values = Box::new(Foreign { array, ..*self }.chunk(values)?);
+                Layout::Dictionary { indexes: self.indexes(indexes, end)?, values }
+            }
+            other => return Err(not_a_column_of("strings or binary", other)),
+        };
+        Ok(Chunk { rows, first, valid, layout })
+    }
+
+    fn offsets(&self, offsets: Numbers, end: usize) -> PyResult<Layout> {
+        let last = offsets.get(end).ok_or_else(|| contradiction("its last offset is negative"))?;
+        Ok(Layout::Offsets { offsets, bytes: self.buffer(2, last)? })
+    }
+
+    fn indexes(&self, data_type: &DataType, end: usize) -> PyResult<Numbers> {
+        let numbers = |wrap: fn(Buffer) -> Numbers, size| self.buffer(1, size * end).map(wrap);
+        match data_type {
+            DataType::Int8 => numbers(Numbers::I8, 1),
+            DataType::Int16 => numbers(Numbers::I16, 2),
+            DataType::Int32 => numbers(Numbers::I32, 4),
+            DataType::Int64 => numbers(Numbers::I64, 8),
+            DataType::UInt8 => numbers(Numbers::U8, 1),
+            DataType::UInt16 => numbers(Numbers::U16, 2),
+            DataType::UInt32 => numbers(Numbers::U32, 4),
+            DataType::UInt64 => numbers(Numbers::U64, 8),
+            _ => Err(contradiction("its dictionary has no integers as indexes")),
+        }
+    }
+
+    /// The buffers of views: those behind nulls and views, but for the last, which has their lengths.
+    fn variadic(&self) -> PyResult<Vec<Buffer>> {
+        let lengths_at = self.array.num_buffers().saturating_sub(1);
+        let Some(count) = lengths_at.checked_sub(2) else { return Err(contradiction("a buffer is missing")) };
+        let lengths = Numbers::I64(self.buffer(lengths_at, count.saturating_mul(8))?);
+        let buffer = |number| match lengths.get(number) {
+            Some(length) => self.buffer(2 + number, length),
+            None => Err(contradiction("a buffer has a negative length")),
+        };
+        (0..count).map(buffer).collect()
+    }
+
+    /// The address of a buffer; `None` for one that was left out.
+    fn address(&self, index: usize) -> PyResult<Option<NonNull<u8>>> {
+        match index < self.array.num_buffers() {
+            true => Ok(NonNull::new(self.array.buffer(index).cast_mut())),
+            false => Err(contradiction("a buffer is missing")),
+        }
+    }
+
+    /// Buffer number `index`, of which the interface requires that it has `size` bytes.
+    fn buffer(&self, index: usize, size: usize) -> PyResult<Buffer> {
+        match self.address(index)? {
+            _ if size == 0 => Ok(Buffer::default()),
+            // A slice is never longer; nor is any memory.
+            Some(address) if size <= isize::MAX as usize => {
+                // SAFETY: the interface requires that many bytes, and that they live as long as the array, which the buffer
+                // keeps.
+                Ok(unsafe { Buffer::from_custom_allocation(address, size, Arc::clone(self.owner) as _) })
+            }
+            Some(_) => Err(contradiction("a buffer is longer than any memory")),
+            None => Err(contradiction("a buffer is missing")),
+        }
+    }
+}
