@@ -28,7 +28,7 @@ VENV := .venv/bin/python
 comma := ,
 
 .NOTPARALLEL:
-.PHONY: help build wheel test rust-test oracle python-test reliability spark-test test-all rust-test-all distributed-test \
+.PHONY: help lock build wheel test rust-test oracle python-test reliability spark-test test-all rust-test-all distributed-test \
 	python-test-all fuzz fuzz-short soak sanitize mutants audit tools test-build test-wheel plain-wheel docs demo bench bench-python \
 	bench-full bench-peers bench-spark clippy fmt fmt-check install clean
 
@@ -226,12 +226,20 @@ use-wheel = $(INSTALL) --force-reinstall --no-deps $(1)/*.whl
 install-for = @$(INSTALL) $(2) || { echo "make: could not install Python packages for $(1): check the network," >&2; \
 	  echo "make: or install them by hand: $(INSTALL) $(2) && touch $@" >&2; exit 1; }; touch $@
 
-TEST_PACKAGES := -r tests/requirements.txt -r python/requirements-test.txt
-.venv/.test: $(VENV) tests/requirements.txt python/requirements-test.txt
+# Tests get the same packages everywhere, down to each byte. `make lock` takes newer ones.
+TEST_PACKAGES := --require-hashes -r tests/requirements.lock
+.venv/.test: $(VENV) tests/requirements.lock
 	$(call install-for,the tests,$(TEST_PACKAGES))
 
-.venv/.distributed: $(VENV) tests/distributed/requirements.txt
-	$(call install-for,the tests with Spark$(comma) Dask and Ray,-r tests/distributed/requirements.txt)
+.venv/.distributed: $(VENV) tests/distributed/requirements.lock
+	$(call install-for,the tests with Spark$(comma) Dask and Ray,--require-hashes -r tests/distributed/requirements.lock)
+
+LOCK = .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-header --no-annotate
+lock: $(VENV) ## the newest Python packages for the tests, with their hashes
+	$(INSTALL) uv
+	$(LOCK) tests/requirements.txt python/requirements-test.txt -o tests/requirements.lock
+	$(LOCK) -c tests/requirements.lock tests/distributed/requirements.txt -o tests/distributed/requirements.lock
 
 # Zig makes wheels for old machines. Without it `make wheel` says so.
 .venv/.maturin: $(VENV)
