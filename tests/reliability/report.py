@@ -71,6 +71,8 @@ ROWS = [
     ("3", "A set: power cut during the build and after success", "tests/reliability/test_sets.py", "{} cuts", ["test_sets.test_power_cut*"]),
     ("3", "Power cut during a build", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_in*"]),
     ("3", "Power cut after success was reported", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_after*"]),
+    ("3, 4", "Builds, merges and splits in random order, of which some fail or are killed, compared with dicts", "tests/reliability/test_model.py",
+     "{} steps", ["test_model.*.steps"]),
     ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
     ("5", "Indexes opened meanwhile, each answering from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
     ("3", "A set: processes forked during a build that ends or is killed hold up no other", "tests/reliability/test_processes.py",
