@@ -96,10 +96,10 @@ kinds = {}
 for kind, value in large.items():
     hashlith.build(kind, {"k": value}, values=kind, memory="512M", threads=2)
     kinds[kind] = hashlith.open(kind)
-key, column = large["text"], pyarrow.array([large["text"]])
+key = large["text"]
 keys = hashlith.build("keys", {key: ""}, memory="512M", threads=2) and hashlith.open("keys")
 asked = pyarrow.array(["k"])
-calls = {"get_many of a key": lambda: keys.get_many([key]), "get_many_arrow of a key": lambda: keys.get_many_arrow(column),
+calls = {"get_many of a key": lambda: keys.get_many([key]),
          "ids of a key": lambda: keys.ids([key]), "keys": lambda: list(keys), "batches": lambda: list(keys.batches())}
 for kind, index in kinds.items():
     calls |= {f"{name} of {kind}": call for name, call in {
