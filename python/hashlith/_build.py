@@ -20,7 +20,9 @@ class Progress(NamedTuple):
     >>> import os, tempfile
     >>> def show(progress):
     ...     print(progress.phase, progress.done, progress.total, progress.unit)
-    >>> report = build(os.path.join(tempfile.mkdtemp(), "x.hlith"), {"sky": "blue"}, progress=show)
+    >>> show(Progress("reading", 512, 1024, "bytes", None))
+    reading 512 1024 bytes
+    >>> report = build(os.path.join(tempfile.mkdtemp(), "x.hlith"), {"sky": "blue"}, progress=lambda progress: None)
     """
 
     phase: str

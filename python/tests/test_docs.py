@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
@@ -104,10 +105,9 @@ class DataLoader:
 """
 
 
-def environment(folder):
-    """The environment of a process that writes to its own folder only."""
-    (folder / "tmp").mkdir()
-    found = dict(os.environ, TMPDIR=str(folder / "tmp"), PYTHONDONTWRITEBYTECODE="1")
+def environment(folder, temporary):
+    """The environment of a process that writes to its own folders only."""
+    found = dict(os.environ, TMPDIR=temporary, PYTHONDONTWRITEBYTECODE="1")
     if importlib.util.find_spec("torch") is None:
         package = folder / "stand-in" / "torch" / "utils"
         package.mkdir(parents=True)
@@ -124,9 +124,16 @@ def run(arguments, folder):
     """A Python process in an empty folder, which must succeed."""
     work = folder / "work"
     work.mkdir()
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=work, env=environment(folder), capture_output=True, text=True, timeout=50
-    )
+    # Its path is short: that of a socket in it, such as multiprocessing's, has at most 107 bytes.
+    with tempfile.TemporaryDirectory() as temporary:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=work,
+            env=environment(folder, temporary),
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
