@@ -292,8 +292,11 @@ def test_directories_end_with_a_slash(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["commit", "build"])
-def test_ctrl_c_while_another_process_replaces_the_set(a_set, tmp_path, how):
+def test_ctrl_c_while_another_process_replaces_the_set(a_set, tmp_path, how, request):
     files, before = parts_of(tmp_path / "parts"), sorted(os.listdir(a_set))
+    # A shell that starts this in the background lets it ignore Ctrl-C.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     with open(a_set / "manifest.json.lock", "wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
@@ -317,7 +320,7 @@ def commit():
     hashlith.commit_set({str(tmp_path / "set")!r}, [{str(tmp_path / "big")!r} + f"/{{n}}" for n in range(200)])
 thread = threading.Thread(target=commit)
 thread.start()
-while not os.path.exists({str(tmp_path / "set" / "manifest.json.lock")!r}):
+while thread.is_alive() and not os.path.exists({str(tmp_path / "set" / "manifest.json.lock")!r}):
     pass
 if os.fork() == 0:
     time.sleep(600)
