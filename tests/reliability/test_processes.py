@@ -117,8 +117,10 @@ def test_who_may_only_read_cannot_hold_up_builds(tmp_path, soak, evidence):
     if os.geteuid():
         cannot("only root can be another user")
     path, rounds = tmp_path / "set", 1000 if soak else 20
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        os.chmod(folder, 0o755)
+    # Others may come here; how deep it is depends on the test runner.
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_mode & 0o5 == 0:
+            os.chmod(folder, 0o755)
     build(path, 0)
     with killed_at_the_end(sys.executable, "-c", HOSTILE, path) as hostile:
         assert hostile.stdout.readline() == "ready\n"
