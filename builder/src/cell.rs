@@ -146,7 +146,7 @@ impl<'a> CellBuilder<'a> {
             self.offsets.push(pool.len() - pool_start);
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
             match &self.chunks[record.chunk as usize] {
-                Chunk::Short(_) => pool.push(bytes_of(self.chunks, record)),
+                Chunk::Short(chunk) => pool.push(record_at(chunk, record)),
                 Chunk::Long(long) => pool.push_long(long),
             }
         }
@@ -229,7 +229,12 @@ fn cmp_bytes(chunks: &[Chunk<'_>], a: &RecordRef, b: &RecordRef) -> Ordering {
 /// A record as the pool holds it; of a long one what is in memory.
 #[inline]
 pub(crate) fn bytes_of<'a>(chunks: &'a [Chunk<'_>], record: &RecordRef) -> &'a [u8] {
-    let bytes = &chunks[record.chunk as usize].bytes()[record.offset as usize..];
+    record_at(chunks[record.chunk as usize].bytes(), record)
+}
+
+#[inline]
+fn record_at<'a>(chunk: &'a [u8], record: &RecordRef) -> &'a [u8] {
+    let bytes = &chunk[record.offset as usize..];
     &bytes[..(lengths_of(bytes).total().unwrap_or(0) as usize).min(bytes.len())]
 }
 

@@ -9,7 +9,8 @@ pub(crate) struct Pool {
     short: Vec<u8>,
     /// Each with its offset in this pool.
     long: Vec<(u64, Arc<Long>)>,
-    len: u64,
+    /// Bytes of the long records.
+    long_len: u64,
 }
 
 impl Pool {
@@ -21,17 +22,17 @@ impl Pool {
     #[inline]
     pub fn push(&mut self, record: &[u8]) {
         self.short.extend_from_slice(record);
-        self.len += record.len() as u64;
     }
 
     pub fn push_long(&mut self, long: &Arc<Long>) {
-        self.long.push((self.len, long.clone()));
-        self.len += long.len();
+        self.long.push((self.len(), long.clone()));
+        self.long_len += long.len();
     }
 
     /// Bytes of all records.
+    #[inline]
     pub fn len(&self) -> u64 {
-        self.len
+        self.short.len() as u64 + self.long_len
     }
 
     pub fn view(&self) -> PoolView<'_> {
