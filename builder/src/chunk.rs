@@ -20,8 +20,8 @@ pub(crate) const LONG: usize = CHUNK_LEN;
 /// Bytes in front of the records of a chunk.
 const CHUNK_HEAD: usize = 8;
 const LONG_FLAG: u64 = 1 << 63;
-/// Bytes of a long record that are read at a time.
-const BLOCK: usize = 1 << 20;
+/// Bytes that are read from a temporary file, or written to it, at a time.
+pub(crate) const BLOCK: usize = 1 << 20;
 
 /// The length of a chunk that begins with these bytes, and whether it holds a long record. `None` if this is no chunk.
 pub(crate) fn parse_head(chunk: &[u8]) -> Option<(u64, bool)> {

@@ -3,7 +3,7 @@
 
 use crate::{
     Error,
-    chunk::{ChunkWriter, Long, NewLong, parse_head},
+    chunk::{BLOCK, ChunkWriter, Long, NewLong, parse_head},
     direct::{self, ALIGN, Buffer},
     origin::Origin,
 };
@@ -21,8 +21,6 @@ use std::{
     },
 };
 
-/// Bytes that are read from a temporary file, or written to it, at a time.
-const BLOCK: usize = 1 << 20;
 /// Temporary files bypass the page cache once they fill this share of it, one in `CACHED_SHARE`: then it is busy writing back,
 /// and Linux makes writers wait at a fifth.
 const CACHED_SHARE: u64 = 8;
@@ -56,17 +54,17 @@ pub(crate) const READ: &str = "cannot read temporary records in";
 const WRITE: &str = "cannot write temporary records to";
 
 /// A nameless temporary file, to which chunks are appended.
-pub(crate) struct TempFile {
+pub(crate) struct SpillFile {
     file: Arc<File>,
     /// Bytes of all chunks, each with zeros up to a multiple of [`ALIGN`].
     len: u64,
     is_direct: bool,
 }
 
-impl TempFile {
+impl SpillFile {
     pub fn create(disk: &Disk) -> Result<Self, Error> {
         let file = tempfile::tempfile_in(&disk.dir).map_err(disk.failed(WRITE))?;
-        Ok(TempFile { file: Arc::new(file), len: 0, is_direct: false })
+        Ok(SpillFile { file: Arc::new(file), len: 0, is_direct: false })
     }
 
     /// Appends the chunk of short records `chunk` to the file, and to the partition.
@@ -245,7 +243,7 @@ impl Partition {
 
 /// All partitions.
 pub(crate) struct Spill {
-    partitions: Vec<Mutex<(Partition, Option<TempFile>)>>,
+    partitions: Vec<Mutex<(Partition, Option<SpillFile>)>>,
     disk: Disk,
     memory_limit: u64,
     memory: AtomicU64,
@@ -326,9 +324,9 @@ impl Spill {
     }
 }
 
-fn temp_file<'f>(disk: &Disk, file: &'f mut Option<TempFile>) -> Result<&'f mut TempFile, Error> {
+fn temp_file<'f>(disk: &Disk, file: &'f mut Option<SpillFile>) -> Result<&'f mut SpillFile, Error> {
     if file.is_none() {
-        *file = Some(TempFile::create(disk)?);
+        *file = Some(SpillFile::create(disk)?);
     }
     file.as_mut().ok_or(Error::Cancelled)
 }

@@ -9,7 +9,7 @@ use crate::{
     chunk::{CHUNK_LEN, ChunkWriter, LONG, read_chunk},
     load::JobContext,
     plan::{self, Job},
-    spill::{Chunk, Disk, Partition, TempFile},
+    spill::{Chunk, Disk, Partition, SpillFile},
 };
 
 /// Most jobs that a job is split into at once.
@@ -24,7 +24,7 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
     let wanted = (job.cost / context.budget.max(1)).saturating_mul(3) / 2;
     let count = wanted.clamp(2, MOST).min(cells);
     let first_cell = job.cells.start;
-    let mut file = TempFile::create(context.disk)?;
+    let mut file = SpillFile::create(context.disk)?;
     let mut parts: Vec<(ChunkWriter, Partition)> = (0..count).map(|_| Default::default()).collect();
     for partition in job.partitions {
         partition.drain(context.disk, |chunk| {
@@ -80,7 +80,7 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
 
 fn hand_over(
     disk: &Disk,
-    file: &mut TempFile,
+    file: &mut SpillFile,
     (writer, partition): &mut (ChunkWriter, Partition),
 ) -> Result<(), Error> {
     let (data, records) = writer.finish();
