@@ -1,4 +1,4 @@
-//! The lock of a set: one commit after the other (spec section 15).
+//! The lock of a set: its commits (spec section 15) come one after the other.
 
 use crate::{Error, access::Access, lock::Lock, staging::prepare_set};
 use hashlith_feedback::Progress;
