@@ -26,6 +26,7 @@ pub mod set;
 #[cfg(feature = "std")]
 mod set_files;
 mod span;
+pub mod tokens;
 mod types;
 
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};

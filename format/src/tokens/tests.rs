@@ -1,0 +1,228 @@
+use super::*;
+use alloc::{vec, vec::Vec};
+
+/// Numbers without a pattern (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// Some tokens of each kind and length, in classes that they do not fill.
+fn some_tables(random: &mut Random, count: usize, texts: &[Vec<u8>]) -> (Vec<u8>, Vec<Vec<Token<'static>>>) {
+    let mut bytes = Vec::new();
+    let mut tables = Vec::new();
+    for _ in 0..count {
+        let tokens: Vec<Token<'static>> = (0..40 + random.below(20))
+            .map(|i| {
+                let text = match random.below(8) {
+                    0 => Text::Key,
+                    1 => Text::KeyTail,
+                    _ => Text::Bytes(texts[random.below(texts.len() as u64) as usize].clone().leak()),
+                };
+                // Some of each kind end the string.
+                Token { text, ends: i % 4 == 0 || text == Text::Bytes(&[]) }
+            })
+            .collect();
+        write_table(&[0, 1, 2, 3, 4, 4, 4, 0], &tokens, &mut bytes).unwrap();
+        tables.push(tokens);
+    }
+    (bytes, tables)
+}
+
+fn texts() -> Vec<Vec<u8>> {
+    [0, 1, 2, 7, 14, 15, 16, 17, 100, 254, 255]
+        .map(|len| (0..len).map(|i| i as u8 ^ len as u8).collect())
+        .into()
+}
+
+/// Appends bits to a pool, one by one.
+fn push(pool: &mut Vec<u8>, end: &mut u64, number: u64, bits: u32) {
+    for bit in 0..bits {
+        if end.is_multiple_of(8) {
+            pool.push(0);
+        }
+        *pool.last_mut().unwrap() |= ((number >> bit & 1) as u8) << (*end % 8);
+        *end += 1;
+    }
+}
+
+/// The code of token `number` in a table of `some_tables`.
+fn push_code(pool: &mut Vec<u8>, end: &mut u64, mut number: u64) {
+    for (class, bits) in [0, 1, 2, 3, 4, 4, 4].into_iter().enumerate() {
+        if number < 1 << bits {
+            return push(pool, end, number << 3 | class as u64, bits + 3);
+        }
+        number -= 1 << bits;
+    }
+    panic!("no code");
+}
+
+/// What tokens stand for, and codes that begin and end at any bit, also at the end of the pool.
+#[test]
+fn strings_of_any_tokens() {
+    let mut random = Random(1);
+    let key = b"shop:17:item|a";
+    for round in 0..2000 {
+        let (bytes, tables) = some_tables(&mut random, 1 + round % 4, &texts());
+        let parsed = Tables::parse(&bytes, tables.len() as u8).unwrap();
+        assert_eq!((parsed.len(), parsed.count()), (bytes.len(), tables.len()));
+        parsed.check(&bytes, false).unwrap();
+        let mut pool = Vec::new();
+        let mut end = 0;
+        push(&mut pool, &mut end, 0, random.below(20) as u32);
+        let (begin, mut expected, mut with_key) = (end, Vec::new(), false);
+        for place in 0.. {
+            let table = &tables[place.min(tables.len() - 1)];
+            let number = random.below(table.len() as u64);
+            push_code(&mut pool, &mut end, number);
+            match table[number as usize].text {
+                Text::Bytes(text) => expected.extend_from_slice(text),
+                Text::Key => expected.extend_from_slice(key),
+                Text::KeyTail => expected.extend_from_slice(b"a"),
+            }
+            with_key |= !matches!(table[number as usize].text, Text::Bytes(_));
+            if table[number as usize].ends {
+                break;
+            }
+        }
+        let mut out = b"before".to_vec();
+        assert_eq!(parsed.decode(&bytes, &pool, begin, Some(key), &mut out), Ok(end));
+        assert_eq!(out.strip_prefix(b"before"), Some(&expected[..]));
+        assert_eq!(parsed.skip(&bytes, &pool, begin), Ok(end));
+        let last_byte = pool.len() - 1;
+        assert_eq!(parsed.skip(&bytes, &pool[..last_byte], begin), Err(Fault::NoEnd));
+        if with_key {
+            assert_eq!(parsed.decode(&bytes, &pool, begin, None, &mut out), Err(Fault::Key));
+            assert_eq!(parsed.compare(&bytes, &pool, begin, &expected), Err(Fault::Key));
+            assert_eq!(parsed.decode(&bytes, &pool, begin, Some(&[b'k'; 256]), &mut out), Err(Fault::Key));
+            continue;
+        }
+        assert_eq!(parsed.compare(&bytes, &pool, begin, &expected), Ok(Some(end)));
+        // Any other key differs: one byte, one less, one more.
+        for at in 0..expected.len() {
+            expected[at] ^= 1 << random.below(8);
+            assert_eq!(parsed.compare(&bytes, &pool, begin, &expected), Ok(None));
+            out.clear();
+            parsed.decode(&bytes, &pool, begin, None, &mut out).unwrap();
+            expected[at] = out[at];
+            assert_eq!(parsed.compare(&bytes, &pool, begin, &expected[..at]), Ok(None));
+        }
+        expected.push(0);
+        assert_eq!(parsed.compare(&bytes, &pool, begin, &expected), Ok(None));
+    }
+}
+
+/// Any bytes: an answer or a fault, and at most 680 bytes for each of the pool.
+#[test]
+fn any_bytes() {
+    let mut random = Random(2);
+    let mut answers = 0;
+    for round in 0..20_000 {
+        let (mut bytes, tables) = some_tables(&mut random, 1 + round % 4, &texts());
+        for _ in 0..random.below(8) {
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << random.below(8);
+        }
+        bytes.truncate(bytes.len() - random.below(3) as usize * 16);
+        let Ok(parsed) = Tables::parse(&bytes, tables.len() as u8) else { continue };
+        let _ = parsed.check(&bytes, round % 2 == 0);
+        let pool: Vec<u8> = (0..random.below(40)).map(|_| random.next() as u8).collect();
+        let bit = if random.below(20) == 0 { random.next() } else { random.below(8 * pool.len() as u64 + 9) };
+        let key = vec![b'/'; random.below(300) as usize];
+        let mut out = Vec::new();
+        let decoded = parsed.decode(&bytes, &pool, bit, Some(&key), &mut out);
+        assert!(out.len() <= 680 * (pool.len() + 1));
+        if let Ok(end) = decoded {
+            answers += 1;
+            assert!(bit < end && end <= 8 * pool.len() as u64);
+            assert_eq!(parsed.skip(&bytes, &pool, bit), Ok(end));
+            assert!(
+                matches!(parsed.compare(&bytes, &pool, bit, &out), Ok(Some(same)) if same == end)
+                    || parsed.compare(&bytes, &pool, bit, &out) == Err(Fault::Key)
+            );
+        }
+    }
+    assert!(answers > 1000, "{answers}");
+}
+
+/// Each fault of a table alone, with its place.
+#[test]
+fn table_faults() {
+    let long = [7; 20];
+    let tokens = [
+        Token { text: Text::Bytes(b"ab"), ends: false },
+        Token { text: Text::Bytes(&long), ends: false },
+        Token { text: Text::Key, ends: false },
+        Token { text: Text::Bytes(b""), ends: true },
+    ];
+    let mut bytes = Vec::new();
+    write_table(&[2, 0, 0, 0, 0, 0, 0, 0], &tokens, &mut bytes).unwrap();
+    write_table(&[2, 0, 0, 0, 0, 0, 0, 0], &tokens, &mut bytes).unwrap();
+    assert_eq!(bytes.len(), 224);
+    let fault = |bytes: &[u8], keys| match Tables::parse(bytes, 2) {
+        Ok(tables) => tables.check(bytes, keys).err(),
+        Err(fault) => Some(fault),
+    };
+    assert_eq!(fault(&bytes, false), None);
+    assert_eq!(fault(&bytes, true).unwrap().offset, 48);
+    // Byte, its value, where the fault is, a word of what it is.
+    for (at, value, offset, word) in [
+        (112, 21, 112, "20 bits"),
+        (120, 12, 112, "than its classes"),
+        (124, 49, 112, "cut off"),
+        (128 + 2, 1, 128, "behind the text"),
+        (128 + 15, 0x42, 128, "kind"),
+        (144 + 4, 15, 144, "short"),
+        (144 + 4, 21, 144, "outside"),
+        (144, 1, 144, "outside"),
+        (144 + 5, 1, 144, "behind the text"),
+        (144 + 15, 0x11, 144, "kind"),
+        (160 + 3, 1, 160, "behind the text"),
+        (160 + 15, 0x21, 160, "kind"),
+        (176 + 15, 0, 176, "nothing"),
+        (212, 1, 212, "padding"),
+        (223, 1, 223, "padding"),
+    ] {
+        let mut bad = bytes.clone();
+        bad[at] = value;
+        let found = fault(&bad, false).unwrap_or_else(|| panic!("byte {at} may be {value}"));
+        assert_eq!(found.offset, offset, "{found:?}");
+        assert!(found.what.contains(word), "{found:?}");
+    }
+    for len in 0..bytes.len() {
+        assert!(Tables::parse(&bytes[..len], 2).is_err());
+    }
+    for count in [0, 5, 255] {
+        assert!(Tables::parse(&bytes, count).is_err());
+    }
+}
+
+/// A writer refuses what a table cannot hold.
+#[test]
+fn unwritable() {
+    let mut out = Vec::new();
+    let text = |text| Token { text: Text::Bytes(text), ends: false };
+    assert_eq!(write_table(&[0; 8], &[text(b"a"); 9], &mut out), None);
+    assert_eq!(write_table(&[21, 0, 0, 0, 0, 0, 0, 0], &[text(b"a")], &mut out), None);
+    assert_eq!(write_table(&[0; 8], &[text(b"")], &mut out), None);
+    assert_eq!(write_table(&[0; 8], &[text(&[0; 256])], &mut out), None);
+    assert!(out.is_empty());
+    assert_eq!(write_table(&[0; 8], &[text(b"a"); 8], &mut out), Some(()));
+}
+
+#[test]
+fn tails() {
+    for (key, tail) in [("", ""), ("a", "a"), ("a:", ""), ("a:b", "b"), ("a/b|c#d:ef", "ef"), (":/#|x", "x")]
+    {
+        assert_eq!(key_tail(key.as_bytes()), tail.as_bytes());
+    }
+}
