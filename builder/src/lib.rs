@@ -59,6 +59,8 @@ mod spill;
 mod split;
 mod staging;
 mod temp_file;
+#[doc(hidden)]
+pub mod tokens;
 
 pub use builder::Builder;
 pub use commit::commit_set;

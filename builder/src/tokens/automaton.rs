@@ -1,0 +1,223 @@
+//! Finds all tokens that begin at each byte of a string.
+//!
+//! This is the automaton of Aho and Corasick over the tokens read backwards: it reads a string from its end to its beginning,
+//! and its state at a byte says which tokens begin there. So it takes about two steps for each byte, however many tokens
+//! begin there and however long they are. Its transitions are in a double array.
+
+use super::vocabulary::{END, KEY, LEARNT, Vocabulary};
+use std::collections::VecDeque;
+
+/// No node, and no token.
+const NONE: u32 = u32::MAX;
+/// Behind the last token in a list.
+pub const LAST: u16 = u16::MAX;
+/// How many places are tried for the children of a node before the array grows.
+const TRIES: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    /// The child for byte `b` is node `base ^ b`, if that has this node as its parent. A free node: the next one.
+    base: u32,
+    /// `NONE`: a root, or free.
+    parent: u32,
+    /// The state that has read less, if there is no child. A free node: the one before.
+    fail: u32,
+    /// The state to go on from: itself, or the next shorter one that has children.
+    state: u32,
+}
+
+/// The automaton over a vocabulary.
+#[derive(Clone, Debug)]
+pub struct Automaton {
+    nodes: Vec<Node>,
+    /// The longest token that begins in each state.
+    longest: Vec<u16>,
+    /// The next shorter one for each token.
+    shorter: Vec<u16>,
+}
+
+/// A state: what was read, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State(u32);
+
+impl Automaton {
+    /// The state in front of the last byte, if the end of the string is not to be read, or lies further on.
+    pub const START: State = State(0);
+    /// The state behind the last byte, when the end of the string is read.
+    pub const ENDED: State = State(1);
+
+    pub fn new(vocabulary: &Vocabulary) -> Self {
+        Construction::new(vocabulary).run()
+    }
+
+    /// The state after one more byte, and the longest token that begins there.
+    #[inline(always)]
+    pub fn step(&self, State(mut state): State, byte: u8) -> (State, u16) {
+        loop {
+            let node = &self.nodes[state as usize];
+            let child = (node.base ^ u32::from(byte)) as usize;
+            let next = &self.nodes[child];
+            if next.parent == state {
+                return (State(next.state), self.longest[child]);
+            }
+            // A root has a child for every byte.
+            state = node.fail;
+        }
+    }
+
+    /// The next shorter token that begins where `token` does; `LAST` if there is none.
+    pub fn shorter(&self, token: u16) -> u16 {
+        self.shorter[usize::from(token)]
+    }
+}
+
+/// A node whose children are not placed yet: those of the sorted tokens `from..to` that are longer than `depth`.
+struct Open {
+    node: u32,
+    from: usize,
+    to: usize,
+    depth: usize,
+}
+
+struct Construction<'a> {
+    vocabulary: &'a Vocabulary,
+    automaton: Automaton,
+    /// Tokens that are text, by their bytes backwards; those that end a string behind the others.
+    sorted: Vec<u16>,
+    /// First of the free nodes.
+    free: u32,
+}
+
+impl<'a> Construction<'a> {
+    fn new(vocabulary: &'a Vocabulary) -> Self {
+        let mut sorted: Vec<u16> =
+            (0..vocabulary.len() as u16).filter(|token| !(KEY..LEARNT as u16).contains(token)).collect();
+        let text = |token: u16| vocabulary.text(token.into());
+        sorted.sort_unstable_by(|&a, &b| {
+            let ends = |token: u16| vocabulary.ends(token.into());
+            ends(a).cmp(&ends(b)).then_with(|| text(a).iter().rev().cmp(text(b).iter().rev()))
+        });
+        let automaton =
+            Automaton { nodes: Vec::new(), longest: Vec::new(), shorter: vec![LAST; vocabulary.len()] };
+        let mut construction = Construction { vocabulary, automaton, sorted, free: NONE };
+        construction.grow();
+        for root in [Automaton::START, Automaton::ENDED] {
+            construction.take(root.0, NONE, 0);
+            construction.automaton.nodes[root.0 as usize].state = root.0;
+        }
+        construction.automaton.longest[Automaton::ENDED.0 as usize] = END;
+        construction
+    }
+
+    fn run(mut self) -> Automaton {
+        let plain = self.sorted.partition_point(|&token| !self.vocabulary.ends(token.into()));
+        let mut open = VecDeque::from([
+            Open { node: Automaton::START.0, from: 0, to: plain, depth: 0 },
+            // The first of them is the end alone.
+            Open { node: Automaton::ENDED.0, from: plain + 1, to: self.sorted.len(), depth: 0 },
+        ]);
+        // By depth, so that shorter states are complete.
+        while let Some(next) = open.pop_front() {
+            self.add_children(&next, &mut open);
+        }
+        self.automaton
+    }
+
+    /// The byte of a sorted token behind the last `depth`.
+    fn byte(&self, at: usize, depth: usize) -> u8 {
+        let text = self.vocabulary.text(self.sorted[at].into());
+        text[text.len() - 1 - depth]
+    }
+
+    fn add_children(&mut self, parent: &Open, open: &mut VecDeque<Open>) {
+        let mut children: Vec<(u8, usize)> = Vec::new();
+        for at in parent.from..parent.to {
+            let byte = self.byte(at, parent.depth);
+            if children.last().is_none_or(|&(last, _)| last != byte) {
+                children.push((byte, at));
+            }
+        }
+        if children.is_empty() {
+            return;
+        }
+        let base = self.place(&children);
+        self.automaton.nodes[parent.node as usize].base = base;
+        let ends = children.iter().skip(1).map(|&(_, at)| at).chain([parent.to]);
+        for (&(byte, from), to) in children.iter().zip(ends) {
+            let node = base ^ u32::from(byte);
+            let is_first = parent.node == Automaton::START.0;
+            let (fail, shorter) =
+                if is_first { (Automaton::START, LAST) } else { self.fail_of(parent.node, byte) };
+            self.take(node, parent.node, fail.0);
+            let token = self.sorted[from];
+            let is_token = self.vocabulary.text(token.into()).len() == parent.depth + 1;
+            let from = from + usize::from(is_token);
+            if is_token {
+                self.automaton.shorter[usize::from(token)] = shorter;
+            }
+            self.automaton.longest[node as usize] = if is_token { token } else { shorter };
+            self.automaton.nodes[node as usize].state = if from < to { node } else { fail.0 };
+            if from < to {
+                open.push_back(Open { node, from, to, depth: parent.depth + 1 });
+            }
+        }
+    }
+
+    /// The state that a child of `parent` fails to, and the longest token there.
+    fn fail_of(&self, parent: u32, byte: u8) -> (State, u16) {
+        self.automaton.step(State(self.automaton.nodes[parent as usize].fail), byte)
+    }
+
+    /// A base with free places for all children.
+    fn place(&mut self, children: &[(u8, usize)]) -> u32 {
+        let first = u32::from(children[0].0);
+        let mut place = self.free;
+        for _ in 0..TRIES {
+            if place == NONE {
+                break;
+            }
+            let base = place ^ first;
+            if children.iter().all(|&(byte, _)| self.is_free(base ^ u32::from(byte))) {
+                return base;
+            }
+            place = self.automaton.nodes[place as usize].base;
+        }
+        self.grow()
+    }
+
+    fn is_free(&self, node: u32) -> bool {
+        let node = &self.automaton.nodes[node as usize];
+        node.parent == NONE && node.state == NONE
+    }
+
+    /// Adds 256 free nodes, in front of the others; returns the first one.
+    fn grow(&mut self) -> u32 {
+        let from = self.automaton.nodes.len() as u32;
+        let to = from + 256;
+        for node in from..to {
+            let next = if node + 1 < to { node + 1 } else { self.free };
+            let before = if node > from { node - 1 } else { NONE };
+            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, state: NONE });
+        }
+        if self.free != NONE {
+            self.automaton.nodes[self.free as usize].fail = to - 1;
+        }
+        self.free = from;
+        self.automaton.longest.resize(to as usize, LAST);
+        from
+    }
+
+    /// Uses a free node.
+    fn take(&mut self, node: u32, parent: u32, fail: u32) {
+        let Node { base: next, fail: before, .. } = self.automaton.nodes[node as usize];
+        if before == NONE {
+            self.free = next;
+        } else {
+            self.automaton.nodes[before as usize].base = next;
+        }
+        if next != NONE {
+            self.automaton.nodes[next as usize].fail = before;
+        }
+        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, state: node };
+    }
+}

@@ -1,0 +1,282 @@
+//! The cheapest way to write a string in tokens.
+
+use super::{
+    automaton::{Automaton, LAST},
+    cost::{Cost, NEVER},
+    vocabulary::{END, KEY, LEARNT, Vocabulary, key_token},
+};
+use hashlith_format::tokens::{MAX_TABLES, MAX_TEXT, key_tail};
+
+/// A token in a list of those that begin at the same byte.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    cost: Cost,
+    /// The next shorter one.
+    next: u16,
+    /// Its bytes, and one more if it ends the string.
+    len: u16,
+}
+
+/// A vocabulary with what its tokens cost.
+#[derive(Clone, Debug)]
+pub struct Parser {
+    automaton: Automaton,
+    /// By the costs of the last table.
+    links: Vec<Link>,
+    /// The costs of the tables before.
+    heads: Vec<Vec<Cost>>,
+}
+
+/// Memory that parses use again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The cheapest way from each byte to the end, by the last table.
+    costs: Vec<Cost>,
+    /// The token of each byte on that way.
+    choices: Vec<u16>,
+    /// The longest token at each byte, and whether the key, bit 0, and its tail, bit 1, are there.
+    begins: Vec<(u16, u8)>,
+    /// The cheapest way from the beginning to each byte with as many tokens as there are tables before, and its last token.
+    heads: [Vec<(Cost, u16)>; MAX_TABLES],
+    /// The tokens of the head, the last one first.
+    chosen: Vec<u16>,
+}
+
+/// The key of the string that is parsed, if it is a value, as far as tokens stand for it.
+#[derive(Clone, Copy)]
+struct Key<'a> {
+    whole: &'a [u8],
+    tail: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    fn new(key: Option<&'a [u8]>) -> Self {
+        match key.filter(|key| key.len() <= MAX_TEXT) {
+            Some(whole) => {
+                // Either is a token of its own only if the other is not the same.
+                let tail = key_tail(whole);
+                Key { whole, tail: if tail.len() < whole.len() { tail } else { &[] } }
+            }
+            None => Key { whole: &[], tail: &[] },
+        }
+    }
+
+    fn part(&self, tail: bool) -> &'a [u8] {
+        if tail { self.tail } else { self.whole }
+    }
+
+    /// Which of them `text` begins with: bit 0 and bit 1.
+    #[inline(always)]
+    fn found(&self, text: &[u8]) -> u8 {
+        let is = |part: &[u8]| part.first() == text.first() && text.starts_with(part);
+        u8::from(is(self.whole)) | u8::from(is(self.tail)) << 1
+    }
+}
+
+/// A piece of a string, at most as long as a parse shall be.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    pub bytes: &'a [u8],
+    /// The string begins with it.
+    pub first: bool,
+    /// The string ends with it.
+    pub last: bool,
+}
+
+impl Parser {
+    /// `costs` has a list for each table; a token costs `NEVER` in a table that does not have it. Each table has all tokens
+    /// of one byte, and the end.
+    pub fn new(vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
+        Parser { automaton: Automaton::new(vocabulary), links: Vec::new(), heads: Vec::new() }
+            .priced(vocabulary, costs)
+    }
+
+    /// The same with other costs.
+    pub fn priced(mut self, vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
+        let (last, heads) = costs.split_last().expect("there is a table");
+        self.heads = heads.to_vec();
+        self.links.clear();
+        self.links.extend(last.iter().enumerate().map(|(token, &cost)| Link {
+            cost,
+            next: self.automaton.shorter(token as u16),
+            len: vocabulary.text(token).len() as u16 + u16::from(vocabulary.ends(token)),
+        }));
+        self
+    }
+
+    /// Gives `take` the tokens of `piece` in order, each with the number of its table. Returns what they cost.
+    pub fn parse(
+        &self,
+        piece: Piece<'_>,
+        key: Option<&[u8]>,
+        scratch: &mut Scratch,
+        take: &mut impl FnMut(usize, u16),
+    ) -> Cost {
+        let key = Key::new(key);
+        if key.whole.is_empty() {
+            self.cheapest::<false>(piece, key, LAST, scratch);
+        } else {
+            self.cheapest::<true>(piece, key, LAST, scratch);
+        }
+        let (mut at, mut cost) = (0, scratch.costs[0]);
+        if piece.first && !self.heads.is_empty() {
+            (at, cost) = self.head(piece, key, scratch);
+            for (table, &token) in scratch.chosen.iter().rev().enumerate() {
+                take(table, token);
+            }
+        }
+        let last = self.heads.len();
+        let end = piece.bytes.len() + usize::from(piece.last);
+        while at < end {
+            let token = scratch.choices[at];
+            take(last, token);
+            at += self.len(token, key);
+        }
+        cost
+    }
+
+    /// What `text` costs in tokens of the last table other than `token`.
+    pub fn cost_without(&self, text: &[u8], ends: bool, token: u16, scratch: &mut Scratch) -> Cost {
+        let piece = Piece { bytes: text, first: false, last: ends };
+        self.cheapest::<false>(piece, Key::new(None), token, scratch);
+        scratch.costs[0]
+    }
+
+    /// What a whole string costs in tokens of the last table; `None` if it is one itself.
+    pub fn cost_of_parts(&self, string: &[u8], scratch: &mut Scratch) -> Option<Cost> {
+        let piece = Piece { bytes: string, first: false, last: true };
+        self.cheapest::<false>(piece, Key::new(None), LAST, scratch);
+        let first = usize::from(scratch.choices[0]);
+        (usize::from(self.links[first].len) <= string.len()).then_some(scratch.costs[0])
+    }
+
+    fn len(&self, token: u16, key: Key<'_>) -> usize {
+        let len = usize::from(self.links[usize::from(token)].len);
+        match token.checked_sub(KEY) {
+            Some(kind) if usize::from(token) < LEARNT => len + key.part(kind & 1 != 0).len(),
+            _ => len,
+        }
+    }
+
+    /// Fills in the cheapest way from each byte to the end.
+    #[inline(always)]
+    fn cheapest<const KEYS: bool>(&self, piece: Piece<'_>, key: Key<'_>, skip: u16, scratch: &mut Scratch) {
+        let Scratch { costs, choices, begins, .. } = scratch;
+        let len = piece.bytes.len();
+        let end = len + usize::from(piece.last);
+        // What is further back is never read before it is written.
+        if costs.len() <= end {
+            costs.resize(end + 1, 0);
+            choices.resize(end + 1, 0);
+            begins.resize(end + 1, (0, 0));
+        }
+        let (costs, choices, begins) = (&mut costs[..=end], &mut choices[..=end], &mut begins[..=end]);
+        costs[end] = 0;
+        let mut state = Automaton::START;
+        if piece.last {
+            costs[len] = self.links[usize::from(END)].cost;
+            choices[len] = END;
+            begins[len] = (END, 0);
+            state = Automaton::ENDED;
+        }
+        for (at, &byte) in piece.bytes.iter().enumerate().rev() {
+            let (next, longest) = self.automaton.step(state, byte);
+            state = next;
+            let (mut best, mut choice) = (NEVER, longest);
+            let mut token = longest;
+            while token != LAST {
+                let link = self.links[usize::from(token)];
+                let cost = link.cost + costs[at + usize::from(link.len)];
+                if cost < best && token != skip {
+                    (best, choice) = (cost, token);
+                }
+                token = link.next;
+            }
+            let mut found = 0;
+            if KEYS {
+                found = key.found(&piece.bytes[at..]);
+                if found != 0 {
+                    self.each_key(piece, key, at, found, &mut |token, to| {
+                        let cost = self.links[usize::from(token)].cost + costs[to];
+                        if cost < best {
+                            (best, choice) = (cost, token);
+                        }
+                    });
+                }
+            }
+            costs[at] = best;
+            choices[at] = choice;
+            begins[at] = (longest, found);
+        }
+    }
+
+    /// The tokens that stand for the key at `at`, and where they lead.
+    fn each_key(
+        &self,
+        piece: Piece<'_>,
+        key: Key<'_>,
+        at: usize,
+        found: u8,
+        take: &mut impl FnMut(u16, usize),
+    ) {
+        for tail in [false, true] {
+            let part = key.part(tail);
+            if found & 1 << u8::from(tail) != 0 && !part.is_empty() {
+                let to = at + part.len();
+                take(key_token(tail, false), to);
+                if piece.last && to == piece.bytes.len() {
+                    take(key_token(tail, true), to + 1);
+                }
+            }
+        }
+    }
+
+    /// The cheapest way through the tables before the last, into `scratch.chosen`: where it leads, and what the whole costs.
+    fn head(&self, piece: Piece<'_>, key: Key<'_>, scratch: &mut Scratch) -> (usize, Cost) {
+        let Scratch { costs, begins, heads, chosen, .. } = scratch;
+        let end = piece.bytes.len() + usize::from(piece.last);
+        heads[0].clear();
+        heads[0].push((0, LAST));
+        let (mut best, mut best_end) = (NEVER, (0, 0));
+        for (table, own) in self.heads.iter().enumerate() {
+            let (before, after) = heads.split_at_mut(table + 1);
+            let (before, after) = (&before[table], &mut after[0]);
+            after.clear();
+            after.resize((before.len() + MAX_TEXT + 1).min(end + 1), (NEVER, LAST));
+            for (at, &(cost, _)) in before.iter().enumerate() {
+                if cost >= NEVER || at == end {
+                    continue;
+                }
+                let mut put = |token: u16, to: usize| {
+                    let cost = cost + own[usize::from(token)];
+                    if cost < after[to].0 {
+                        after[to] = (cost, token);
+                    }
+                };
+                let (mut token, found) = begins[at];
+                while token != LAST {
+                    let link = self.links[usize::from(token)];
+                    put(token, at + usize::from(link.len));
+                    token = link.next;
+                }
+                self.each_key(piece, key, at, found, &mut put);
+            }
+            // The string may end here; the last of these tables leads on.
+            let is_last = table + 1 == self.heads.len();
+            for (at, &(cost, _)) in after.iter().enumerate() {
+                if (is_last || at == end) && cost.saturating_add(costs[at]) < best {
+                    (best, best_end) = (cost + costs[at], (table + 1, at));
+                }
+            }
+        }
+        chosen.clear();
+        let (mut table, mut at) = best_end;
+        while table > 0 {
+            let (_, token) = heads[table][at];
+            chosen.push(token);
+            at -= self.len(token, key);
+            table -= 1;
+        }
+        (best_end.1, best)
+    }
+}
