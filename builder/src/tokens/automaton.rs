@@ -20,18 +20,26 @@ struct Node {
     base: u32,
     /// `NONE`: a root, or free.
     parent: u32,
-    /// The state that has read less, if there is no child. A free node: the one before.
+    /// The next shorter state that has children. A free node: the one before.
     fail: u32,
-    /// The state to go on from: itself, or the next shorter one that has children.
-    state: u32,
+    /// The longest token that begins here.
+    longest: u16,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Free,
+    /// It has children, or gets them.
+    Inner,
+    /// Nothing goes on from it that does not go on from `fail`.
+    Leaf,
 }
 
 /// The automaton over a vocabulary.
 #[derive(Clone, Debug)]
 pub struct Automaton {
     nodes: Vec<Node>,
-    /// The longest token that begins in each state.
-    longest: Vec<u16>,
     /// The next shorter one for each token.
     shorter: Vec<u16>,
 }
@@ -58,7 +66,8 @@ impl Automaton {
             let child = (node.base ^ u32::from(byte)) as usize;
             let next = &self.nodes[child];
             if next.parent == state {
-                return (State(next.state), self.longest[child]);
+                let state = if next.kind == Kind::Leaf { next.fail } else { child as u32 };
+                return (State(state), next.longest);
             }
             // A root has a child for every byte.
             state = node.fail;
@@ -97,15 +106,11 @@ impl<'a> Construction<'a> {
             let ends = |token: u16| vocabulary.ends(token.into());
             ends(a).cmp(&ends(b)).then_with(|| text(a).iter().rev().cmp(text(b).iter().rev()))
         });
-        let automaton =
-            Automaton { nodes: Vec::new(), longest: Vec::new(), shorter: vec![LAST; vocabulary.len()] };
+        let automaton = Automaton { nodes: Vec::new(), shorter: vec![LAST; vocabulary.len()] };
         let mut construction = Construction { vocabulary, automaton, sorted, free: NONE };
         construction.grow();
-        for root in [Automaton::START, Automaton::ENDED] {
-            construction.take(root.0, NONE, 0);
-            construction.automaton.nodes[root.0 as usize].state = root.0;
-        }
-        construction.automaton.longest[Automaton::ENDED.0 as usize] = END;
+        construction.take(Automaton::START.0, NONE, Automaton::START, LAST);
+        construction.take(Automaton::ENDED.0, NONE, Automaton::START, END);
         construction
     }
 
@@ -148,16 +153,16 @@ impl<'a> Construction<'a> {
             let is_first = parent.node == Automaton::START.0;
             let (fail, shorter) =
                 if is_first { (Automaton::START, LAST) } else { self.fail_of(parent.node, byte) };
-            self.take(node, parent.node, fail.0);
             let token = self.sorted[from];
             let is_token = self.vocabulary.text(token.into()).len() == parent.depth + 1;
             let from = from + usize::from(is_token);
             if is_token {
                 self.automaton.shorter[usize::from(token)] = shorter;
             }
-            self.automaton.longest[node as usize] = if is_token { token } else { shorter };
-            self.automaton.nodes[node as usize].state = if from < to { node } else { fail.0 };
-            if from < to {
+            self.take(node, parent.node, fail, if is_token { token } else { shorter });
+            if from == to {
+                self.automaton.nodes[node as usize].kind = Kind::Leaf;
+            } else {
                 open.push_back(Open { node, from, to, depth: parent.depth + 1 });
             }
         }
@@ -186,8 +191,7 @@ impl<'a> Construction<'a> {
     }
 
     fn is_free(&self, node: u32) -> bool {
-        let node = &self.automaton.nodes[node as usize];
-        node.parent == NONE && node.state == NONE
+        self.automaton.nodes[node as usize].kind == Kind::Free
     }
 
     /// Adds 256 free nodes, in front of the others; returns the first one.
@@ -197,18 +201,18 @@ impl<'a> Construction<'a> {
         for node in from..to {
             let next = if node + 1 < to { node + 1 } else { self.free };
             let before = if node > from { node - 1 } else { NONE };
-            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, state: NONE });
+            let kind = Kind::Free;
+            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, longest: LAST, kind });
         }
         if self.free != NONE {
             self.automaton.nodes[self.free as usize].fail = to - 1;
         }
         self.free = from;
-        self.automaton.longest.resize(to as usize, LAST);
         from
     }
 
     /// Uses a free node.
-    fn take(&mut self, node: u32, parent: u32, fail: u32) {
+    fn take(&mut self, node: u32, parent: u32, State(fail): State, longest: u16) {
         let Node { base: next, fail: before, .. } = self.automaton.nodes[node as usize];
         if before == NONE {
             self.free = next;
@@ -218,6 +222,6 @@ impl<'a> Construction<'a> {
         if next != NONE {
             self.automaton.nodes[next as usize].fail = before;
         }
-        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, state: node };
+        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, longest, kind: Kind::Inner };
     }
 }

@@ -25,6 +25,8 @@ pub struct Parser {
     links: Vec<Link>,
     /// The costs of the tables before.
     heads: Vec<Vec<Cost>>,
+    /// Some table has a token that stands for the key.
+    has_keys: bool,
 }
 
 /// Memory that parses use again.
@@ -65,10 +67,10 @@ impl<'a> Key<'a> {
         if tail { self.tail } else { self.whole }
     }
 
-    /// Which of them `text` begins with: bit 0 and bit 1.
+    /// Which of them `text` begins with, whose first byte is `first`: bit 0 and bit 1.
     #[inline(always)]
-    fn found(&self, text: &[u8]) -> u8 {
-        let is = |part: &[u8]| part.first() == text.first() && text.starts_with(part);
+    fn found(&self, first: u8, text: &[u8]) -> u8 {
+        let is = |part: &[u8]| part.first() == Some(&first) && text.starts_with(part);
         u8::from(is(self.whole)) | u8::from(is(self.tail)) << 1
     }
 }
@@ -87,14 +89,20 @@ impl Parser {
     /// `costs` has a list for each table; a token costs `NEVER` in a table that does not have it. Each table has all tokens
     /// of one byte, and the end.
     pub fn new(vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
-        Parser { automaton: Automaton::new(vocabulary), links: Vec::new(), heads: Vec::new() }
-            .priced(vocabulary, costs)
+        Parser {
+            automaton: Automaton::new(vocabulary),
+            links: Vec::new(),
+            heads: Vec::new(),
+            has_keys: false,
+        }
+        .priced(vocabulary, costs)
     }
 
     /// The same with other costs.
     pub fn priced(mut self, vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
         let (last, heads) = costs.split_last().expect("there is a table");
         self.heads = heads.to_vec();
+        self.has_keys = costs.iter().any(|costs| costs[KEY.into()..LEARNT].iter().any(|&cost| cost < NEVER));
         self.links.clear();
         self.links.extend(last.iter().enumerate().map(|(token, &cost)| Link {
             cost,
@@ -112,14 +120,16 @@ impl Parser {
         scratch: &mut Scratch,
         take: &mut impl FnMut(usize, u16),
     ) -> Cost {
-        let key = Key::new(key);
-        if key.whole.is_empty() {
-            self.cheapest::<false>(piece, key, LAST, scratch);
-        } else {
-            self.cheapest::<true>(piece, key, LAST, scratch);
+        let key = Key::new(key.filter(|_| self.has_keys));
+        let has_heads = piece.first && !self.heads.is_empty();
+        match (key.whole.is_empty(), has_heads) {
+            (true, false) => self.cheapest::<false, false>(piece, key, LAST, scratch),
+            (true, true) => self.cheapest::<false, true>(piece, key, LAST, scratch),
+            (false, false) => self.cheapest::<true, false>(piece, key, LAST, scratch),
+            (false, true) => self.cheapest::<true, true>(piece, key, LAST, scratch),
         }
         let (mut at, mut cost) = (0, scratch.costs[0]);
-        if piece.first && !self.heads.is_empty() {
+        if has_heads {
             (at, cost) = self.head(piece, key, scratch);
             for (table, &token) in scratch.chosen.iter().rev().enumerate() {
                 take(table, token);
@@ -138,14 +148,14 @@ impl Parser {
     /// What `text` costs in tokens of the last table other than `token`.
     pub fn cost_without(&self, text: &[u8], ends: bool, token: u16, scratch: &mut Scratch) -> Cost {
         let piece = Piece { bytes: text, first: false, last: ends };
-        self.cheapest::<false>(piece, Key::new(None), token, scratch);
+        self.cheapest::<false, false>(piece, Key::new(None), token, scratch);
         scratch.costs[0]
     }
 
     /// What a whole string costs in tokens of the last table; `None` if it is one itself.
     pub fn cost_of_parts(&self, string: &[u8], scratch: &mut Scratch) -> Option<Cost> {
         let piece = Piece { bytes: string, first: false, last: true };
-        self.cheapest::<false>(piece, Key::new(None), LAST, scratch);
+        self.cheapest::<false, false>(piece, Key::new(None), LAST, scratch);
         let first = usize::from(scratch.choices[0]);
         (usize::from(self.links[first].len) <= string.len()).then_some(scratch.costs[0])
     }
@@ -158,9 +168,15 @@ impl Parser {
         }
     }
 
-    /// Fills in the cheapest way from each byte to the end.
+    /// Fills in the cheapest way from each byte to the end; with `HEADS` also what begins at each byte.
     #[inline(always)]
-    fn cheapest<const KEYS: bool>(&self, piece: Piece<'_>, key: Key<'_>, skip: u16, scratch: &mut Scratch) {
+    fn cheapest<const KEYS: bool, const HEADS: bool>(
+        &self,
+        piece: Piece<'_>,
+        key: Key<'_>,
+        skip: u16,
+        scratch: &mut Scratch,
+    ) {
         let Scratch { costs, choices, begins, .. } = scratch;
         let len = piece.bytes.len();
         let end = len + usize::from(piece.last);
@@ -194,7 +210,7 @@ impl Parser {
             }
             let mut found = 0;
             if KEYS {
-                found = key.found(&piece.bytes[at..]);
+                found = key.found(byte, &piece.bytes[at..]);
                 if found != 0 {
                     self.each_key(piece, key, at, found, &mut |token, to| {
                         let cost = self.links[usize::from(token)].cost + costs[to];
@@ -206,7 +222,9 @@ impl Parser {
             }
             costs[at] = best;
             choices[at] = choice;
-            begins[at] = (longest, found);
+            if HEADS {
+                begins[at] = (longest, found);
+            }
         }
     }
 
