@@ -4,13 +4,16 @@
 //! and its state at a byte says which tokens begin there. So it takes about two steps for each byte, however many tokens
 //! begin there and however long they are. Its transitions are in a double array.
 
-use super::vocabulary::{END, KEY, LEARNT, Vocabulary};
+use super::{
+    cost::{Cost, NEVER},
+    vocabulary::{END, KEY, LEARNT, Vocabulary},
+};
 use std::collections::VecDeque;
 
-/// No node, and no token.
+/// No node, and no list.
 const NONE: u32 = u32::MAX;
-/// Behind the last token in a list.
-pub const LAST: u16 = u16::MAX;
+/// The list behind the last byte, where only the end begins.
+pub const END_LIST: u32 = 0;
 /// How many places are tried for the children of a node before the array grows.
 const TRIES: usize = 64;
 
@@ -22,8 +25,8 @@ struct Node {
     parent: u32,
     /// The next shorter state that has children. A free node: the one before.
     fail: u32,
-    /// The longest token that begins here.
-    longest: u16,
+    /// The list of the tokens that begin here.
+    list: u32,
     kind: Kind,
 }
 
@@ -36,12 +39,21 @@ enum Kind {
     Leaf,
 }
 
+/// A token that begins at a byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Match {
+    pub cost: Cost,
+    pub token: u16,
+    /// Its bytes, and one more if it ends the string.
+    pub len: u16,
+}
+
 /// The automaton over a vocabulary.
 #[derive(Clone, Debug)]
 pub struct Automaton {
     nodes: Vec<Node>,
-    /// The next shorter one for each token.
-    shorter: Vec<u16>,
+    /// Lists of tokens that begin at the same byte, the longest first. The last one of each has a length of 1.
+    matches: Vec<Match>,
 }
 
 /// A state: what was read, as far as it matters.
@@ -58,25 +70,36 @@ impl Automaton {
         Construction::new(vocabulary).run()
     }
 
-    /// The state after one more byte, and the longest token that begins there.
+    /// The state after one more byte, and the list of the tokens that begin there.
     #[inline(always)]
-    pub fn step(&self, State(mut state): State, byte: u8) -> (State, u16) {
+    pub fn step(&self, State(mut state): State, byte: u8) -> (State, u32) {
         loop {
             let node = &self.nodes[state as usize];
             let child = (node.base ^ u32::from(byte)) as usize;
             let next = &self.nodes[child];
             if next.parent == state {
                 let state = if next.kind == Kind::Leaf { next.fail } else { child as u32 };
-                return (State(state), next.longest);
+                return (State(state), next.list);
             }
             // A root has a child for every byte.
             state = node.fail;
         }
     }
 
-    /// The next shorter token that begins where `token` does; `LAST` if there is none.
-    pub fn shorter(&self, token: u16) -> u16 {
-        self.shorter[usize::from(token)]
+    /// Gives `take` the tokens of a list.
+    #[inline(always)]
+    pub fn each(&self, list: u32, mut take: impl FnMut(Match)) {
+        for &found in &self.matches[list as usize..] {
+            take(found);
+            if found.len == 1 {
+                break;
+            }
+        }
+    }
+
+    /// Changes the cost of every token.
+    pub fn set_costs(&mut self, costs: &[Cost]) {
+        self.matches.iter_mut().for_each(|found| found.cost = costs[usize::from(found.token)]);
     }
 }
 
@@ -106,11 +129,12 @@ impl<'a> Construction<'a> {
             let ends = |token: u16| vocabulary.ends(token.into());
             ends(a).cmp(&ends(b)).then_with(|| text(a).iter().rev().cmp(text(b).iter().rev()))
         });
-        let automaton = Automaton { nodes: Vec::new(), shorter: vec![LAST; vocabulary.len()] };
+        let end = Match { cost: NEVER, token: END, len: 1 };
+        let automaton = Automaton { nodes: Vec::new(), matches: vec![end] };
         let mut construction = Construction { vocabulary, automaton, sorted, free: NONE };
         construction.grow();
-        construction.take(Automaton::START.0, NONE, Automaton::START, LAST);
-        construction.take(Automaton::ENDED.0, NONE, Automaton::START, END);
+        construction.take(Automaton::START.0, NONE, Automaton::START, NONE);
+        construction.take(Automaton::ENDED.0, NONE, Automaton::START, END_LIST);
         construction
     }
 
@@ -152,14 +176,12 @@ impl<'a> Construction<'a> {
             let node = base ^ u32::from(byte);
             let is_first = parent.node == Automaton::START.0;
             let (fail, shorter) =
-                if is_first { (Automaton::START, LAST) } else { self.fail_of(parent.node, byte) };
+                if is_first { (Automaton::START, NONE) } else { self.fail_of(parent.node, byte) };
             let token = self.sorted[from];
             let is_token = self.vocabulary.text(token.into()).len() == parent.depth + 1;
             let from = from + usize::from(is_token);
-            if is_token {
-                self.automaton.shorter[usize::from(token)] = shorter;
-            }
-            self.take(node, parent.node, fail, if is_token { token } else { shorter });
+            let list = if is_token { self.add_list(token, shorter) } else { shorter };
+            self.take(node, parent.node, fail, list);
             if from == to {
                 self.automaton.nodes[node as usize].kind = Kind::Leaf;
             } else {
@@ -168,8 +190,22 @@ impl<'a> Construction<'a> {
         }
     }
 
-    /// The state that a child of `parent` fails to, and the longest token there.
-    fn fail_of(&self, parent: u32, byte: u8) -> (State, u16) {
+    /// A list of `token` and those of the list `shorter`.
+    fn add_list(&mut self, token: u16, shorter: u32) -> u32 {
+        let matches = &mut self.automaton.matches;
+        let list = matches.len();
+        let len = self.vocabulary.len_of(token.into());
+        matches.push(Match { cost: NEVER, token, len });
+        let mut next = shorter as usize;
+        while matches[matches.len() - 1].len > 1 {
+            matches.push(matches[next]);
+            next += 1;
+        }
+        list as u32
+    }
+
+    /// The state that a child of `parent` fails to, and the list there.
+    fn fail_of(&self, parent: u32, byte: u8) -> (State, u32) {
         self.automaton.step(State(self.automaton.nodes[parent as usize].fail), byte)
     }
 
@@ -202,7 +238,7 @@ impl<'a> Construction<'a> {
             let next = if node + 1 < to { node + 1 } else { self.free };
             let before = if node > from { node - 1 } else { NONE };
             let kind = Kind::Free;
-            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, longest: LAST, kind });
+            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, list: NONE, kind });
         }
         if self.free != NONE {
             self.automaton.nodes[self.free as usize].fail = to - 1;
@@ -212,7 +248,7 @@ impl<'a> Construction<'a> {
     }
 
     /// Uses a free node.
-    fn take(&mut self, node: u32, parent: u32, State(fail): State, longest: u16) {
+    fn take(&mut self, node: u32, parent: u32, State(fail): State, list: u32) {
         let Node { base: next, fail: before, .. } = self.automaton.nodes[node as usize];
         if before == NONE {
             self.free = next;
@@ -222,6 +258,6 @@ impl<'a> Construction<'a> {
         if next != NONE {
             self.automaton.nodes[next as usize].fail = before;
         }
-        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, longest, kind: Kind::Inner };
+        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, list, kind: Kind::Inner };
     }
 }

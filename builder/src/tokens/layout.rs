@@ -94,7 +94,7 @@ impl Layout {
             if round + 1 >= FREE_ROUNDS {
                 costs = tables.iter().map(Table::costs).collect();
             }
-            parser = parser.priced(vocabulary, &costs);
+            parser = parser.priced(&costs);
         }
         Layout { vocabulary: vocabulary.clone(), tables, parser }
     }

@@ -4,9 +4,8 @@
 //! that save most: tokens, pairs of tokens that occurred next to each other, and whole strings that occur again.
 
 use super::{
-    automaton::LAST,
     cost::{self, BIT, Cost},
-    parse::{Parser, Scratch},
+    parse::{NO_TOKEN, Parser, Scratch},
     sample::Sample,
     vocabulary::{END, LEARNT, Vocabulary},
 };
@@ -65,7 +64,7 @@ pub fn learn(sample: &Sample<'_>) -> Learnt {
         let mut counted = Counted::new(vocabulary.len());
         let part = counted.read(sample, &parser, step, generation, !is_last, &mut scratch);
         costs = cost::of_counts(&counted.tokens);
-        let parser = parser.priced(&vocabulary, &[costs.clone()]);
+        let parser = parser.priced(&[costs.clone()]);
         if is_last {
             let savings = savings(&vocabulary, &costs, &parser, &mut scratch);
             return Learnt { vocabulary, costs, savings };
@@ -107,10 +106,10 @@ impl Counted {
         let mut bytes = 0;
         for i in sample.training(step, from) {
             bytes += sample.strings.get(i).len() as u64 + 1;
-            let mut before = LAST;
+            let mut before = NO_TOKEN;
             sample.parse(i, parser, scratch, &mut |_, token| {
                 self.tokens[usize::from(token)] += 1;
-                if pairs && before != LAST {
+                if pairs && before != NO_TOKEN {
                     self.pairs.push(u32::from(before) << 16 | u32::from(token));
                 }
                 before = token;

@@ -1,28 +1,23 @@
 //! The cheapest way to write a string in tokens.
 
 use super::{
-    automaton::{Automaton, LAST},
+    automaton::{Automaton, END_LIST},
     cost::{Cost, NEVER},
     vocabulary::{END, KEY, LEARNT, Vocabulary, key_token},
 };
 use hashlith_format::tokens::{MAX_TABLES, MAX_TEXT, key_tail};
 
-/// A token in a list of those that begin at the same byte.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    cost: Cost,
-    /// The next shorter one.
-    next: u16,
-    /// Its bytes, and one more if it ends the string.
-    len: u16,
-}
+/// No token.
+pub const NO_TOKEN: u16 = u16::MAX;
 
 /// A vocabulary with what its tokens cost.
 #[derive(Clone, Debug)]
 pub struct Parser {
     automaton: Automaton,
-    /// By the costs of the last table.
-    links: Vec<Link>,
+    /// As [`Vocabulary::len_of`].
+    lens: Vec<u16>,
+    /// The costs of the last table.
+    last: Vec<Cost>,
     /// The costs of the tables before.
     heads: Vec<Vec<Cost>>,
     /// Some table has a token that stands for the key.
@@ -36,8 +31,8 @@ pub struct Scratch {
     costs: Vec<Cost>,
     /// The token of each byte on that way.
     choices: Vec<u16>,
-    /// The longest token at each byte, and whether the key, bit 0, and its tail, bit 1, are there.
-    begins: Vec<(u16, u8)>,
+    /// The list of tokens at each byte, and whether the key, bit 0, and its tail, bit 1, are there.
+    begins: Vec<(u32, u8)>,
     /// The cheapest way from the beginning to each byte with as many tokens as there are tables before, and its last token.
     heads: [Vec<(Cost, u16)>; MAX_TABLES],
     /// The tokens of the head, the last one first.
@@ -91,24 +86,21 @@ impl Parser {
     pub fn new(vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
         Parser {
             automaton: Automaton::new(vocabulary),
-            links: Vec::new(),
+            lens: (0..vocabulary.len()).map(|token| vocabulary.len_of(token)).collect(),
+            last: Vec::new(),
             heads: Vec::new(),
             has_keys: false,
         }
-        .priced(vocabulary, costs)
+        .priced(costs)
     }
 
     /// The same with other costs.
-    pub fn priced(mut self, vocabulary: &Vocabulary, costs: &[Vec<Cost>]) -> Self {
+    pub fn priced(mut self, costs: &[Vec<Cost>]) -> Self {
         let (last, heads) = costs.split_last().expect("there is a table");
+        self.automaton.set_costs(last);
+        self.last.clone_from(last);
         self.heads = heads.to_vec();
         self.has_keys = costs.iter().any(|costs| costs[KEY.into()..LEARNT].iter().any(|&cost| cost < NEVER));
-        self.links.clear();
-        self.links.extend(last.iter().enumerate().map(|(token, &cost)| Link {
-            cost,
-            next: self.automaton.shorter(token as u16),
-            len: vocabulary.text(token).len() as u16 + u16::from(vocabulary.ends(token)),
-        }));
         self
     }
 
@@ -123,10 +115,10 @@ impl Parser {
         let key = Key::new(key.filter(|_| self.has_keys));
         let has_heads = piece.first && !self.heads.is_empty();
         match (key.whole.is_empty(), has_heads) {
-            (true, false) => self.cheapest::<false, false>(piece, key, LAST, scratch),
-            (true, true) => self.cheapest::<false, true>(piece, key, LAST, scratch),
-            (false, false) => self.cheapest::<true, false>(piece, key, LAST, scratch),
-            (false, true) => self.cheapest::<true, true>(piece, key, LAST, scratch),
+            (true, false) => self.cheapest::<false, false>(piece, key, NO_TOKEN, scratch),
+            (true, true) => self.cheapest::<false, true>(piece, key, NO_TOKEN, scratch),
+            (false, false) => self.cheapest::<true, false>(piece, key, NO_TOKEN, scratch),
+            (false, true) => self.cheapest::<true, true>(piece, key, NO_TOKEN, scratch),
         }
         let (mut at, mut cost) = (0, scratch.costs[0]);
         if has_heads {
@@ -155,13 +147,13 @@ impl Parser {
     /// What a whole string costs in tokens of the last table; `None` if it is one itself.
     pub fn cost_of_parts(&self, string: &[u8], scratch: &mut Scratch) -> Option<Cost> {
         let piece = Piece { bytes: string, first: false, last: true };
-        self.cheapest::<false, false>(piece, Key::new(None), LAST, scratch);
+        self.cheapest::<false, false>(piece, Key::new(None), NO_TOKEN, scratch);
         let first = usize::from(scratch.choices[0]);
-        (usize::from(self.links[first].len) <= string.len()).then_some(scratch.costs[0])
+        (usize::from(self.lens[first]) <= string.len()).then_some(scratch.costs[0])
     }
 
     fn len(&self, token: u16, key: Key<'_>) -> usize {
-        let len = usize::from(self.links[usize::from(token)].len);
+        let len = usize::from(self.lens[usize::from(token)]);
         match token.checked_sub(KEY) {
             Some(kind) if usize::from(token) < LEARNT => len + key.part(kind & 1 != 0).len(),
             _ => len,
@@ -190,30 +182,27 @@ impl Parser {
         costs[end] = 0;
         let mut state = Automaton::START;
         if piece.last {
-            costs[len] = self.links[usize::from(END)].cost;
+            costs[len] = self.last[usize::from(END)];
             choices[len] = END;
-            begins[len] = (END, 0);
+            begins[len] = (END_LIST, 0);
             state = Automaton::ENDED;
         }
         for (at, &byte) in piece.bytes.iter().enumerate().rev() {
-            let (next, longest) = self.automaton.step(state, byte);
+            let (next, list) = self.automaton.step(state, byte);
             state = next;
-            let (mut best, mut choice) = (NEVER, longest);
-            let mut token = longest;
-            while token != LAST {
-                let link = self.links[usize::from(token)];
-                let cost = link.cost + costs[at + usize::from(link.len)];
-                if cost < best && token != skip {
-                    (best, choice) = (cost, token);
+            let (mut best, mut choice) = (NEVER, NO_TOKEN);
+            self.automaton.each(list, |found| {
+                let cost = found.cost + costs[at + usize::from(found.len)];
+                if cost < best && found.token != skip {
+                    (best, choice) = (cost, found.token);
                 }
-                token = link.next;
-            }
+            });
             let mut found = 0;
             if KEYS {
                 found = key.found(byte, &piece.bytes[at..]);
                 if found != 0 {
                     self.each_key(piece, key, at, found, &mut |token, to| {
-                        let cost = self.links[usize::from(token)].cost + costs[to];
+                        let cost = self.last[usize::from(token)] + costs[to];
                         if cost < best {
                             (best, choice) = (cost, token);
                         }
@@ -223,7 +212,7 @@ impl Parser {
             costs[at] = best;
             choices[at] = choice;
             if HEADS {
-                begins[at] = (longest, found);
+                begins[at] = (list, found);
             }
         }
     }
@@ -254,13 +243,13 @@ impl Parser {
         let Scratch { costs, begins, heads, chosen, .. } = scratch;
         let end = piece.bytes.len() + usize::from(piece.last);
         heads[0].clear();
-        heads[0].push((0, LAST));
+        heads[0].push((0, NO_TOKEN));
         let (mut best, mut best_end) = (NEVER, (0, 0));
         for (table, own) in self.heads.iter().enumerate() {
             let (before, after) = heads.split_at_mut(table + 1);
             let (before, after) = (&before[table], &mut after[0]);
             after.clear();
-            after.resize((before.len() + MAX_TEXT + 1).min(end + 1), (NEVER, LAST));
+            after.resize((before.len() + MAX_TEXT + 1).min(end + 1), (NEVER, NO_TOKEN));
             for (at, &(cost, _)) in before.iter().enumerate() {
                 if cost >= NEVER || at == end {
                     continue;
@@ -271,12 +260,8 @@ impl Parser {
                         after[to] = (cost, token);
                     }
                 };
-                let (mut token, found) = begins[at];
-                while token != LAST {
-                    let link = self.links[usize::from(token)];
-                    put(token, at + usize::from(link.len));
-                    token = link.next;
-                }
+                let (list, found) = begins[at];
+                self.automaton.each(list, |found| put(found.token, at + usize::from(found.len)));
                 self.each_key(piece, key, at, found, &mut put);
             }
             // The string may end here; the last of these tables leads on.

@@ -49,6 +49,12 @@ impl Vocabulary {
         &self.bytes[start as usize..][..usize::from(len)]
     }
 
+    /// Bytes of a token, and one more if it ends the string; for those that stand for the key, without the key.
+    pub fn len_of(&self, token: usize) -> u16 {
+        let (_, len, ends) = self.tokens[token];
+        u16::from(len) + u16::from(ends)
+    }
+
     /// True if a token ends the string.
     pub fn ends(&self, token: usize) -> bool {
         self.tokens[token].2
