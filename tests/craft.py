@@ -74,8 +74,8 @@ class File:
     def __init__(self, cells, **header):
         self.cells = cells
         self.header = dict(version=1, zero1=0, required=0, ignorable=0, seed=0, part=0, parts=1, hash_id=1, key_type=0,
-                           value_type=0, fp=8, zero2=0, second_seed=0)
-        self.metadata = header.pop("metadata", b"")
+                           value_type=0, fp=8, key_tables=0, value_tables=0, zero2=0, second_seed=0)
+        self.metadata, self.extension = header.pop("metadata", b""), header.pop("extension", b"")
         self.header.update(header)
 
     @classmethod
@@ -95,7 +95,7 @@ class File:
                 pilots = index.pilots_at(b)
                 parts.pilots = bytes(index.data[pilots:pilots + oracle.bucket_count(b.n)])
             cells.append(parts)
-        return cls(cells, metadata=index.metadata, **header)
+        return cls(cells, metadata=index.metadata, extension=bytes(index.section(oracle.EXTENSION)), **header)
 
     def seal(self, **header):
         """The bytes of the file. A header field given here replaces the right one."""
@@ -105,7 +105,7 @@ class File:
             first, hot, far = first + len(parts.records), hot + cell, far + body
             pool += parts.gap + b"".join(parts.records)
         data, table = bytearray(PAGE), []
-        for row, section in enumerate((pool, hot, far, self.metadata)):
+        for row, section in enumerate((pool, hot, far, b"", self.metadata, self.extension)):
             at = align(len(data), HUGE if row == oracle.HOT and len(section) >= HUGE else PAGE)
             table += [at, len(section)]
             data += bytes(at - len(data)) + section
@@ -117,19 +117,19 @@ class File:
         fields.update(header)
         order = [fields[name] for name in oracle.Header._fields if name != "sections"]
         data[:8] = MAGIC
-        HEADER.pack_into(data, 8, *order[:15], *fields["sections"], *order[15:])
+        HEADER.pack_into(data, 8, *order[:17], *fields["sections"], *order[17:])
         return reseal(data)
 
 
 def reseal(data, sums=True, sums_digest=True, header=True):
     """`data` with its sums and digests computed again, where its header says that the sections are."""
     data = bytearray(data)
-    table = HEADER.unpack_from(data, 8)[15:25]
+    sums_at, length = HEADER.unpack_from(data, 8)[29:31]
     if sums:
-        out = [xxh64(bytes(data[at:min(at + CHUNK, table[8])]), i) for i, at in enumerate(range(PAGE, table[8], CHUNK))]
-        data[table[8]:table[8] + 8 * len(out)] = b"".join(x.to_bytes(8, "little") for x in out)
+        out = [xxh64(bytes(data[at:min(at + CHUNK, sums_at)]), i) for i, at in enumerate(range(PAGE, sums_at, CHUNK))]
+        data[sums_at:sums_at + 8 * len(out)] = b"".join(x.to_bytes(8, "little") for x in out)
     if sums_digest:
-        data[160:168] = xxh64(bytes(data[table[8]:table[8] + table[9]])).to_bytes(8, "little")
+        data[192:200] = xxh64(bytes(data[sums_at:sums_at + length])).to_bytes(8, "little")
     if header:
         data[4088:4096] = xxh64(bytes(data[:4088])).to_bytes(8, "little")
     return bytes(data)

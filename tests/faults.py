@@ -42,7 +42,7 @@ def field_faults(data):
     yield "header byte", "R4", 4088, patch(data, 56, u64(h.seed + 1), header=False)
     for bit in 0, 31, 63:
         yield f"required feature {bit}", "R5", 16, patch(data, 16, u64(1 << bit))
-    for at in 12, 15, 76, 79, *(() if h.hash_id == oracle.SIPHASH else (168, 175)), 176, 2048, 4080, 4087:
+    for at in 12, 15, 78, 79, *(() if h.hash_id == oracle.SIPHASH else (200, 207)), 208, 2048, 4080, 4087:
         yield f"reserved {at}", "R6", at, patch(data, at, b"\x80")
     yield "two reserved", "R6", 15, patch(patch(data, 79, b"\1"), 15, b"\1")
     yield "one byte more", "R7", 32, data + b"\0"
@@ -57,10 +57,10 @@ def field_faults(data):
     for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0):
         yield f"part {part} of {parts}", "R9", 64, patch(data, 64, struct.pack("<II", part, parts))
     for at, rule, numbers in (72, "R10", (0, 3, 255)), (73, "R11", (2, 255)), (74, "R11", (3, 255)), \
-            (75, "R12", (0, 17, 255)):
+            (75, "R12", (0, 17, 255)), (76, "R12", (5, 255)), (77, "R12", (5, 255)):
         for number in numbers:
             # Other hashes have no second seed.
-            base = patch(data, 168, u64(0)) if at == 72 else data
+            base = patch(data, 200, u64(0)) if at == 72 else data
             yield f"byte {at} is {number}", rule, at, patch(base, at, bytes([number]))
 
 
@@ -89,13 +89,13 @@ def table_faults(data):
     for wrong, rule, first in (2**48, "R13", 80), (2**48 - 1, "R14", 96):
         yield f"pool of {wrong} bytes", rule, first, patch(data, 88, u64(wrong))
     yield "all of R13", "R13", 96, \
-        patch(patch(patch(data, 88, u64(2**48), **seal), 104, u64(1), **seal), 136, u64(2**20 + 1), **seal)
+        patch(patch(patch(data, 88, u64(2**48), **seal), 104, u64(1), **seal), 152, u64(2**20 + 1), **seal)
     yield "pool and metadata too long", "R13", 80, \
-        patch(patch(data, 88, u64(2**48), **seal), 136, u64(2**20 + 1), **seal)
+        patch(patch(data, 88, u64(2**48), **seal), 152, u64(2**20 + 1), **seal)
     longer = patch(data + bytes(8), 32, u64(h.length + 8), header=False)
-    yield "a sum too many", "R14", 144, patch(longer, 152, u64(table[SUMS][1] + 8))
+    yield "a sum too many", "R14", 176, patch(longer, 184, u64(table[SUMS][1] + 8))
     shorter = patch(data[:-8], 32, u64(h.length - 8), **seal)
-    yield "a sum too few", "R14", 144, patch(shorter, 152, u64(table[SUMS][1] - 8), **seal)
+    yield "a sum too few", "R14", 176, patch(shorter, 184, u64(table[SUMS][1] - 8), **seal)
 
 
 def sum_faults(data):
@@ -107,9 +107,9 @@ def sum_faults(data):
         yield f"sum {i}", "V1", at, patch(data, sums + 8 * i, u64(i), sums=False)
         last = min(at + oracle.CHUNK, sums) - 1
         yield f"end of chunk {i}", "V1", at, patch(data, last, bytes([data[last] ^ 1]), sums=False)
-    yield "sums digest", "V2", 160, patch(data, 160, u64(1), sums_digest=False)
+    yield "sums digest", "V2", 192, patch(data, 192, u64(1), sums_digest=False)
     both = patch(data, sums, u64(1), sums=False, sums_digest=False)
-    yield "a sum and the sums digest", "V2", 160, both
+    yield "a sum and the sums digest", "V2", 192, both
     for (offset, length), (following, _) in zip(table, table[1:]):
         for at in {offset + length, following - 1} if offset + length < following else ():
             yield f"padding {at}", "V3", at, patch(data, at, b"\x10")
@@ -130,25 +130,25 @@ def again(file, number, seal=None, **changes):
     """The file with changes to a cell. The layout that is not given is computed again."""
     cells = list(file.cells)
     cells[number] = replace(cells[number], **{"mean": None, "width": None, **changes})
-    return File(cells, metadata=file.metadata, **file.header).seal(**seal or {})
+    return File(cells, metadata=file.metadata, extension=file.extension, **file.header).seal(**seal or {})
 
 
 def total_faults(data):
     """V4 and V9 of what the file says once."""
     index, file = oracle.Index(data), File.take_apart(data)
     h, far = index.header, index.header.sections[FAR][1]
-    yield "a key more", "V4", 40, patch(data, 40, u64(h.keys + 1))
+    yield "a key more", "V11", 40, patch(data, 40, u64(h.keys + 1))
     if h.keys:
-        yield "a key less", "V4", 40, patch(data, 40, u64(h.keys - 1))
-        yield "no keys", "V4", 40, patch(data, 40, u64(0))
+        yield "a key less", "V11", 40, patch(data, 40, u64(h.keys - 1))
+        yield "no keys", "V11", 40, patch(data, 40, u64(0))
     if far % PAGE:
-        yield "far section a byte longer", "V4", 112, patch(data, 120, u64(far + 1))
+        yield "far section a byte longer", "V11", 112, patch(data, 120, u64(far + 1))
     if far % PAGE > 1:
-        yield "far section a byte shorter", "V4", 112, patch(data, 120, u64(far - 1))
+        yield "far section a byte shorter", "V11", 112, patch(data, 120, u64(far - 1))
     for metadata in b"[]", b"{", b"null", b"{}x", b'{"a":1,}', b"{} {}", b"\xff", b'{"a":"\xff"}', b" ":
         made = File(file.cells, metadata=metadata, **file.header).seal()
         yield f"metadata {metadata}", "V9", oracle.Index(made).header.sections[METADATA][0], made
-    yield "metadata of 1 MiB and a byte", "R13", 128, \
+    yield "metadata of 1 MiB and a byte", "R13", 144, \
         File(file.cells, metadata=b"{" + b" " * (1 << 20) + b"}", **file.header).seal()
 
 
@@ -168,20 +168,19 @@ def cell_faults(data):
     for number in busy + empty:
         b, where = index.cell(number), f"cell {number}: "
         for wrong in b.first + 1, 2**48 - 1:
-            yield where + f"first id {wrong}", "V4", b.at, patch(data, b.at, number6(wrong, 0))
+            yield where + f"first id {wrong}", "V10", b.at, patch(data, b.at, number6(wrong, 0))
         for wrong in (b.pool - pool_at + 1, 2**48 - 1) if number else ():
             yield where + f"pool start {wrong}", "V4", b.pool, patch(data, b.at + 6, number6(wrong, 0))
     for number in empty:
         b = index.cell(number)
         for at, wrong in (13, 1), (13, 128), (14, 1), (14, 16), (15, 1), (16, 1), (19, 128), (20, 1), (127, 128):
-            rule = "V4|V7" if (at, wrong) == (13, 128) else "V7"  # V4 if there is a far body before
+            rule = "V10|V7" if (at, wrong) == (13, 128) else "V7"  # V10 if there is a far body before
             yield f"empty cell {number}: byte {at} is {wrong}", rule, b.at, patch(data, b.at + at, bytes([wrong]))
     for number in busy:
         b, where, w = index.cell(number), f"cell {number}: ", fp + index.cell(number).width
         if b.far is None:
-            for n in 128, 255:
-                yield where + f"{n} keys", "R15", b.at, \
-                    patch(patch(data, b.at + 12, bytes([n])), 40, u64(h.keys - b.n + n))
+            yield where + "255 keys", "R15", b.at, \
+                patch(patch(data, b.at + 12, b"\xff"), 40, u64(h.keys - b.n + 255))
         for width in 58 - fp, 127:
             yield where + f"width {width}", "R15", b.at, again(file, number, width=width)
         if b.far is not None or oracle.body_length(b.n, 57) > CELL - BODY:
@@ -203,9 +202,9 @@ def cell_faults(data):
         for bit in range(b.n * w, oracle.ceil_div(b.n * w, 8) * 8):
             yield where + f"unused bit {bit}", "V7", b.at, flip(data, entries, bit)
         both = patch(patch(data, b.at, number6(2**40, 0)), b.at + 15, b"\1")
-        yield where + "V4 and V7", "V4", b.at, both
+        yield where + "V10 and V7", "V10", b.at, both
         if b.far is None:
-            yield where + "R15, V4 and V7", "R15", b.at, patch(both, b.at + 13, bytes([58 - fp]))
+            yield where + "R15, V10 and V7", "R15", b.at, patch(both, b.at + 13, bytes([58 - fp]))
 
 
 def record_faults(data):

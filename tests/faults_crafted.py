@@ -42,12 +42,14 @@ def crafted():
     far, body = bytes(index.section(FAR)), b.far
     made = patch(swapped, index.header.sections[FAR][0], far[body:] + far[:body])
     made = patch(patch(made, a.at + BODY, number6(len(far) - body, 0)), b.at + BODY, number6(0, 0))
-    yield "far bodies exchanged", "V4", a.at, made
+    yield "far bodies exchanged", "V10", a.at, made
     # A fault in the records comes before one in the cells; of two cells the lower comes first.
     wrong = replace(second, prints=put(second.prints, 0, second.prints[0] ^ 1))
     yield "a record and a cell", "V5", end, File([replace(first, first=5), wrong]).seal()
     a, b = oracle.Index(data).cells()
-    yield "two cells", "V4", a.at, patch(patch(data, b.at + 15, b"\1"), a.at, number6(9, 0))
+    yield "two cells", "V10", a.at, patch(patch(data, b.at + 15, b"\1"), a.at, number6(9, 0))
+    made = File(file.cells, extension=b"\0").seal()
+    yield "an extension without a feature", "V12", oracle.Index(made).header.sections[oracle.EXTENSION][0], made
     # A key of another cell, or of another part; types.
     yield "cells exchanged", "V5", PAGE, File(file.cells[::-1]).seal()
     yield "another hash seed", "V5", None, File(file.cells, seed=1).seal()
@@ -74,8 +76,10 @@ def good_json():
 def sound():
     """Odd but sound indexes: (label, bytes)."""
     rng = random.Random(11)
-    yield "ignorable features", File([Parts()], ignorable=2**64 - 1).seal()
-    for n in *range(1, 41), 80, 127:
+    for ignorable in 1, 2**64 - 1:
+        yield "ignorable features", make(pairs(20, rng), ignorable=ignorable).seal()
+        yield "data of an ignorable feature", make(pairs(20, rng), ignorable=ignorable, extension=rng.randbytes(9000)).seal()
+    for n in *range(1, 41), 80, 127, 128, 255:
         yield f"{n} keys", make(pairs(n, rng), cells=1).seal()
     for cells in 2, 3, 7, 1000:
         yield f"60 keys in {cells} cells", make(pairs(60, rng), cells=cells).seal()
@@ -95,8 +99,8 @@ def sound():
     few = make(pairs(7, rng))
     few.cells[0].width = 40
     yield "larger width in the cell", few.seal()
-    file = make(pairs(127, rng), cells=1, fp=16, hash_id=oracle.SIPHASH, second_seed=2**64 - 1)
-    yield "127 keys of SipHash", file.seal()
+    file = make(pairs(255, rng), cells=1, fp=16, hash_id=oracle.SIPHASH, second_seed=2**64 - 1)
+    yield "255 keys of SipHash", file.seal()
     for n, width, length in (20, 32, 108), (16, 43, 109):
         file = make(pairs(n, rng), cells=1)
         file.cells[0].width = width

@@ -345,7 +345,7 @@ def order_of_parts(parts, files, names, at):
     byte0, byte1 = {names[0]: flip(parts[0], 5000)}, {names[1]: flip(parts[1], 5000)}
     sums1, header0 = {names[1]: flip(parts[1], len(parts[1]) - 1)}, {names[0]: flip(parts[0], 100)}
     yield "a byte", "V1", 4096, names[1], {**files, **byte1}
-    yield "a sum", "V2", 160, names[1], {**files, **sums1}
+    yield "a sum", "V2", 192, names[1], {**files, **sums1}
     yield "a byte in part 0, a sum in part 1", "V1", 4096, names[0], {**files, **byte0, **sums1}
     yield "bytes in two parts", "V1", 4096, names[0], {**files, **byte0, **byte1}
     yield "a byte in part 0, the last header", "R4", 4088, names[last], \

@@ -19,15 +19,15 @@ PAGE = 4096
 HUGE = 2 << 20
 CELL = 128
 BODY = 20  # where the body of a cell begins
-POOL, HOT, FAR, METADATA, SUMS = range(5)
-SECTION_NAMES = ("pool", "hot section", "far section", "metadata", "sums")
+POOL, HOT, FAR, TABLES, METADATA, EXTENSION, SUMS = range(7)
+SECTION_NAMES = ("pool", "hot section", "far section", "tables", "metadata", "extension", "sums")
 BYTES, TEXT, JSON = range(3)
 XXH3, SIPHASH = 1, 2
 
-# Section 3: the named fields of the header, bytes 8..176.
-HEADER = struct.Struct("<II QQ QQ QQ II BBBB I 10Q QQ")
+# Section 3: the named fields of the header, bytes 8..208.
+HEADER = struct.Struct("<II QQ QQ QQ II BBBB BBH 14Q QQ")
 Header = namedtuple("Header", "version zero1 required ignorable length keys cells seed part parts hash_id key_type "
-                              "value_type fp zero2 sections sums_digest second_seed")
+                              "value_type fp key_tables value_tables zero2 sections sums_digest second_seed")
 # Section 5: a cell. `at` and `pool` are offsets in the file; `far` is the place of a far body in its section, or None.
 Cell = namedtuple("Cell", "number at first pool n width try_ salt mean far")
 
@@ -173,12 +173,12 @@ class Index:
         refuse(len(data) < PAGE, "R1", len(data), "shorter than a header")
         refuse(data[:8] != MAGIC, "R2", 0, "wrong magic")
         fields = HEADER.unpack_from(data, 8)
-        table = list(zip(fields[15:25:2], fields[16:25:2]))
-        h = self.header = Header(*fields[:15], table, *fields[25:])
+        table = list(zip(fields[17:31:2], fields[18:31:2]))
+        h = self.header = Header(*fields[:17], table, *fields[31:])
         refuse(h.version != 1, "R3", 8, f"version {h.version}")
         refuse(xxh64(data[:4088]) != number_at(data, 4088, 8), "R4", 4088, "wrong header digest")
         refuse(h.required, "R5", 16, "unknown required feature")
-        for first, end in (12, 16), (76, 80), (176 if h.hash_id == SIPHASH else 168, 4088):
+        for first, end in (12, 16), (78, 80), (208 if h.hash_id == SIPHASH else 200, 4088):
             refuse_nonzero(data, first, end, "R6", "reserved byte is not zero")
         refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
         refuse(h.cells == 0, "R8", 48, "no cells")
@@ -188,18 +188,20 @@ class Index:
         refuse(h.key_type > TEXT, "R11", 73, "unknown key type")
         refuse(h.value_type > JSON, "R11", 74, "unknown value type")
         refuse(not 1 <= h.fp <= 16, "R12", 75, f"{h.fp} fingerprint bits")
+        refuse(h.key_tables > 4, "R12", 76, f"{h.key_tables} tables of the keys")
+        refuse(h.value_tables > 4, "R12", 77, f"{h.value_tables} tables of the values")
 
     def _open_sections(self):
         table, end = self.header.sections, PAGE
         refuse(table[HOT][1] != CELL * self.header.cells, "R13", 96, "wrong length of the hot section")
         refuse(table[POOL][1] >= 2**48, "R13", 80, "pool of 2^48 bytes or more")
-        refuse(table[METADATA][1] > 1 << 20, "R13", 128, "metadata above 1 MiB")
+        refuse(table[METADATA][1] > 1 << 20, "R13", 144, "metadata above 1 MiB")
         for row, (offset, length) in enumerate(table):
             unit = HUGE if row == HOT and length >= HUGE else PAGE
             refuse(offset != align(end, unit), "R14", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
             end = offset + length
         sums_length = 8 * ceil_div(table[SUMS][0] - PAGE, CHUNK)
-        refuse(table[SUMS][1] != sums_length or end != len(self.data), "R14", 144, "wrong length of the sums")
+        refuse(table[SUMS][1] != sums_length or end != len(self.data), "R14", 176, "wrong length of the sums")
 
     # Parts of the file ------------------------------------------------------------------------------------------------
 
@@ -227,7 +229,6 @@ class Index:
 
     def check_cell(self, b):
         """R15."""
-        refuse(b.n > 127, "R15", b.at, f"{b.n} keys in a cell")
         refuse(self.entry_bits(b) > 57, "R15", b.at, f"entries of {self.entry_bits(b)} bits")
         if b.far is None:
             refuse(self.body_length(b) > CELL - BODY, "R15", b.at, "the body leaves its cell")

@@ -1,12 +1,12 @@
-"""An independent verifier of hashlith indexes and sets, written from spec.md alone: V1 to V9 of section 9."""
+"""An independent verifier of hashlith indexes and sets, written from spec.md alone: V1 to V12 of section 9."""
 import re
 from functools import partial
 
-from oracle import BODY, BYTES, CELL, CHUNK, FAR, METADATA, PAGE, POOL, SUMS, TEXT, Corrupt, is_utf8, number_at, refuse, \
+from oracle import BODY, BYTES, CELL, CHUNK, EXTENSION, FAR, METADATA, PAGE, POOL, SUMS, TEXT, Corrupt, is_utf8, number_at, refuse, \
     refuse_nonzero, xxh64
 from oracle_set import Set, of_file
 
-ORDER = "R15 V4 R16 V6 V5 V8 V7 V3 V9".split()  # of faults at one offset
+ORDER = "R15 V4 R16 V6 V5 V8 V10 V7 V3 V9 V11 V12".split()  # of faults at one offset
 
 # JSON ----------------------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ def verify(index):
         return
     check_sums(index)
     faults = []
-    for check in (check_totals, check_padding, check_metadata, *cell_checks(index)):
+    for check in (check_totals, check_padding, check_metadata, check_extension, *cell_checks(index)):
         try:
             check(index)
         except Corrupt as fault:
@@ -69,7 +69,7 @@ def check_sums(index):
     """V2, then V1."""
     table = index.header.sections
     sums_at = table[SUMS][0]
-    refuse(xxh64(index.section(SUMS)) != index.header.sums_digest, "V2", 160, "wrong sums digest")
+    refuse(xxh64(index.section(SUMS)) != index.header.sums_digest, "V2", 192, "wrong sums digest")
     for i, at in enumerate(range(PAGE, sums_at, CHUNK)):
         good = xxh64(index.data[at:min(at + CHUNK, sums_at)], i) == number_at(index.data, sums_at + 8 * i, 8)
         refuse(not good, "V1", at, f"wrong sum of chunk {i}")
@@ -85,10 +85,15 @@ def check_metadata(index):
            "V9", index.header.sections[METADATA][0], "the metadata is not a JSON object")
 
 
+def check_extension(index):
+    offset, length = index.header.sections[EXTENSION]
+    refuse(length and not index.header.ignorable, "V12", offset, "an extension without an ignorable feature")
+
+
 def check_totals(index):
     keys, far = sum(b.n for b in index.cells()), sum(index.body_length(b) for b in index.cells() if b.far is not None)
-    refuse(keys != index.header.keys, "V4", 40, f"{keys} keys in all cells")
-    refuse(far != index.header.sections[FAR][1], "V4", 112, f"{far} bytes in all far bodies")
+    refuse(keys != index.header.keys, "V11", 40, f"{keys} keys in all cells")
+    refuse(far != index.header.sections[FAR][1], "V11", 112, f"{far} bytes in all far bodies")
 
 
 def cell_checks(index):
@@ -105,9 +110,9 @@ def check_fields(index, b, first, far):
     """`first`, `far`: the right first id, and where the body must begin if the cell is far."""
     at, length = b.at, index.body_length(b)
     index.check_cell(b)
-    refuse(b.first != first, "V4", at, f"first id {b.first} instead of {first}")
     refuse(b.number == 0 and b.pool != index.header.sections[POOL][0], "V4", at, "the first pool start is not 0")
-    refuse(b.far is not None and b.far != far, "V4", at, f"far body at {b.far} instead of {far}")
+    refuse(b.first != first, "V10", at, f"first id {b.first} instead of {first}")
+    refuse(b.far is not None and b.far != far, "V10", at, f"far body at {b.far} instead of {far}")
     refuse(b.n == 0 and any(index.data[at + 12:at + CELL]), "V7", at, "an empty cell with a body or layout")
     refuse(index.data[at + 15], "V7", at, "the reserved byte is not zero")
     behind = at + BODY + (length if b.far is None else 6)

@@ -111,7 +111,7 @@ def succeed(*arguments):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """Records and the path of an index of many cells."""
-    records = {b"%d" % i: b"%x" % (i * i) for i in range(4000)}
+    records = {b"%d" % i: b"%x" % (i * i) for i in range(20_000)}
     path = tmp_path_factory.mktemp("large") / "large.hlith"
     build(hashlith(), records.items(), path, "--metadata", '{"a": 1}', "--fingerprint-bits", "5", "--seed", "7")
     return records, path

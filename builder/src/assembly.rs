@@ -165,7 +165,7 @@ impl Assembly {
         in_set: bool,
     ) -> Result<Header, Error> {
         let metadata = options.metadata.as_bytes();
-        let sections = Sections::place(self.len.pool, self.cells, self.len.far, metadata.len() as u64);
+        let sections = Sections::place(self.len.pool, self.cells, self.len.far, 0, metadata.len() as u64);
         let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
         let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
 
@@ -186,6 +186,8 @@ impl Assembly {
             key_type: options.key_type,
             value_type: options.value_type,
             fingerprint_bits: options.fingerprint_bits,
+            key_tables: 0,
+            value_tables: 0,
             sections,
             sums_digest,
         };

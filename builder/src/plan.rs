@@ -68,11 +68,11 @@ fn cost(records: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(2).saturating_add(records.saturating_mul(RECORD_COST))
 }
 
-/// Jobs of `cells` cells, whose records lie in these partitions, each as small as possible. A partition has a whole number of
-/// cells, or a cell a whole number of partitions.
+/// Jobs of `cells` cells, whose records lie in these partitions, as many as they have boundaries in common. The number of
+/// partitions is a power of two.
 pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64) -> Vec<Job> {
     let count = partitions.len() as u64;
-    let units = count.min(cells);
+    let units = 1 << count.trailing_zeros().min(cells.trailing_zeros());
     let (partitions_each, cells_each) = ((count / units) as usize, cells / units);
     let mut partitions = partitions.into_iter();
     let job = |unit: u64| {
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn jobs_cover_all_cells_and_their_partitions() {
         for count in [1usize, 16, 64, 1024] {
-            for cells in [1u64, 2, 64, 512, 1024, 2048, 5 * 1024, 700 * 1024] {
+            for cells in [1u64, 2, 3, 10, 64, 500, 1024, 2048, 3000, 5 * 1024, 700 * 1024] {
                 for budget in [1, 1 << 20, 1 << 30] {
                     for records in [0, 3, 100_000] {
                         let all = partitions(&vec![(records, records * 50); count]);

@@ -8,8 +8,10 @@ const SHORT: usize = 1024;
 const COUNTED: f64 = 0.99;
 /// Most bytes of records in a cell on average: a build holds the records of some cells in memory.
 const CELL_BYTES: u64 = 1 << 20;
-/// Most keys in a cell on average: far enough below 127 that chance never puts more than 127 into a cell.
-const MOST_KEYS: f64 = 60.0;
+/// Most keys in a cell on average: far enough below 255 that chance never puts more than 255 into a cell.
+const MOST_KEYS: f64 = 120.0;
+/// Rounding adds at most one cell in this many.
+const ROUNDING: u64 = 32;
 
 /// How many records have each length.
 pub(crate) struct LengthCounts {
@@ -85,17 +87,15 @@ impl LengthCounts {
 }
 
 /// The number of cells of each of `parts` parts, for `records` records of `bytes` bytes in all parts together, at `keys` keys
-/// per cell. The cells of all parts together are a power of two up to 1,024, and a multiple of 1,024 above, so that cells and
-/// partitions share their boundaries.
+/// per cell. The cells of all parts together are a multiple of a power of two, up to 1,024, so that cells and partitions share
+/// as many boundaries as they can without many more cells.
 pub(crate) fn cell_count(records: u64, bytes: u64, keys: f64, parts: u32) -> u64 {
     let cells = ((records as f64 / keys).ceil() as u64).max(bytes.div_ceil(CELL_BYTES)).max(1);
-    let parts = u64::from(parts.max(1));
-    if cells <= 1024 && parts.is_power_of_two() {
-        (cells.next_power_of_two() / parts).max(1)
-    } else {
-        // With this many in each part, the total is a multiple of 1,024.
-        cells.div_ceil(parts).next_multiple_of(1024 >> parts.trailing_zeros().min(10))
-    }
+    let parts = parts.max(1);
+    let each = cells.div_ceil(u64::from(parts));
+    // The parts bring a power of two themselves.
+    let most = 1024 >> parts.trailing_zeros().min(10);
+    each.next_multiple_of((each / ROUNDING).checked_ilog2().map_or(1, |log| 1 << log).min(most))
 }
 
 #[cfg(test)]
@@ -104,19 +104,23 @@ mod tests {
 
     #[test]
     fn counts_of_cells_share_boundaries_with_partitions() {
-        assert_eq!(cell_count(3, 100 << 20, 40.0, 1), 128);
-        for (records, cells) in [(0, 1), (40, 1), (41, 2), (1_000_000, 25 * 1024)] {
+        assert_eq!(cell_count(3, 100 << 20, 40.0, 1), 100);
+        for (records, cells) in [(0, 1), (40, 1), (41, 2), (120, 3), (1_000_000, 25_088)] {
             assert_eq!(cell_count(records, 0, 40.0, 1), cells);
         }
         for (records, parts, cells) in
-            [(0, 4, 1), (8 * 40, 4, 2), (1_000_000, 4, 6400), (0, 2048, 1), (0, 3, 1024)]
+            [(0, 4, 1), (8 * 40, 4, 2), (500, 5, 3), (1_000_000, 4, 6272), (0, 2048, 1), (0, 3, 1)]
         {
             assert_eq!(cell_count(records, 0, 40.0, parts), cells);
         }
         for parts in 1..5000 {
-            for records in [0, 100, 1_000_000] {
-                let all = u64::from(parts) * cell_count(records, 0, 40.0, parts);
-                assert!(all.is_multiple_of(1024) || all.is_power_of_two(), "{records} {parts}");
+            for records in [0, 100, 1_000_000, 10_000_000_000] {
+                let each = cell_count(records, 0, 40.0, parts);
+                let least = (records as u64).div_ceil(40).div_ceil(parts.into()).max(1);
+                assert!(each >= least && each <= least + least / 16, "{records} {parts}");
+                // Enough boundaries in common to cut the work into pieces of a few megabytes of records.
+                let pieces = (u64::from(parts) * each).trailing_zeros().min(10);
+                assert!(records / 1_000_000 <= 10 << pieces || parts > 1000, "{records} {parts}");
             }
         }
     }
@@ -125,9 +129,10 @@ mod tests {
     fn a_few_long_records_do_not_count() {
         let mut lengths = LengthCounts::default();
         (0..1000).for_each(|_| lengths.add(25));
-        assert!(lengths.cell_keys(8) > 59.5);
+        assert!(lengths.cell_keys(8) > 60.0);
+        assert!(lengths.cell_keys(4) > 80.0);
         lengths.add(1 << 30);
-        assert!(lengths.cell_keys(8) > 59.5);
+        assert!(lengths.cell_keys(8) > 60.0);
         (0..500).for_each(|i| lengths.add(20 + i % 40));
         assert!(lengths.cell_keys(8) < 50.0);
         assert!(lengths.cell_keys(16) < lengths.cell_keys(8));

@@ -211,7 +211,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             // Each key takes memory below, so their number must be in proportion to the file.
             if lookup.header.keys > lookup.header.cells.saturating_mul(u64::from(MAX_CELL_KEYS)) {
                 let what = "the cells cannot have as many keys as the header says";
-                return Err(in_part(Error::verifier(4, 40, what)));
+                return Err(in_part(Error::verifier(11, 40, what)));
             }
             hot_cache -= lookup.hot_bytes().min(hot_cache);
             keys = lookup.ids().end;

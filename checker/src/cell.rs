@@ -1,4 +1,4 @@
-//! Every cell, and its records in the order of the slots: R15, R16, V4 to V8.
+//! Every cell, and its records in the order of the slots: R15, R16, V4 to V8, V10, V11.
 
 use crate::{
     error::Error,
@@ -56,7 +56,7 @@ impl Totals {
         }
     }
 
-    /// Adds the cells that follow. Their first far body must begin where the last one before them ends (V4).
+    /// Adds the cells that follow. Their first far body must begin where the last one before them ends (V10).
     pub(crate) fn join(&mut self, next: &Totals, findings: &Findings) {
         self.keys = self.keys.saturating_add(next.keys);
         self.far_len = self.far_len.saturating_add(next.far_len);
@@ -71,14 +71,14 @@ impl Totals {
         };
     }
 
-    /// Checks the sums over all cells (V4).
+    /// Checks the sums over all cells (V11), and where the first far body begins (V10).
     pub(crate) fn check(&self, header: &Header, findings: &Findings) {
         if self.keys != header.keys {
-            findings.report(Error::verifier(4, 40, "the cells have more or fewer keys than the header says"));
+            findings.report(Error::verifier(11, 40, "the cells have more or fewer keys than the header says"));
         }
         if self.far_len != header.sections.far.len {
             let what = "the far section is not as long as the bodies of the far cells";
-            findings.report(Error::verifier(4, 112, what));
+            findings.report(Error::verifier(11, 112, what));
         }
         if let Some(first) = self.far.filter(|far| far.start != 0) {
             findings.report(Self::misplaced(&first));
@@ -86,7 +86,7 @@ impl Totals {
     }
 
     fn misplaced(far: &FarRun) -> Error {
-        Error::verifier(4, far.cell, "a far body does not begin where the one before ends")
+        Error::verifier(10, far.cell, "a far body does not begin where the one before ends")
     }
 }
 
@@ -141,12 +141,15 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         next.iter_mut().zip(link).for_each(|(byte, &found)| *byte = found);
         let (head, next) = (Head::parse(&cell), Head::parse(&next));
 
-        if number == 0 && (head.first_id, head.pool_start) != (0, 0) {
-            self.findings.report(Error::verifier(4, at, "the first cell does not begin at id 0 and byte 0"));
+        if number == 0 && head.pool_start != 0 {
+            self.findings.report(Error::verifier(4, at, "the first cell does not begin with the pool"));
+        }
+        if number == 0 && head.first_id != 0 {
+            self.findings.report(Error::verifier(10, at, "the first cell does not begin at id 0"));
         }
         if !is_last && next.first_id != head.first_id + u64::from(head.keys) {
             let what = "the first id of a cell is not the number of keys before";
-            self.findings.report(Error::verifier(4, at + CELL_LEN, what));
+            self.findings.report(Error::verifier(10, at + CELL_LEN, what));
         }
         let totals = Totals::of(&head, at, self.header.fingerprint_bits);
         match CellView::new(&cell, at, self.header.fingerprint_bits, sections.far) {

@@ -83,8 +83,9 @@ fn order(rule: Rule) -> u8 {
         Rule::V(6) => 3,
         Rule::V(5) => 4,
         Rule::V(8) => 5,
-        Rule::V(7) => 6,
-        _ => 7,
+        Rule::V(10) => 6,
+        Rule::V(7) => 7,
+        _ => 8,
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
             Rule::V(6),
             Rule::V(5),
             Rule::V(8),
+            Rule::V(10),
             Rule::V(7),
             Rule::V(3),
         ];

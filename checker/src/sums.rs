@@ -1,4 +1,4 @@
-//! The checksums, the padding and the metadata: V1, V2, V3 and V9.
+//! The checksums, the padding, the metadata and the extension: V1, V2, V3, V9 and V12.
 
 use crate::{
     error::Error,
@@ -23,7 +23,7 @@ pub(crate) fn check_sums_digest<R: ReadAt + ?Sized>(
         Ok(())
     })?;
     if digest.finish() != header.sums_digest {
-        return Err(Error::verifier(2, 160, "the sums do not match their digest"));
+        return Err(Error::verifier(2, 192, "the sums do not match their digest"));
     }
     Ok(())
 }
@@ -42,6 +42,15 @@ pub(crate) fn check_padding<R: ReadAt + ?Sized>(
                 None => Ok(()),
             }
         })?;
+    }
+    Ok(())
+}
+
+/// V12: only ignorable features fill the extension.
+pub(crate) fn check_extension(header: &Header) -> Result<(), Error> {
+    let extension = header.sections.extension;
+    if header.ignorable_features == 0 && extension.len > 0 {
+        return Err(Error::verifier(12, extension.offset, "there is an extension, but no feature that fills it"));
     }
     Ok(())
 }

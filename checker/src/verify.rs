@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     findings::Findings,
     read::{ReadAt, Window, read_array, read_header},
-    sums::{ChunkChecker, check_metadata, check_padding, check_sums_digest},
+    sums::{ChunkChecker, check_extension, check_metadata, check_padding, check_sums_digest},
 };
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{
@@ -50,7 +50,7 @@ pub struct Report {
     pub header: Header,
 }
 
-/// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R16 and V1 to V9.
+/// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R16 and V1 to V12.
 ///
 /// The header is checked first (R1 to R14, in this order), then the digest of the sums, then everything else. One fault is
 /// reported, and it does not depend on the number of threads: the first chunk that does not match its sum, or else the
@@ -100,7 +100,9 @@ pub fn verify_file<R: ReadAt + ?Sized>(
     progress.add(Unit::Bytes, header.file_len() - sums_cover(&header));
 
     let findings = Findings::new();
-    for result in [check_padding(&mut window, &header), check_metadata(file, &header)] {
+    for result in
+        [check_padding(&mut window, &header), check_metadata(file, &header), check_extension(&header)]
+    {
         result.unwrap_or_else(|error| findings.report(error));
     }
     let queue = Queue::new(file, &header, &findings);

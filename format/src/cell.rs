@@ -1,7 +1,7 @@
 //! Cells, which tell apart the keys of a small range of hashes (sections 5 to 7).
 
 use crate::{
-    CELL_LEN, Error, KeyHash, KeyHasher, MAX_CELL_KEYS, MAX_ENTRY_BITS, Rule, Span,
+    CELL_LEN, Error, KeyHash, KeyHasher, MAX_ENTRY_BITS, Rule, Span,
     hash::{mask, mulhi},
 };
 use alloc::vec::Vec;
@@ -40,7 +40,7 @@ impl Attempt {
 /// The sizes in a cell that follow from its number of keys (section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// `n`, the number of keys, at most 127.
+    /// `n`, the number of keys.
     pub keys: u8,
 }
 
@@ -173,10 +173,7 @@ impl CellView {
             None => (at.wrapping_add(HEAD_LEN), CELL_LEN - HEAD_LEN),
             Some(start) => (far.offset.wrapping_add(start), far.len.saturating_sub(start)),
         };
-        if head.keys > MAX_CELL_KEYS
-            || u32::from(head.width).wrapping_add(fingerprint_bits) > MAX_ENTRY_BITS
-            || len > room
-        {
+        if u32::from(head.width).wrapping_add(fingerprint_bits) > MAX_ENTRY_BITS || len > room {
             return Err(impossible(at));
         }
         Ok(CellView { head, body: start, fingerprint_bits })
@@ -269,7 +266,7 @@ impl CellData<'_> {
         cells: &mut Vec<u8>,
         far: &mut Vec<u8>,
     ) -> Option<()> {
-        let keys = u8::try_from(self.fingerprints.len()).ok().filter(|&keys| keys <= MAX_CELL_KEYS)?;
+        let keys = u8::try_from(self.fingerprints.len()).ok()?;
         let total = self.offsets.last()?.checked_shl(8).unwrap_or(u64::MAX);
         let mean = u32::try_from(total.checked_div(u64::from(keys))?).unwrap_or(u32::MAX);
         let deltas = || {

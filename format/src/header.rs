@@ -1,10 +1,13 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, MAX_TABLES, PAGE,
     Span, VERSION, ValueType, checksum,
 };
 use core::ops::Range;
+
+/// The number of sections.
+const SECTIONS: usize = 7;
 
 /// The section table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,15 +18,19 @@ pub struct Sections {
     pub hot: Span,
     /// The bodies that do not fit into their cells.
     pub far: Span,
+    /// The token tables of coded keys and values.
+    pub tables: Span,
     /// The user's JSON.
     pub metadata: Span,
+    /// What ignorable features keep; readers pass over it.
+    pub extension: Span,
     /// The sums of everything before.
     pub sums: Span,
 }
 
 impl Sections {
-    /// Where sections of these lengths (in bytes) must lie; `None` if they end above 2^64 - 1.
-    pub fn place(pool: u64, cells: u64, far: u64, metadata: u64) -> Option<Self> {
+    /// Where sections of these lengths (in bytes) must lie, without an extension; `None` if they end above 2^64 - 1.
+    pub fn place(pool: u64, cells: u64, far: u64, tables: u64, metadata: u64) -> Option<Self> {
         let after = |before: &Span, len: u64, align: u64| {
             let offset = before.offset.checked_add(before.len)?.checked_next_multiple_of(align)?;
             offset.checked_add(len)?;
@@ -33,11 +40,13 @@ impl Sections {
         let hot = cells.checked_mul(CELL_LEN)?;
         let hot = after(&pool, hot, Self::hot_alignment(hot))?;
         let far = after(&hot, far, PAGE)?;
-        let metadata = after(&far, metadata, PAGE)?;
-        let mut sums = after(&metadata, 0, PAGE)?;
+        let tables = after(&far, tables, PAGE)?;
+        let metadata = after(&tables, metadata, PAGE)?;
+        let extension = after(&metadata, 0, PAGE)?;
+        let mut sums = after(&extension, 0, PAGE)?;
         sums.len = checksum::chunk_count(sums.offset).checked_mul(8)?;
         sums.offset.checked_add(sums.len)?;
-        Some(Sections { pool, hot, far, metadata, sums })
+        Some(Sections { pool, hot, far, tables, metadata, extension, sums })
     }
 
     /// The alignment of a hot section of `len` bytes.
@@ -46,12 +55,14 @@ impl Sections {
     }
 
     /// Name and place of each section, in file order.
-    pub fn all(&self) -> [(&'static str, Span); 5] {
+    pub fn all(&self) -> [(&'static str, Span); SECTIONS] {
         [
             ("pool", self.pool),
             ("hot", self.hot),
             ("far", self.far),
+            ("tables", self.tables),
             ("metadata", self.metadata),
+            ("extension", self.extension),
             ("sums", self.sums),
         ]
     }
@@ -78,6 +89,10 @@ pub struct Header {
     pub value_type: ValueType,
     /// Bits of a fingerprint, 1 to 16.
     pub fingerprint_bits: u32,
+    /// Number of token tables of the keys, at most 4; 0 if they are stored as they are.
+    pub key_tables: u8,
+    /// The same for the values.
+    pub value_tables: u8,
     /// Where the sections lie.
     pub sections: Sections,
     /// XXH3-64 of the sums section.
@@ -134,13 +149,13 @@ impl Header {
         put(64, &self.part.to_le_bytes());
         put(68, &self.parts.to_le_bytes());
         put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
-        put(75, &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX)]);
+        put(75, &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX), self.key_tables, self.value_tables]);
         for (row, (_, span)) in SECTION_ROWS.into_iter().zip(self.sections.all()) {
             put(row, &span.offset.to_le_bytes());
             put(row.saturating_add(8), &span.len.to_le_bytes());
         }
-        put(160, &self.sums_digest.to_le_bytes());
-        put(168, &second_seed.to_le_bytes());
+        put(192, &self.sums_digest.to_le_bytes());
+        put(200, &second_seed.to_le_bytes());
         seal(&mut page);
         page
     }
@@ -161,7 +176,7 @@ pub fn seal(page: &mut [u8; PAGE as usize]) {
 }
 
 /// Where the rows of the section table lie in the page.
-const SECTION_ROWS: [usize; 5] = [80, 96, 112, 128, 144];
+const SECTION_ROWS: [usize; SECTIONS] = [80, 96, 112, 128, 144, 160, 176];
 
 /// A header page, field by field, at the places in the table of section 3.
 #[derive(Clone, Copy)]
@@ -197,8 +212,8 @@ impl Page<'_> {
             return Err(Error::Feature { bits: required });
         }
         // Only one hash has a second seed.
-        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 176 } else { 168 };
-        [12..16, 76..80, reserved_from..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
+        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 208 } else { 200 };
+        [12..16, 78..80, reserved_from..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
     }
 
     fn check_zero(self, reserved: Range<usize>) -> Result<(), Error> {
@@ -224,7 +239,7 @@ impl Page<'_> {
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),
-            2 => KeyHasher::siphash(self.word(56), self.word(168)),
+            2 => KeyHasher::siphash(self.word(56), self.word(200)),
             found => return Err(Error::Unknown { what: "hash id", offset: 72, found }),
         };
         let [key_id, value_id] = self.field(73);
@@ -235,7 +250,13 @@ impl Page<'_> {
         if !(1..=16).contains(&fingerprint_bits) {
             return Err(Error::reader(12, 75, "fingerprints have 1 to 16 bits"));
         }
-        let [pool, hot, far, metadata, sums] = SECTION_ROWS.map(|row| self.span(row));
+        let [key_tables, value_tables] = self.field(76);
+        for (at, tables) in [(76, key_tables), (77, value_tables)] {
+            if tables > MAX_TABLES {
+                return Err(Error::reader(12, at, "there are more than 4 token tables"));
+            }
+        }
+        let [pool, hot, far, tables, metadata, extension, sums] = SECTION_ROWS.map(|row| self.span(row));
         Ok(Header {
             ignorable_features: self.word(24),
             keys,
@@ -246,8 +267,10 @@ impl Page<'_> {
             key_type,
             value_type,
             fingerprint_bits,
-            sections: Sections { pool, hot, far, metadata, sums },
-            sums_digest: self.word(160),
+            key_tables,
+            value_tables,
+            sections: Sections { pool, hot, far, tables, metadata, extension, sums },
+            sums_digest: self.word(192),
         })
     }
 
@@ -261,7 +284,7 @@ impl Page<'_> {
             return Err(Error::reader(13, 80, "the pool is too long"));
         }
         if found.metadata.len > MAX_METADATA {
-            return Err(Error::reader(13, 128, "the metadata is longer than 1 MiB"));
+            return Err(Error::reader(13, 144, "the metadata is longer than 1 MiB"));
         }
         let misplaced = |row: usize| Error::reader(14, row as u64, "a section is not where it must be");
         let mut end = Some(PAGE);
@@ -275,7 +298,7 @@ impl Page<'_> {
         let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
         if sums_len != Some(found.sums.len) || end != Some(self.word(32)) {
             let what = "the sums do not have 8 bytes for each chunk, or do not end the file";
-            return Err(Error::reader(14, 144, what));
+            return Err(Error::reader(14, 176, what));
         }
         Ok(())
     }

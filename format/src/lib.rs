@@ -54,12 +54,14 @@ pub const MAX_KEYS: u64 = (1 << 48) - 1;
 /// Bytes of a cell (section 5).
 pub const CELL_LEN: u64 = 128;
 /// Most keys in a cell (section 11).
-pub const MAX_CELL_KEYS: u8 = 127;
+pub const MAX_CELL_KEYS: u8 = u8::MAX;
 /// The pool takes fewer bytes than this (section 11).
 pub const MAX_POOL: u64 = 1 << 48;
 /// Most bits in a slot entry, so that one 8-byte read holds it (section 6).
 pub const MAX_ENTRY_BITS: u32 = 57;
 /// Most parts of a set (section 15).
 pub const MAX_PARTS: u32 = 1 << 16;
+/// Most token tables of the keys, and of the values (section 3).
+pub const MAX_TABLES: u8 = 4;
 /// Most bytes of metadata (section 4).
 pub const MAX_METADATA: u64 = 1 << 20;

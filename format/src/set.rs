@@ -117,6 +117,8 @@ mod tests {
             key_type,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
+            key_tables: 0,
+            value_tables: 0,
             sections: Sections::default(),
             sums_digest: 0,
         }

@@ -13,7 +13,7 @@ use hashlith_format::{
 
 #[test]
 fn slots_and_buckets_stay_in_range() {
-    for keys in 1..=127 {
+    for keys in 1..=255 {
         let geometry = Geometry { keys };
         assert_eq!(geometry.buckets(), u64::from(keys) * 3 / 8 + 1);
         for x in [0, 1, u64::MAX, u64::MAX / 2, 0x1234_5678_9abc_def0] {
@@ -49,7 +49,7 @@ fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
     for fingerprint_bits in [1u32, 7, 8, 16] {
         for (count, step) in
-            [(1u8, 3u64), (2, 1000), (40, 1), (60, 1), (100, 37), (127, 51), (50, 1 << 33), (7, 1 << 37)]
+            [(1u8, 3u64), (2, 1000), (40, 1), (60, 1), (100, 37), (127, 51), (255, 9), (50, 1 << 33), (7, 1 << 37)]
         {
             let mut random = 0x9e37_79b9_7f4a_7c15u64;
             let mut next = |below: u64| {
@@ -116,7 +116,7 @@ fn impossible_cells_are_refused() {
     let far = Head { far: Some(200), ..good };
     assert_eq!(check(far, 8), Ok(far));
     for (head, fingerprint_bits) in [
-        (Head { keys: 128, width: 0, ..far }, 1),
+        (Head { keys: 255, width: 0, ..far }, 1),
         (Head { keys: 1, width: 50, ..good }, 8),
         (Head { keys: 60, ..good }, 8),
         (Head { far: Some(220), ..good }, 8),
@@ -151,7 +151,9 @@ fn header(pool: u64) -> Header {
         key_type: KeyType::Text,
         value_type: ValueType::Json,
         fingerprint_bits: 8,
-        sections: Sections::place(pool, 1, 0, 0).unwrap(),
+        key_tables: 0,
+        value_tables: 0,
+        sections: Sections::place(pool, 1, 0, 0, 0).unwrap(),
         sums_digest: 2,
     }
 }
@@ -192,7 +194,7 @@ fn a_manifest_has_at_most_32_mib() {
 /// The largest numbers that section 11 allows.
 #[test]
 fn headers_at_their_limits_come_back() {
-    let sections = Sections::place((1 << 48) - 1, 1, 0, 1 << 20).unwrap();
+    let sections = Sections::place((1 << 48) - 1, 1, 0, 0, 1 << 20).unwrap();
     let header = Header { keys: (1 << 48) - 1, fingerprint_bits: 16, sections, ..header(10) };
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
 }
@@ -230,28 +232,30 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(68, 0)], len, 9, 64);
     check(&[(72, 0)], len, 10, 72);
     check(&[(72, 3)], len, 10, 72);
-    check(&[(175, 1)], len, 6, 175);
-    check(&[(72, 2), (176, 1)], len, 6, 176);
+    check(&[(207, 1)], len, 6, 207);
+    check(&[(72, 2), (208, 1)], len, 6, 208);
     check(&[(73, 2)], len, 11, 73);
     check(&[(74, 3)], len, 11, 74);
     check(&[(75, 0)], len, 12, 75);
     check(&[(75, 17)], len, 12, 75);
+    check(&[(76, 5)], len, 12, 76);
+    check(&[(77, 5)], len, 12, 77);
     check(&[(104, 127)], len, 13, 96);
     check(&[(48, 2)], len, 13, 96);
     check(&[(55, 0x02)], len, 13, 96);
     check(&[(94, 1)], len, 13, 80);
-    check(&[(139, 1)], len, 13, 128);
-    for row in 0..5 {
+    check(&[(155, 1)], len, 13, 144);
+    for row in 0..7 {
         check(&[(80 + 16 * row + 1, 0x70)], len, 14, 80 + 16 * row as u64);
     }
     // A section that passes the end of all files puts the next one nowhere.
     check(&[(127, 0xff)], len, 14, 128);
-    check(&[(152, 7)], len, 14, 144);
-    check(&[(159, 0xff)], len, 14, 144);
+    check(&[(184, 7)], len, 14, 176);
+    check(&[(191, 0xff)], len, 14, 176);
     // The sums are too long, and the file ends with them; and the other way round.
     let [longer, sums_longer] = [len + 8, good.sections.sums.len + 8].map(|number| number as u8);
-    check(&[(152, sums_longer), (32, longer)], len + 8, 14, 144);
-    check(&[(32, longer)], len + 8, 14, 144);
+    check(&[(184, sums_longer), (32, longer)], len + 8, 14, 176);
+    check(&[(32, longer)], len + 8, 14, 176);
     // An ignorable feature is passed over.
     let mut page = good.to_bytes();
     page[24] = 1;
@@ -261,10 +265,10 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
 
 #[test]
 fn sections_that_pass_the_end_of_all_files_are_refused() {
-    assert_eq!(Sections::place(u64::MAX - 4096, 1, 0, 0), None);
-    assert_eq!(Sections::place(0, u64::MAX / 16, 0, 0), None);
-    assert_eq!(Sections::place(0, 1, u64::MAX - 4096, 0), None);
-    let large = Sections::place(1 << 50, 3 << 14, 1 << 20, 7).unwrap();
+    assert_eq!(Sections::place(u64::MAX - 4096, 1, 0, 0, 0), None);
+    assert_eq!(Sections::place(0, u64::MAX / 16, 0, 0, 0), None);
+    assert_eq!(Sections::place(0, 1, u64::MAX - 4096, 0, 0), None);
+    let large = Sections::place(1 << 50, 3 << 14, 1 << 20, 9, 7).unwrap();
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
 }
 

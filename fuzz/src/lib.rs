@@ -80,7 +80,7 @@ fn check(bytes: &[u8]) {
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = bytes.to_vec();
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let (sums, len) = (number(144)?, number(152)?);
+    let (sums, len) = (number(176)?, number(184)?);
     let end = sums.checked_add(len).filter(|&end| sums >= PAGE && end <= bytes.len() as u64)?;
     if len != 8 * checksum::chunk_count(sums) {
         return None;
@@ -90,7 +90,7 @@ fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     sealed[sums as usize..end as usize].copy_from_slice(&chunks.finish());
     let digest = checksum::digest(&sealed[sums as usize..end as usize]);
     sealed[32..40].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-    sealed[160..168].copy_from_slice(&digest.to_le_bytes());
+    sealed[192..200].copy_from_slice(&digest.to_le_bytes());
     let page: &mut [u8; PAGE as usize] = sealed.first_chunk_mut()?;
     header::seal(page);
     Some(sealed)

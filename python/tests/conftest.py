@@ -108,14 +108,14 @@ def large(tmp_path_factory):
     hashlith.verify(path, threads=1)
     build(int(count * max(1, 0.5 / (time.perf_counter() - began))))
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        sections = oracle.HEADER.unpack_from(data, 8)[15:25]
-        last, sums_at, sums_end = sections[0] + sections[1] - 1, sections[8], sections[8] + sections[9]
+        pool, sums = oracle.HEADER.unpack_from(data, 8)[17:19], oracle.HEADER.unpack_from(data, 8)[29:31]
+        last, sums_at, sums_end = sum(pool) - 1, sums[0], sum(sums)
         data[last] = 0xFF
         chunk = (last - oracle.PAGE) // oracle.CHUNK
         begin = oracle.PAGE + chunk * oracle.CHUNK
         end = min(begin + oracle.CHUNK, sums_at)
         sum_at = sums_at + 8 * chunk
         data[sum_at : sum_at + 8] = oracle.xxh64(data[begin:end], chunk).to_bytes(8, "little")
-        data[160:168] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
+        data[192:200] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
         data[4088:4096] = oracle.xxh64(data[:4088]).to_bytes(8, "little")
     return path

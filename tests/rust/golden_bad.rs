@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// What a reader reports for these faults: a dense id that no cell has, bytes left over after the last record.
 const ON_THE_WAY: [(&str, Rule, u64); 2] =
-    [("V4-8320-first_id_one_too_high", R(15), 8192), ("V4-6306-bytes_behind_the_last_record", V(4), 6306)];
+    [("V10-8320-first_id_one_too_high", R(15), 8192), ("V4-6306-bytes_behind_the_last_record", V(4), 6306)];
 
 /// Rule, offset, name and path of everything in a folder, in the order of the names.
 fn named(folder: &str) -> Vec<(String, u64, String, PathBuf)> {

@@ -74,7 +74,7 @@ fn values_above_four_gib_and_wide_offsets() {
     let mut hot = Vec::new();
     data.write(0, 0, &mut hot, &mut Vec::new()).unwrap();
     assert!(Head::parse(hot.first_chunk().unwrap()).width > 32);
-    let sections = Sections::place(8 * record_len, 1, 0, 0).unwrap();
+    let sections = Sections::place(8 * record_len, 1, 0, 0, 0).unwrap();
     let header = Header { sections, ..*small.first_header() };
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(header.file_len()).unwrap();

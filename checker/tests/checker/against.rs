@@ -318,13 +318,13 @@ impl ReadAt for Endless {
 #[test]
 fn more_keys_than_the_cells_can_have() {
     let mut file = PLAN().file(&pairs(3));
-    for (keys, is_opened) in [(3 * 127, true), (3 * 127 + 1, false), ((1 << 48) - 1, false)] {
+    for (keys, is_opened) in [(3 * 255, true), (3 * 255 + 1, false), ((1 << 48) - 1, false)] {
         let header = hashlith_format::Header { keys, ..header(&file) };
         file[..4096].copy_from_slice(&header.to_bytes());
         match Against::new(&file[..], &AgainstOptions::default()) {
             Ok(against) => assert!(is_opened && against.keys() == keys),
             Err(Error::Fault(fault)) => {
-                assert_eq!((fault.rule(), fault.offset(), is_opened), (Rule::V(4), 40, false));
+                assert_eq!((fault.rule(), fault.offset(), is_opened), (Rule::V(11), 40, false));
             }
             Err(error) => panic!("{error}"),
         }
@@ -336,7 +336,7 @@ fn more_keys_than_the_cells_can_have() {
 fn a_hot_section_above_all_memory_is_an_error() {
     let small = header(&PLAN().file(&pairs(3)));
     let cells = 1 << 40;
-    let sections = hashlith_format::Sections::place(small.sections.pool.len, cells, 0, 0).unwrap();
+    let sections = hashlith_format::Sections::place(small.sections.pool.len, cells, 0, 0, 0).unwrap();
     let large = hashlith_format::Header { cells, sections, ..small };
     let file = Endless(large.to_bytes().to_vec(), large.file_len());
     let options = AgainstOptions { hot_cache: u64::MAX, ..AgainstOptions::default() };

@@ -174,14 +174,16 @@ impl Model {
             key_type: self.key_type,
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,
-            sections: Sections::place(pool.len() as u64, cells, far.len() as u64, self.metadata.len() as u64)
+            key_tables: 0,
+            value_tables: 0,
+            sections: Sections::place(pool.len() as u64, cells, far.len() as u64, 0, self.metadata.len() as u64)
                 .unwrap(),
             sums_digest: 0,
         };
         let mut file = vec![0; header.file_len() as usize];
         file[..PAGE as usize].copy_from_slice(&header.to_bytes());
         let spans = header.sections.all();
-        for ((_, span), bytes) in spans.iter().zip([&pool, &hot, &far, &self.metadata]) {
+        for ((_, span), bytes) in spans.iter().zip([&pool, &hot, &far, &Vec::new(), &self.metadata]) {
             file[span.offset as usize..][..bytes.len()].copy_from_slice(bytes);
         }
         reseal(&mut file, &header.sections);
@@ -252,7 +254,7 @@ pub fn reseal(file: &mut [u8], sections: &Sections) {
 
 /// Writes the two digests of the header.
 pub fn seal_header(file: &mut [u8], sums: u64) {
-    file[160..168].copy_from_slice(&sums.to_le_bytes());
+    file[192..200].copy_from_slice(&sums.to_le_bytes());
     seal((&mut file[..PAGE as usize]).try_into().unwrap());
 }
 
@@ -302,7 +304,7 @@ pub fn far_file(plan: &Plan, pairs: &[Pair]) -> Vec<u8> {
     let mut header = header(&near);
     let at = cell_at(&near, 0);
     let (head, body) = body_of(&near, at, plan.fingerprint_bits);
-    header.sections = Sections::place(header.sections.pool.len, 1, body.len() as u64, 0).unwrap();
+    header.sections = Sections::place(header.sections.pool.len, 1, body.len() as u64, 0, 0).unwrap();
     let mut file = near[..at].to_vec();
     file.resize(header.file_len() as usize, 0);
     file[..4096].copy_from_slice(&header.to_bytes());

@@ -63,6 +63,10 @@ fn v3_a_byte_between_two_sections_is_not_zero() {
     let all = header(&file).sections.all();
     for two in all.windows(2) {
         for at in [two[0].1.end(), two[1].1.offset - 1] {
+            // Tables and extension are empty.
+            if two[0].1.end() == two[1].1.offset {
+                continue;
+            }
             assert_eq!(fault(&edited(&file, |file| file[at as usize] = 1)), (V(3), at));
         }
     }
@@ -174,7 +178,7 @@ fn r15_a_cell_is_not_a_possible_one() {
     for (cell, width) in [(0, 0x80 | 49), (1, 49), (2, 0xff)] {
         let (found, start) = with_byte(&file, cell, 13, |_| width);
         // A longer far body: the far section is too short then, which has the lower offset.
-        assert_eq!(found, if cell == 1 { (R(15), start) } else { (V(4), 112) });
+        assert_eq!(found, if cell == 1 { (R(15), start) } else { (V(11), 112) });
     }
     // A body of a possible cell that does not fit.
     let (found, start) = with_byte(&file, 1, 13, |_| 48);
@@ -260,7 +264,7 @@ fn v4_a_pool_start_is_not_the_end_of_the_records_before() {
 
 /// Two bodies change places, in cells that several threads check: only the order is wrong.
 #[test]
-fn v4_a_far_body_is_elsewhere() {
+fn v10_a_far_body_is_elsewhere() {
     let mut records: Vec<Pair> = pairs(1200);
     records.extend((0..40).map(|i| pair([i], vec![i; 100_000])));
     let file = Plan { cells: 30, ..Plan::default() }.file(&records);
@@ -283,7 +287,7 @@ fn v4_a_far_body_is_elsewhere() {
                     start += body.len();
                 }
             });
-            assert_eq!(fault(&spoiled), (V(4), far[first].0 as u64));
+            assert_eq!(fault(&spoiled), (V(10), far[first].0 as u64));
         }
     }
 }
@@ -348,7 +352,7 @@ fn of_two_faults_the_one_with_the_lower_offset_is_reported() {
     assert_eq!(lowest(&model), (V(4), clean.record_at(1, 2)));
 }
 
-/// At one offset, R15 comes before V4, and V4 before V7.
+/// At one offset, R15 comes before V10, and V10 before V7.
 #[test]
 fn of_two_faults_of_a_cell_the_first_is_reported() {
     let file = plan(3).file(&pairs(60));
@@ -360,7 +364,7 @@ fn of_two_faults_of_a_cell_the_first_is_reported() {
     let (found, at) = spoiled(&[15]);
     assert_eq!(found, (V(7), at));
     let (found, at) = spoiled(&[15, 5]);
-    assert_eq!(found, (V(4), at));
+    assert_eq!(found, (V(10), at));
     let (found, at) = spoiled(&[15, 5, 13]);
     assert_eq!(found, (R(15), at));
 }
