@@ -4,6 +4,7 @@ use crate::{
     Error,
     access::Access,
     cell::Output,
+    codecs::Tables,
     commit::commit,
     options::{Options, Shape},
     pool::{Part, PoolView},
@@ -117,9 +118,9 @@ impl Assembly {
         let pool_len = pool.len();
         pool.each(|part| match part {
             Part::Short(bytes) => self.file.write(bytes),
-            Part::Long(long) => {
+            Part::Apart(record) => {
                 let failed = |source| Error::io(spill::READ, &self.temp_dir)(source);
-                long.each_block(failed, |bytes| self.file.write(bytes))
+                record.each_block(failed, |bytes| self.file.write(bytes))
             }
         })?;
         let failed = Error::io("cannot write temporary data to", &self.temp_dir);
@@ -161,16 +162,20 @@ impl Assembly {
         mut self,
         (part, parts): (u32, u32),
         options: &Options,
+        tables: &Tables,
         progress: &Progress,
         in_set: bool,
     ) -> Result<Header, Error> {
         let metadata = options.metadata.as_bytes();
-        let sections = Sections::place(self.len.pool, self.cells, self.len.far, 0, metadata.len() as u64);
+        let (tables_len, metadata_len) = (tables.bytes.len() as u64, metadata.len() as u64);
+        let sections = Sections::place(self.len.pool, self.cells, self.len.far, tables_len, metadata_len);
         let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
         let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
 
         self.copy(|file| &mut file.hot, sections.hot.offset, progress)?;
         self.copy(|file| &mut file.far, sections.far.offset, progress)?;
+        self.file.pad_to(sections.tables.offset)?;
+        self.file.write(&tables.bytes)?;
         self.file.pad_to(sections.metadata.offset)?;
         self.file.write(metadata)?;
         self.file.pad_to(sections.sums.offset)?;
@@ -186,8 +191,8 @@ impl Assembly {
             key_type: options.key_type,
             value_type: options.value_type,
             fingerprint_bits: options.fingerprint_bits,
-            key_tables: 0,
-            value_tables: 0,
+            key_tables: tables.counts.0,
+            value_tables: tables.counts.1,
             sections,
             sums_digest,
         };
@@ -208,6 +213,7 @@ pub(crate) struct Writer<'b> {
     progress: &'b Progress,
     path: &'b Path,
     temp_dir: PathBuf,
+    tables: Tables,
     /// Files bypass the page cache.
     direct: bool,
     /// How many cells each file gets.
@@ -227,6 +233,7 @@ impl<'b> Writer<'b> {
         progress: &'b Progress,
         temp_dir: &Path,
         cells: Vec<u64>,
+        tables: Tables,
         direct: bool,
     ) -> Result<Self, Error> {
         let staging = match options.shape {
@@ -239,6 +246,7 @@ impl<'b> Writer<'b> {
             progress,
             path,
             temp_dir,
+            tables,
             direct,
             cells,
             staging,
@@ -294,7 +302,8 @@ impl<'b> Writer<'b> {
             Shape::Part { part, parts } => (part, parts),
             Shape::Set { parts } => (self.done.len() as u32, parts),
         };
-        self.done.push(current.seal(number, self.options, self.progress, self.staging.is_some())?);
+        let in_set = self.staging.is_some();
+        self.done.push(current.seal(number, self.options, &self.tables, self.progress, in_set)?);
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use crate::{
     Error, OnDuplicate,
+    codecs::{Codecs, Coder, Store},
     origin::Origin,
     pool::Pool,
     solver::{Solver, Unsolved},
-    spill::Chunk,
+    spill::{Chunk, Disk},
 };
 use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
 use std::cmp::Ordering;
@@ -26,6 +27,8 @@ pub(crate) struct RecordRef {
 #[derive(Default)]
 pub(crate) struct Output {
     pub pool: Pool,
+    /// Long records of the pool.
+    pub store: Store,
     pub cells: Vec<u8>,
     pub far: Vec<u8>,
     pub keys: u64,
@@ -39,17 +42,20 @@ pub(crate) struct Output {
 
 /// The options that all cells share.
 #[derive(Clone, Copy)]
-pub(crate) struct CellOptions {
+pub(crate) struct CellOptions<'a> {
     pub hasher: KeyHasher,
     /// The number of parts if these are the cells of one part; 1 if they are those of all parts.
     pub parts: u32,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
+    /// `None` if records stay as they are.
+    pub codecs: Option<&'a Codecs>,
 }
 
 /// Builds cells from the records of a job. Reuses its buffers from cell to cell.
 pub(crate) struct CellBuilder<'a> {
-    pub options: CellOptions,
+    pub options: CellOptions<'a>,
+    pub disk: &'a Disk,
     pub chunks: &'a [Chunk<'a>],
     pub records: &'a [RecordRef],
     pub output: &'a mut Output,
@@ -58,18 +64,22 @@ pub(crate) struct CellBuilder<'a> {
     by_slot: Vec<u32>,
     offsets: Vec<u64>,
     fingerprints: Vec<u16>,
+    coder: Option<Coder<'a>>,
+    coded: Vec<u8>,
 }
 
 impl<'a> CellBuilder<'a> {
     /// For records in these chunks. Appends cells to `output`.
     pub fn new(
-        options: CellOptions,
+        options: CellOptions<'a>,
+        disk: &'a Disk,
         chunks: &'a [Chunk<'a>],
         records: &'a [RecordRef],
         output: &'a mut Output,
     ) -> Self {
         CellBuilder {
             options,
+            disk,
             chunks,
             records,
             output,
@@ -78,6 +88,8 @@ impl<'a> CellBuilder<'a> {
             by_slot: Vec::new(),
             offsets: Vec::new(),
             fingerprints: Vec::new(),
+            coder: options.codecs.map(Coder::new),
+            coded: Vec::new(),
         }
     }
 
@@ -137,7 +149,7 @@ impl<'a> CellBuilder<'a> {
 
     /// Appends the records in slot order, and the cell that finds them.
     fn emit(&mut self, attempt: Attempt) -> Result<(), Error> {
-        let Output { pool, cells, far, keys, .. } = &mut *self.output;
+        let Output { pool, store, cells, far, keys, .. } = &mut *self.output;
         let pool_start = pool.len();
         self.offsets.clear();
         self.fingerprints.clear();
@@ -145,9 +157,20 @@ impl<'a> CellBuilder<'a> {
             let record = &self.records[member as usize];
             self.offsets.push(pool.len() - pool_start);
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
-            match &self.chunks[record.chunk as usize] {
-                Chunk::Short(chunk) => pool.push(record_at(chunk, record)),
-                Chunk::Long(long) => pool.push_long(long),
+            match (&self.chunks[record.chunk as usize], &mut self.coder) {
+                (Chunk::Short(chunk), None) => pool.push(record_at(chunk, record)),
+                (Chunk::Long(long), None) => pool.push_long(long),
+                (Chunk::Short(chunk), Some(coder)) => {
+                    let bytes = record_at(chunk, record);
+                    let lengths = lengths_of(bytes);
+                    let (key, value) = bytes[lengths.head as usize..].split_at(lengths.key as usize);
+                    self.coded.clear();
+                    coder.encode(key, value, &mut self.coded);
+                    pool.push(&self.coded);
+                }
+                (Chunk::Long(long), Some(coder)) => {
+                    pool.push_stored(coder.encode_long(long, self.disk, store)?);
+                }
             }
         }
         let len = pool.len() - pool_start;

@@ -209,6 +209,16 @@ impl Long {
         &self.front[self.at + self.lengths.head as usize..][..self.lengths.key as usize]
     }
 
+    /// The beginning of the value, as far as it is in memory.
+    pub fn value_front(&self) -> &[u8] {
+        &self.front[self.at + (self.lengths.head + self.lengths.key) as usize..]
+    }
+
+    /// Bytes of the value.
+    pub fn value_len(&self) -> u64 {
+        self.lengths.value
+    }
+
     /// Bytes of the chunk.
     pub fn chunk_len(&self) -> u64 {
         self.chunk_len

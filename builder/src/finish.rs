@@ -4,12 +4,14 @@ use crate::{
     Builder, Error, OnDuplicate,
     assembly::{Piece, Writer},
     cell::{CellOptions, Output},
+    codecs::Codecs,
     jobs::Work,
     limits,
     load::JobContext,
-    options::Shape,
+    options::{Compress, Options, Shape},
     output, plan,
-    sizing::cell_count,
+    sample::Source,
+    sizing::{LengthCounts, cell_count},
     spill::{Disk, Partition},
 };
 use hashlith_feedback::{Phase, Unit};
@@ -86,7 +88,7 @@ impl Builder {
     /// let mut builder = Builder::new();
     /// builder.add(b"sky", b"blue")?;
     /// builder.finish(&path)?;
-    /// assert_eq!(Index::load(&path)?.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(Index::load(&path)?.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -106,24 +108,32 @@ impl Builder {
         let spill = intake.spill.write().take().ok_or(Error::Cancelled)?;
         let records = intake.records.load(Relaxed);
         let bytes = intake.bytes.load(Relaxed);
-        let cell_keys = self.options.cell_keys;
-        let cell_keys =
-            cell_keys.unwrap_or_else(|| intake.lengths.lock().cell_keys(self.options.fingerprint_bits));
+        // Spilled records are freed while the output grows; other policies may drop any number of them.
+        let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
+        let (partitions, disk) = spill.into_partitions();
+        let codecs = self.learn(&partitions, &disk, records)?;
+        let cell_keys = |lengths: &LengthCounts| lengths.cell_keys(self.options.fingerprint_bits);
+        let cell_keys = match (self.options.cell_keys, &codecs) {
+            (Some(keys), _) => keys,
+            (None, None) => cell_keys(&intake.lengths.lock()),
+            (None, Some((_, lengths))) => cell_keys(lengths),
+        };
+        let codecs = codecs.map(|(codecs, _)| codecs);
+        let tables = codecs.as_ref().map(Codecs::tables).unwrap_or_default();
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
         let cells_each = cell_count(records, bytes, cell_keys, parts);
         // A file that the page cache could not keep bypasses it.
         let direct = bytes > self.options.page_cache / 2;
         let each = vec![cells_each; parts as usize];
-        let mut writer = Writer::create(path, &self.options, &self.progress, &temp_dir, each, direct)?;
+        let mut writer =
+            Writer::create(path, &self.options, &self.progress, &temp_dir, each, tables, direct)?;
         if self.options.on_duplicate == OnDuplicate::Error {
-            // Spilled records are freed while the output grows; other policies may drop any number of them.
-            let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
             limits::check_space(&dir, bytes.saturating_sub(freed))?;
         }
 
         self.progress.enter(Phase::Building, Unit::Records, Some(records));
-        let (partitions, disk) = spill.into_partitions();
-        let built = self.build_cells(partitions, &disk, cells_each * u64::from(parts), &mut writer)?;
+        let cells = cells_each * u64::from(parts);
+        let built = self.build_cells(partitions, &disk, cells, codecs.as_ref(), &mut writer)?;
         // No record is lost or invented, whatever happened to the temporary files.
         if built.loaded != records {
             return Err(Error::Lost { expected: records, found: built.loaded });
@@ -143,11 +153,36 @@ impl Builder {
         })
     }
 
+    /// The codecs for these records, and the lengths that records will have; `None` if they stay as they are.
+    fn learn(
+        &self,
+        partitions: &[Partition],
+        disk: &Disk,
+        records: u64,
+    ) -> Result<Option<(Codecs, LengthCounts)>, Error> {
+        if self.options.compress == Compress::Off {
+            return Ok(None);
+        }
+        let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
+        let Options { hasher, on_duplicate, .. } = self.options;
+        let progress = &self.progress;
+        progress.enter(Phase::Learning, Unit::Records, None);
+        let sample = Source { partitions, disk, hasher, parts, on_duplicate, progress }.sample()?;
+        let codecs = Codecs::learn(&sample, records, self.options.threads);
+        progress.check()?;
+        if codecs.is_plain() {
+            return Ok(None);
+        }
+        let lengths = codecs.lengths(&sample);
+        Ok(Some((codecs, lengths)))
+    }
+
     fn build_cells(
         &self,
         partitions: Vec<Partition>,
         disk: &Disk,
         cells: u64,
+        codecs: Option<&Codecs>,
         writer: &mut Writer<'_>,
     ) -> Result<Counts, Error> {
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
@@ -156,14 +191,16 @@ impl Builder {
             parts,
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
+            codecs,
         };
         let threads = self.options.threads;
         // The other half may hold records of later jobs, and the writer's buffers.
         let memory = self.options.memory() / 2;
         // Each thread has a job, one output waits, and one is being written.
         let budget = memory / (threads as u64 + 2);
-        let jobs = plan::join(plan::smallest(partitions, cells), budget);
-        let context = JobContext { options, cells, threads, memory, budget, disk, progress: &self.progress };
+        let copies = if codecs.is_some() { plan::CODED_COPIES } else { plan::COPIES };
+        let jobs = plan::join(plan::smallest(partitions, cells, copies), budget);
+        let context = JobContext { options, cells, threads, memory, budget, copies, disk, progress: &self.progress };
         run(&Work::new(jobs, context), threads, writer)
     }
 }

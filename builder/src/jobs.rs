@@ -117,7 +117,7 @@ impl<'a> Work<'a> {
         records: &[RecordRef],
         output: &mut Output,
     ) -> Result<(), Error> {
-        let JobContext { options, cells: all, progress, .. } = self.context;
+        let JobContext { options, cells: all, progress, disk, .. } = self.context;
         let cell_of = |record: &RecordRef| (record.hash.cell(options.parts, all) - cells.start) as usize;
         // Where each cell begins in `grouped`; after the loop below, where it ends.
         let mut places = vec![0u32; (cells.end - cells.start) as usize + 1];
@@ -131,7 +131,7 @@ impl<'a> Work<'a> {
             grouped[*place as usize] = number;
             *place += 1;
         }
-        let mut builder = CellBuilder::new(options, chunks, records, output);
+        let mut builder = CellBuilder::new(options, disk, chunks, records, output);
         let mut members = Vec::new();
         let mut start = 0;
         for (cell, &end) in cells.zip(&places) {

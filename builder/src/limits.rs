@@ -42,9 +42,12 @@ pub(crate) fn smallest_memory(threads: usize) -> u64 {
     (16u64 << 20).saturating_mul((threads.max(1) as u64).saturating_add(1))
 }
 
+/// The smallest memory limit, in bytes, of a build that learns tokens: the sample, and what learning takes.
+pub(crate) const LEARNING: u64 = 96 << 20;
+
 /// Half of the available memory, in bytes: the page cache and other processes get the other half.
-pub(crate) fn default_memory(available: Option<u64>, threads: usize) -> u64 {
-    available.map_or(1 << 30, |available| (available / 2).max(smallest_memory(threads)))
+pub(crate) fn default_memory(available: Option<u64>, smallest: u64) -> u64 {
+    available.map_or(1 << 30, |available| (available / 2).max(smallest))
 }
 
 /// Bytes of memory of this machine.
@@ -106,7 +109,7 @@ mod tests {
     #[test]
     fn the_default_is_half_of_what_is_available_or_the_smallest() {
         assert_eq!(default_memory(Some(8 << 30), 2), 4 << 30);
-        assert_eq!(default_memory(Some(1 << 20), 2), smallest_memory(2));
+        assert_eq!(default_memory(Some(1 << 20), 7), 7);
         assert_eq!(default_memory(None, 2), 1 << 30);
     }
 }

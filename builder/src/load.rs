@@ -21,7 +21,7 @@ const CROWD: usize = 4 * 4096;
 /// The state that all jobs of a build share.
 #[derive(Clone, Copy)]
 pub(crate) struct JobContext<'a> {
-    pub options: CellOptions,
+    pub options: CellOptions<'a>,
     /// The number of all cells.
     pub cells: u64,
     /// Threads that run jobs.
@@ -30,6 +30,8 @@ pub(crate) struct JobContext<'a> {
     pub memory: u64,
     /// Bytes of memory for one job, if it is possible.
     pub budget: u64,
+    /// How many times the bytes of its records take memory.
+    pub copies: u64,
     /// The temporary files.
     pub disk: &'a Disk,
     pub progress: &'a Progress,

@@ -51,6 +51,42 @@ impl FromStr for OnDuplicate {
     }
 }
 
+/// How much smaller the records are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// Keys and values are stored as they are.
+    #[default]
+    Off,
+    /// Keys, and values, are stored as codes of tokens that are learnt from a sample, where that makes them smaller by a tenth.
+    On,
+}
+
+impl Compress {
+    /// The names of all levels.
+    pub const NAMES: &[&str] = &["off", "on"];
+}
+
+impl fmt::Display for Compress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Compress::Off => "off",
+            Compress::On => "on",
+        })
+    }
+}
+
+impl FromStr for Compress {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "off" => Ok(Compress::Off),
+            "on" => Ok(Compress::On),
+            _ => Err(Error::Options { what: "compress must be one of off, on" }),
+        }
+    }
+}
+
 /// What a build makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -75,6 +111,7 @@ pub(crate) struct Options {
     pub threads: usize,
     pub temp_dir: Option<PathBuf>,
     pub on_duplicate: OnDuplicate,
+    pub compress: Compress,
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
@@ -94,6 +131,7 @@ impl Default for Options {
             threads: limits::available_threads(),
             temp_dir: None,
             on_duplicate: OnDuplicate::Error,
+            compress: Compress::default(),
             key_type: KeyType::Bytes,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
@@ -110,14 +148,20 @@ impl Default for Options {
 impl Options {
     /// The memory limit, set or default, in bytes.
     pub fn memory(&self) -> u64 {
-        self.memory_limit.unwrap_or_else(|| limits::default_memory(self.available, self.threads))
+        self.memory_limit.unwrap_or_else(|| limits::default_memory(self.available, self.smallest_memory()))
+    }
+
+    /// The smallest memory limit, in bytes, that works with these options.
+    pub fn smallest_memory(&self) -> u64 {
+        let smallest = limits::smallest_memory(self.threads);
+        if self.compress == Compress::Off { smallest } else { smallest.max(limits::LEARNING) }
     }
 
     pub fn check(&self) -> Result<(), Error> {
         if self.threads > usize::from(u16::MAX) {
             return Err(Error::Options { what: "a build has at most 65,535 threads" });
         }
-        let (given, smallest) = (self.memory(), limits::smallest_memory(self.threads));
+        let (given, smallest) = (self.memory(), self.smallest_memory());
         if given < smallest {
             return Err(Error::MemoryLimit { given, smallest, threads: self.threads });
         }
@@ -154,6 +198,14 @@ fn previous_power_of_two(number: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_level_has_a_name() {
+        for name in Compress::NAMES {
+            assert_eq!(name.parse::<Compress>().unwrap().to_string(), *name);
+        }
+        assert!("yes".parse::<Compress>().is_err());
+    }
 
     #[test]
     fn each_policy_has_a_name() {

@@ -10,9 +10,13 @@ use std::ops::Range;
 const GROUP_LEN: u64 = 1 << 20;
 /// The shift of a job whose cells are all one group.
 const ONE_GROUP: u32 = 48;
-/// Bytes of memory that a record takes in addition to twice its length (in a chunk and in the pool): its
+/// Bytes of memory that a record takes in addition to its copies: its
 /// [`RecordRef`](crate::cell::RecordRef), its place in a cell's list, its share of the hot section.
 const RECORD_COST: u64 = 56;
+/// The copies of records: in a chunk and in the pool.
+pub(crate) const COPIES: u64 = 2;
+/// The same if they are encoded: what the sample did not show may become longer, up to twice as long.
+pub(crate) const CODED_COPIES: u64 = 3;
 
 /// Adjacent cells, and the partitions that hold their records and no others.
 pub(crate) struct Job {
@@ -25,8 +29,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub fn new(partitions: Vec<Partition>, cells: Range<u64>) -> Self {
-        let of_records: u64 = partitions.iter().map(|one| cost(one.records, one.bytes)).sum();
+    /// `copies`: how many times the bytes of its records take memory.
+    pub fn new(partitions: Vec<Partition>, cells: Range<u64>, copies: u64) -> Self {
+        let of_records: u64 = partitions.iter().map(|one| cost(one.records, one.bytes, copies)).sum();
         let cost = of_records.saturating_add((cells.end - cells.start) * CELL_LEN);
         Job { partitions, cells, cost, group_shift: ONE_GROUP }
     }
@@ -64,20 +69,20 @@ impl Job {
     }
 }
 
-fn cost(records: u64, bytes: u64) -> u64 {
-    bytes.saturating_mul(2).saturating_add(records.saturating_mul(RECORD_COST))
+fn cost(records: u64, bytes: u64, copies: u64) -> u64 {
+    bytes.saturating_mul(copies).saturating_add(records.saturating_mul(RECORD_COST))
 }
 
 /// Jobs of `cells` cells, whose records lie in these partitions, as many as they have boundaries in common. The number of
 /// partitions is a power of two.
-pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64) -> Vec<Job> {
+pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64, copies: u64) -> Vec<Job> {
     let count = partitions.len() as u64;
     let units = 1 << count.trailing_zeros().min(cells.trailing_zeros());
     let (partitions_each, cells_each) = ((count / units) as usize, cells / units);
     let mut partitions = partitions.into_iter();
     let job = |unit: u64| {
         let own = partitions.by_ref().take(partitions_each).collect();
-        Job::new(own, unit * cells_each..(unit + 1) * cells_each)
+        Job::new(own, unit * cells_each..(unit + 1) * cells_each, copies)
     };
     (0..units).map(job).collect()
 }
@@ -85,7 +90,7 @@ pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64) -> Vec<Job> {
 /// Joins small adjacent jobs, and cuts large ones into groups. A job takes at most `budget` bytes of memory, unless it has only
 /// one cell or must be split.
 pub(crate) fn join(jobs: Vec<Job>, budget: u64) -> Vec<Job> {
-    let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN));
+    let target = budget.min(cost(GROUP_LEN / 48, GROUP_LEN, COPIES));
     let mut joined: Vec<Job> = Vec::new();
     for mut job in jobs {
         if let Some(last) = joined.last_mut().filter(|last| last.cost + job.cost <= target) {
@@ -122,7 +127,7 @@ mod tests {
                     for records in [0, 3, 100_000] {
                         let all = partitions(&vec![(records, records * 50); count]);
                         let (mut cell, mut partition) = (0, 0);
-                        for job in join(smallest(all, cells), budget) {
+                        for job in join(smallest(all, cells, COPIES), budget) {
                             assert_eq!((job.cells.start, job.groups().next().unwrap().start), (cell, cell));
                             let end = partition + job.partitions.len();
                             for cell in [job.cells.start, job.cells.end - 1] {
@@ -148,13 +153,13 @@ mod tests {
     #[test]
     fn small_jobs_are_joined_and_large_ones_must_be_split() {
         let sizes = [(1000, 50_000), (10, 500), (10, 500), (0, 0)];
-        let jobs = join(smallest(partitions(&sizes), 16), 52_200);
+        let jobs = join(smallest(partitions(&sizes), 16, COPIES), 52_200);
         let found: Vec<_> =
             jobs.iter().map(|job| (job.cells.clone(), job.cost, job.must_split(52_200))).collect();
         // 2 * 50,000 + 56 * 1,000 + 4 * 128 bytes of memory.
         assert_eq!(found, [(0..4, 156_512, true), (4..16, 2 * 2072 - 2 * 512 + 3 * 512, false)]);
         assert_eq!(jobs[0].records(), 1000);
         // A single cell cannot be split.
-        assert!(!join(smallest(partitions(&sizes[..1]), 1), 1)[0].must_split(1));
+        assert!(!join(smallest(partitions(&sizes[..1]), 1, COPIES), 1)[0].must_split(1));
     }
 }

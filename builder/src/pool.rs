@@ -1,14 +1,45 @@
 //! The records of finished cells on their way into a file.
 
-use crate::chunk::Long;
+use crate::{chunk::Long, codecs::Stored};
+use std::io;
 use std::sync::Arc;
+
+/// A long record, which stays where it is until it is written.
+pub(crate) enum Apart {
+    /// As it will be in the file.
+    Long(Arc<Long>),
+    /// Encoded.
+    Stored(Stored),
+}
+
+impl Apart {
+    /// Bytes of the record.
+    pub fn len(&self) -> u64 {
+        match self {
+            Apart::Long(long) => long.len(),
+            Apart::Stored(stored) => stored.len(),
+        }
+    }
+
+    /// Calls `each` with the bytes of the record, block after block.
+    pub fn each_block<E>(
+        &self,
+        failed: impl Fn(io::Error) -> E,
+        each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Apart::Long(long) => long.each_block(failed, each),
+            Apart::Stored(stored) => stored.each_block(failed, each),
+        }
+    }
+}
 
 /// Records as the pool of a file will hold them. Long ones stay where they are until they are written.
 #[derive(Default)]
 pub(crate) struct Pool {
     short: Vec<u8>,
     /// Each with its offset in this pool.
-    long: Vec<(u64, Arc<Long>)>,
+    long: Vec<(u64, Apart)>,
     /// Bytes of the long records.
     long_len: u64,
 }
@@ -25,8 +56,17 @@ impl Pool {
     }
 
     pub fn push_long(&mut self, long: &Arc<Long>) {
-        self.long.push((self.len(), long.clone()));
-        self.long_len += long.len();
+        self.push_apart(Apart::Long(long.clone()));
+    }
+
+    pub fn push_stored(&mut self, stored: Stored) {
+        self.push_apart(Apart::Stored(stored));
+    }
+
+    fn push_apart(&mut self, record: Apart) {
+        let len = record.len();
+        self.long.push((self.len(), record));
+        self.long_len += len;
     }
 
     /// Bytes of all records.
@@ -46,7 +86,7 @@ pub(crate) struct PoolView<'a> {
     /// Where they begin, in the pool that the offsets of `long` count in.
     start: u64,
     short: &'a [u8],
-    long: &'a [(u64, Arc<Long>)],
+    long: &'a [(u64, Apart)],
 }
 
 impl<'a> PoolView<'a> {
@@ -78,7 +118,7 @@ impl<'a> PoolView<'a> {
         for (start, long) in self.long {
             let (before, after) = short.split_at((start - at) as usize);
             each(Part::Short(before))?;
-            each(Part::Long(long))?;
+            each(Part::Apart(long))?;
             (at, short) = (start + long.len(), after);
         }
         each(Part::Short(short))
@@ -89,5 +129,5 @@ impl<'a> PoolView<'a> {
 pub(crate) enum Part<'a> {
     /// Any number of whole records.
     Short(&'a [u8]),
-    Long(&'a Long),
+    Apart(&'a Apart),
 }

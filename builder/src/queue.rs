@@ -126,10 +126,11 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::COPIES;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     fn job(cells: std::ops::Range<u64>, bytes: u64) -> Job {
-        Job::new(vec![Partition::of_size(0, bytes)], cells)
+        Job::new(vec![Partition::of_size(0, bytes)], cells, COPIES)
     }
 
     /// Threads build all cells in order, and take no more memory than there is, but for a job that runs alone.

@@ -6,6 +6,7 @@
 use crate::{
     Builder, Error, Report,
     assembly::{Offsets, Piece, Writer},
+    codecs::Tables,
     limits,
     options::Shape,
     output,
@@ -39,18 +40,42 @@ fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     if is_set { (0..new).map(cells).collect() } else { None }
 }
 
-/// True if [`Builder::finish_recut`] can make `parts` files out of files with these headers.
+/// The token tables of these files; `None` if they are not all the same.
+fn tables_of(files: &[&[u8]], headers: &[Header]) -> Option<Tables> {
+    let mut all = files.iter().zip(headers).map(|(bytes, header)| {
+        let span = header.sections.tables;
+        let tables = bytes.get(span.offset as usize..span.end() as usize);
+        (tables, (header.key_tables, header.value_tables))
+    });
+    let first = all.next()?;
+    let tables = Tables { counts: first.1, bytes: first.0?.to_vec() };
+    all.all(|other| other == first).then_some(tables)
+}
+
+fn parse_headers(files: &[&[u8]]) -> Result<Vec<Header>, hashlith_format::Error> {
+    files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect()
+}
+
+/// True if [`Builder::finish_recut`] can make `parts` files out of these files.
 ///
 /// ```
 /// use hashlith_builder::{Builder, can_recut};
 /// # let dir = tempfile::tempdir()?;
 ///
-/// let headers = Builder::new().parts(4).finish(dir.path().join("set"))?.headers;
-/// assert!(can_recut(&headers, 2) && !can_recut(&headers, 3));
+/// # let path = dir.path().join("index.hlith");
+/// let mut builder = Builder::new();
+/// for number in 0..100_000 {
+///     builder.add(format!("{number}").as_bytes(), b"")?;
+/// }
+/// builder.finish(&path)?;
+/// let file = std::fs::read(&path)?;
+/// assert!(can_recut(&[&file], 2) && !can_recut(&[&file], 1009));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn can_recut(headers: &[Header], parts: u32) -> bool {
-    cells_of(headers, parts).is_some()
+pub fn can_recut(files: &[&[u8]], parts: u32) -> bool {
+    parse_headers(files).is_ok_and(|headers| {
+        cells_of(&headers, parts).is_some() && tables_of(files, &headers).is_some()
+    })
 }
 
 impl Builder {
@@ -76,9 +101,7 @@ impl Builder {
     pub fn finish_recut(mut self, files: &[&[u8]], path: impl AsRef<Path>) -> Result<Report, Error> {
         let damaged =
             || Error::Options { what: "a file to cut again is not an index, or is damaged: verify it" };
-        let headers: Result<Vec<_>, _> =
-            files.iter().map(|bytes| Header::parse(bytes, bytes.len() as u64)).collect();
-        let headers = headers.map_err(|_| damaged())?;
+        let headers = parse_headers(files).map_err(|_| damaged())?;
         self.options.check()?;
         let parts = match self.options.shape {
             Shape::Set { parts } => parts,
@@ -89,6 +112,8 @@ impl Builder {
         };
         let cells = cells_of(&headers, parts)
             .ok_or(Error::Options { what: "these files have other cells than the new ones would have" })?;
+        let tables = tables_of(files, &headers)
+            .ok_or(Error::Options { what: "these files have different token tables" })?;
         let (path, progress) = (path.as_ref(), &*self.progress);
         let dir = output::directory(path, self.options.shape.is_set())?;
         if let Some(first) = headers.first() {
@@ -102,7 +127,7 @@ impl Builder {
         let temp_dir = self.options.temp_dir.as_ref().unwrap_or(&dir);
         let direct = bytes > self.options.page_cache / 2;
         progress.enter(Phase::Building, Unit::Records, Some(keys));
-        let mut writer = Writer::create(path, &self.options, progress, temp_dir, cells, direct)?;
+        let mut writer = Writer::create(path, &self.options, progress, temp_dir, cells, tables, direct)?;
         limits::check_space(&dir, bytes)?;
         for (bytes, header) in files.iter().zip(&headers) {
             let source = Source { bytes, header };

@@ -1,6 +1,6 @@
 //! The options of a builder.
 
-use crate::{Builder, OnDuplicate, options::Shape};
+use crate::{Builder, Compress, OnDuplicate, options::Shape};
 use hashlith_feedback::Progress;
 use hashlith_format::{KeyHasher, KeyType, ValueType};
 use std::{path::PathBuf, sync::Arc};
@@ -66,6 +66,26 @@ impl Builder {
     #[must_use]
     pub fn on_duplicate(mut self, policy: OnDuplicate) -> Self {
         self.options.on_duplicate = policy;
+        self
+    }
+
+    /// Whether keys and values are made smaller; [`Compress::Off`] by default.
+    ///
+    /// ```
+    /// use hashlith_builder::{Builder, Compress};
+    /// # let dir = tempfile::tempdir()?;
+    ///
+    /// let mut builder = Builder::new().compress(Compress::On);
+    /// for number in 0..10_000 {
+    ///     builder.add(format!("user {number}").as_bytes(), b"https://example.org/")?;
+    /// }
+    /// let report = builder.finish(dir.path().join("users.hlith"))?;
+    /// assert!(report.bytes() < 10_000 * 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn compress(mut self, level: Compress) -> Self {
+        self.options.compress = level;
         self
     }
 

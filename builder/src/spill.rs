@@ -51,7 +51,7 @@ impl Disk {
 
 /// What a failed read is called.
 pub(crate) const READ: &str = "cannot read temporary records in";
-const WRITE: &str = "cannot write temporary records to";
+pub(crate) const WRITE: &str = "cannot write temporary records to";
 
 /// A nameless temporary file, to which chunks are appended.
 pub(crate) struct SpillFile {

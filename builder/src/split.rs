@@ -23,7 +23,7 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
     // Half as many again, because chance makes some larger than others.
     let wanted = (job.cost / context.budget.max(1)).saturating_mul(3) / 2;
     let count = wanted.clamp(2, MOST).min(cells);
-    let first_cell = job.cells.start;
+    let (first_cell, copies) = (job.cells.start, context.copies);
     let mut file = SpillFile::create(context.disk)?;
     let mut parts: Vec<(ChunkWriter, Partition)> = (0..count).map(|_| Default::default()).collect();
     for partition in job.partitions {
@@ -74,7 +74,7 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
     let begin = |part: u64| first_cell + cells * part / count;
     let jobs = (0..)
         .zip(parts)
-        .map(|(part, (_, partition))| Job::new(vec![partition], begin(part)..begin(part + 1)));
+        .map(|(part, (_, partition))| Job::new(vec![partition], begin(part)..begin(part + 1), copies));
     Ok(plan::join(jobs.collect(), context.budget))
 }
 
@@ -94,7 +94,7 @@ fn hand_over(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{OnDuplicate, cell::CellOptions, load::Loader, origin::Origin, spill::Spill};
+    use crate::{OnDuplicate, cell::CellOptions, load::Loader, origin::Origin, plan::COPIES, spill::Spill};
     use hashlith_feedback::Progress;
     use hashlith_format::KeyHasher;
 
@@ -129,12 +129,13 @@ mod tests {
                 parts: 1,
                 fingerprint_bits: 8,
                 on_duplicate: OnDuplicate::Error,
+                codecs: None,
             };
             let progress = &Progress::new();
             let (threads, memory, budget) = (2, 1 << 20, 40 << 10);
             let context =
-                JobContext { options, cells: CELLS, threads, memory, budget, disk: &disk, progress };
-            let mut jobs = vec![Job::new(partitions, 0..CELLS)];
+                JobContext { options, cells: CELLS, threads, memory, budget, copies: COPIES, disk: &disk, progress };
+            let mut jobs = vec![Job::new(partitions, 0..CELLS, COPIES)];
             let (mut next_cell, mut found, mut rounds) = (0, Vec::new(), 0);
             while let Some(job) = jobs.pop() {
                 if job.must_split(budget) {

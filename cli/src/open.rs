@@ -29,9 +29,9 @@ pub fn open(path: &Path, access: Access) -> Result<Index<Mapping>, Failure> {
 pub fn typeable_key(path: &Path) -> Option<String> {
     let index = open(path, Access::Random).ok()?;
     (0..100).find_map(|id| {
-        let key = std::str::from_utf8(index.by_id(id).ok()??.key).ok()?;
+        let key = String::from_utf8(index.by_id(id).ok()??.key.into_owned()).ok()?;
         let easy =
             !key.is_empty() && key.len() <= 60 && !key.starts_with('-') && !key.contains(char::is_control);
-        easy.then(|| key.to_owned())
+        easy.then_some(key)
     })
 }

@@ -19,6 +19,8 @@ pub enum Phase {
     Comparing,
     /// Taking records in.
     Reading,
+    /// Learning from a sample how to make the records smaller.
+    Learning,
     /// Perfect-hashing the keys and writing the records.
     Building,
     /// Writing the other sections, and making everything durable.
@@ -34,6 +36,7 @@ impl Phase {
             Phase::Checking => "checking",
             Phase::Comparing => "comparing",
             Phase::Reading => "reading",
+            Phase::Learning => "learning",
             Phase::Building => "building",
             Phase::Sealing => "sealing",
             Phase::Done => "done",

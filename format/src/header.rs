@@ -1,8 +1,8 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, MAX_TABLES, PAGE,
-    Span, VERSION, ValueType, checksum,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_POOL, PAGE,
+    Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
 };
 use core::ops::Range;
 
@@ -252,7 +252,7 @@ impl Page<'_> {
         }
         let [key_tables, value_tables] = self.field(76);
         for (at, tables) in [(76, key_tables), (77, value_tables)] {
-            if tables > MAX_TABLES {
+            if usize::from(tables) > MAX_TABLES {
                 return Err(Error::reader(12, at, "there are more than 4 token tables"));
             }
         }

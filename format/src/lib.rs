@@ -17,6 +17,7 @@ extern crate std;
 
 pub mod cell;
 pub mod checksum;
+pub mod coding;
 mod error;
 pub mod hash;
 pub mod header;
@@ -30,6 +31,7 @@ pub mod tokens;
 mod types;
 
 pub use cell::{Attempt, CellData, CellView, Geometry, Head};
+pub use coding::Coding;
 pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
 pub use header::{Header, Sections};
@@ -61,7 +63,5 @@ pub const MAX_POOL: u64 = 1 << 48;
 pub const MAX_ENTRY_BITS: u32 = 57;
 /// Most parts of a set (section 15).
 pub const MAX_PARTS: u32 = 1 << 16;
-/// Most token tables of the keys, and of the values (section 3).
-pub const MAX_TABLES: u8 = 4;
 /// Most bytes of metadata (section 4).
 pub const MAX_METADATA: u64 = 1 << 20;

@@ -56,7 +56,7 @@ pub struct FileBuild {
 /// std::fs::write(&words, "sky\tblue\ngrass\tgreen\n")?;
 /// let report = build_from_files(&path, &[words], ReadOptions::default(), Builder::new())?;
 /// assert_eq!(report.built.keys, 2);
-/// assert_eq!(Index::load(&path)?.get_str("sky")?, Some("blue"));
+/// assert_eq!(Index::load(&path)?.get_str("sky")?.as_deref(), Some("blue"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn build_from_files<P: AsRef<Path>>(

@@ -50,9 +50,9 @@ pub fn dump<D: AsRef<[u8]>>(
         let record = record.map_err(|error| Error::corrupt(index, &error))?;
         line.clear();
         match format {
-            DumpFormat::Tsv { escape } => write_pair(record.key, record.value, escape, &mut line)?,
-            DumpFormat::Jsonl => json_object(record.key, record.value, json_values, &mut line)?,
-            DumpFormat::Cdbmake => cdbmake(record.key, record.value, &mut line),
+            DumpFormat::Tsv { escape } => write_pair(&record.key, &record.value, escape, &mut line)?,
+            DumpFormat::Jsonl => json_object(&record.key, &record.value, json_values, &mut line)?,
+            DumpFormat::Cdbmake => cdbmake(&record.key, &record.value, &mut line),
         }
         out.write_all(&line).map_err(Error::Write)?;
         records += 1;

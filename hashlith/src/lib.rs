@@ -15,8 +15,8 @@
 //!
 //! // SAFETY: nobody changes this file in place; a new version replaces it by a rename.
 //! let index = unsafe { Index::map(&path, &MapOptions::default())? };
-//! assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
-//! assert_eq!(index.get_many(&["sea", "grass"])?, [None, Some(&b"green"[..])]);
+//! assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
+//! assert_eq!(index.get_many(&["sea", "grass"])?, [None, Some(b"green"[..].into())]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -68,7 +68,7 @@ pub use size::{parse_size, resident_memory};
 pub use verify::{Comparison, Verified, check_path, verify};
 
 pub use hashlith_builder::{
-    self as builder, Builder, Feeder, OnDuplicate, Origin, after_fork_in_child, after_fork_in_parent,
+    self as builder, Builder, Compress, Feeder, OnDuplicate, Origin, after_fork_in_child, after_fork_in_parent,
     available_memory, available_threads, before_fork,
 };
 pub use hashlith_checker::{self as checker, Duplicates, Options as VerifyOptions, Report as VerifyReport};
@@ -78,5 +78,5 @@ pub use hashlith_inputs::{
     self as inputs, Column, Format, Location, OnError, ReadOptions, Skipped, Source, Sources,
 };
 pub use hashlith_reader::{
-    self as reader, Index, Iter, MapOptions, Mapping, OpenError, Part, Position, Record,
+    self as reader, Field, Found, Index, Iter, MapOptions, Mapping, OpenError, Part, Position, Record,
 };

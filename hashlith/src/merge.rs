@@ -36,7 +36,7 @@ use std::{
 /// let inputs = vec![day("monday", "grey")?, day("tuesday", "blue")?];
 /// let output = dir.path().join("both.hlith");
 /// merge(inputs, &output, Builder::new().on_duplicate(OnDuplicate::Last))?;
-/// assert_eq!(Index::load(&output)?.get(b"sky")?, Some(&b"blue"[..]));
+/// assert_eq!(Index::load(&output)?.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn merge<D: AsRef<[u8]> + Sync>(
@@ -200,8 +200,8 @@ fn common_metadata<D: AsRef<[u8]>>(inputs: &[Index<D>]) -> Result<String, Error>
 /// The files of the one input, if its cells can be copied.
 fn recut_files<D: AsRef<[u8]>>(inputs: &[Index<D>], parts: u32) -> Option<Vec<&[u8]>> {
     let [only] = inputs else { return None };
-    let headers: Vec<Header> = only.parts().iter().map(|part| *part.header()).collect();
-    can_recut(&headers, parts).then(|| only.parts().iter().map(Part::as_bytes).collect())
+    let files: Vec<&[u8]> = only.parts().iter().map(Part::as_bytes).collect();
+    can_recut(&files, parts).then_some(files)
 }
 
 enum Stopped {
@@ -236,7 +236,7 @@ fn rebuild<D: AsRef<[u8]> + Sync>(
                     let alone = part.alone();
                     for record in alone.iter() {
                         let record = record.map_err(|error| Stopped::Read(Error::corrupt(&alone, &error)))?;
-                        feeder.add_from(number as u32, record.id + 1, record.key, record.value)?;
+                        feeder.add_from(number as u32, record.id + 1, &record.key, &record.value)?;
                     }
                 }
                 Ok(feeder.finish()?)

@@ -6,11 +6,12 @@
 
 use crate::{
     index::Index,
-    lookup::{Candidate, Lookup, Record},
+    lookup::{Candidate, Found, Lookup, Place},
     part::Part,
 };
-use hashlith_format::{Error, Header, KeyHash, Span};
+use hashlith_format::{Error, Header, KeyHash, Span, coding::Value};
 use prefetch_index::prefetch_index;
+use std::borrow::Cow;
 
 /// How many keys of a batch go through the steps of a lookup together.
 pub const WINDOW: usize = 64;
@@ -20,11 +21,11 @@ pub const WINDOW: usize = 64;
 const AHEAD: usize = 16 * WINDOW;
 
 /// The hash of each key in a window, and the record that may be its own.
-struct Found([(KeyHash, Option<Candidate>); WINDOW]);
+struct Candidates([(KeyHash, Option<Candidate>); WINDOW]);
 
-impl Default for Found {
+impl Default for Candidates {
     fn default() -> Self {
-        Found([(KeyHash { hi: 0, lo: 0 }, None); WINDOW])
+        Candidates([(KeyHash { hi: 0, lo: 0 }, None); WINDOW])
     }
 }
 
@@ -33,38 +34,42 @@ impl<D: AsRef<[u8]>> Index<D> {
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
-    /// assert_eq!(index.get_many(&["sky", "sea"])?, [Some(&b"blue"[..]), None]);
+    /// assert_eq!(index.get_many(&["sky", "sea"])?, [Some(b"blue"[..].into()), None]);
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<&[u8]>>, Error> {
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Cow<'_, [u8]>>>, Error> {
         let mut values = Vec::with_capacity(keys.len());
-        self.find_many(keys, |record| values.push(record.map(|record| record.value)))?;
+        self.lookup_many(keys, |found| -> Result<(), Error> {
+            values.push(found.map(|found| found.value()).transpose()?);
+            Ok(())
+        })?;
         Ok(values)
     }
 
-    /// Looks up many keys, and calls `each` with the record of every key, or `None` if it is absent, in the order of the
-    /// keys.
+    /// Looks up many keys, and calls `each` for every key in the order of the keys: with what was found, or `None` if the key is
+    /// absent. An error of `each` ends it.
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
-    /// let mut bytes = 0;
-    /// index.find_many(&["sky", "sea", "grass"], |record| {
-    ///     bytes += record.map_or(0, |record| record.value.len());
+    /// let mut colours = Vec::new();
+    /// index.lookup_many(&["sky", "sea", "grass"], |found| match found {
+    ///     Some(found) => found.append_value(&mut colours),
+    ///     None => Ok(()),
     /// })?;
-    /// assert_eq!(bytes, "blue".len() + "green".len());
+    /// assert_eq!(colours, b"bluegreen");
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`Self::get`]. By then `each` has been called for all keys before the one with the damage.
-    pub fn find_many<'a, K: AsRef<[u8]>>(
+    pub fn lookup_many<'a, 'k, K: AsRef<[u8]>, E: From<Error>>(
         &'a self,
-        keys: &[K],
-        mut each: impl FnMut(Option<Record<'a>>),
-    ) -> Result<(), Error> {
+        keys: &'k [K],
+        mut each: impl FnMut(Option<Found<'a, 'k>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self.parts.as_slice() {
             // What depends on the part is loaded once, not per key.
             [only] if self.total == 1 => {
@@ -78,13 +83,13 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
     }
 
-    fn find_windows<'a, K: AsRef<[u8]>>(
+    fn find_windows<'a, 'k, K: AsRef<[u8]>, E: From<Error>>(
         &'a self,
-        keys: &[K],
-        each: &mut impl FnMut(Option<Record<'a>>),
+        keys: &'k [K],
+        each: &mut impl FnMut(Option<Found<'a, 'k>>) -> Result<(), E>,
         route: impl Fn(KeyHash) -> Option<(&'a Part<D>, Lookup<'a>)>,
-    ) -> Result<(), Error> {
-        let mut found = Found::default();
+    ) -> Result<(), E> {
+        let mut found = Candidates::default();
         for (number, window) in keys.chunks(WINDOW).enumerate() {
             let from = number.saturating_mul(WINDOW);
             if let Some(ahead) = self.ahead {
@@ -96,28 +101,31 @@ impl<D: AsRef<[u8]>> Index<D> {
             if self.find_window(window, &route, &mut found).is_err() {
                 return self.find_each(keys.get(from..).unwrap_or_default(), each);
             }
-            let mut records = [None; WINDOW];
+            let mut places: [Option<Place<'a>>; WINDOW] = [None; WINDOW];
             let mut end = Ok(());
             let mut done = 0;
-            for ((key, (hash, candidate)), record) in window.iter().zip(&found.0).zip(&mut records) {
+            for ((key, (hash, candidate)), place) in window.iter().zip(&found.0).zip(&mut places) {
                 if let Some(candidate) = candidate
-                    && let Some((part, lookup)) = route(*hash)
+                    && let Some((_, lookup)) = route(*hash)
                 {
                     match lookup.compare(candidate, key.as_ref()) {
-                        Ok(found) => *record = found,
+                        Ok(found) => *place = found,
                         Err(fault) => {
-                            end = Err(self.in_part(part, fault));
+                            end = Err(lookup.in_part(fault));
                             break;
                         }
                     }
-                    if let Some(record) = record {
+                    if let Some(Place { value: Value::Plain(value), .. }) = place {
                         // The lines of the key are there; the value may continue in the next one.
-                        prefetch_index(record.value, record.value.len().saturating_sub(1).min(64));
+                        prefetch_index(*value, value.len().saturating_sub(1).min(64));
                     }
                 }
                 done += 1;
             }
-            records.into_iter().take(done).for_each(&mut *each);
+            for ((key, (hash, _)), place) in window.iter().zip(&found.0).zip(places).take(done) {
+                let found = place.zip(route(*hash));
+                each(found.map(|(place, (_, lookup))| Found::new(lookup, key.as_ref(), place)))?;
+            }
             end?;
         }
         Ok(())
@@ -130,7 +138,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         &'a self,
         keys: &[K],
         route: impl Fn(KeyHash) -> Option<(&'a Part<D>, Lookup<'a>)>,
-        found: &mut Found,
+        found: &mut Candidates,
     ) -> Result<(), Error> {
         for (key, (hash, _)) in keys.iter().zip(&mut found.0) {
             *hash = self.hasher.hash(key.as_ref());
@@ -159,7 +167,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         ahead: fn(&D, Span),
         keys: &[K],
         route: impl Fn(KeyHash) -> Option<(&'a Part<D>, Lookup<'a>)>,
-        found: &mut Found,
+        found: &mut Candidates,
     ) {
         for window in keys.chunks(WINDOW) {
             if self.find_window(window, &route, found).is_ok() {
@@ -176,12 +184,12 @@ impl<D: AsRef<[u8]>> Index<D> {
 
     /// After damage: one key at a time, so that all keys before the damaged one get their answers.
     #[cold]
-    fn find_each<'a, K: AsRef<[u8]>>(
+    fn find_each<'a, 'k, K: AsRef<[u8]>, E: From<Error>>(
         &'a self,
-        keys: &[K],
-        each: &mut impl FnMut(Option<Record<'a>>),
-    ) -> Result<(), Error> {
-        keys.iter().try_for_each(|key| self.find(key.as_ref()).map(&mut *each))
+        keys: &'k [K],
+        each: &mut impl FnMut(Option<Found<'a, 'k>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        keys.iter().try_for_each(|key| each(self.lookup(key.as_ref())?))
     }
 }
 

@@ -1,8 +1,11 @@
 //! An index over bytes, and the lookups of single keys.
 
-use crate::{lookup::Record, part::Part};
+use crate::{
+    lookup::{Field, Found, Record},
+    part::Part,
+};
 use hashlith_format::{Error, Header, KeyHash, KeyHasher, Rule, Span};
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 /// A read-only dict over the bytes `D`: those of one file, or of each file of a set.
 ///
@@ -45,7 +48,9 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// An index of parts that follow one another and are known to belong together; at least one.
     pub(crate) fn of(mut parts: Vec<Part<D>>) -> Self {
         let mut keys = 0u64;
+        let in_set = parts.len() > 1;
         for part in &mut parts {
+            part.in_set = in_set;
             part.first_id = keys;
             keys = keys.saturating_add(part.header().keys);
         }
@@ -92,7 +97,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     ///     // Here a program would ask the system to read these bytes soon.
     /// }
     /// let index = Index::load("tests/colours.hlith")?.read_ahead_with(ahead);
-    /// assert_eq!(index.get_many(&["sky"])?, [Some(&b"blue"[..])]);
+    /// assert_eq!(index.get_many(&["sky"])?, [Some(b"blue"[..].into())]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -101,36 +106,65 @@ impl<D: AsRef<[u8]>> Index<D> {
         self
     }
 
-    /// The value of `key`, or `None` if it is absent.
+    /// The value of `key`, or `None` if it is absent. It is borrowed from the file, unless the file has compressed values.
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
-    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// assert_eq!(index.get(b"sea")?, None);
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if the lookup finds damage (R15, R16); in a set, [`Error::InPart`] with the number of the part.
+    /// [`Error::Corrupt`] if the lookup finds damage (R15, R16, R19); in a set, [`Error::InPart`] with the number of the part.
     #[inline]
-    pub fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, Error> {
-        Ok(self.find(key)?.map(|record| record.value))
+    pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        match self.lookup(key)? {
+            Some(found) => found.value().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of `key`, or `None` if it is absent, without an allocation for each value: a compressed one is decoded into
+    /// `buffer`, in place of what was there.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let mut buffer = Vec::new();
+    /// assert_eq!(index.get_into(b"sky", &mut buffer)?, Some(&b"blue"[..]));
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    #[inline]
+    pub fn get_into<'a>(&'a self, key: &[u8], buffer: &'a mut Vec<u8>) -> Result<Option<&'a [u8]>, Error> {
+        let Some(found) = self.lookup(key)? else { return Ok(None) };
+        if let Some(value) = found.stored_value() {
+            return Ok(Some(value));
+        }
+        buffer.clear();
+        found.append_value(buffer)?;
+        Ok(Some(buffer))
     }
 
     /// The value of `key` in an index of text.
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
-    /// assert_eq!(index.get_str("sky")?, Some("blue"));
+    /// assert_eq!(index.get_str("sky")?.as_deref(), Some("blue"));
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`Self::get`], and R17 if the value is not UTF-8.
-    pub fn get_str(&self, key: &str) -> Result<Option<&str>, Error> {
-        let Some(record) = self.find(key.as_bytes())? else { return Ok(None) };
-        let text = core::str::from_utf8(record.value);
-        text.map(Some).map_err(|_| self.fault_at(record.value, Rule::R(17), "a value is not UTF-8"))
+    pub fn get_str(&self, key: &str) -> Result<Option<Cow<'_, str>>, Error> {
+        let Some(found) = self.lookup(key.as_bytes())? else { return Ok(None) };
+        let text = match found.value()? {
+            Cow::Borrowed(value) => core::str::from_utf8(value).map(Cow::Borrowed).ok(),
+            Cow::Owned(value) => String::from_utf8(value).map(Cow::Owned).ok(),
+        };
+        text.map(Some).ok_or_else(|| found.fault(Rule::R(17), "a value is not UTF-8"))
     }
 
     /// True if the index has `key`.
@@ -145,7 +179,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// As [`Self::get`].
     #[inline]
     pub fn contains(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.find(key)?.is_some())
+        Ok(self.lookup(key)?.is_some())
     }
 
     /// The dense id of `key`: a number below [`Self::len`] that no other key has. It can index an array of your own.
@@ -164,7 +198,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// As [`Self::get`].
     #[inline]
     pub fn id(&self, key: &[u8]) -> Result<Option<u64>, Error> {
-        Ok(self.find(key)?.map(|record| record.id))
+        Ok(self.lookup(key)?.map(|found| found.id()))
     }
 
     /// The record of `key`, or `None` if it is absent.
@@ -172,15 +206,34 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
     /// let record = index.find(b"sky")?.unwrap();
-    /// assert_eq!((record.key, record.value), (&b"sky"[..], &b"blue"[..]));
+    /// assert_eq!((&*record.key, &*record.value), (&b"sky"[..], &b"blue"[..]));
     /// assert!(record.id < index.len());
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     ///
     /// # Errors
     /// As [`Self::get`].
-    #[inline]
     pub fn find(&self, key: &[u8]) -> Result<Option<Record<'_>>, Error> {
+        match self.lookup(key)? {
+            Some(found) => found.record().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Looks up `key`: its dense id, and its value once that is asked for.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let found = index.lookup(b"sky")?.unwrap();
+    /// assert!(found.id() < index.len());
+    /// assert_eq!(*found.value()?, b"blue"[..]);
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    #[inline]
+    pub fn lookup<'k>(&self, key: &'k [u8]) -> Result<Option<Found<'_, 'k>>, Error> {
         let hash = self.hasher.hash(key);
         let home = match self.parts.as_slice() {
             // Its bytes are loaded while the hash is still being computed.
@@ -188,9 +241,12 @@ impl<D: AsRef<[u8]>> Index<D> {
             _ => self.part_of(hash),
         };
         let Some(part) = home else { return Ok(None) };
-        let found = part.lookup().find(key, hash);
-        // Not `map_err`, which would move the answer once more.
-        if found.is_err() { found.map_err(|fault| self.in_part(part, fault)) } else { found }
+        let lookup = part.lookup();
+        match lookup.find(key, hash) {
+            Ok(Some(place)) => Ok(Some(Found::new(lookup, key, place))),
+            Ok(None) => Ok(None),
+            Err(fault) => Err(lookup.in_part(fault)),
+        }
     }
 
     /// The part that a key of this hash is in, if it is here (`spec.md` section 7, step 2).
@@ -199,22 +255,12 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.parts.get(hash.part(self.total).wrapping_sub(self.first) as usize)
     }
 
-    /// A fault of a part, with its number if there are others.
-    #[cold]
-    pub(crate) fn in_part(&self, part: &Part<D>, fault: Error) -> Error {
-        if self.parts.len() == 1 {
-            fault
-        } else {
-            Error::InPart { part: part.header().part, fault: Box::new(fault) }
-        }
-    }
-
     /// The record with a dense id, or `None` if the id is not below [`Self::len`].
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
     /// let id = index.id(b"sky")?.unwrap();
-    /// assert_eq!(index.by_id(id)?.unwrap().key, b"sky");
+    /// assert_eq!(*index.by_id(id)?.unwrap().key, b"sky"[..]);
     /// assert_eq!(index.by_id(2)?, None);
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
@@ -223,7 +269,8 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// As [`Self::get`].
     pub fn by_id(&self, id: u64) -> Result<Option<Record<'_>>, Error> {
         let Some((_, part)) = self.part_of_id(id) else { return Ok(None) };
-        part.lookup().by_id(id.wrapping_sub(part.first_id)).map_err(|fault| self.in_part(part, fault))
+        let lookup = part.lookup();
+        lookup.by_id(id.wrapping_sub(part.first_id)).map_err(|fault| lookup.in_part(fault))
     }
 
     /// The last part whose first id is not above `id`, and its place among the parts.
@@ -306,24 +353,40 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.parts.first().map_or(&[], |part| part.section(part.header().sections.metadata))
     }
 
-    /// The corruption error for `bytes`, a key, value or metadata slice that this index returned: for callers that find
-    /// it to break a rule.
+    /// The corruption error for the key or the value with a dense id, for callers that find it to break a rule. The offset is
+    /// that of the key or value, or of its record if it is compressed.
+    ///
+    /// ```
+    /// use hashlith_reader::{Field, Rule};
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// let value = index.get(b"sky")?.unwrap();
+    /// let id = index.id(b"sky")?.unwrap();
+    /// let fault = index.fault_of(id, Field::Value, Rule::V(8), "a value is not a number");
+    /// assert_eq!(fault.offset(), index.parts()[0].offset_of(&value));
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    pub fn fault_of(&self, id: u64, field: Field, rule: Rule, what: &'static str) -> Error {
+        let found = self.part_of_id(id).and_then(|(_, part)| {
+            let lookup = part.lookup();
+            let candidate = lookup.locate_id(id.wrapping_sub(part.first_id)).ok()??;
+            Some(lookup.fault_of(&candidate, field, rule, what))
+        });
+        found.unwrap_or(Error::Corrupt { rule, offset: 0, what })
+    }
+
+    /// The corruption error for the metadata, for callers that find it to break a rule.
     ///
     /// ```
     /// use hashlith_reader::Rule;
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
-    /// let value = index.get(b"sky")?.unwrap();
-    /// let fault = index.fault_at(value, Rule::V(8), "a value is not a number");
-    /// assert_eq!(fault.offset(), index.parts()[0].offset_of(value));
+    /// let fault = index.metadata_fault(Rule::V(9), "the metadata is not what I want");
+    /// assert_eq!(fault.offset(), index.first_header().sections.metadata.offset);
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
-    pub fn fault_at(&self, bytes: &[u8], rule: Rule, what: &'static str) -> Error {
-        let place = |part: &Part<D>| {
-            let offset = part.offset_of(bytes);
-            (offset < part.header().file_len())
-                .then(|| self.in_part(part, Error::Corrupt { rule, offset, what }))
-        };
-        self.parts.iter().find_map(place).unwrap_or(Error::Corrupt { rule, offset: 0, what })
+    pub fn metadata_fault(&self, rule: Rule, what: &'static str) -> Error {
+        let offset = self.first_header().sections.metadata.offset;
+        let fault = Error::Corrupt { rule, offset, what };
+        self.parts.first().map_or(fault.clone(), |part| part.lookup().in_part(fault))
     }
 
     /// The path of the file that an error of this index is about: the part that [`Error::InPart`] names, or the only
@@ -333,7 +396,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// use hashlith_reader::{Index, Rule};
     ///
     /// let index = Index::load("tests/colours.hlith")?;
-    /// let fault = index.fault_at(index.metadata(), Rule::V(9), "the metadata is not what I want");
+    /// let fault = index.metadata_fault(Rule::V(9), "the metadata is not what I want");
     /// assert_eq!(index.fault_path(&fault), Some("tests/colours.hlith".as_ref()));
     /// # Ok::<(), hashlith_reader::OpenError>(())
     /// ```
@@ -353,7 +416,7 @@ impl<D: AsRef<[u8]>> Part<D> {
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
     /// let part = index.parts()[0].alone();
-    /// assert_eq!(part.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(part.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
     pub fn alone(&self) -> Index<&[u8]> {

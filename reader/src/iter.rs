@@ -1,10 +1,6 @@
 //! All records, front to back.
 
-use crate::{
-    index::Index,
-    lookup::{Record, outside, split_record},
-    part::Part,
-};
+use crate::{index::Index, lookup::Record, part::Part};
 use hashlith_format::{Error, Rule};
 
 impl<D: AsRef<[u8]>> Index<D> {
@@ -54,7 +50,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     pub fn iter_from(&self, id: u64) -> Result<Iter<'_, D>, Error> {
         let Some((number, part)) = self.part_of_id(id) else { return Ok(self.iter_at(Position::END)) };
         let candidate = part.lookup().locate_id(id.wrapping_sub(part.first_id));
-        Ok(self.iter_at(match candidate.map_err(|fault| self.in_part(part, fault))? {
+        Ok(self.iter_at(match candidate.map_err(|fault| part.lookup().in_part(fault))? {
             None => Position::END,
             Some(candidate) => {
                 let pool = part.header().sections.pool.offset;
@@ -64,7 +60,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-/// The records of an index in the order of their dense ids. Ends after the first error: damage (R16), or bytes left over
+/// The records of an index in the order of their dense ids. Ends after the first error: damage (R16, R19), or bytes left over
 /// behind the last record (V4).
 #[derive(Debug)]
 pub struct Iter<'a, D> {
@@ -147,7 +143,7 @@ impl<'a, D: AsRef<[u8]>> Iter<'a, D> {
     #[cold]
     fn fail(&mut self, part: &Part<D>, fault: Error) -> Option<Result<Record<'a>, Error>> {
         self.end();
-        Some(Err(self.index.in_part(part, fault)))
+        Some(Err(part.lookup().in_part(fault)))
     }
 }
 
@@ -173,12 +169,10 @@ impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
             *self = Iter::new(self.index, next);
             part = self.part?;
         }
-        let Some((key, value)) = split_record(self.rest) else {
-            return self.fail(part, outside(self.offset()));
+        let (record, len) = match part.lookup().decode(self.offset(), self.rest) {
+            Ok((record, len)) => (Record { id: self.id, ..record }, len),
+            Err(fault) => return self.fail(part, fault),
         };
-        let record = Record { key, value, id: self.id };
-        let len =
-            (value.as_ptr() as usize).wrapping_sub(self.rest.as_ptr() as usize).saturating_add(value.len());
         self.rest = self.rest.get(len..).unwrap_or_default();
         self.id = self.id.saturating_add(1);
         Some(Ok(record))

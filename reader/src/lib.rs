@@ -9,8 +9,8 @@
 //!
 //! // SAFETY: nobody changes this file in place; new versions replace it by a rename.
 //! let index = unsafe { Index::map("tests/colours.hlith", &MapOptions::default())? };
-//! assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
-//! assert_eq!(index.get_many(&["sea", "sky"])?, [None, Some(&b"blue"[..])]);
+//! assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
+//! assert_eq!(index.get_many(&["sea", "sky"])?, [None, Some(b"blue"[..].into())]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -33,7 +33,7 @@ pub use batch::WINDOW;
 pub use hashlith_format::{Error, Header, KeyType, Rule, Span, ValueType};
 pub use index::Index;
 pub use iter::{Iter, Position};
-pub use lookup::Record;
+pub use lookup::{Field, Found, Record};
 pub use map::{MapOptions, Mapping};
 pub use open::OpenError;
 pub use part::Part;

@@ -3,16 +3,19 @@
 //! The checker has a lookup of its own, and that is on purpose: this one reads memory and is as fast as it can be; the
 //! other reads a file piece by piece and must find the mistakes of this one. They share `CellView` and the record parser.
 
-use hashlith_format::{CELL_LEN, CellView, Error, Header, KeyHash, Rule, record::Lengths};
+use hashlith_format::{
+    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, coding::Value, record::Lengths,
+};
 use prefetch_index::prefetch_index;
+use std::borrow::Cow;
 
-/// A key with its value, and its dense id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A key with its value, and its dense id. Bytes that the file stores as they are, are borrowed from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The key.
-    pub key: &'a [u8],
+    pub key: Cow<'a, [u8]>,
     /// The value.
-    pub value: &'a [u8],
+    pub value: Cow<'a, [u8]>,
     /// A number below [`Index::len`](crate::Index::len) that no other key of this index has.
     pub id: u64,
 }
@@ -22,8 +25,124 @@ pub struct Record<'a> {
 pub(crate) struct Lookup<'a> {
     bytes: &'a [u8],
     header: &'a Header,
+    /// `None` if keys and values are stored as they are.
+    coding: Option<&'a Coding>,
     /// Number of keys in the parts before.
     first_id: u64,
+    /// The index has other parts, so that errors name this one.
+    in_set: bool,
+}
+
+/// A key that was found. Its value is decoded when it is asked for.
+#[derive(Clone, Copy)]
+pub struct Found<'a, 'k> {
+    lookup: Lookup<'a>,
+    key: &'k [u8],
+    place: Place<'a>,
+}
+
+/// A field of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+/// Where a key was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Where its record begins, from the beginning of the file.
+    record: u64,
+    /// Its dense id.
+    pub id: u64,
+    pub value: Value<'a>,
+}
+
+/// Leaves out the bytes of the file, which are too many.
+impl std::fmt::Debug for Found<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Found").field("key", &self.key).field("id", &self.place.id).finish_non_exhaustive()
+    }
+}
+
+impl<'a, 'k> Found<'a, 'k> {
+    #[inline]
+    pub(crate) fn new(lookup: Lookup<'a>, key: &'k [u8], place: Place<'a>) -> Self {
+        Found { lookup, key, place }
+    }
+
+    /// The dense id: a number below [`Index::len`](crate::Index::len) that no other key of this index has.
+    #[inline]
+    pub fn id(&self) -> u64 {
+        self.place.id
+    }
+
+    /// The value: borrowed from the file, if that stores values as they are.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the codes of the value are damaged (R19); in a set, [`Error::InPart`].
+    #[inline]
+    pub fn value(&self) -> Result<Cow<'a, [u8]>, Error> {
+        match self.place.value {
+            Value::Plain(value) => Ok(Cow::Borrowed(value)),
+            Value::Coded(_) => {
+                let mut value = Vec::new();
+                self.append_value(&mut value)?;
+                Ok(Cow::Owned(value))
+            }
+        }
+    }
+
+    /// The value, if the file stores values as they are.
+    #[inline]
+    pub(crate) fn stored_value(&self) -> Option<&'a [u8]> {
+        if let Value::Plain(value) = self.place.value { Some(value) } else { None }
+    }
+
+    pub(crate) fn record(&self) -> Result<Record<'a>, Error> {
+        let candidate = Candidate { record: self.place.record, id: self.place.id };
+        self.lookup.record(&candidate).map_err(|fault| self.lookup.in_part(fault))
+    }
+
+    /// Appends the value to `out`.
+    ///
+    /// # Errors
+    /// As [`Self::value`]; then `out` may hold a part of it.
+    #[inline]
+    pub fn append_value(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        match self.place.value {
+            Value::Plain(value) => {
+                out.extend_from_slice(value);
+                Ok(())
+            }
+            Value::Coded(bit) => self.decode(bit, out),
+        }
+    }
+
+    fn decode(&self, bit: u64, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Lookup { coding, .. } = self.lookup;
+        let Some(coding) = coding else { return Err(changed(self.place.record)) };
+        let (record, tables) = (self.lookup.rest(self.place.record)?, self.lookup.tables());
+        match coding.decode_value(tables, record, bit, self.key, out) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.lookup.in_part(fault.at(self.place.record))),
+        }
+    }
+
+    /// The corruption error for this value, for callers that find it to break a rule: the offset is that of the value, or of
+    /// its record if it is coded.
+    #[cold]
+    pub fn fault(&self, rule: Rule, what: &'static str) -> Error {
+        let offset = match self.place.value {
+            Value::Plain(value) => {
+                (value.as_ptr() as usize).wrapping_sub(self.lookup.bytes.as_ptr() as usize) as u64
+            }
+            Value::Coded(_) => self.place.record,
+        };
+        self.lookup.in_part(Error::Corrupt { rule, offset, what })
+    }
 }
 
 /// A record that may be the one: its key is not compared yet.
@@ -54,12 +173,24 @@ fn changed(offset: u64) -> Error {
 // Every step is inlined: calls made batches a third slower.
 impl<'a> Lookup<'a> {
     #[inline]
-    pub fn new(bytes: &'a [u8], header: &'a Header, first_id: u64) -> Self {
-        Lookup { bytes, header, first_id }
+    pub fn new(
+        bytes: &'a [u8],
+        header: &'a Header,
+        coding: Option<&'a Coding>,
+        first_id: u64,
+        in_set: bool,
+    ) -> Self {
+        Lookup { bytes, header, coding, first_id, in_set }
+    }
+
+    /// A fault of this part, with its number if the index has others.
+    #[cold]
+    pub fn in_part(&self, fault: Error) -> Error {
+        if self.in_set { Error::InPart { part: self.header.part, fault: Box::new(fault) } } else { fault }
     }
 
     #[inline]
-    pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<Record<'a>>, Error> {
+    pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<Option<Place<'a>>, Error> {
         let Some(candidate) = self.locate(key, hash)? else { return Ok(None) };
         // Two of three records continue in the next cache line: asked for now, it arrives with the first.
         self.prefetch(candidate.record.wrapping_add(64));
@@ -136,21 +267,64 @@ impl<'a> Lookup<'a> {
         })
     }
 
-    /// Steps 8 and 9: the record, if its key is `key`.
+    /// Steps 8 and 9: where the value is, if the record has this key.
     #[inline(always)]
-    pub fn compare(&self, candidate: &Candidate, key: &[u8]) -> Result<Option<Record<'a>>, Error> {
-        let record = self.record(candidate)?;
+    pub fn compare(&self, candidate: &Candidate, key: &[u8]) -> Result<Option<Place<'a>>, Error> {
+        let (at, id) = (candidate.record, candidate.id);
+        let rest = self.rest(at)?;
+        if let Some(coding) = self.coding {
+            let found = coding.find(self.tables(), rest, key).map_err(|fault| fault.at(at))?;
+            return Ok(found.map(|value| Place { record: at, id, value }));
+        }
+        let (stored, value) = split_record(rest).ok_or_else(|| outside(at))?;
         // Slices by the length of `key`, which is at hand; the record's own length has only just been read.
-        let same = record.key.len() == key.len() && record.key.get(..key.len()) == Some(key);
-        Ok(same.then_some(record))
+        let same = stored.len() == key.len() && stored.get(..key.len()) == Some(key);
+        Ok(same.then_some(Place { record: at, id, value: Value::Plain(value) }))
+    }
+
+    /// The pool from here on.
+    #[inline(always)]
+    fn rest(&self, at: u64) -> Result<&'a [u8], Error> {
+        let len = self.header.sections.pool.end().wrapping_sub(at);
+        slice(self.bytes, at, len).ok_or_else(|| changed(at))
     }
 
     #[inline]
-    fn record(&self, candidate: &Candidate) -> Result<Record<'a>, Error> {
-        let at = candidate.record;
-        let rest = slice(self.bytes, at, self.header.sections.pool.end().wrapping_sub(at));
-        let (key, value) = split_record(rest.ok_or_else(|| changed(at))?).ok_or_else(|| outside(at))?;
-        Ok(Record { key, value, id: candidate.id })
+    fn tables(&self) -> &'a [u8] {
+        let span = self.header.sections.tables;
+        slice(self.bytes, span.offset, span.len).unwrap_or_default()
+    }
+
+    /// The record of a candidate.
+    pub fn record(&self, candidate: &Candidate) -> Result<Record<'a>, Error> {
+        let (record, _) = self.decode(candidate.record, self.rest(candidate.record)?)?;
+        Ok(Record { id: candidate.id, ..record })
+    }
+
+    /// The record at the beginning of `rest`, which lies at `at` in the file, with id 0; and its length in bytes.
+    #[inline]
+    pub fn decode(&self, at: u64, rest: &'a [u8]) -> Result<(Record<'a>, usize), Error> {
+        let Some(coding) = self.coding else {
+            let (key, value) = split_record(rest).ok_or_else(|| outside(at))?;
+            let len = (value.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize).wrapping_add(value.len());
+            return Ok((Record { key: Cow::Borrowed(key), value: Cow::Borrowed(value), id: 0 }, len));
+        };
+        let decoded = coding.decode(self.tables(), rest).map_err(|fault| fault.at(at))?;
+        Ok((Record { key: decoded.key, value: decoded.value, id: 0 }, decoded.len))
+    }
+
+    /// The corruption error for the key or the value of a record: of bytes that are stored as they are, with their own offset.
+    #[cold]
+    pub fn fault_of(&self, candidate: &Candidate, field: Field, rule: Rule, what: &'static str) -> Error {
+        let own = |bytes: &[u8]| (bytes.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize) as u64;
+        let offset = match self.record(candidate).map(|record| match field {
+            Field::Key => record.key,
+            Field::Value => record.value,
+        }) {
+            Ok(Cow::Borrowed(bytes)) => own(bytes),
+            _ => candidate.record,
+        };
+        self.in_part(Error::Corrupt { rule, offset, what })
     }
 
     /// The record with an id, counted from the beginning of the part.
@@ -180,9 +354,9 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Key and value of the record at the beginning of `bytes`, if it ends within them.
+/// Key and value of the plain record at the beginning of `bytes`, if it ends within them.
 #[inline]
-pub(crate) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let lengths = Lengths::parse(bytes)?;
     let key_and_value = bytes.get(lengths.head as usize..)?;
     let (key, rest) = key_and_value.split_at_checked(usize::try_from(lengths.key).ok()?)?;
@@ -190,6 +364,6 @@ pub(crate) fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[cold]
-pub(crate) fn outside(offset: u64) -> Error {
+fn outside(offset: u64) -> Error {
     Error::Corrupt { rule: Rule::R(16), offset, what: "a record does not lie within the pool" }
 }

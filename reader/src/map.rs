@@ -66,7 +66,7 @@ impl Index<Mapping> {
     ///
     /// // SAFETY: nobody changes this file in place; new versions replace it by a rename.
     /// let index = unsafe { Index::map("tests/colours.hlith", &MapOptions::default())? };
-    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

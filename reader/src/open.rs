@@ -81,7 +81,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     ///     Err(source) => Err(OpenError::Io { path: path.into(), source }),
     /// };
     /// let index = Index::open_with("tests/colours.hlith".as_ref(), open_file)?;
-    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -133,7 +133,7 @@ impl Index<Vec<u8>> {
     /// use hashlith_reader::Index;
     ///
     /// let index = Index::load("tests/colours.hlith")?;
-    /// assert_eq!(index.get(b"sky")?, Some(&b"blue"[..]));
+    /// assert_eq!(index.get(b"sky")?.as_deref(), Some(&b"blue"[..]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -1,7 +1,7 @@
 //! One file of an index.
 
 use crate::lookup::{self, Lookup};
-use hashlith_format::{Error, Header, PAGE, Span};
+use hashlith_format::{Coding, Error, Header, PAGE, Span};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -13,8 +13,12 @@ use std::{
 pub struct Part<D> {
     data: D,
     header: Header,
+    /// `None` if keys and values are stored as they are.
+    coding: Option<Arc<Coding>>,
     /// Number of keys in the parts before.
     pub(crate) first_id: u64,
+    /// The index has other parts.
+    pub(crate) in_set: bool,
     /// A thin pointer: with a wide one, lookups in sets took more instructions.
     path: Option<Arc<PathBuf>>,
 }
@@ -31,12 +35,24 @@ impl<D: AsRef<[u8]>> Part<D> {
         let bytes = data.as_ref();
         let head = bytes.get(..PAGE as usize).unwrap_or(bytes);
         let header = Header::parse(head, bytes.len() as u64)?;
-        Ok(Part { data, header, first_id: 0, path: path.map(|path| Arc::new(path.into())) })
+        let tables = header.sections.tables;
+        let coding =
+            Coding::parse(&header, lookup::slice(bytes, tables.offset, tables.len).unwrap_or_default())?;
+        let coding = (!coding.is_plain()).then(|| Arc::new(coding));
+        let path = path.map(|path| Arc::new(path.into()));
+        Ok(Part { data, header, coding, first_id: 0, in_set: false, path })
     }
 
     /// The same part over a borrow of its bytes.
     pub(crate) fn borrowed(&self) -> Part<&[u8]> {
-        Part { data: self.as_bytes(), header: self.header, first_id: self.first_id, path: self.path.clone() }
+        Part {
+            data: self.as_bytes(),
+            header: self.header,
+            coding: self.coding.clone(),
+            first_id: self.first_id,
+            in_set: self.in_set,
+            path: self.path.clone(),
+        }
     }
 
     /// The path that the file was opened by, or `None` for bytes that were given to [`Index::new`](crate::Index::new).
@@ -111,13 +127,14 @@ impl<D: AsRef<[u8]>> Part<D> {
         self.as_bytes().first_chunk().map_or(0, hashlith_format::header::digest)
     }
 
-    /// Where a key or value that this part returned lies, in bytes from the beginning of the file.
+    /// Where bytes that this part returned lie, in bytes from the beginning of the file: keys and values that it stores as they
+    /// are, and the metadata.
     ///
     /// ```
     /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
     /// let part = &index.parts()[0];
     /// let value = index.get(b"sky")?.unwrap();
-    /// let at = part.offset_of(value) as usize;
+    /// let at = part.offset_of(&value) as usize;
     /// assert_eq!(&part.as_bytes()[at..at + 4], b"blue");
     /// # Ok::<(), hashlith_reader::Error>(())
     /// ```
@@ -132,6 +149,6 @@ impl<D: AsRef<[u8]>> Part<D> {
 
     #[inline]
     pub(crate) fn lookup(&self) -> Lookup<'_> {
-        Lookup::new(self.data.as_ref(), &self.header, self.first_id)
+        Lookup::new(self.data.as_ref(), &self.header, self.coding.as_deref(), self.first_id, self.in_set)
     }
 }

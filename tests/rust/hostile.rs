@@ -122,7 +122,7 @@ fn text_that_is_not_utf8_is_reported() {
     let index = Index::load(&path).unwrap();
     let error = index.get_str("k").unwrap_err();
     assert_eq!((error.rule().to_string(), error.offset()), ("R17".into(), 4096 + 3));
-    assert_eq!(index.get(b"k").unwrap(), Some(&b"\xff"[..]));
+    assert_eq!(index.get(b"k").unwrap().as_deref(), Some(&b"\xff"[..]));
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn every_option_answers_the_same() {
         let options =
             MapOptions { huge_pages: on(0), preload: on(1), lock: on(2), random: on(3), cold: on(4) };
         let index = map(&path, &options).unwrap();
-        assert_eq!(index.get(b"key 77").unwrap(), Some(&b"v"[..]));
+        assert_eq!(index.get(b"key 77").unwrap().as_deref(), Some(&b"v"[..]));
         let info = index.first_header();
         let hot =
             index.parts()[0].data().resident_bytes(info.sections.hot.offset, info.sections.hot.len).unwrap();
@@ -82,10 +82,10 @@ fn an_open_index_keeps_its_version_when_the_file_is_replaced() {
     drop(old);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(clone.get(b"key 1").unwrap(), Some(&b"one"[..])));
+            scope.spawn(|| assert_eq!(clone.get(b"key 1").unwrap().as_deref(), Some(&b"one"[..])));
         }
     });
-    assert_eq!(map(&path, &MapOptions::default()).unwrap().get(b"key 1").unwrap(), Some(&b"two"[..]));
+    assert_eq!(map(&path, &MapOptions::default()).unwrap().get(b"key 1").unwrap().as_deref(), Some(&b"two"[..]));
 }
 
 #[test]

@@ -28,6 +28,16 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// Goes on where another writer has [paused](Self::pause).
+    pub fn resume(out: &'a mut Vec<u8>, (pending, filled): (u64, u32)) -> Self {
+        BitWriter { out, pending, filled }
+    }
+
+    /// Stops, and returns the bits that do not fill a word yet.
+    pub fn pause(self) -> (u64, u32) {
+        (self.pending, self.filled)
+    }
+
     /// Fills the last byte with zeros.
     pub fn finish(self) {
         let bytes = self.filled.div_ceil(8) as usize;

@@ -6,7 +6,7 @@ use super::{
     cost::BIT,
     layout::Layout,
     learn::learn,
-    parse::{Parser, Scratch},
+    parse::{Parser, Piece, Scratch},
     sample::{Sample, pieces},
     strings::Strings,
 };
@@ -107,7 +107,20 @@ impl Codec {
     ///
     /// Its codes end within a byte; the next string begins at the next bit.
     pub fn encode(&self, string: &[u8], key: Option<&[u8]>, scratch: &mut Scratch, out: &mut BitWriter<'_>) {
-        for piece in pieces(string) {
+        self.encode_part(string, (true, true), key, scratch, out);
+    }
+
+    /// Appends a part of a string, which may be its beginning and its end.
+    pub fn encode_part(
+        &self,
+        part: &[u8],
+        (first, last): (bool, bool),
+        key: Option<&[u8]>,
+        scratch: &mut Scratch,
+        out: &mut BitWriter<'_>,
+    ) {
+        for piece in pieces(part) {
+            let piece = Piece { first: piece.first && first, last: piece.last && last, ..piece };
             self.parser.parse(piece, key, scratch, &mut |table, token| {
                 let code = self.codes[table][usize::from(token)];
                 out.push(code.code, code.bits.into());

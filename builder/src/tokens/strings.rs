@@ -17,6 +17,28 @@ impl Strings {
         self.ends.push(u32::try_from(self.bytes.len()).expect("a sample is below 4 GiB"));
     }
 
+    /// Strings of zeros of these lengths, to be filled.
+    ///
+    /// # Panics
+    /// As [`Self::push`].
+    pub fn of_lengths(lengths: &[usize]) -> Self {
+        let mut end = 0;
+        let ends = lengths.iter().map(|len| {
+            end += len;
+            u32::try_from(end).expect("a sample is below 4 GiB")
+        });
+        let ends = ends.collect();
+        Strings { bytes: vec![0; end], ends }
+    }
+
+    /// Puts the beginning of `string` in place of string number `i`, below [`Self::len`], or all of it at the beginning.
+    pub fn fill(&mut self, i: usize, string: &[u8]) {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        let place = &mut self.bytes[start..self.ends[i] as usize];
+        let len = place.len().min(string.len());
+        place[..len].copy_from_slice(&string[..len]);
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -63,7 +63,7 @@ fn build(builder: Builder, hash: impl Fn(u64) -> KeyHash) -> String {
         Ok(_) => {
             let index = Index::load(&path).unwrap();
             for i in 0..1_000_000 {
-                assert_eq!(index.get(&key(i)).unwrap(), Some(&i.to_le_bytes()[..]));
+                assert_eq!(index.get(&key(i)).unwrap().as_deref(), Some(&i.to_le_bytes()[..]));
             }
             for i in 1_000_000..1_100_000 {
                 assert_eq!(index.get(&key(i)).unwrap(), None);
@@ -132,8 +132,8 @@ fn equal_hashes() {
     builder.finish(&path).unwrap();
     let index = Index::load(&path).unwrap();
     for key in &longer {
-        assert_eq!(index.get(key.as_bytes()).unwrap(), Some(&b"long"[..]));
-        assert_eq!(index.get(&twin(key)).unwrap(), Some(&b"twin"[..]));
+        assert_eq!(index.get(key.as_bytes()).unwrap().as_deref(), Some(&b"long"[..]));
+        assert_eq!(index.get(&twin(key)).unwrap().as_deref(), Some(&b"twin"[..]));
     }
 }
 
@@ -155,7 +155,7 @@ fn prefixes_nuls_and_strides() {
     assert_eq!(builder.finish(&path).unwrap().keys, number.len() as u64);
     let index = Index::load(&path).unwrap();
     for (key, number) in &number {
-        assert_eq!(index.get(key).unwrap(), Some(&number.to_le_bytes()[..]));
+        assert_eq!(index.get(key).unwrap().as_deref(), Some(&number.to_le_bytes()[..]));
     }
     for absent in [&long[..63], &long[..65_535], &[long.clone(), long.clone()].concat(), &[0; 3000], b"50"] {
         assert_eq!(index.get(absent).unwrap(), None);
@@ -178,7 +178,7 @@ fn a_value_of_one_gib() {
         builder.finish(&path).unwrap();
         // SAFETY: a file of this test's own.
         let index = unsafe { Index::map(&path, &hashlith_reader::MapOptions::default()) }.unwrap();
-        assert_eq!(index.get(b"small").unwrap(), Some(&b"value"[..]));
+        assert_eq!(index.get(b"small").unwrap().as_deref(), Some(&b"value"[..]));
         assert!(index.get(b"large").unwrap().unwrap() == value);
         "built".into()
     };

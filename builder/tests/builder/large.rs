@@ -52,7 +52,7 @@ fn values_above_four_gib_and_wide_offsets() {
     }
     builder.finish(dir.path().join("small")).unwrap();
     let small = Index::load(dir.path().join("small")).unwrap();
-    let keys: Vec<&[u8]> = small.iter().map(|record| record.unwrap().key).collect();
+    let keys: Vec<_> = small.iter().map(|record| record.unwrap().key).collect();
     let cell: &[u8; 128] = small.parts()[0].as_bytes()[small.first_header().sections.hot.offset as usize..]
         .first_chunk()
         .unwrap();
@@ -92,7 +92,7 @@ fn values_above_four_gib_and_wide_offsets() {
     assert!(before > 0 && page_faults() - before < 100);
     for key in &keys {
         let value = index.get(key).unwrap().unwrap();
-        assert_eq!((value.len() as u64, &value[value.len() - 2..]), (VALUE, *key));
+        assert_eq!((value.len() as u64, &value[value.len() - 2..]), (VALUE, &**key));
     }
     assert_eq!(index.iter().map(|record| record.unwrap().value.len() as u64).sum::<u64>(), 8 * VALUE);
 }

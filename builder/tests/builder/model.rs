@@ -25,19 +25,19 @@ fn check(index: &Index<Vec<u8>>, model: &BTreeMap<Vec<u8>, Vec<u8>>, absent: &[V
     assert_eq!(index.len(), model.len() as u64);
     let mut ids = vec![false; model.len()];
     for (key, value) in model {
-        assert_eq!(index.get(key).unwrap(), Some(&value[..]));
+        assert_eq!(index.get(key).unwrap().as_deref(), Some(&value[..]));
         let id = index.id(key).unwrap().unwrap();
         assert!(!std::mem::replace(&mut ids[id as usize], true), "id {id} twice");
         let record = index.by_id(id).unwrap().unwrap();
-        assert_eq!((record.key, record.value, record.id), (&key[..], &value[..], id));
+        assert_eq!((&*record.key, &*record.value, record.id), (&key[..], &value[..], id));
     }
     for key in absent {
-        assert_eq!(index.get(key).unwrap(), model.get(key).map(|value| &value[..]));
+        assert_eq!(index.get(key).unwrap().as_deref(), model.get(key).map(|value| &value[..]));
         assert_eq!(index.contains(key).unwrap(), model.contains_key(key));
     }
     assert_eq!(index.by_id(model.len() as u64).unwrap(), None);
     let keys: Vec<_> = model.keys().chain(absent).collect();
-    let expected: Vec<_> = keys.iter().map(|&key| model.get(key).map(|value| &value[..])).collect();
+    let expected: Vec<_> = keys.iter().map(|&key| model.get(key).map(|value| value.into())).collect();
     assert_eq!(index.get_many(&keys).unwrap(), expected);
     let listed: BTreeMap<_, _> = index
         .iter()
@@ -170,7 +170,7 @@ fn spilled_and_parallel_builds_answer_the_same() {
     for (at, (key, value)) in pairs.iter().enumerate() {
         let last = (at / 100_000).min(3);
         let expected = [&value[..], b" of ", last.to_string().as_bytes()].concat();
-        assert_eq!(index.get(key).unwrap(), Some(&expected[..]));
+        assert_eq!(index.get(key).unwrap().as_deref(), Some(&expected[..]));
     }
     assert_eq!(index.iter().count(), 700_000);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -38,9 +38,9 @@ pub fn check(index: &Index<Vec<u8>>, model: &Pairs, absent: &[Vec<u8>]) {
     let mut ids = vec![false; model.len()];
     for (key, value) in model {
         let record = index.find(key).unwrap().unwrap();
-        assert_eq!(record.value, &value[..]);
+        assert_eq!(*record.value, value[..]);
         assert!(!std::mem::replace(&mut ids[record.id as usize], true), "an id twice");
-        assert_eq!(index.by_id(record.id).unwrap(), Some(record));
+        assert_eq!(index.by_id(record.id).unwrap().as_ref(), Some(&record));
         let mut from = index.iter_from(record.id).unwrap();
         assert_eq!(from.next().unwrap().unwrap(), record);
         if record.id.is_multiple_of(index.len() / 20 + 1) {
@@ -52,7 +52,7 @@ pub fn check(index: &Index<Vec<u8>>, model: &Pairs, absent: &[Vec<u8>]) {
     }
     assert_eq!(index.iter_from(index.len()).unwrap().count(), 0);
     let keys: Vec<_> = model.keys().chain(absent).collect();
-    let expected: Vec<_> = keys.iter().map(|&key| model.get(key).map(|value| &value[..])).collect();
+    let expected: Vec<_> = keys.iter().map(|&key| model.get(key).map(|value| value.into())).collect();
     assert_eq!(index.get_many(&keys).unwrap(), expected);
     let listed: Vec<_> = index.iter().map(Result::unwrap).collect();
     assert!(listed.iter().zip(0..).all(|(record, id)| record.id == id));

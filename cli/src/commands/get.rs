@@ -167,10 +167,18 @@ impl Answers<'_> {
     }
 
     fn batch(&mut self, keys: &[Vec<u8>]) -> Result<(), Failure> {
-        let values = self.index.get_many(keys).map_err(|error| Error::corrupt(self.index, &error))?;
-        for (key, value) in keys.iter().zip(values) {
-            match value {
-                Some(value) => self.found(key, value)?,
+        let index = self.index;
+        let corrupt = |error| Error::corrupt(index, &error);
+        let mut answers = Vec::with_capacity(keys.len());
+        index
+            .lookup_many(keys, |found| {
+                answers.push(found);
+                Ok(())
+            })
+            .map_err(corrupt)?;
+        for (key, answer) in keys.iter().zip(answers) {
+            match answer {
+                Some(found) => self.found(key, &found.value().map_err(corrupt)?)?,
                 None => self.not_found(key)?,
             }
         }

@@ -1,0 +1,213 @@
+//! The records that the tokens of a build are learnt from: those whose keys have the smallest hashes, without copies of keys.
+//!
+//! They lie in the first partitions, so taking them costs the feeders nothing. Which they are depends neither on the order of
+//! the records nor on threads or memory: the smallest hashes are a property of the set of keys.
+
+use crate::{
+    Error, OnDuplicate,
+    cell::key_at,
+    chunk::{LONG, read_chunk},
+    origin::Origin,
+    spill::{Chunk, Disk, Partition},
+    tokens::Strings,
+};
+use hashlith_feedback::Progress;
+use hashlith_format::{KeyHash, KeyHasher, checksum};
+
+/// Most records.
+const RECORDS: usize = 1 << 17;
+/// Most bytes of all keys, and of all values, but for the last one.
+const BYTES: usize = 4 << 20;
+/// Bytes of a key or a value that are looked at.
+const FIELD: usize = 16 << 10;
+
+/// Keys and values of a sample; of the values there may be fewer.
+pub(crate) struct Sample {
+    pub keys: Strings,
+    pub values: Strings,
+    /// For each record, the bytes of its key and value.
+    pub lengths: Vec<(u64, u64)>,
+}
+
+/// Where the records come from.
+pub(crate) struct Source<'a> {
+    pub partitions: &'a [Partition],
+    pub disk: &'a Disk,
+    pub hasher: KeyHasher,
+    /// The number of parts if these are the records of one part, otherwise 1.
+    pub parts: u32,
+    pub on_duplicate: OnDuplicate,
+    pub progress: &'a Progress,
+}
+
+/// A record that may be in the sample.
+#[derive(Clone, Copy)]
+struct Candidate {
+    /// The hash, of which the upper half orders the sample.
+    hash: (u64, u64),
+    origin: Origin,
+    /// A checksum of the record, so that the origin decides nothing unless it is asked to.
+    digest: u64,
+    key_len: u64,
+    value_len: u64,
+}
+
+/// The first bytes of a key, and those of a value that are in memory, with the lengths of both.
+#[derive(Clone, Copy)]
+struct Fields<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    key_len: u64,
+    value_len: u64,
+}
+
+impl Fields<'_> {
+    fn digest(&self) -> u64 {
+        checksum::digest(self.key) ^ checksum::digest(self.value).rotate_left(1)
+    }
+}
+
+impl Source<'_> {
+    /// Takes the sample.
+    pub fn sample(&self) -> Result<Sample, Error> {
+        let (chosen, read) = self.choose()?;
+        let keys = lengths_within(chosen.iter().map(|one| one.key_len));
+        let values = lengths_within(chosen.iter().take(keys.len()).map(|one| one.value_len));
+        let mut sample = Sample {
+            lengths: chosen.iter().take(keys.len()).map(|one| (one.key_len, one.value_len)).collect(),
+            keys: Strings::of_lengths(&keys),
+            values: Strings::of_lengths(&values),
+        };
+        for partition in &self.partitions[..read] {
+            self.each(partition, |hash, origin, fields| {
+                let Ok(at) = chosen.binary_search_by_key(&hash, |one| one.hash) else { return };
+                let one = &chosen[at];
+                if at < keys.len() && (one.origin, one.digest) == (origin, fields.digest()) {
+                    sample.keys.fill(at, fields.key);
+                    if at < values.len() {
+                        sample.values.fill(at, fields.value);
+                    }
+                }
+            })?;
+        }
+        Ok(sample)
+    }
+
+    /// The records, in the order of their hashes, and how many partitions they are in.
+    fn choose(&self) -> Result<(Vec<Candidate>, usize), Error> {
+        let mut found: Vec<Candidate> = Vec::new();
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let mut limit = (u64::MAX, u64::MAX);
+            self.each(partition, |hash, origin, fields| {
+                if hash <= limit {
+                    let (digest, key_len, value_len) = (fields.digest(), fields.key_len, fields.value_len);
+                    found.push(Candidate { hash, origin, digest, key_len, value_len });
+                }
+                if found.len() >= 2 * RECORDS {
+                    self.settle(&mut found);
+                    if found.len() == RECORDS {
+                        limit = found[RECORDS - 1].hash;
+                    }
+                }
+            })?;
+            self.settle(&mut found);
+            let enough = enough(&found);
+            if found.len() == RECORDS || enough < found.len() {
+                found.truncate(enough);
+                return Ok((found, number + 1));
+            }
+        }
+        Ok((found, self.partitions.len()))
+    }
+
+    /// Keeps one record per key, of the [`RECORDS`] smallest hashes.
+    fn settle(&self, found: &mut Vec<Candidate>) {
+        let last = self.on_duplicate == OnDuplicate::Last;
+        let by_policy = |one: &Candidate| {
+            // With errors for copies, different keys with the same hash are left: any rule that forgets the origin will do.
+            let origin = if self.on_duplicate == OnDuplicate::Error { None } else { Some(one.origin) };
+            (origin, one.digest)
+        };
+        found.sort_unstable_by(|a, b| {
+            let order = by_policy(a).cmp(&by_policy(b));
+            a.hash.cmp(&b.hash).then(if last { order.reverse() } else { order })
+        });
+        found.dedup_by_key(|one| one.hash);
+        found.truncate(RECORDS);
+    }
+
+    /// Calls `each` for every record of a partition, with the hash of its key, in the order of cells.
+    fn each(
+        &self,
+        partition: &Partition,
+        mut each: impl FnMut((u64, u64), Origin, Fields<'_>),
+    ) -> Result<(), Error> {
+        let mut look = |chunk: Chunk<'_>| {
+            self.progress.check()?;
+            match chunk {
+                Chunk::Short(chunk) => {
+                    let read = read_chunk(chunk, |origin, offset, lengths| {
+                        let key = key_at(chunk, offset, lengths);
+                        let end = offset + lengths.total().unwrap_or(0) as usize;
+                        let value = &chunk[end - lengths.value as usize..end];
+                        let fields = Fields {
+                            key: first(key, FIELD),
+                            value: first(value, FIELD),
+                            key_len: lengths.key,
+                            value_len: lengths.value,
+                        };
+                        each(self.order(self.hasher.hash(key)), origin, fields);
+                    });
+                    read.ok_or_else(|| self.disk.damaged())
+                }
+                Chunk::Long(long) => {
+                    let (key, value) = (long.key(), long.value_front());
+                    let fields = Fields {
+                        key: first(key, FIELD),
+                        // As much as is in memory of every record of these lengths.
+                        value: first(value, FIELD.min(LONG.saturating_sub(key.len() + 64))),
+                        key_len: key.len() as u64,
+                        value_len: long.value_len(),
+                    };
+                    each(self.order(self.hasher.hash(key)), long.origin, fields);
+                    Ok(())
+                }
+            }
+        };
+        partition.in_memory().try_for_each(&mut look)?;
+        partition.on_disk(self.disk, look, |_, _| {})
+    }
+
+    fn order(&self, hash: KeyHash) -> (u64, u64) {
+        (hash.within(self.parts), hash.lo)
+    }
+}
+
+/// How many of these records are enough: with as many bytes of keys as are wanted, and of values, or with far more of one.
+fn enough(found: &[Candidate]) -> usize {
+    let (mut keys, mut values) = (0, 0);
+    let mut is_wanted = |one: &Candidate| {
+        let wanted = keys.min(values) < BYTES as u64 && keys.max(values) < 8 * BYTES as u64;
+        keys += one.key_len.min(FIELD as u64);
+        values += one.value_len.min(FIELD as u64);
+        wanted
+    };
+    found.iter().take_while(|one| is_wanted(one)).count()
+}
+
+fn first(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[..bytes.len().min(most)]
+}
+
+/// How much is taken of strings with these lengths, up to the one that makes them more than enough.
+fn lengths_within(lengths: impl Iterator<Item = u64>) -> Vec<usize> {
+    let mut left = BYTES;
+    lengths
+        .map_while(|len| {
+            let len = (len as usize).min(FIELD);
+            let is_room = left > 0;
+            left = left.saturating_sub(len);
+            is_room.then_some(len)
+        })
+        .collect()
+}
