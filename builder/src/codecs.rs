@@ -9,12 +9,7 @@ use crate::{
     tokens::{BitWriter, Codec, Scratch, train},
 };
 use hashlith_format::record::write_varint;
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    sync::Arc,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 /// How the records of the new files are stored.
 #[derive(Clone, Debug, Default)]

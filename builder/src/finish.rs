@@ -200,7 +200,8 @@ impl Builder {
         let budget = memory / (threads as u64 + 2);
         let copies = if codecs.is_some() { plan::CODED_COPIES } else { plan::COPIES };
         let jobs = plan::join(plan::smallest(partitions, cells, copies), budget);
-        let context = JobContext { options, cells, threads, memory, budget, copies, disk, progress: &self.progress };
+        let context =
+            JobContext { options, cells, threads, memory, budget, copies, disk, progress: &self.progress };
         run(&Work::new(jobs, context), threads, writer)
     }
 }

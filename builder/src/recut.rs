@@ -73,9 +73,8 @@ fn parse_headers(files: &[&[u8]]) -> Result<Vec<Header>, hashlith_format::Error>
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn can_recut(files: &[&[u8]], parts: u32) -> bool {
-    parse_headers(files).is_ok_and(|headers| {
-        cells_of(&headers, parts).is_some() && tables_of(files, &headers).is_some()
-    })
+    parse_headers(files)
+        .is_ok_and(|headers| cells_of(&headers, parts).is_some() && tables_of(files, &headers).is_some())
 }
 
 impl Builder {

@@ -133,8 +133,16 @@ mod tests {
             };
             let progress = &Progress::new();
             let (threads, memory, budget) = (2, 1 << 20, 40 << 10);
-            let context =
-                JobContext { options, cells: CELLS, threads, memory, budget, copies: COPIES, disk: &disk, progress };
+            let context = JobContext {
+                options,
+                cells: CELLS,
+                threads,
+                memory,
+                budget,
+                copies: COPIES,
+                disk: &disk,
+                progress,
+            };
             let mut jobs = vec![Job::new(partitions, 0..CELLS, COPIES)];
             let (mut next_cell, mut found, mut rounds) = (0, Vec::new(), 0);
             while let Some(job) = jobs.pop() {

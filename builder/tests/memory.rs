@@ -110,7 +110,9 @@ fn long_keys_are_all_found() {
         (10..110).for_each(|i| builder.add(&key(i), &i.to_le_bytes()).unwrap());
         let report = builder.finish(&path).unwrap();
         let index = hashlith_reader::Index::load(&path).unwrap();
-        let found = (10..110).filter(|&i| index.get(&key(i)).unwrap().as_deref() == Some(&i.to_le_bytes()[..])).count();
+        let found = (10..110)
+            .filter(|&i| index.get(&key(i)).unwrap().as_deref() == Some(&i.to_le_bytes()[..]))
+            .count();
         format!("{} {found}", report.keys)
     };
     let Some((_, answer)) = in_child(module_path!(), "long_keys_are_all_found", case) else { return };

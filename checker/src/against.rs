@@ -263,7 +263,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         if !self.seen.set(record.id) {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
         }
-        let equal = record.value_is(lookup.file, value).map_err(|error| self.in_part(home, error))?;
+        let equal = lookup.value_is(&record, key, value).map_err(|error| self.in_part(home, error))?;
         match &self.matched {
             Some(matched) if equal => {
                 matched.set(record.id);
@@ -316,8 +316,8 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
 
     fn stored_keys(&self, ids: &[u64]) -> Result<Vec<StoredKey>, Error> {
         let stored = |lookup: &Lookup<'a, R>, record: Found| {
-            let head = record.key_head(lookup.file, StoredKey::SHOWN)?;
-            Ok(StoredKey { head, len: record.lengths.key })
+            let (head, len) = lookup.key_head(&record, StoredKey::SHOWN)?;
+            Ok(StoredKey { head, len })
         };
         let part_of = |id: u64| self.lookups.iter().find(|lookup| lookup.ids().contains(&id));
         let parts = ids.iter().filter_map(|&id| Some((id, part_of(id)?)));

@@ -1,6 +1,7 @@
 //! Every cell, and its records in the order of the slots: R15, R16, V4 to V8, V10, V11.
 
 use crate::{
+    coded::Codes,
     error::Error,
     findings::Findings,
     read::{ReadAt, Window},
@@ -74,7 +75,11 @@ impl Totals {
     /// Checks the sums over all cells (V11), and where the first far body begins (V10).
     pub(crate) fn check(&self, header: &Header, findings: &Findings) {
         if self.keys != header.keys {
-            findings.report(Error::verifier(11, 40, "the cells have more or fewer keys than the header says"));
+            findings.report(Error::verifier(
+                11,
+                40,
+                "the cells have more or fewer keys than the header says",
+            ));
         }
         if self.far_len != header.sections.far.len {
             let what = "the far section is not as long as the bodies of the far cells";
@@ -105,11 +110,12 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
     pub(crate) fn new(
         file: &'a R,
         header: &'a Header,
+        codes: &'a Codes,
         findings: &'a Findings,
         progress: &'a Progress,
     ) -> Self {
         let window = || Window::new(file, progress);
-        let records = Records::new(window(), header);
+        let records = Records::new(window(), header, codes);
         CellChecker { header, findings, cells: window(), far: window(), records, body: Vec::new() }
     }
 
@@ -229,7 +235,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         }
     }
 
-    /// Walks the records of cell `number`, which must end at `end`: R16, V4, V5, V6 and V8.
+    /// Walks the records of cell `number`, which must end at `end`: R16, R19, V4, V5, V6, V8 and V14.
     ///
     /// The walk ends with the first fault.
     fn walk(&mut self, number: u64, view: &CellView, end: u64) -> Result<(), Error> {
@@ -247,13 +253,8 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
                     "a slot has its record outside of the pool",
                 ));
             }
-            let lengths = self.records.lengths(at)?;
-            let key_at = at + lengths.head;
-            let hash = self.records.hash(key_at, lengths.key, &self.header.hasher)?;
-            let lo = match view.head.attempt.salt() {
-                0 => hash.lo,
-                salt => self.records.hash(key_at, lengths.key, &self.header.hasher.salted(salt))?.lo,
-            };
+            let record = self.records.check(at, view.head.attempt.salt())?;
+            let hash = record.hash;
             let fault = |what| Err(Error::verifier(5, at, what));
             if hash.part(self.header.parts) != self.header.part {
                 return fault("a key is in a part that is not its own");
@@ -264,13 +265,15 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
             if view.fingerprint(&hash) != fingerprint {
                 return fault("a slot does not have the fingerprint of its key");
             }
-            let x = view.head.attempt.number(lo);
+            let x = view.head.attempt.number(record.lo);
             let [pilot] = self.body(view, view.pilot_at(x));
             if view.head.geometry().slot(x, pilot) != slot {
                 return fault("a key does not find its own slot");
             }
-            self.records.check_types(at, &lengths)?;
-            at = key_at + lengths.key + lengths.value;
+            if let Some(what) = record.wrong_type {
+                return Err(Error::verifier(8, at, what));
+            }
+            at = record.end;
         }
         if at != end {
             let what = "the records of a cell do not end where those of the next begin";

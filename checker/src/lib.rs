@@ -22,6 +22,7 @@
 mod against;
 mod bits;
 mod cell;
+mod coded;
 mod error;
 mod findings;
 mod lookup;

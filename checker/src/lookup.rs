@@ -4,11 +4,13 @@
 //! must find the mistakes of the other. They share `CellView` and the record parser.
 
 use crate::{
+    coded::{Codes, Decoder, KeyHead, Pool},
     error::Error,
-    read::{ReadAt, read_array, read_header, read_whole},
+    read::{ReadAt, read_array, read_codes, read_header, read_whole},
 };
 use hashlith_format::{
     CELL_LEN, CellView, Header,
+    coding::RecordFault,
     record::{Lengths, MAX_VARINT},
 };
 use std::ops::Range;
@@ -24,16 +26,47 @@ pub(crate) struct Found {
     pub(crate) id: u64,
     /// Where it begins, from the beginning of the file.
     pub(crate) at: u64,
-    pub(crate) lengths: Lengths,
+    /// Its lengths; `None` if some of it is coded.
+    lengths: Option<Lengths>,
     /// Its first bytes.
     head: [u8; HEAD],
     head_len: usize,
+}
+
+/// The pool of a file, read piece by piece.
+struct FilePool<'a, R: ?Sized> {
+    file: &'a R,
+    end: u64,
+    bytes: Vec<u8>,
+    /// Where `bytes` begins.
+    start: u64,
+}
+
+impl<R: ReadAt + ?Sized> Pool for FilePool<'_, R> {
+    fn piece(&mut self, at: u64, most: usize) -> Result<&[u8], Error> {
+        let len = self.end.saturating_sub(at).min(most as u64) as usize;
+        let from = at.wrapping_sub(self.start);
+        if from.saturating_add(len as u64) > self.bytes.len() as u64 {
+            self.bytes.resize(len, 0);
+            self.start = at;
+            self.file
+                .read_exact_at(&mut self.bytes, at)
+                .map_err(|source| Error::Io { offset: at, source })?;
+        }
+        let from = at.wrapping_sub(self.start) as usize;
+        Ok(self.bytes.get(from..).and_then(|bytes| bytes.get(..len)).unwrap_or_default())
+    }
+
+    fn end(&self) -> u64 {
+        self.end
+    }
 }
 
 /// One file, ready for lookups.
 pub(crate) struct Lookup<'a, R: ?Sized> {
     pub(crate) file: &'a R,
     pub(crate) header: Header,
+    codes: Codes,
     /// The hot and the far section, and the eight bytes behind them, which reads of slot entries may touch. Empty if they
     /// are read from the file.
     hot: Vec<u8>,
@@ -53,13 +86,14 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
     /// Opens a file. Keeps its hot and far section in memory if they have at most `hot_cache` bytes.
     pub(crate) fn open(file: &'a R, hot_cache: u64, first_id: u64) -> Result<Self, Error> {
         let header = read_header(file)?;
+        let codes = read_codes(file, &header)?;
         let start = header.sections.hot.offset;
         let len = header.sections.far.end() - start;
         let mut hot = Vec::new();
         if len <= hot_cache {
             read_whole(file, start, len + 8, &mut hot)?;
         }
-        Ok(Lookup { file, header, hot, first_id })
+        Ok(Lookup { file, header, codes, hot, first_id })
     }
 
     /// The record of `key`, or `None` if the file does not have it. Reads no more at first than a record with a value of
@@ -84,7 +118,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         }
         let len = 2 * MAX_VARINT + key.len() + value_len;
         let record = self.read(view, slot, delta, len)?;
-        Ok(record.key_is(self.file, key)?.then_some(record))
+        Ok(self.key_is(&record, key)?.then_some(record))
     }
 
     /// Bytes of memory for the hot and the far section.
@@ -167,32 +201,140 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         let head_len = rest.min(len.min(HEAD) as u64) as usize;
         let bytes = head.get_mut(..head_len).unwrap_or_default();
         self.file.read_exact_at(bytes, at).map_err(|source| Error::Io { offset: at, source })?;
-        let lengths = bytes.get(..head_len.min(2 * MAX_VARINT)).and_then(Lengths::parse);
-        let lengths = lengths.filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
-        let lengths =
-            lengths.ok_or_else(|| Error::reader(16, at, "a record does not lie within the pool"))?;
+        let lengths = if self.codes.coding.is_plain() {
+            let lengths = bytes.get(..head_len.min(2 * MAX_VARINT)).and_then(Lengths::parse);
+            let lengths = lengths.filter(|lengths| lengths.total().is_some_and(|len| len <= rest));
+            Some(lengths.ok_or_else(|| Error::from(RecordFault::Outside.at(at)))?)
+        } else {
+            None
+        };
         Ok(Found { id: self.first_id + view.head.first_id + u64::from(slot), at, lengths, head, head_len })
     }
 }
 
+impl<R: ReadAt + ?Sized> Lookup<'_, R> {
+    fn key_is(&self, record: &Found, key: &[u8]) -> Result<bool, Error> {
+        let Some(lengths) = record.lengths else { return Ok(self.compare(record, key, None)?.is_some()) };
+        Ok(lengths.key == key.len() as u64 && record.has(self.file, lengths.head, key)?)
+    }
+
+    /// True if the record, which has this key, has this value.
+    pub(crate) fn value_is(&self, record: &Found, key: &[u8], value: &[u8]) -> Result<bool, Error> {
+        let Some(lengths) = record.lengths else {
+            return Ok(self.compare(record, key, Some(value))?.is_some());
+        };
+        let start = lengths.head + lengths.key;
+        Ok(lengths.value == value.len() as u64 && record.has(self.file, start, value)?)
+    }
+
+    /// The first bytes of the key, at most `most`, and how many it has.
+    pub(crate) fn key_head(&self, record: &Found, most: usize) -> Result<(Vec<u8>, u64), Error> {
+        let Some(lengths) = record.lengths else {
+            let mut key = KeyHead::new();
+            let mut pool = self.pool(record);
+            self.key(record, &mut pool, |piece| {
+                key.add(piece);
+                true
+            })?;
+            key.bytes.truncate(most);
+            return Ok((key.bytes, key.len));
+        };
+        let offset = record.at + lengths.head;
+        let mut bytes = vec![0; usize::try_from(lengths.key).unwrap_or(most).min(most)];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|source| Error::Io { offset, source })?;
+        Ok((bytes, lengths.key))
+    }
+
+    /// The pool from a record on.
+    fn pool(&self, record: &Found) -> FilePool<'_, R> {
+        let bytes = record.head.get(..record.head_len).unwrap_or_default().to_vec();
+        FilePool { file: self.file, end: self.header.sections.pool.end(), bytes, start: record.at }
+    }
+
+    /// Gives the key of a record with codes to `take`, piece by piece, until that returns false. Returns the length of the value
+    /// if it is stored as it is, and the bit after the key, from the beginning of the file; `None` if `take` has returned false.
+    fn key(
+        &self,
+        record: &Found,
+        pool: &mut FilePool<'_, R>,
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Option<(Option<u64>, u64)>, Error> {
+        let Codes { coding, tables } = &self.codes;
+        let outside = || Error::from(RecordFault::Outside.at(record.at));
+        let lengths = coding.lengths(pool.piece(record.at, 2 * MAX_VARINT)?);
+        let (key_len, value_len, head) = lengths.ok_or_else(outside)?;
+        let mut at = record.at + head as u64;
+        let Some(keys) = coding.keys() else {
+            let end = at.saturating_add(key_len.unwrap_or(0));
+            if end > pool.end {
+                return Err(outside());
+            }
+            while at < end {
+                let piece = pool.piece(at, (end - at).min(PIECE as u64) as usize)?;
+                if !take(piece) {
+                    return Ok(None);
+                }
+                at += piece.len() as u64;
+            }
+            return Ok(Some((value_len, end * 8)));
+        };
+        let mut decoder = Decoder::new(keys, tables, record.at, at * 8);
+        let mut decoded = Vec::new();
+        while decoder.more(pool, None, &mut decoded)? {
+            if !take(&decoded) {
+                return Ok(None);
+            }
+            decoded.clear();
+        }
+        Ok(Some((value_len, decoder.bit())))
+    }
+
+    /// `Some` if the record with codes has this key, and this value, if there is one.
+    fn compare(&self, record: &Found, key: &[u8], value: Option<&[u8]>) -> Result<Option<()>, Error> {
+        let mut pool = self.pool(record);
+        let mut left = key;
+        let found = self.key(record, &mut pool, |piece| starts_with(&mut left, piece))?;
+        let Some((value_len, bit)) = found.filter(|_| left.is_empty()) else { return Ok(None) };
+        let Some(mut left) = value else { return Ok(Some(())) };
+        if let Some((tables, from)) = self.codes.coding.values() {
+            let bytes = self.codes.tables.get(from..).unwrap_or_default();
+            let mut decoder = Decoder::new(tables, bytes, record.at, bit);
+            let mut decoded = Vec::new();
+            while decoder.more(&mut pool, Some(key), &mut decoded)? {
+                if !starts_with(&mut left, &decoded) {
+                    return Ok(None);
+                }
+                decoded.clear();
+            }
+            return Ok(left.is_empty().then_some(()));
+        }
+        let mut at = bit.div_ceil(8);
+        let len = value_len.unwrap_or(0);
+        if len > pool.end.saturating_sub(at) {
+            return Err(RecordFault::Outside.at(record.at).into());
+        }
+        if len != left.len() as u64 {
+            return Ok(None);
+        }
+        while !left.is_empty() {
+            let piece = pool.piece(at, left.len().min(PIECE))?;
+            at += piece.len() as u64;
+            if !starts_with(&mut left, piece) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+}
+
+/// Takes `piece` from the beginning of `left`, if it is there.
+fn starts_with(left: &mut &[u8], piece: &[u8]) -> bool {
+    let rest = left.strip_prefix(piece);
+    *left = rest.unwrap_or_default();
+    rest.is_some()
+}
+
 impl Found {
-    pub(crate) fn key_is<R: ReadAt + ?Sized>(&self, file: &R, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.lengths.key == key.len() as u64 && self.has(file, self.lengths.head, key)?)
-    }
-
-    pub(crate) fn value_is<R: ReadAt + ?Sized>(&self, file: &R, value: &[u8]) -> Result<bool, Error> {
-        let start = self.lengths.head + self.lengths.key;
-        Ok(self.lengths.value == value.len() as u64 && self.has(file, start, value)?)
-    }
-
-    /// The first bytes of the key, at most `most`.
-    pub(crate) fn key_head<R: ReadAt + ?Sized>(&self, file: &R, most: usize) -> Result<Vec<u8>, Error> {
-        let offset = self.at + self.lengths.head;
-        let mut bytes = vec![0; usize::try_from(self.lengths.key).unwrap_or(most).min(most)];
-        file.read_exact_at(&mut bytes, offset).map_err(|source| Error::Io { offset, source })?;
-        Ok(bytes)
-    }
-
     /// True if the record has exactly `bytes` from `start` on. The caller has checked that they lie within it.
     fn has<R: ReadAt + ?Sized>(&self, file: &R, start: u64, bytes: &[u8]) -> Result<bool, Error> {
         let head = self.head.get(..self.head_len).unwrap_or_default();

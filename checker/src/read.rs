@@ -1,8 +1,8 @@
 //! Reads pieces of a file without mapping it.
 
-use crate::error::Error;
+use crate::{coded::Codes, error::Error};
 use hashlith_feedback::Progress;
-use hashlith_format::{Header, PAGE};
+use hashlith_format::{Coding, Header, PAGE};
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// A file, or bytes that stand for one, read in pieces by many threads.
@@ -94,6 +94,13 @@ pub(crate) fn read_header<R: ReadAt + ?Sized>(file: &R) -> Result<Header, Error>
     let mut page = Vec::new();
     read_whole(file, 0, len.min(PAGE), &mut page)?;
     Ok(Header::parse(&page, len)?)
+}
+
+/// Reads the token tables of a file and checks R18, as a reader does when it opens the file.
+pub(crate) fn read_codes<R: ReadAt + ?Sized>(file: &R, header: &Header) -> Result<Codes, Error> {
+    let mut tables = Vec::new();
+    read_whole(file, header.sections.tables.offset, header.sections.tables.len, &mut tables)?;
+    Ok(Codes { coding: Coding::parse(header, &tables)?, tables })
 }
 
 /// Most bytes that a [`Window`] holds: enough that system calls cost little, few enough to stay in the L2 cache.

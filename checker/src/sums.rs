@@ -1,6 +1,7 @@
-//! The checksums, the padding, the metadata and the extension: V1, V2, V3, V9 and V12.
+//! The checksums, the padding, the metadata and the extension: V1, V2, V3, V9, V12 and V13.
 
 use crate::{
+    coded::Codes,
     error::Error,
     read::{ReadAt, WINDOW, Window, read_whole},
 };
@@ -46,11 +47,22 @@ pub(crate) fn check_padding<R: ReadAt + ?Sized>(
     Ok(())
 }
 
+/// V13: the token tables.
+pub(crate) fn check_tables(header: &Header, codes: &Codes) -> Result<(), Error> {
+    codes.coding.check(&codes.tables).map_err(|fault| {
+        Error::verifier(13, header.sections.tables.offset.saturating_add(fault.offset as u64), fault.what)
+    })
+}
+
 /// V12: only ignorable features fill the extension.
 pub(crate) fn check_extension(header: &Header) -> Result<(), Error> {
     let extension = header.sections.extension;
     if header.ignorable_features == 0 && extension.len > 0 {
-        return Err(Error::verifier(12, extension.offset, "there is an extension, but no feature that fills it"));
+        return Err(Error::verifier(
+            12,
+            extension.offset,
+            "there is an extension, but no feature that fills it",
+        ));
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     cell::{CellChecker, Totals},
+    coded::Codes,
     error::Error,
     findings::Findings,
-    read::{ReadAt, Window, read_array, read_header},
-    sums::{ChunkChecker, check_extension, check_metadata, check_padding, check_sums_digest},
+    read::{ReadAt, Window, read_array, read_codes, read_header},
+    sums::{ChunkChecker, check_extension, check_metadata, check_padding, check_sums_digest, check_tables},
 };
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{
@@ -50,15 +51,15 @@ pub struct Report {
     pub header: Header,
 }
 
-/// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R16 and V1 to V12.
+/// Checks everything that `spec.md` section 9 asks of a verifier: R1 to R19, except R17, and V1 to V14.
 ///
-/// The header is checked first (R1 to R14, in this order), then the digest of the sums, then everything else. One fault is
+/// The header is checked first (R1 to R14 and R18, in this order), then the digest of the sums, then everything else. One fault is
 /// reported, and it does not depend on the number of threads: the first chunk that does not match its sum, or else the
 /// fault with the lowest offset.
 ///
 /// `progress` counts the bytes of the file, in the phase [`Phase::Checking`].
 ///
-/// Memory: about 1.5 MiB per thread. A JSON value takes one more byte for each level of nesting.
+/// Memory: about 1.5 MiB per thread, and the token tables. A JSON value takes one more byte for each level of nesting.
 ///
 /// ```
 /// use hashlith_checker::{Options, Progress, verify};
@@ -93,6 +94,7 @@ pub fn verify_file<R: ReadAt + ?Sized>(
     progress: &Progress,
 ) -> Result<Report, Error> {
     let header = read_header(file)?;
+    let codes = read_codes(file, &header)?;
 
     let mut window = Window::new(file, progress);
     check_sums_digest(&mut window, &header)?;
@@ -100,12 +102,15 @@ pub fn verify_file<R: ReadAt + ?Sized>(
     progress.add(Unit::Bytes, header.file_len() - sums_cover(&header));
 
     let findings = Findings::new();
-    for result in
-        [check_padding(&mut window, &header), check_metadata(file, &header), check_extension(&header)]
-    {
+    for result in [
+        check_padding(&mut window, &header),
+        check_tables(&header, &codes),
+        check_metadata(file, &header),
+        check_extension(&header),
+    ] {
         result.unwrap_or_else(|error| findings.report(error));
     }
-    let queue = Queue::new(file, &header, &findings);
+    let queue = Queue::new(file, &header, &codes, &findings);
     let joined = Joined::default();
     let work = || work(&queue, &joined, progress);
     thread::scope(|scope| {
@@ -129,9 +134,9 @@ fn sums_cover(header: &Header) -> u64 {
 
 /// What each thread does: takes tasks until none is left that could change the answer.
 fn work<R: ReadAt + ?Sized>(queue: &Queue<R>, joined: &Joined, progress: &Progress) {
-    let Queue { file, header, findings, .. } = *queue;
+    let Queue { file, header, codes, findings, .. } = *queue;
     let mut chunks = ChunkChecker::new(file, header, progress);
-    let mut cells = CellChecker::new(file, header, findings, progress);
+    let mut cells = CellChecker::new(file, header, codes, findings, progress);
     while let Some(task) = queue.next() {
         if findings.chunks_settled(chunk_span(task.chunks.start, header.sections.sums.offset).offset) {
             return;
@@ -157,6 +162,7 @@ struct Task {
 struct Queue<'a, R: ?Sized> {
     file: &'a R,
     header: &'a Header,
+    codes: &'a Codes,
     findings: &'a Findings,
     /// How many cells make a task.
     cells: u64,
@@ -172,10 +178,10 @@ impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
     /// How many chunks behind the pool make a task.
     const CHUNKS: u64 = 16;
 
-    fn new(file: &'a R, header: &'a Header, findings: &'a Findings) -> Self {
+    fn new(file: &'a R, header: &'a Header, codes: &'a Codes, findings: &'a Findings) -> Self {
         let per_cell = header.sections.pool.len / header.cells + 1;
         let cells = (Self::BYTES / per_cell).clamp(1, Self::CELLS);
-        Queue { file, header, findings, cells, next: Mutex::new((0, 0)) }
+        Queue { file, header, codes, findings, cells, next: Mutex::new((0, 0)) }
     }
 
     fn next(&self) -> Option<Task> {

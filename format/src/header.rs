@@ -149,7 +149,10 @@ impl Header {
         put(64, &self.part.to_le_bytes());
         put(68, &self.parts.to_le_bytes());
         put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
-        put(75, &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX), self.key_tables, self.value_tables]);
+        put(
+            75,
+            &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX), self.key_tables, self.value_tables],
+        );
         for (row, (_, span)) in SECTION_ROWS.into_iter().zip(self.sections.all()) {
             put(row, &span.offset.to_le_bytes());
             put(row.saturating_add(8), &span.len.to_le_bytes());

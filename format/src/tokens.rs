@@ -4,10 +4,12 @@
 //! strings of a side, keys or values, share one to four tables: token `p` of a string comes from table `min(p, T - 1)`.
 
 mod decode;
+mod piece;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use piece::Decoding;
 pub use write::{Text, Token, write_table};
 
 use core::fmt;

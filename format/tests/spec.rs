@@ -48,9 +48,17 @@ fn varints_are_minimal_and_bounded() {
 fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
     for fingerprint_bits in [1u32, 7, 8, 16] {
-        for (count, step) in
-            [(1u8, 3u64), (2, 1000), (40, 1), (60, 1), (100, 37), (127, 51), (255, 9), (50, 1 << 33), (7, 1 << 37)]
-        {
+        for (count, step) in [
+            (1u8, 3u64),
+            (2, 1000),
+            (40, 1),
+            (60, 1),
+            (100, 37),
+            (127, 51),
+            (255, 9),
+            (50, 1 << 33),
+            (7, 1 << 37),
+        ] {
             let mut random = 0x9e37_79b9_7f4a_7c15u64;
             let mut next = |below: u64| {
                 random =

@@ -68,8 +68,8 @@ pub use size::{parse_size, resident_memory};
 pub use verify::{Comparison, Verified, check_path, verify};
 
 pub use hashlith_builder::{
-    self as builder, Builder, Compress, Feeder, OnDuplicate, Origin, after_fork_in_child, after_fork_in_parent,
-    available_memory, available_threads, before_fork,
+    self as builder, Builder, Compress, Feeder, OnDuplicate, Origin, after_fork_in_child,
+    after_fork_in_parent, available_memory, available_threads, before_fork,
 };
 pub use hashlith_checker::{self as checker, Duplicates, Options as VerifyOptions, Report as VerifyReport};
 pub use hashlith_feedback::{Advice, Cancelled, Phase, Progress, Snapshot, Unit};

@@ -47,16 +47,36 @@ impl Values {
     /// If there is no memory.
     #[inline]
     pub fn push(&mut self, value: Option<&[u8]>) -> Result<(), TryReserveError> {
-        if let Some(value) = value {
-            self.bytes.try_reserve(value.len())?;
-            self.bytes.extend_from_slice(value);
-            let at = self.offsets.len() - 1;
-            if let Some(bits) = self.valid.get_mut(at / 8) {
-                *bits |= 1 << (at % 8);
+        match value {
+            Some(value) => {
+                self.bytes.try_reserve(value.len())?;
+                self.push_with(|bytes| {
+                    bytes.extend_from_slice(value);
+                    Ok(())
+                })
+            }
+            None => {
+                self.end_row();
+                Ok(())
             }
         }
-        self.offsets.push(self.bytes.len().cast_signed() as i64);
+    }
+
+    /// Appends a value that `append` appends to the bytes of all.
+    #[inline]
+    pub fn push_with<E>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        append(&mut self.bytes)?;
+        let at = self.offsets.len() - 1;
+        if let Some(bits) = self.valid.get_mut(at / 8) {
+            *bits |= 1 << (at % 8);
+        }
+        self.end_row();
         Ok(())
+    }
+
+    #[inline]
+    fn end_row(&mut self) {
+        self.offsets.push(self.bytes.len().cast_signed() as i64);
     }
 
     /// The array, as strings or as binary.

@@ -6,7 +6,7 @@ use crate::{
     open::Data,
 };
 use arc_swap::{ArcSwapOption, Guard};
-use hashlith::{KeyType, MapOptions, Rule, ValueType, format::Error};
+use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error};
 use pyo3::{
     exceptions::{PyBaseException, PyTypeError, PyValueError},
     prelude::*,
@@ -88,52 +88,77 @@ impl Index {
         PyTypeError::new_err(format!("keys of this index are {is}, not {found}"))
     }
 
-    /// A stored key as a Python object.
-    pub fn to_key<'py>(&self, py: Python<'py>, index: &Open, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    /// The key with a dense id as a Python object.
+    pub fn to_key<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Open,
+        key: &[u8],
+        id: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match self.keys {
             KeyType::Bytes => bytes(py, key),
             KeyType::Text => {
-                let damage = || self.damage(py, index, key, Rule::R(17), "a key is not UTF-8");
+                let damage = || self.damage(py, index, (id, Field::Key), Rule::R(17), "a key is not UTF-8");
                 PyString::from_bytes(py, key).map(Bound::into_any).map_err(unless_not_utf8(py, damage))
             }
         }
     }
 
-    /// A stored value as a Python object.
+    /// The value with a dense id as a Python object.
     #[inline]
-    pub fn to_value<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    pub fn to_value<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Open,
+        value: &[u8],
+        id: u64,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match self.values {
             ValueType::Bytes => bytes(py, value),
-            ValueType::Text => self.text(py, index, value).map(Bound::into_any),
-            ValueType::Json => self.json(py, index, value),
+            ValueType::Text => self.text(py, index, value, id).map(Bound::into_any),
+            ValueType::Json => self.json(py, index, value, id),
         }
     }
 
     #[inline]
-    fn text<'py>(&self, py: Python<'py>, index: &Open, text: &[u8]) -> PyResult<Bound<'py, PyString>> {
-        PyString::from_bytes(py, text).map_err(unless_not_utf8(py, || self.not_text(py, index, text)))
+    fn text<'py>(
+        &self,
+        py: Python<'py>,
+        index: &Open,
+        text: &[u8],
+        id: u64,
+    ) -> PyResult<Bound<'py, PyString>> {
+        PyString::from_bytes(py, text).map_err(unless_not_utf8(py, || self.not_text(py, index, id)))
     }
 
-    fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        let text = self.text(py, index, value)?;
+    fn json<'py>(&self, py: Python<'py>, index: &Open, value: &[u8], id: u64) -> PyResult<Bound<'py, PyAny>> {
+        let text = self.text(py, index, value, id)?;
         let Some(loads) = &self.loads else { return Ok(text.into_any()) };
         loads.bind(py).call1((text,)).map_err(|error| match is_not_json(py, &error) {
-            true => self.damage(py, index, value, Rule::V(8), "a value is not JSON"),
+            true => self.damage(py, index, (id, Field::Value), Rule::V(8), "a value is not JSON"),
             // JSON that Python cannot hold: numbers of thousands of digits, very deep nesting.
             false => error,
         })
     }
 
-    /// The error for text that is not UTF-8.
+    /// The error for a value that is not UTF-8.
     #[cold]
-    pub fn not_text(&self, py: Python<'_>, index: &Open, text: &[u8]) -> PyErr {
-        self.damage(py, index, text, Rule::R(17), "a value is not UTF-8")
+    pub fn not_text(&self, py: Python<'_>, index: &Open, id: u64) -> PyErr {
+        self.damage(py, index, (id, Field::Value), Rule::R(17), "a value is not UTF-8")
     }
 
     /// The error for damage that readers do not look for, found while making a Python object.
     #[cold]
-    pub fn damage(&self, py: Python<'_>, index: &Open, part: &[u8], rule: Rule, what: &'static str) -> PyErr {
-        self.corrupt(py, index, &index.fault_at(part, rule, what))
+    pub fn damage(
+        &self,
+        py: Python<'_>,
+        index: &Open,
+        (id, field): (u64, Field),
+        rule: Rule,
+        what: &'static str,
+    ) -> PyErr {
+        self.corrupt(py, index, &index.fault_of(id, field, rule, what))
     }
 
     /// The error for damage that a lookup has found.

@@ -3,24 +3,31 @@
 use crate::{
     arrow,
     errors::{self, no_memory, unless_not_utf8},
-    handle::{Index, is_not_json},
+    handle::{Index, Open, is_not_json},
     kinds::{key_type_name, value_type_name},
     many::{self, Stop},
     open::open,
     records::{Records, Yields},
 };
 use arc_swap::ArcSwapOption;
-use hashlith::{KeyType, MapOptions, Rule, ValueType};
+use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error};
 use indicatif::{BinaryBytes, HumanCount};
 use pyo3::{
     exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyValueError},
     prelude::*,
     types::{PyDict, PyList, PyString},
 };
-use std::{ffi::OsString, path::PathBuf};
+use std::{borrow::Cow, ffi::OsString, path::PathBuf};
 
-/// The key or the value of a record.
-type FieldOf = for<'a> fn(hashlith::Record<'a>) -> &'a [u8];
+/// A value and its dense id.
+type Value<'a> = (Cow<'a, [u8]>, u64);
+
+/// The value of a key.
+#[inline]
+fn value_of<'a>(index: &'a Open, key: &[u8]) -> Result<Option<Value<'a>>, Error> {
+    let Some(found) = index.lookup(key)? else { return Ok(None) };
+    Ok(Some((found.value()?, found.id())))
+}
 
 #[pymethods]
 impl Index {
@@ -94,8 +101,8 @@ impl Index {
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = key.py();
         let index = self.open()?;
-        match index.get(self.key(key)?) {
-            Ok(Some(value)) => self.to_value(py, &index, value),
+        match value_of(&index, self.key(key)?) {
+            Ok(Some((value, id))) => self.to_value(py, &index, &value, id),
             Ok(None) => Err(PyKeyError::new_err((key.clone().unbind(),))),
             Err(error) => Err(self.corrupt(py, &index, &error)),
         }
@@ -132,8 +139,8 @@ impl Index {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = key.py();
         let index = self.open()?;
-        match index.get(self.key(key)?) {
-            Ok(Some(value)) => self.to_value(py, &index, value).map(Some),
+        match value_of(&index, self.key(key)?) {
+            Ok(Some((value, id))) => self.to_value(py, &index, &value, id).map(Some),
             Ok(None) => Ok(default),
             Err(error) => Err(self.corrupt(py, &index, &error)),
         }
@@ -181,7 +188,8 @@ impl Index {
             let message = format!("id {id} is not in 0..{}", index.len());
             return Err(PyIndexError::new_err(message));
         };
-        Ok((self.to_key(py, &index, record.key)?, self.to_value(py, &index, record.value)?))
+        let id = record.id;
+        Ok((self.to_key(py, &index, &record.key, id)?, self.to_value(py, &index, &record.value, id)?))
     }
 
     /// The keys and the values with the dense ids `start..stop`, as two Arrow arrays; an unwanted column is None. Returns fewer
@@ -207,7 +215,7 @@ impl Index {
                     break;
                 }
                 let record = record.map_err(Stop::Damage)?;
-                for (column, field) in columns.iter_mut().zip([record.key, record.value]) {
+                for (column, field) in columns.iter_mut().zip([&record.key, &record.value]) {
                     if let Some(column) = column {
                         column.push(Some(field)).map_err(Stop::NoMemory)?;
                         bytes = bytes.saturating_add(field.len());
@@ -219,16 +227,15 @@ impl Index {
         });
         let id = read.map_err(|stop: Stop| stop.raise(self, py, &index))?;
         let [keys, values] = columns;
-        let finish = |column: Option<arrow::Values>, text, field: FieldOf, what| {
+        let finish = |column: Option<arrow::Values>, text, field: Field, what| {
             let array = column.map(|column| column.finish(text)).transpose();
-            array.map_err(|row| match index.by_id(start.saturating_add(row as u64)) {
-                Err(error) => self.corrupt(py, &index, &error),
-                Ok(record) => self.damage(py, &index, record.map_or(&[], field), Rule::R(17), what),
+            array.map_err(|row| {
+                self.damage(py, &index, (start.saturating_add(row as u64), field), Rule::R(17), what)
             })
         };
-        let keys = finish(keys, self.keys == KeyType::Text, |record| record.key, "a key is not UTF-8")?;
+        let keys = finish(keys, self.keys == KeyType::Text, Field::Key, "a key is not UTF-8")?;
         let text = self.values != ValueType::Bytes;
-        Ok((id, keys, finish(values, text, |record| record.value, "a value is not UTF-8")?))
+        Ok((id, keys, finish(values, text, Field::Value, "a value is not UTF-8")?))
     }
 
     /// The absolute path and the number of keys of each file, in order.
@@ -309,7 +316,10 @@ impl Index {
         if metadata.is_empty() {
             return Ok(None);
         }
-        let damage = || self.damage(py, &index, metadata, Rule::V(9), "the metadata is not a JSON object");
+        let damage = || {
+            let fault = index.metadata_fault(Rule::V(9), "the metadata is not a JSON object");
+            self.corrupt(py, &index, &fault)
+        };
         let text = PyString::from_bytes(py, metadata).map_err(unless_not_utf8(py, damage))?;
         match py.import("json")?.getattr("loads")?.call1((text,)) {
             Ok(object) if object.is_instance_of::<PyDict>() => Ok(Some(object)),

@@ -9,10 +9,11 @@ use crate::arrow::{ArrowArray, Values};
 use crate::column::{Column, Fault};
 use crate::errors::no_memory;
 use crate::handle::{InUse, Index};
-use hashlith::{KeyType, Record, ValueType, format::Error};
+use hashlith::{Found, KeyType, ValueType, format::Error};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyString, PyTuple};
+use std::borrow::Cow;
 use std::collections::TryReserveError;
 
 /// Keys of a run: enough that releasing the GIL costs little, and few enough that all they touch stays in the L2 cache.
@@ -35,11 +36,11 @@ pub fn get_many<'py>(
     let default = default.unwrap_or_else(|| py.None().into_bound(py));
     let index = handle.open()?;
     let values = PyList::empty(py);
-    fn value_of<'a>(record: Record<'a>) -> &'a [u8] {
-        record.value
+    fn value_of<'a>(found: Found<'a, '_>) -> Result<(Cow<'a, [u8]>, u64), Error> {
+        Ok((found.value()?, found.id()))
     }
     search_objects(handle, &index, keys, value_of, |value| match value {
-        Some(value) => values.append(handle.to_value(py, &index, value)?),
+        Some((value, id)) => values.append(handle.to_value(py, &index, &value, id)?),
         None => values.append(&default),
     })?;
     Ok(values)
@@ -52,14 +53,20 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
     let index = handle.open()?;
     let column = Column::required(column, handle.keys == KeyType::Text)?;
     let mut values = Values::new(column.len()).map_err(no_memory)?;
-    search_column(handle, &index, py, &column, |record| values.push(record.map(|record| record.value)))?;
+    search_column(handle, &index, py, &column, |found| match found {
+        Some(found) => match found.stored_value() {
+            Some(value) => values.push(Some(value)).map_err(Stop::NoMemory),
+            None => values.push_with(|bytes| found.append_value(bytes)).map_err(Stop::Damage),
+        },
+        None => values.push(None).map_err(Stop::NoMemory),
+    })?;
     let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));
     array.map_err(|row| {
-        match column.rows().nth(row).map(|key| key.map(|key| key.map(|key| index.get(key)))) {
+        match column.rows().nth(row).map(|key| key.map(|key| key.map(|key| index.id(key)))) {
             Some(Ok(Some(Err(error)))) => handle.corrupt(py, &index, &error),
-            Some(Ok(Some(Ok(Some(value))))) => handle.not_text(py, &index, value),
+            Some(Ok(Some(Ok(Some(id))))) => handle.not_text(py, &index, id),
             // Not reached: a row without a value has no bad one.
-            _ => handle.not_text(py, &index, &[]),
+            _ => handle.not_text(py, &index, u64::MAX),
         }
     })
 }
@@ -74,8 +81,8 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
         Some(column) => {
             // A column of nulls takes no memory, whatever its length.
             ids.try_reserve_exact(column.len()).map_err(no_memory)?;
-            let each = |record: Option<Record<'_>>| {
-                ids.push(bytes(record.map(|record| record.id)));
+            let each = |found: Option<Found<'_, '_>>| {
+                ids.push(bytes(found.map(|found| found.id())));
                 Ok(())
             };
             search_column(handle, &index, py, &column, each)?;
@@ -86,7 +93,7 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
                 ids.push(bytes(id));
                 Ok(())
             };
-            search_objects(handle, &index, keys, |record| record.id, each)?;
+            search_objects(handle, &index, keys, |found| Ok(found.id()), each)?;
         }
     }
     let ids = ids.as_flattened();
@@ -101,7 +108,7 @@ fn search_objects<'a, T: Send>(
     handle: &Index,
     index: &'a InUse,
     keys: &Bound<'_, PyAny>,
-    part: impl Fn(Record<'a>) -> T + Sync,
+    part: impl Fn(Found<'a, '_>) -> Result<T, Error> + Sync,
     mut each: impl FnMut(Option<T>) -> PyResult<()>,
 ) -> PyResult<()> {
     let py = keys.py();
@@ -120,7 +127,11 @@ fn search_objects<'a, T: Send>(
         let found = py.detach(|| {
             let run: Vec<&[u8]> = run.iter().collect();
             let mut found = Vec::with_capacity(run.len());
-            index.find_many(&run, |record| found.push(record.map(&part))).map(|()| found)
+            let each = |one: Option<Found<'a, '_>>| {
+                found.push(one.map(&part).transpose()?);
+                Ok::<(), Error>(())
+            };
+            index.lookup_many(&run, each).map(|()| found)
         });
         found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
     }
@@ -149,6 +160,12 @@ pub enum Stop {
     NoMemory(TryReserveError),
 }
 
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Damage(error)
+    }
+}
+
 impl Stop {
     #[cold]
     pub fn raise(self, handle: &Index, py: Python<'_>, index: &InUse) -> PyErr {
@@ -166,7 +183,7 @@ fn search_column<'a>(
     index: &'a InUse,
     py: Python<'_>,
     column: &Column,
-    mut each: impl FnMut(Option<Record<'a>>) -> Result<(), TryReserveError> + Send,
+    mut each: impl FnMut(Option<Found<'a, '_>>) -> Result<(), Stop> + Send,
 ) -> PyResult<()> {
     let search = || {
         let mut run: Vec<&[u8]> = Vec::with_capacity(RUN);
@@ -177,7 +194,7 @@ fn search_column<'a>(
                 search_run(index, &mut run, &mut each)?;
             }
             if key.is_none() {
-                each(None).map_err(Stop::NoMemory)?;
+                each(None)?;
             }
         }
         search_run(index, &mut run, &mut each)
@@ -189,15 +206,9 @@ fn search_column<'a>(
 fn search_run<'a>(
     index: &'a InUse,
     run: &mut Vec<&[u8]>,
-    mut each: impl FnMut(Option<Record<'a>>) -> Result<(), TryReserveError>,
+    mut each: impl FnMut(Option<Found<'a, '_>>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let mut failed = None;
-    let found = index.find_many(run, |record| {
-        if let Err(error) = each(record) {
-            failed = Some(error);
-        }
-    });
+    let found = index.lookup_many(run, &mut each);
     run.clear();
-    found.map_err(Stop::Damage)?;
-    failed.map_or(Ok(()), |error| Err(Stop::NoMemory(error)))
+    found
 }

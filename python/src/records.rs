@@ -53,8 +53,8 @@ impl Records {
                 }
             }
         };
-        let key = || handle.to_key(py, &index, record.key);
-        let value = || handle.to_value(py, &index, record.value);
+        let key = || handle.to_key(py, &index, &record.key, record.id);
+        let value = || handle.to_value(py, &index, &record.value, record.id);
         match self.yields {
             Yields::Keys => key().map(Some),
             Yields::Values => value().map(Some),

@@ -74,6 +74,7 @@ impl<'py> Keywords<'py> {
     pub fn builder(&self) -> PyResult<Builder> {
         let mut builder = Builder::new()
             .on_duplicate(self.word("on_duplicate")?.unwrap_or(OnDuplicate::Error))
+            .compress(self.word("compress")?.unwrap_or_default())
             .hasher(self.hasher()?)
             .metadata(self.metadata()?);
         if let Some(threads) = self.take::<usize>("threads")? {

@@ -97,7 +97,7 @@ impl<'a, 'k> Found<'a, 'k> {
 
     /// The value, if the file stores values as they are.
     #[inline]
-    pub(crate) fn stored_value(&self) -> Option<&'a [u8]> {
+    pub fn stored_value(&self) -> Option<&'a [u8]> {
         if let Value::Plain(value) = self.place.value { Some(value) } else { None }
     }
 
@@ -306,7 +306,8 @@ impl<'a> Lookup<'a> {
     pub fn decode(&self, at: u64, rest: &'a [u8]) -> Result<(Record<'a>, usize), Error> {
         let Some(coding) = self.coding else {
             let (key, value) = split_record(rest).ok_or_else(|| outside(at))?;
-            let len = (value.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize).wrapping_add(value.len());
+            let len =
+                (value.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize).wrapping_add(value.len());
             return Ok((Record { key: Cow::Borrowed(key), value: Cow::Borrowed(value), id: 0 }, len));
         };
         let decoded = coding.decode(self.tables(), rest).map_err(|fault| fault.at(at))?;

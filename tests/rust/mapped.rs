@@ -85,7 +85,10 @@ fn an_open_index_keeps_its_version_when_the_file_is_replaced() {
             scope.spawn(|| assert_eq!(clone.get(b"key 1").unwrap().as_deref(), Some(&b"one"[..])));
         }
     });
-    assert_eq!(map(&path, &MapOptions::default()).unwrap().get(b"key 1").unwrap().as_deref(), Some(&b"two"[..]));
+    assert_eq!(
+        map(&path, &MapOptions::default()).unwrap().get(b"key 1").unwrap().as_deref(),
+        Some(&b"two"[..])
+    );
 }
 
 #[test]

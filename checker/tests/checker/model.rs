@@ -176,8 +176,14 @@ impl Model {
             fingerprint_bits: self.fingerprint_bits,
             key_tables: 0,
             value_tables: 0,
-            sections: Sections::place(pool.len() as u64, cells, far.len() as u64, 0, self.metadata.len() as u64)
-                .unwrap(),
+            sections: Sections::place(
+                pool.len() as u64,
+                cells,
+                far.len() as u64,
+                0,
+                self.metadata.len() as u64,
+            )
+            .unwrap(),
             sums_digest: 0,
         };
         let mut file = vec![0; header.file_len() as usize];

@@ -7,7 +7,7 @@ use super::{
 use alloc::vec::Vec;
 
 /// Why a walk over codes stops before the end of the string.
-enum Stop {
+pub(super) enum Stop {
     /// The codes are corrupt.
     Fault(Fault),
     /// The string is not the expected one.
@@ -15,7 +15,7 @@ enum Stop {
 }
 
 /// What takes the texts of a string, one after another.
-trait Sink {
+pub(super) trait Sink {
     /// Takes the first `len` bytes of `entry`, at most 15.
     fn short(&mut self, entry: &Entry, len: usize) -> Result<(), Stop>;
     fn long(&mut self, text: &[u8]) -> Result<(), Stop>;
@@ -102,7 +102,7 @@ impl Tables {
     }
 }
 
-fn fault(stop: Stop) -> Fault {
+pub(super) fn fault(stop: Stop) -> Fault {
     match stop {
         Stop::Fault(fault) => fault,
         // Only a comparison finds a difference.
@@ -112,7 +112,7 @@ fn fault(stop: Stop) -> Fault {
 
 /// At least 57 bits of the pool from bit `bit` on, the first one lowest; zeros behind the end of the pool.
 #[inline(always)]
-fn load(pool: &[u8], bit: u64) -> Result<u64, Stop> {
+pub(super) fn load(pool: &[u8], bit: u64) -> Result<u64, Stop> {
     let rest = usize::try_from(bit >> 3).ok().and_then(|at| pool.get(at..)).unwrap_or_default();
     let word = match rest.first_chunk() {
         Some(word) => u64::from_le_bytes(*word),
@@ -131,13 +131,13 @@ fn load_last(rest: &[u8]) -> Result<u64, Stop> {
 
 /// `at`, unless the last code reaches beyond the pool.
 #[inline(always)]
-fn end(pool: &[u8], at: u64) -> Result<u64, Stop> {
+pub(super) fn end(pool: &[u8], at: u64) -> Result<u64, Stop> {
     if at.div_ceil(8) <= pool.len() as u64 { Ok(at) } else { Err(Stop::Fault(Fault::NoEnd)) }
 }
 
 /// A table with its bytes.
 #[derive(Clone, Copy)]
-struct View<'a> {
+pub(super) struct View<'a> {
     classes: &'a [Class; CLASSES],
     entries: &'a [Entry],
     long: &'a [u8],
@@ -145,7 +145,7 @@ struct View<'a> {
 
 impl Table {
     #[inline(always)]
-    fn view<'a>(&'a self, bytes: &'a [u8]) -> View<'a> {
+    pub(super) fn view<'a>(&'a self, bytes: &'a [u8]) -> View<'a> {
         View {
             classes: &self.classes,
             entries: self.entries(bytes),
@@ -158,7 +158,7 @@ impl View<'_> {
     /// Gives the text of the lowest code of `word` to `sink`. Returns the bits of the code, and whether it ends the string.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the mask has 20 bits")]
-    fn step<S: Sink>(&self, word: u64, sink: &mut S) -> Result<(u32, bool), Stop> {
+    pub(super) fn step<S: Sink>(&self, word: u64, sink: &mut S) -> Result<(u32, bool), Stop> {
         let class = self.classes.get((word & 7) as usize).copied().unwrap_or_default();
         let number = class.first.wrapping_add((word >> 3) as u32 & class.mask);
         let entry = self.entries.get(number as usize).ok_or(Stop::Fault(Fault::NoToken))?;
@@ -189,9 +189,9 @@ impl View<'_> {
 }
 
 /// Appends to a vector.
-struct Append<'a> {
-    out: &'a mut Vec<u8>,
-    key: Option<&'a [u8]>,
+pub(super) struct Append<'a> {
+    pub out: &'a mut Vec<u8>,
+    pub key: Option<&'a [u8]>,
 }
 
 impl Append<'_> {

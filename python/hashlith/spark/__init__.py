@@ -56,6 +56,7 @@ class HashlithDataSource(DataSource):
     - `nulls`: "error" (the default) fails at a row with a null, "drop" leaves it out.
     - `memory`, `temp_dir`: for each task. Default: 256M, and next to the parts.
     - `on_duplicate`: "error" (the default), "first" or "last".
+    - `compress`: "off" (the default) or "on".
     - `hash`, `seed`: as given to `partition`.
     - `fingerprint_bits`: default 8.
     - `report`: a file for the number of keys and of rows dropped, as JSON.

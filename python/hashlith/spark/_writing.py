@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Files of a job that have not changed for this long belong to nobody.
 _IDLE_SECONDS = 24 * 3600
 _OPTIONS = set(
-    "path parts key value nulls memory temp_dir on_duplicate hash seed fingerprint_bits report".split()
+    "path parts key value nulls memory temp_dir on_duplicate compress hash seed fingerprint_bits report".split()
 )
 _NOT_PARTITIONED = "the rows are not partitioned: write hashlith.spark.partition(df, parts, key)"
 
@@ -135,6 +135,7 @@ class Writer(DataSourceArrowWriter):
             "memory": options.get("memory", "256M"),
             "threads": 1,
             "on_duplicate": options.get("on_duplicate", "error"),
+            "compress": options.get("compress", "off"),
             "fingerprint_bits": int(options.get("fingerprint_bits", "8")),
             "keys": keys,
             "values": values,
