@@ -18,6 +18,7 @@ pub const END_LIST: u32 = 0;
 const TRIES: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 struct Node {
     /// The child for byte `b` is node `base ^ b`, if that has this node as its parent. A free node: the next one.
     base: u32,
@@ -25,19 +26,13 @@ struct Node {
     parent: u32,
     /// The next shorter state that has children. A free node: the one before.
     fail: u32,
-    /// The list of the tokens that begin here.
+    /// The list of the tokens that begin here, and in the top bit whether it is a leaf: nothing goes on from it that does not
+    /// go on from `fail`. A free node: `NONE`.
     list: u32,
-    kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Free,
-    /// It has children, or gets them.
-    Inner,
-    /// Nothing goes on from it that does not go on from `fail`.
-    Leaf,
-}
+/// The flag of a leaf.
+const LEAF: u32 = 1 << 31;
 
 /// A token that begins at a byte.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +73,8 @@ impl Automaton {
             let child = (node.base ^ u32::from(byte)) as usize;
             let next = &self.nodes[child];
             if next.parent == state {
-                let state = if next.kind == Kind::Leaf { next.fail } else { child as u32 };
-                return (State(state), next.list);
+                let state = if next.list & LEAF == 0 { child as u32 } else { next.fail };
+                return (State(state), next.list & !LEAF);
             }
             // A root has a child for every byte.
             state = node.fail;
@@ -133,7 +128,7 @@ impl<'a> Construction<'a> {
         let automaton = Automaton { nodes: Vec::new(), matches: vec![end] };
         let mut construction = Construction { vocabulary, automaton, sorted, free: NONE };
         construction.grow();
-        construction.take(Automaton::START.0, NONE, Automaton::START, NONE);
+        construction.take(Automaton::START.0, NONE, Automaton::START, END_LIST);
         construction.take(Automaton::ENDED.0, NONE, Automaton::START, END_LIST);
         construction
     }
@@ -181,10 +176,8 @@ impl<'a> Construction<'a> {
             let is_token = self.vocabulary.text(token.into()).len() == parent.depth + 1;
             let from = from + usize::from(is_token);
             let list = if is_token { self.add_list(token, shorter) } else { shorter };
-            self.take(node, parent.node, fail, list);
-            if from == to {
-                self.automaton.nodes[node as usize].kind = Kind::Leaf;
-            } else {
+            self.take(node, parent.node, fail, if from < to { list } else { list | LEAF });
+            if from < to {
                 open.push_back(Open { node, from, to, depth: parent.depth + 1 });
             }
         }
@@ -227,7 +220,7 @@ impl<'a> Construction<'a> {
     }
 
     fn is_free(&self, node: u32) -> bool {
-        self.automaton.nodes[node as usize].kind == Kind::Free
+        self.automaton.nodes[node as usize].list == NONE
     }
 
     /// Adds 256 free nodes, in front of the others; returns the first one.
@@ -237,8 +230,7 @@ impl<'a> Construction<'a> {
         for node in from..to {
             let next = if node + 1 < to { node + 1 } else { self.free };
             let before = if node > from { node - 1 } else { NONE };
-            let kind = Kind::Free;
-            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, list: NONE, kind });
+            self.automaton.nodes.push(Node { base: next, parent: NONE, fail: before, list: NONE });
         }
         if self.free != NONE {
             self.automaton.nodes[self.free as usize].fail = to - 1;
@@ -258,6 +250,6 @@ impl<'a> Construction<'a> {
         if next != NONE {
             self.automaton.nodes[next as usize].fail = before;
         }
-        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, list, kind: Kind::Inner };
+        self.automaton.nodes[node as usize] = Node { base: 0, parent, fail, list };
     }
 }

@@ -190,11 +190,13 @@ impl Parser {
         for (at, &byte) in piece.bytes.iter().enumerate().rev() {
             let (next, list) = self.automaton.step(state, byte);
             state = next;
-            let (mut best, mut choice) = (NEVER, NO_TOKEN);
+            // The cost above the token: the least of such numbers is found without a jump.
+            let entry = |cost: Cost, token: u16| u64::from(cost) << 16 | u64::from(token);
+            let mut best = entry(NEVER, NO_TOKEN);
             self.automaton.each(list, |found| {
                 let cost = found.cost + costs[at + usize::from(found.len)];
-                if cost < best && found.token != skip {
-                    (best, choice) = (cost, found.token);
+                if found.token != skip {
+                    best = best.min(entry(cost, found.token));
                 }
             });
             let mut found = 0;
@@ -202,15 +204,12 @@ impl Parser {
                 found = key.found(byte, &piece.bytes[at..]);
                 if found != 0 {
                     self.each_key(piece, key, at, found, &mut |token, to| {
-                        let cost = self.last[usize::from(token)] + costs[to];
-                        if cost < best {
-                            (best, choice) = (cost, token);
-                        }
+                        best = best.min(entry(self.last[usize::from(token)] + costs[to], token));
                     });
                 }
             }
-            costs[at] = best;
-            choices[at] = choice;
+            costs[at] = (best >> 16) as Cost;
+            choices[at] = best as u16;
             if HEADS {
                 begins[at] = (list, found);
             }
