@@ -113,16 +113,18 @@ pub(super) fn fault(stop: Stop) -> Fault {
 /// At least 57 bits of the pool from bit `bit` on, the first one lowest; zeros behind the end of the pool.
 #[inline(always)]
 pub(super) fn load(pool: &[u8], bit: u64) -> Result<u64, Stop> {
-    let rest = usize::try_from(bit >> 3).ok().and_then(|at| pool.get(at..)).unwrap_or_default();
-    let word = match rest.first_chunk() {
+    let at = usize::try_from(bit >> 3).unwrap_or(usize::MAX);
+    // A jump that is never taken costs less than a number that depends on the length.
+    let word = match pool.get(at..at.wrapping_add(8)).and_then(<[u8]>::first_chunk) {
         Some(word) => u64::from_le_bytes(*word),
-        None => load_last(rest)?,
+        None => load_last(pool, at)?,
     };
     Ok(word >> (bit & 7))
 }
 
 #[cold]
-fn load_last(rest: &[u8]) -> Result<u64, Stop> {
+fn load_last(pool: &[u8], at: usize) -> Result<u64, Stop> {
+    let rest = pool.get(at..).unwrap_or_default();
     if rest.is_empty() {
         return Err(Stop::Fault(Fault::NoEnd));
     }
