@@ -34,12 +34,12 @@ pub fn best(counts: &[u64]) -> [u8; CLASSES] {
     // The cheapest way to give codes to the first `i` tokens with the classes so far.
     let mut best = vec![u64::MAX; all + 1];
     best[0] = 0;
-    // For each class, where it begins if it ends at `i`, and its size; none if it stays unused.
+    // For each class, where it begins if it ends at `i`, and its size; none if it cannot. Fewer tokens than classes leave some of
+    // them unused.
     let mut ways: Vec<Vec<Option<(u32, u8)>>> = Vec::new();
     for _ in 0..CLASSES {
         let mut next = vec![u64::MAX; all + 1];
         let mut way = vec![None; all + 1];
-        next[all] = best[all];
         for from in (0..all).filter(|&from| best[from] != u64::MAX) {
             for bits in 0..=MAX_BITS {
                 let to = (from + (1 << bits)).min(all);

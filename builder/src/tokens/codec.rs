@@ -42,7 +42,7 @@ pub struct Codec {
 ///
 /// `None` if it would not make the side smaller by a tenth, tables included.
 ///
-/// It takes about 6 bytes of memory for each byte of the sample, and a second for each 2 MB.
+/// It takes three to five bytes of memory for each byte of the sample.
 pub fn train(strings: &Strings, keys: Option<&Strings>, file_records: u64) -> Option<Codec> {
     if strings.is_empty() {
         return None;

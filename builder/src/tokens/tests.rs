@@ -82,9 +82,12 @@ fn long_strings() {
     let codec = train(&values, Some(&keys), 2000).unwrap();
     let key = keys.get(0);
     for len in [65_520, 65_535, 65_536, 65_537, 131_072, 200_000] {
-        let mut value = vec![b'x'; len];
-        value.iter_mut().skip(65_530).zip(key).for_each(|(to, &byte)| *to = byte);
-        round_trip(&codec, [(&value[..], Some(key))].into_iter());
+        // Across the boundary, up to it, and behind it.
+        for at in [65_530, 65_536 - key.len(), 65_536] {
+            let mut value = vec![b'x'; len];
+            value.iter_mut().skip(at).zip(key).for_each(|(to, &byte)| *to = byte);
+            round_trip(&codec, [(&value[..], Some(key))].into_iter());
+        }
     }
 }
 
