@@ -1,8 +1,10 @@
-/* Runs a program, and kills it at one of its system calls, or makes one fail. Unlike strace, it counts the calls of all threads
- * together. Linux on x86-64.
+/* Runs a program, and kills it at one of its system calls, or makes one fail, or hides memory from it. Unlike strace, it counts
+ * the calls of all threads together. Linux on x86-64.
  *
  *   inject LOG kill N PROGRAM...              kill -9 at the N-th call, before it is made; 0: never
- *   inject LOG fail CALL ERRNO N PROGRAM...   the N-th call with this number is not made and fails; with +N also all later ones
+ *   inject LOG fail CALL ERRNO N PROGRAM...   the N-th call with this number is not made and fails; with +N also all later ones.
+ *                                             The error 0 makes a call that does nothing and succeeds
+ *   inject LOG memory BYTES PROGRAM...        the machine has so many bytes of memory, says sysinfo(2)
  *
  * LOG gets the number of each call, one per line. The exit code is that of the program, or 128 plus its signal. Calls by which
  * threads wait for each other (futex, sched_yield) are left out: their number depends on the load of the machine, and they leave
@@ -16,21 +18,31 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define REGISTER(name) offsetof(struct user_regs_struct, name)
 
 static void set_register(pid_t thread, size_t at, long value) {
     if (ptrace(PTRACE_POKEUSER, thread, (void *)at, (void *)value)) perror("inject: PTRACE_POKEUSER"), exit(99);
 }
 
+/* After a call of sysinfo(2). */
+static void set_memory(pid_t thread, long bytes) {
+    char *answer = (char *)ptrace(PTRACE_PEEKUSER, thread, (void *)REGISTER(rdi), 0);
+    if (ptrace(PTRACE_POKEDATA, thread, answer + offsetof(struct sysinfo, totalram), (void *)bytes))
+        perror("inject: PTRACE_POKEDATA"), exit(99);
+}
+
 int main(int argc, char **argv) {
     if (argc < 5) return 98;
     FILE *log = fopen(argv[1], "w");
-    int fails = !strcmp(argv[2], "fail");
+    int fails = !strcmp(argv[2], "fail"), hides = !strcmp(argv[2], "memory");
     long call = fails ? atol(argv[3]) : -1, code = fails ? atol(argv[4]) : 0;
     const char *when = argv[fails ? 5 : 3];
-    long number = atol(when), count = 0;
+    long number = hides ? 0 : atol(when), count = 0;
     char **program = argv + (fails ? 6 : 4);
     pid_t child = fork();
     if (!child) {
@@ -54,6 +66,8 @@ int main(int argc, char **argv) {
         if (signal == (SIGTRAP | 0x80)) {
             struct __ptrace_syscall_info info = {0};
             ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info);
+            if (hides && info.op == PTRACE_SYSCALL_INFO_EXIT && ptrace(PTRACE_PEEKUSER, thread, (void *)REGISTER(orig_rax), 0) == SYS_sysinfo)
+                set_memory(thread, atol(when));
             int waits = info.entry.nr == SYS_futex || info.entry.nr == SYS_sched_yield;
             if (info.op == PTRACE_SYSCALL_INFO_ENTRY && !waits) {
                 fprintf(log, "%lld\n", (long long)info.entry.nr);
@@ -65,8 +79,8 @@ int main(int argc, char **argv) {
                         kill(child, SIGKILL);
                     } else {
                         /* There is no call -1: the kernel makes none, and keeps the result that is set here. */
-                        set_register(thread, offsetof(struct user_regs_struct, orig_rax), -1);
-                        set_register(thread, offsetof(struct user_regs_struct, rax), -code);
+                        set_register(thread, REGISTER(orig_rax), -1);
+                        set_register(thread, REGISTER(rax), -code);
                     }
                 }
             }

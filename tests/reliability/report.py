@@ -71,6 +71,8 @@ ROWS = [
     ("3", "A set: power cut during the build and after success", "tests/reliability/test_sets.py", "{} cuts", ["test_sets.test_power_cut*"]),
     ("3", "Power cut during a build", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_in*"]),
     ("3", "Power cut after success was reported", "tests/reliability/test_power_cut.py", "{} cuts", ["test_power_cut.test_power_cut_after*"]),
+    ("3", "Power cut while the disk has any part of what was written since its last flush, on ext4 and XFS: files, sets, and files that bypass the page cache",
+     "tests/reliability/test_power_reorder.py", "{} cuts", ["test_power_reorder.*.power_cuts"]),
     ("3, 4", "Builds, merges and splits in random order, of which some fail or are killed, compared with dicts", "tests/reliability/test_model.py",
      "{} steps", ["test_model.*.steps"]),
     ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
