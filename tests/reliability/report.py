@@ -77,7 +77,7 @@ ROWS = [
      "{} steps", ["test_model.*.steps"]),
     ("5", "A file replaced under 32 readers", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*.replacements"]),
     ("5", "Indexes opened meanwhile, each answering from one version", "tests/reliability/test_replacement.py", "{} times", ["test_replacement.*opens*"]),
-    ("3", "A set: processes forked during a build that ends or is killed hold up no other", "tests/reliability/test_processes.py",
+    ("3", "A set: processes forked at each system call of a build that ends or is killed there hold up no other", "tests/reliability/test_processes.py",
      "{} forks", ["test_processes.test_forks*"]),
     ("3", "A set: replaced while a process that may only read it locks what it can", "tests/reliability/test_processes.py",
      "{} builds", ["test_processes.test_who*"]),
