@@ -170,7 +170,7 @@ def test_power_cuts_with_reordering(kind, file_system, inject, soak, evidence):
     if kind is DirectPlace:
         made = list(map(int, (place.folder / "calls").read_text().split()))
         assert made.count(NUMBERS["fcntl"]) > calls(inject, place)[0].count(NUMBERS["fcntl"])
-    rounds, points, all_states = 24 if soak else 2, 25 if soak else 4, Counter()
+    rounds, points, all_states = 24 if soak else 2, 50 if soak else 4, Counter()
     for turn in range(rounds):
         choose = random.Random(turn)
         disk.set_options(options[turn % 2])

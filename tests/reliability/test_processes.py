@@ -2,13 +2,11 @@
 and readers. Nobody waits for the dead or for who may only read, and everybody sees one version.
 """
 import contextlib
-import errno
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -265,46 +263,6 @@ def test_builders_beside_mergers_verifiers_and_readers(tmp_path, soak, evidence)
     assert is_clear(path), os.listdir(path)
     evidence("builds", 2 * turns)
     evidence("opens meanwhile", sum(count for what, count in answers if what == "opened"))
-
-
-def test_temporary_files_and_targets_on_other_file_systems(tmp_path):
-    """Temporary records elsewhere; a link to a file elsewhere, whose temporary file must be there too."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
-        assert os.stat(other).st_dev != os.stat(tmp_path).st_dev
-        for number in range(3):
-            build(tmp_path / "set", number, temp_dir=other)
-            (tmp_path / "link").unlink(missing_ok=True)
-            (tmp_path / "link").symlink_to(f"{other}/{number % 2}.hlith")
-            hashlith.build(tmp_path / "link", records(number), temp_dir=tmp_path)
-            assert version_of(tmp_path / "link") == version_of(tmp_path / "set") == number
-        assert sorted(os.listdir(other)) == ["0.hlith", "1.hlith"] and sorted(os.listdir(tmp_path)) == ["link", "set"]
-
-
-@pytest.mark.parametrize("how", ["read-only", "immutable"])
-@pytest.mark.parametrize("parts", [None, 3])
-def test_a_place_that_cannot_be_written(how, parts, tmp_path):
-    """The error is that of the system, names the place, and comes before the work."""
-    if os.geteuid():
-        cannot("only root can make such a place")
-    place = tmp_path / "place"
-    place.mkdir()
-    path = place / "x"
-    hashlith.build(path, records(1), parts=parts)
-    closed = path if parts else place
-    before = sorted(place.rglob("*"))
-    do, undo = ((["mount", "--bind", "-o", "ro", closed, closed], ["umount", closed]) if how == "read-only"
-                else (["chattr", "+i", closed], ["chattr", "-i", closed]))
-    if subprocess.run(do, capture_output=True).returncode:
-        cannot(f"this machine has no {' '.join(map(str, do[:2]))}")
-    try:
-        with pytest.raises(OSError) as caught:
-            hashlith.Builder(path, parts=parts)
-        assert caught.value.errno in (errno.EROFS, errno.EPERM) and str(closed) in str(caught.value)
-        assert sorted(place.rglob("*")) == before and version_of(path) == 1
-    finally:
-        subprocess.run(undo, check=True)
-    hashlith.build(path, records(2), parts=parts)
-    assert version_of(path) == 2
 
 
 def listings_and_syncs(strace, tmp_path, parts):
