@@ -3,13 +3,10 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from binary import hashlith  # noqa: E402  (the folder above)
+from binary import hashlith
 
 NAME = "x.hlith"
 
