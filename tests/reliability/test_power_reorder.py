@@ -31,23 +31,25 @@ def copy(source, target):
 
 
 class Disk:
-    """A file system on a recorded disk, mounted at `at`. `state` is a copy of the disk, for what is durable."""
+    """A file system on a recorded disk, mounted at `at`. The file `copy` has what is durable."""
 
     def __init__(self, folder, make, package, size, options):
         self.at, self.options = folder / "at", options[0]
         self.at.mkdir()
         program = needed(make[0], package)
-        if not os.path.exists("/dev/fuse"):
-            cannot("a recorded disk needs /dev/fuse")
-        self.logged = LoggedDisk(folder, size)
+        try:
+            self.logged = LoggedDisk(folder, size)
+        except OSError as error:
+            cannot(f"writes to a disk cannot be recorded here: {error}")
         subprocess.run([program, *make[1:], str(self.logged.image)], check=True)
         self.image = os.open(self.logged.image, os.O_RDWR)
         self.copy = folder / "durable"
-        self.mount()
+        self.mount(cannot)
 
-    def mount(self):
+    def mount(self, otherwise=pytest.fail):
         done = subprocess.run(["mount", "-o", f"loop,{self.options}", str(self.logged.path), str(self.at)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        if done.returncode:
+            otherwise(f"the file system on a recorded disk cannot be mounted: {done.stderr.strip()}")
 
     def set_options(self, options):
         self.unmount()
@@ -60,6 +62,7 @@ class Disk:
     def close(self):
         with contextlib.suppress(subprocess.CalledProcessError):
             self.unmount()
+        os.close(self.image)
         self.logged.close()
 
     def record(self, run):
