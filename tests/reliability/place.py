@@ -1,6 +1,7 @@
 """A folder in which a build replaces a file, and the three states that promise 3 allows, whatever ends the build."""
 import contextlib
 import json
+import random
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class Place:
         self.out.mkdir(exist_ok=True)
         self.path = self.out / NAME
         self.input = self.folder / "new.tsv"
-        self.input.write_text("".join(f"key {i}\t{self.value} {i}\n" for i in range(self.records)))
+        self.input.write_text("".join(f"key {i}\t{self.value_of(i)}\n" for i in range(self.records)))
         before = self.folder / "old.tsv"
         before.write_text("key\told value\n")
         self.build(before).check_returncode()
@@ -32,6 +33,9 @@ class Place:
         self.build().check_returncode()
         self.new_bytes = self.content()
         self.clear()
+
+    def value_of(self, number):
+        return f"{self.value} {number}"
 
     def content(self):
         """The bytes at the final path; None if nothing is there."""
@@ -93,9 +97,12 @@ def spilling(folder, records):
 @dataclass
 class DirectPlace(Place):
     """Builds that bypass the page cache, on a machine with so little memory that the index does not fit."""
-    records: int = 20_000
-    value: str = "v" * 200
+    records: int = 30_000
     inject: str = ""
+
+    def value_of(self, number):
+        """Nothing that could be stored in fewer bytes."""
+        return random.Random(number).randbytes(75).hex()
 
     def build(self, source=None, under=(), **more):
         return super().build(source, under or [self.inject, self.folder / "calls", "memory", str(1 << 20)], **more)
