@@ -1,8 +1,9 @@
-"""The whole of hashlith against plain dicts: random sequences of builds, merges and splits, of which some fail or are killed. After
-each step every index is what its dict says, and nothing else is in the folder. Hypothesis shrinks what fails.
+"""The whole of hashlith against plain dicts: random sequences of builds, merges and splits. Some are killed, or meet system calls
+that fail. After each step every index is what its dict says, and nothing else is in the folder. Hypothesis shrinks what fails.
 """
 import collections
 import csv
+import errno
 import functools
 import itertools
 import json
@@ -23,6 +24,7 @@ import pytest
 from binary import hashlith
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from test_system_calls import NUMBERS, calls_of_start
 
 SOAK = bool(os.environ.get("HASHLITH_SOAK"))
 MIB = 1 << 20
@@ -46,6 +48,12 @@ SHAPES = st.fixed_dictionaries({
 })
 LIMITS = st.sampled_from([(1, 32), (2, 48), (4, 80), (2, 1024)])
 POLICIES = st.sampled_from(["first", "last", "error"])
+# Calls that a build, merge or split makes, and their errors; which one of them fails, and whether all later ones do too.
+CALLS = [("pwrite64", "ENOSPC"), ("fsync", "EIO"), ("rename", "EACCES"), ("pread64", "EIO"), ("openat", "EMFILE"), ("read", "EIO"), ("statx", "EIO"),
+         ("unlink", "EACCES"), ("flock", "ENOLCK"), ("getdents64", "EIO"), ("close", "EIO"), ("clone3", "EAGAIN"), ("fcntl", "EINVAL")]
+FAILING = st.tuples(st.just("fail"), st.sampled_from(CALLS), st.sampled_from([1, 1, 1, 2, 2, 3, 5, 9]), st.sampled_from(["", "+"]))
+FAULTS = st.one_of(st.none(), st.none(), st.tuples(st.just("kill"), st.sampled_from([0.0, 0.1, 0.5])),
+                   st.tuples(st.just("limit"), st.sampled_from([1 << 14, 1 << 20])), FAILING, FAILING)
 
 
 def records(shape):
@@ -129,36 +137,48 @@ class Indexes(RuleBasedStateMachine):
     def teardown(self):
         shutil.rmtree(self.folder)
 
-    def run(self, command, kill_after=None, most_file=None):
-        """Runs hashlith. Returns its exit code and what it said."""
+    def run(self, command, fault=None):
+        """Runs hashlith, which may be killed, or get a limit on the size of files, or have system calls that fail. Returns its exit
+        code and what it said."""
+        what, *how = fault or (None,)
+
         def limit():
             # A signal would end the process before it can say what is wrong.
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_file, most_file))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (how[0], how[0]))
 
-        with subprocess.Popen([hashlith(), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                              preexec_fn=limit if most_file else None) as process:
-            if kill_after is not None:
-                time.sleep(kill_after)
+        under = []
+        if what == "fail":
+            (call, error), number, further = how
+            first = self.of_start[NUMBERS[call]] + number
+            under = [self.inject, "/dev/null", "fail", str(NUMBERS[call]), str(getattr(errno, error)), f"{further}{first}"]
+        with subprocess.Popen([*under, hashlith(), *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              preexec_fn=limit if what == "limit" else None) as process:
+            if what == "kill":
+                time.sleep(how[0])
                 process.kill()
             said = process.communicate(timeout=600)[1]
         STEPS[command[0]] += 1
         return process.returncode, said
 
-    def become(self, name, parts, expected, ended, may_fail=False):
-        """After a command that should have made this dict, or failed if it is None. If it was killed or stopped, it may be either."""
+    def become(self, name, parts, expected, ended, fault=None):
+        """After a command that should have made this dict, or failed if it is None. With a fault it may be either."""
         code, said = ended
         if code == 0:
             assert expected is not None, "it succeeded"
+        elif code == -signal.SIGKILL:
+            assert fault[0] == "kill", fault
         else:
-            assert expected is None or may_fail, said
-            assert code in ((1,) if not may_fail else (1, -signal.SIGKILL)), (code, said)
-        if code == -signal.SIGKILL:
-            # It may have come to its end.
+            assert code == 1 and (expected is None or fault) and re.match("hashlith: ", said) and "panicked" not in said, (code, said)
+        is_new = code == 0
+        STEPS["failing calls"] += code == 1 and expected is not None and fault[0] == "fail"
+        # It may have come to its end, or may not know that it has.
+        if code == -signal.SIGKILL or fault and fault[0] == "fail" and ("may not survive" in said or "the set is complete" in said):
             now = dumped(self.out / name) if os.path.exists(self.out / name) and self.is_whole(name) else None
             assert now in (expected, self.models.get(name)), "neither the old one nor the new one"
-            code = 0 if now == expected and now != self.models.get(name) else 1
-        if code == 0:
+            is_new = now == expected and now != self.models.get(name)
+            assert is_new or code == -signal.SIGKILL or now == expected, said
+        if is_new:
             self.models[name], self.parts[name] = expected, parts
 
     def is_whole(self, name):
@@ -172,14 +192,13 @@ class Indexes(RuleBasedStateMachine):
 
     @initialize(shape=SHAPES)
     def first(self, shape):
-        self.build("a.hlith", [shape], "tsv", "last", (2, 48), 8, None, None)
+        self.build("a.hlith", [shape], "tsv", "last", (2, 48), 8, None)
 
     @rule(
         name=st.sampled_from(NAMES), shapes=st.lists(SHAPES, min_size=1, max_size=3), form=st.sampled_from(FORMATS),
-        policy=POLICIES, limits=LIMITS, bits=st.integers(1, 16), kill=st.sampled_from([None, None, 0.0, 0.1, 0.5]),
-        most_file=st.sampled_from([None, None, None, 1 << 14, 1 << 20]),
+        policy=POLICIES, limits=LIMITS, bits=st.integers(1, 16), fault=FAULTS,
     )
-    def build(self, name, shapes, form, policy, limits, bits, kill, most_file):
+    def build(self, name, shapes, form, policy, limits, bits, fault):
         rows = []
         for number, shape in enumerate(shapes):
             own = records(shape)
@@ -190,10 +209,10 @@ class Indexes(RuleBasedStateMachine):
         expected = keep(policy, itertools.chain(*rows))
         command = ["build", *self.limits(limits), "--format", form, "--on-duplicate", policy, "--fingerprint-bits", bits]
         command += ["--parts", parts] if parts else []
-        ended = self.run([*command, "-o", self.out / name, *paths], kill, most_file)
-        if expected is None and kill is None and most_file is None:
+        ended = self.run([*command, "-o", self.out / name, *paths], fault)
+        if expected is None and fault is None:
             self.two_places(ended[1], rows, paths, form)
-        self.become(name, parts, expected, ended, may_fail=kill is not None or most_file is not None)
+        self.become(name, parts, expected, ended, fault)
         for path in paths:
             path.unlink()
 
@@ -222,24 +241,24 @@ class Indexes(RuleBasedStateMachine):
 
     @rule(
         sources=st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True), name=st.sampled_from(NAMES),
-        policy=POLICIES, limits=LIMITS, parts=st.integers(1, 6), kill=st.sampled_from([None, None, 0.0, 0.1]),
+        policy=POLICIES, limits=LIMITS, parts=st.integers(1, 6), fault=FAULTS,
     )
-    def merge(self, sources, name, policy, limits, parts, kill):
+    def merge(self, sources, name, policy, limits, parts, fault):
         sources = [source for source in sources if source in self.models and source != name]
         if not sources:
             return
         expected = keep(policy, itertools.chain(*(self.models[source].items() for source in sources)))
         parts = None if name.endswith(".hlith") else parts
         command = ["merge", *self.limits(limits), "--on-duplicate", policy, *(["--parts", parts] if parts else [])]
-        ended = self.run([*command, "-o", self.out / name, *(self.out / source for source in sources)], kill)
-        self.become(name, parts, expected, ended, may_fail=kill is not None)
+        ended = self.run([*command, "-o", self.out / name, *(self.out / source for source in sources)], fault)
+        self.become(name, parts, expected, ended, fault)
 
-    @rule(source=st.sampled_from(NAMES), name=st.sampled_from(NAMES[2:]), limits=LIMITS, parts=st.integers(1, 6))
-    def split(self, source, name, limits, parts):
+    @rule(source=st.sampled_from(NAMES), name=st.sampled_from(NAMES[2:]), limits=LIMITS, parts=st.integers(1, 6), fault=FAULTS)
+    def split(self, source, name, limits, parts, fault):
         if source not in self.models or source == name or parts == (self.parts[source] or 1):
             return
-        ended = self.run(["split", *self.limits(limits), "--parts", parts, "-o", self.out / name, self.out / source])
-        self.become(name, parts, self.models[source], ended)
+        ended = self.run(["split", *self.limits(limits), "--parts", parts, "-o", self.out / name, self.out / source], fault)
+        self.become(name, parts, self.models[source], ended, fault)
 
     @invariant()
     def every_index_is_its_dict(self):
@@ -258,7 +277,8 @@ class Indexes(RuleBasedStateMachine):
         assert left <= {*self.models, *NAMES[2:]}
 
 
-def test_random_sequences(evidence):
+def test_random_sequences(inject, tmp_path, evidence):
+    Indexes.inject, Indexes.of_start = inject, calls_of_start(inject, tmp_path / "log")
     settings = functools.partial(hypothesis.settings, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     began = time.monotonic()
     rounds = 0
@@ -266,8 +286,8 @@ def test_random_sequences(evidence):
         hypothesis.seed(rounds)(Indexes)
         run_state_machine_as_test(Indexes, settings=settings(max_examples=20 if SOAK else 8, stateful_step_count=15, print_blob=False))
         rounds += 1
-    evidence("steps", sum(STEPS.values()))
-    assert STEPS["build"] and STEPS["merge"]
+    evidence("steps", sum(number for name, number in STEPS.items() if name != "failing calls"))
+    assert STEPS["build"] and STEPS["merge"] and STEPS["failing calls"]
 
 
 if __name__ == "__main__":

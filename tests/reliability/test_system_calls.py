@@ -6,7 +6,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from place import Place, spilling
+from place import Place, hashlith, spilling
 
 # Linux on x86-64.
 NUMBERS = {"read": 0, "close": 3, "mmap": 9, "pread64": 17, "pwrite64": 18, "fcntl": 72, "flock": 73, "fsync": 74, "rename": 82,
@@ -21,8 +21,13 @@ def calls(inject, place, with_old=True):
     done = place.build(under=[inject, log, "kill", "0"])
     assert done.returncode == 0, done.stderr
     of_build = list(map(int, log.read_text().split()))
-    subprocess.run([inject, log, "kill", "0", place.command()[0], "--version"], stdout=subprocess.DEVNULL, check=True)
-    return of_build, Counter(map(int, log.read_text().split()))
+    return of_build, calls_of_start(inject, log)
+
+
+def calls_of_start(inject, log):
+    """How many of each call the program makes without a build."""
+    subprocess.run([inject, log, "kill", "0", hashlith(), "--version"], stdout=subprocess.DEVNULL, check=True)
+    return Counter(map(int, log.read_text().split()))
 
 
 def kill_builds(place, with_old, inject, step):
