@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 import oracle
+import oracle_tokens
 from oracle import BODY, CELL, CHUNK, HEADER, HUGE, MAGIC, MASK, PAGE, align, ceil_div, hash_key, mulhi, mullo, xxh64
 
 
@@ -24,6 +25,96 @@ def varint(number, extra=0):
 
 def record(key, value, extra=0):
     return varint(len(key), extra) + varint(len(value)) + key + value
+
+
+class Tokens:
+    """Token tables of a side, to be written and used. A table is its `bits` (k) and its tokens: (bytes, ends), where the bytes
+    may also be oracle_tokens.KEY or KEY_TAIL."""
+
+    def __init__(self, *tables):
+        self.tables = tables
+
+    def __len__(self):
+        return len(self.tables)
+
+    @classmethod
+    def of_bytes(cls, *texts, key=False, tables=1):
+        """Tables with every byte, the end, and these texts, all with the same classes."""
+        tokens = [(b"", True)] + [(text, ends) for text in texts for ends in (False, True)] \
+            + [(bytes([i]), False) for i in range(256)]
+        if key:
+            tokens[1:1] = [(kind, ends) for kind in (oracle_tokens.KEY, oracle_tokens.KEY_TAIL) for ends in (False, True)]
+        bits = [0, 1, 2, 3, 4, 5, 7, 8]
+        assert len(tokens) <= sum(2**k for k in bits)
+        # Another order in each table.
+        return cls(*((bits, tokens[7 * i:] + tokens[:7 * i]) for i in range(tables)))
+
+    def write(self):
+        out = b""
+        for bits, tokens in self.tables:
+            entries, long = b"", b""
+            for text, ends in tokens:
+                if text in (oracle_tokens.KEY, oracle_tokens.KEY_TAIL):
+                    body, flags = b"", text << 4
+                elif len(text) > 15:
+                    body, flags = len(long).to_bytes(4, "little") + bytes([len(text)]), oracle_tokens.LONG << 4
+                    long += text
+                else:
+                    body, flags = text, len(text)
+                entries += body.ljust(15, b"\0") + bytes([flags | ends << 7])
+            out += bytes(bits) + len(tokens).to_bytes(4, "little") + len(long).to_bytes(4, "little") + entries + long
+            out += bytes(-len(out) % 16)
+        return out
+
+    def encode(self, string, key=None, rng=None):
+        """Codes of a string as (number, bits): the longest token each time, or any that fits."""
+        out, position = [], 0
+        tail = None if key is None or len(key) > 255 else key[max(map(key.rfind, oracle_tokens.SEPARATORS)) + 1:]
+        texts = {oracle_tokens.KEY: key, oracle_tokens.KEY_TAIL: tail}
+        while True:
+            bits, tokens = self.tables[min(position, len(self.tables) - 1)]
+            fits = []
+            for number, (text, ends) in enumerate(tokens):
+                text = texts.get(text, text)
+                if text is not None and len(text or b"") <= 255 and string.startswith(text) and (text or ends) \
+                        and (not ends or text == string):
+                    fits.append((len(text) + ends, number, text, ends))
+            _, number, text, ends = rng.choice(fits) if rng else max(fits)
+            out.append(self.code(bits, number))
+            string, position = string[len(text):], position + 1
+            if ends:
+                return out
+
+    @staticmethod
+    def code(bits, number):
+        for j, k in enumerate(bits):
+            if number < 2**k:
+                return number << 3 | j, 3 + k
+            number -= 2**k
+        raise ValueError(number)
+
+
+def coded_record(key, value, key_tokens, value_tokens, rng=None):
+    """A record of which one field or both are codes (section 4)."""
+    number = size = 0
+
+    def put(codes):
+        nonlocal number, size
+        for code, bits in codes:
+            number, size = number | code << size, size + bits
+
+    def put_bytes(data):
+        nonlocal size
+        size = -(-size // 8) * 8
+        put((byte, 8) for byte in data)
+
+    put_bytes(b"".join(varint(len(field)) for field, tokens in ((key, key_tokens), (value, value_tokens)) if not tokens))
+    for field, tokens, own_key in (key, key_tokens, None), (value, value_tokens, key):
+        if tokens:
+            put(tokens.encode(field, own_key, rng))
+        else:
+            put_bytes(field)
+    return number.to_bytes(ceil_div(size, 8), "little")
 
 
 @dataclass
@@ -76,6 +167,7 @@ class File:
         self.header = dict(version=1, zero1=0, required=0, ignorable=0, seed=0, part=0, parts=1, hash_id=1, key_type=0,
                            value_type=0, fp=8, key_tables=0, value_tables=0, zero2=0, second_seed=0)
         self.metadata, self.extension = header.pop("metadata", b""), header.pop("extension", b"")
+        self.tables = header.pop("tables", b"")
         self.header.update(header)
 
     @classmethod
@@ -95,7 +187,8 @@ class File:
                 pilots = index.pilots_at(b)
                 parts.pilots = bytes(index.data[pilots:pilots + oracle.bucket_count(b.n)])
             cells.append(parts)
-        return cls(cells, metadata=index.metadata, extension=bytes(index.section(oracle.EXTENSION)), **header)
+        return cls(cells, metadata=index.metadata, extension=bytes(index.section(oracle.EXTENSION)),
+                   tables=bytes(index.section(oracle.TABLES)), **header)
 
     def seal(self, **header):
         """The bytes of the file. A header field given here replaces the right one."""
@@ -105,7 +198,7 @@ class File:
             first, hot, far = first + len(parts.records), hot + cell, far + body
             pool += parts.gap + b"".join(parts.records)
         data, table = bytearray(PAGE), []
-        for row, section in enumerate((pool, hot, far, b"", self.metadata, self.extension)):
+        for row, section in enumerate((pool, hot, far, self.tables, self.metadata, self.extension)):
             at = align(len(data), HUGE if row == oracle.HOT and len(section) >= HUGE else PAGE)
             table += [at, len(section)]
             data += bytes(at - len(data)) + section
@@ -180,7 +273,7 @@ def search(keys, seed, second, salt, try_, rng):
     return None
 
 
-def make_cell(pairs, seed, second, fp, tries, rng):
+def make_cell(pairs, seed, second, fp, tries, rng, make_record=record):
     """A cell of key-value pairs. `tries`: pairs of try and salt, in the order in which to try them."""
     if not pairs:
         return Parts()
@@ -194,7 +287,7 @@ def make_cell(pairs, seed, second, fp, tries, rng):
     pilots, place = found
     order = [place[slot] for slot in range(len(pairs))]
     prints = [hash_key(key, seed, second)[0] & (1 << fp) - 1 for key in order]
-    return Parts([record(key, pairs[key]) for key in order], prints, pilots, try_, salt)
+    return Parts([make_record(key, pairs[key]) for key in order], prints, pilots, try_, salt)
 
 
 def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
@@ -209,8 +302,16 @@ def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
         hi = hash_key(key, seed, second)[0]
         if mulhi(hi, parts) == part:
             routed[mulhi(mullo(hi, parts), cells)].append((key, value))
-    fp = header.get("fp", 8)
-    return File([make_cell(group, seed & MASK, second, fp, tries, rng) for group in routed], seed=seed, **header)
+    fp, sides = header.get("fp", 8), (header.pop("key_tokens", ()), header.pop("value_tokens", ()))
+    made = record
+    if any(sides):
+        header.update(key_tables=len(sides[0]), value_tables=len(sides[1]),
+                      tables=b"".join(side.write() for side in sides if side))
+        coding = header.pop("coding", None)
+
+        def made(key, value):
+            return coded_record(key, value, *sides, coding)
+    return File([make_cell(group, seed & MASK, second, fp, tries, rng, made) for group in routed], seed=seed, **header)
 
 
 def pairs(n, rng, text=False):

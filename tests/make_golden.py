@@ -12,6 +12,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import craft
+import faults_tokens
 import oracle
 import oracle_check
 from oracle_set import Set
@@ -60,8 +62,32 @@ def kinds():
     yield "metadata", [(b"%d" % i, b"m") for i in range(10)], [*text, "--metadata", '{"made": "by hand", "n": [1, 2]}']
     yield "fingerprint_16", [(b"f%d" % i, some(0, 9)) for i in range(100)], [*raw, "--fingerprint-bits", "16",
                                                                                 "--seed", str(2**64 - 1)]
+    words = "red green blue dark light small large old new stone river field house".split()
+    texts = [(" ".join(rng.choice(words) for _ in range(3)) + f" {i}", " ".join(rng.choice(words) for _ in range(8))) for i in range(1500)]
+    texts = [(key.encode(), (key + ", a " + value if rng.random() < 0.5 else value).encode()) for key, value in texts]
+    yield "coded", texts, [*text, "--compress", "on"]
+    yield "coded_values", [(bytes([i >> 8, i & 255]) * 4, value) for i, (_, value) in enumerate(texts)], \
+        ["--keys", "bytes", "--values", "text", "--compress", "on"]
+    yield "coded_keys", [(key, bytes(rng.getrandbits(8) for _ in range(i % 5))) for i, (key, _) in enumerate(texts)], \
+        ["--keys", "text", "--values", "bytes", "--compress", "on"]
     yield "siphash", [(b"s%d" % i, some(0, 9)) for i in range(60)], [*raw, "--hash", "siphash", "--seed",
                                                                         "0x0f0e0d0c0b0a09080706050403020100"]
+
+
+def crafted():
+    """Name and File of each golden file that the builder does not make, or not on purpose."""
+    rng = random.Random(2027)
+    for name, header in ("salts", {}), ("salts_siphash", {"hash_id": oracle.SIPHASH, "second_seed": 0x0F0E0D0C0B0A0908}):
+        # Cell i has salt i.
+        seed, second, groups = 2**64 - 8, header.get("second_seed"), [[] for _ in range(16)]
+        for i in range(80):
+            groups[oracle.hash_key(b"key %d" % i, seed, second)[0] >> 60].append((b"key %d" % i, b"%d" % i))
+        cells = [craft.make_cell(group, seed, second, 8, [(try_, salt) for try_ in range(16)], rng)
+                 for salt, group in enumerate(groups)]
+        yield name, craft.File(cells, seed=seed, **header)
+    name, keys, values = list(faults_tokens.kinds())[-1]
+    yield "tables_by_position", craft.make(faults_tokens.records(rng), rng=rng, coding=rng, key_tokens=keys, value_tokens=values)
+    yield "extension", craft.make([(b"key", b"value")], ignorable=1 << 63, extension=b"of a feature that is not known here")
 
 
 def sets():
@@ -116,6 +142,12 @@ def main(binary):
             data = path.read_bytes()
         index = oracle.Index(data)
         write_records(name, index, records)
+        (GOLDEN / f"{name}.hlith").write_bytes(data)
+        print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
+    for name, file in crafted():
+        data = file.seal()
+        index = oracle.Index(data)
+        write_records(name, index, list(index.items()))
         (GOLDEN / f"{name}.hlith").write_bytes(data)
         print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
     for name, records, options in sets():

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import faults
 import faults_crafted
+import faults_tokens
 import faults_set
 import oracle
 from craft import File, Parts, make, pairs
@@ -44,6 +45,13 @@ CHOSEN = {
     "far section a byte longer": "far_section_longer_than_its_bodies", "a sum too many": "a_sum_too_many",
     "cell 1: first id 20": "first_id_one_too_high", "cell 1: far body would fit": "far_body_that_would_fit", "cell 1: byte 127": "byte_behind_a_body",
     "empty cell 0: byte 14 is 1": "empty_cell_with_a_try", "key b'\\xff'": "key_not_UTF_8", "JSON b'[1,]'": "value_not_JSON",
+    "coded records: table 1, class of 21 bits": "class_of_21_bits", "coded records: table 0, too many tokens": "more_tokens_than_codes",
+    "coded records: section longer by 16": "bytes_after_the_tables", "coded records: table 1, field 12 of 2^32 - 1": "table_cut_off",
+    "coded records: cut off by 1": "value_without_an_end", "coded records: no token in a key": "code_without_a_token",
+    "coded keys: the key in a key": "key_that_stands_for_itself", "coded values: a text outside in a value": "text_outside_its_table",
+    "coded values: a key of 256 bytes, 2": "token_for_a_key_of_256_bytes", "coded records: table 0, padding": "byte_after_a_table",
+    "coded values: table 0, byte after a text": "byte_after_a_text", "coded values: table 0, length twice": "length_twice",
+    "coded records: unused bit": "bit_after_the_codes", "coded records: a value not JSON": "coded_value_not_JSON",
     "metadata b'[]'": "metadata_not_an_object",
 }
 # The same for sets, in `bases_of_sets`.
@@ -86,6 +94,7 @@ def bases():
     file = make(pairs(50, rng, text=True), cells=2)
     yield from faults.broken(file.seal())
     yield from faults_crafted.crafted()
+    yield from faults_tokens.faults()
     file.cells[0] = replace(file.cells[0], width=49)
     yield from faults.broken(file.seal())
     yield from faults.broken(File([Parts(), Parts()]).seal())

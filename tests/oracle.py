@@ -11,6 +11,9 @@ from collections import namedtuple
 
 import xxhash
 
+from oracle_base import Corrupt, align, ceil_div, number_at, refuse, refuse_nonzero
+from oracle_tokens import string, tables
+
 MASK = 2**64 - 1
 MAGIC = b"\x89HLITH\r\n"
 A, B, G = 0x5851F42D4C957F2D, 0x517CC1B727220A95, 0x9E3779B97F4A7C15
@@ -30,17 +33,8 @@ Header = namedtuple("Header", "version zero1 required ignorable length keys cell
                               "value_type fp key_tables value_tables zero2 sections sums_digest second_seed")
 # Section 5: a cell. `at` and `pool` are offsets in the file; `far` is the place of a far body in its section, or None.
 Cell = namedtuple("Cell", "number at first pool n width try_ salt mean far")
-
-
-class Corrupt(Exception):
-    """The file breaks `rule` of section 9 or 15 at `offset`. In a set, `file` is the name of the file."""
-
-    def __init__(self, rule, offset, message, file=None):
-        super().__init__(rule, offset, message, file)
-        self.rule, self.offset, self.message, self.file = rule, offset, message, file
-
-    def __str__(self):
-        return f"{self.file + ': ' if self.file else ''}{self.rule} at offset {self.offset}: {self.message}"
+# Section 4: a record and where it ends. `minimal`: no length has a byte too many. `padded`: the bits after its codes are zero.
+Record = namedtuple("Record", "key value end minimal padded")
 
 
 # Conventions ----------------------------------------------------------------------------------------------------------
@@ -53,31 +47,8 @@ def mullo(a, b):
     return a * b & MASK
 
 
-def ceil_div(a, b):
-    return -(-a // b)
-
-
-def align(x, a):
-    return ceil_div(x, a) * a
-
-
 def xxh64(data, seed=0):
     return xxhash.xxh3_64_intdigest(data, seed)
-
-
-def number_at(data, at, size):
-    return int.from_bytes(data[at:at + size], "little")
-
-
-def refuse(condition, rule, offset, message):
-    if condition:
-        raise Corrupt(rule, offset, message)
-
-
-def refuse_nonzero(data, first, end, rule, message):
-    part = bytes(data[first:end])
-    at = end - len(part.lstrip(b"\0"))
-    refuse(at < end, rule, at, message)
 
 
 # Sections 5 to 7: numbers that follow from n, and the place of a key --------------------------------------------------
@@ -154,7 +125,7 @@ def is_utf8(data):
 
 
 class Index:
-    """An open index. Opening checks R1 to R14, and every answer R15 to R17."""
+    """An open index. Opening checks R1 to R14 and R18, and every answer R15 to R17 and R19."""
 
     def __init__(self, source):
         """`source`: the bytes of an index, or its path."""
@@ -165,6 +136,8 @@ class Index:
         self.data = memoryview(source)
         self._open_header()
         self._open_sections()
+        # Of keys and of values; none if they are stored as they are.
+        self.tables = tables(self.data, self.header.sections[TABLES], (self.header.key_tables, self.header.value_tables))
 
     # Opening: R1 to R14, in this order --------------------------------------------------------------------------------
 
@@ -266,16 +239,33 @@ class Index:
         raise Corrupt("R16", record, "a length of more than ten bytes")
 
     def record(self, at, led_by):
-        """Key, value, end, and whether the lengths are minimal, of the record at `at`; R16. The bytes at
-        `led_by` say that it is there."""
+        """The Record at `at`: R16, R19. The bytes at `led_by` say that it is there."""
         pool, length = self.header.sections[POOL]
         end = pool + length
         refuse(not pool <= at < end, "R16", led_by, "the record begins outside the pool")
-        key_length, p, minimal1 = self._varint(at, end, at)
-        value_length, p, minimal2 = self._varint(p, end, at)
-        refuse(p + key_length + value_length > end, "R16", at, "the record leaves the pool")
-        value_at, next_at = p + key_length, p + key_length + value_length
-        return bytes(self.data[p:value_at]), bytes(self.data[value_at:next_at]), next_at, minimal1 and minimal2
+        p, lengths, minimal = at, [], True
+        for side in self.tables:
+            if not side:
+                number, p, fewest = self._varint(p, end, at)
+                minimal = minimal and fewest
+                lengths.append(number)
+        if not any(self.tables):
+            refuse(p + sum(lengths) > end, "R16", at, "the record leaves the pool")
+        bit, fields, padding = 8 * p, [], 0
+        for side in self.tables:
+            if side:
+                field, bit = string(self.data, bit, end, side, fields[0] if fields else None, at)
+            else:
+                p, size = ceil_div(bit, 8), lengths.pop(0)
+                padding = padding or self._unused(bit)
+                refuse(p + size > end, "R16", at, "the record leaves the pool")
+                field, bit = bytes(self.data[p:p + size]), 8 * (p + size)
+            fields.append(field)
+        return Record(*fields, ceil_div(bit, 8), minimal, not (padding or self._unused(bit)))
+
+    def _unused(self, bit):
+        """The bits of a byte from bit `bit` on; 0 at the beginning of a byte."""
+        return self.data[bit // 8] >> bit % 8 if bit % 8 else 0
 
     def record_of(self, b, slot):
         return self.record(self.slot_entry(b, slot)[1], self.entry_at(b, slot))
@@ -310,8 +300,8 @@ class Index:
         slot = self.slot(b, key, lo)
         if self.slot_entry(b, slot)[0] != hi & (1 << self.header.fp) - 1:
             return None
-        own_key, value, _, _ = self.record_of(b, slot)
-        return (b.first + slot, value) if own_key == key else None
+        record = self.record_of(b, slot)
+        return (b.first + slot, record.value) if record.key == key else None
 
     def get(self, key):
         """The value of `key`, or None."""
@@ -342,7 +332,7 @@ class Index:
 
     def text(self, number):
         """Key and value of a dense id as text (R17); bytes of a key that are not UTF-8 become surrogates."""
-        key, value, end, _ = self._by_id(number)
+        key, value, end, *_ = self._by_id(number)
         refuse(not is_utf8(value), "R17", end - len(value), "not UTF-8")
         return str(key, "utf-8", "surrogateescape"), str(value, "utf-8")
 
@@ -351,7 +341,7 @@ class Index:
         at, length = self.header.sections[POOL]
         end = at + length
         for _ in range(len(self)):
-            key, value, at, _ = self.record(at, at)
+            key, value, at, *_ = self.record(at, at)
             yield key, value
         refuse(at != end, "V4", at, "bytes after the last record")
 

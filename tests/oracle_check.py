@@ -1,4 +1,4 @@
-"""An independent verifier of hashlith indexes and sets, written from spec.md alone: V1 to V12 of section 9."""
+"""An independent verifier of hashlith indexes and sets, written from spec.md alone: V1 to V14 of section 9."""
 import re
 from functools import partial
 
@@ -6,7 +6,7 @@ from oracle import BODY, BYTES, CELL, CHUNK, EXTENSION, FAR, METADATA, PAGE, POO
     refuse_nonzero, xxh64
 from oracle_set import Set, of_file
 
-ORDER = "R15 V4 R16 V6 V5 V8 V10 V7 V3 V9 V11 V12".split()  # of faults at one offset
+ORDER = "R15 V4 R16 R19 V6 V14 V5 V8 V10 V7 V3 V9 V11 V12 V13".split()  # of faults at one offset
 
 # JSON ----------------------------------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ def verify(index):
         return
     check_sums(index)
     faults = []
-    for check in (check_totals, check_padding, check_metadata, check_extension, *cell_checks(index)):
+    for check in (check_totals, check_padding, check_tables, check_metadata, check_extension, *cell_checks(index)):
         try:
             check(index)
         except Corrupt as fault:
@@ -78,6 +78,12 @@ def check_sums(index):
 def check_padding(index):
     for (offset, length), (following, _) in zip(index.header.sections, index.header.sections[1:]):
         refuse_nonzero(index.data, offset + length, following, "V3", "padding is not zero")
+
+
+def check_tables(index):
+    for of_keys, side in zip((True, False), index.tables):
+        for table in side:
+            table.check(of_keys)
 
 
 def check_metadata(index):
@@ -134,8 +140,9 @@ def check_records(index, b):
     for slot in range(b.n):
         fingerprint, place = index.slot_entry(b, slot)
         refuse(place != at, "V4", at, f"the entry of slot {slot} says {place}")
-        key, value, end, minimal = index.record(at, index.entry_at(b, slot))
+        key, value, end, minimal, padded = index.record(at, index.entry_at(b, slot))
         refuse(not minimal, "V6", at, "a length has more bytes than it needs")
+        refuse(not padded, "V14", at, "an unused bit after the codes of a record is not zero")
         hi, lo = index.hash(key)
         own = index.cell_number(hi) == b.number and index.slot(b, key, lo) == slot
         refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")

@@ -12,6 +12,8 @@ import pytest
 import craft
 import faults
 import faults_crafted
+import faults_tokens
+import make_golden
 import oracle
 import oracle_command
 from agreement import RULES, check_agreement, escape, oracle_verdict, parse_cdbmake, run, rust_get, rust_verdict
@@ -20,6 +22,7 @@ from make_golden import EXAMPLE, GOLDEN, build, build_example, kinds, recorded
 
 KINDS = {name: (records, options) for name, records, options in kinds()}
 NAMES = sorted(KINDS)
+CRAFTED = dict(make_golden.crafted())
 
 
 def golden(name):
@@ -30,6 +33,17 @@ def golden(name):
 def test_golden(name):
     index = check_agreement(GOLDEN / f"{name}.hlith", KINDS[name][0], random.Random(name))
     assert list(index.items()) == recorded(name)
+
+
+@pytest.mark.parametrize("name", sorted(CRAFTED))
+def test_crafted_golden(name):
+    assert golden(name) == CRAFTED[name].seal()
+    check_agreement(GOLDEN / f"{name}.hlith", recorded(name), random.Random(name))
+
+
+def test_golden_salts():
+    for name in "salts", "salts_siphash":
+        assert [b.salt for b in oracle.Index(golden(name)).cells() if b.n] == list(range(16))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -128,9 +142,28 @@ def test_each_fault_in_crafted_files(tmp_path):
         check_faults(faults.broken(craft.make(pairs, cells=cells, fp=16, seed=cells, **hashed).seal()), tmp_path)
 
 
+def test_each_fault_of_token_tables(tmp_path):
+    assert check_faults(faults_tokens.faults(), tmp_path) >= {"R18", "R19", "V13", "V14"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damage_of_token_tables_and_records(seed, tmp_path):
+    rng = random.Random(seed)
+    files = [data for _, data in faults_tokens.sound()]
+    for _ in range(250):
+        data = bytearray(rng.choice(files))
+        sections = oracle.Index(bytes(data)).header.sections
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            start, length = sections[rng.choice([oracle.TABLES, oracle.TABLES, oracle.POOL])]
+            at = start + rng.choice([rng.randrange(length + 1), rng.randrange(min(length, 40) + 1)])
+            data[at] = rng.choice([data[at] ^ 1 << rng.randrange(8), data[at] + 1 & 255, 0, 16, 32, 48, 128, 255])
+        data = craft.reseal(data)
+        assert oracle_verdict(data) == rust_verdict(data, tmp_path)
+
+
 def test_odd_files_are_sound(tmp_path):
     """Files that the specification allows and the builder rarely or never makes."""
-    for label, data in faults_crafted.sound():
+    for label, data in [*faults_crafted.sound(), *faults_tokens.sound()]:
         index = oracle.Index(data)
         assert oracle_verdict(data) == rust_verdict(data, tmp_path) == (None, None), label
         done = run("dump", tmp_path / "x.hlith", "--format", "cdbmake")

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, OnDuplicate,
+    chunk::key_at,
     codecs::{Codecs, Coder, Store},
     origin::Origin,
     pool::Pool,
@@ -264,12 +265,6 @@ fn record_at<'a>(chunk: &'a [u8], record: &RecordRef) -> &'a [u8] {
 fn key_of<'a>(chunks: &'a [Chunk<'_>], record: &RecordRef) -> &'a [u8] {
     let chunk = chunks[record.chunk as usize].bytes();
     key_at(chunk, record.offset as usize, lengths_of(&chunk[record.offset as usize..]))
-}
-
-/// The key of the record at an offset of a chunk.
-#[inline]
-pub(crate) fn key_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
-    &chunk[offset + lengths.head as usize..][..lengths.key as usize]
 }
 
 #[inline]

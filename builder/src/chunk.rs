@@ -104,6 +104,12 @@ pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Origin, usize, Lengt
     Some(())
 }
 
+/// The key of the record at an offset of a chunk.
+#[inline]
+pub(crate) fn key_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
+    &chunk[offset + lengths.head as usize..][..lengths.key as usize]
+}
+
 /// The chunk of a long record before it is stored.
 pub(crate) struct NewLong<'r> {
     front: Vec<u8>,

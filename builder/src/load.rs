@@ -3,7 +3,7 @@
 use crate::{
     Error,
     cell::{self, CellOptions, RecordRef},
-    chunk::{Long, read_chunk},
+    chunk::{Long, key_at, read_chunk},
     origin::Origin,
     plan::Job,
     spill::{Chunk, Disk},
@@ -136,7 +136,7 @@ impl<'j> Loader<'j> {
         match chunk {
             Chunk::Short(chunk) => {
                 let parsed = read_chunk(chunk, |origin, offset, lengths| {
-                    let hash = hasher.hash(cell::key_at(chunk, offset, lengths));
+                    let hash = hasher.hash(key_at(chunk, offset, lengths));
                     records.push(RecordRef { hash, origin, chunk: number, offset: offset as u32 });
                 });
                 parsed.ok_or_else(|| self.context.disk.damaged())
@@ -163,7 +163,7 @@ impl<'j> Loader<'j> {
         match chunk {
             Chunk::Short(chunk) => {
                 let parsed = read_chunk(chunk, |origin, offset, lengths| {
-                    let (hash, cell) = place(cell::key_at(chunk, offset, lengths));
+                    let (hash, cell) = place(key_at(chunk, offset, lengths));
                     if cell < cells {
                         let len = lengths.total().unwrap_or(0) as usize;
                         groups[job.group(cell)].keep(hash, origin, &chunk[offset..offset + len]);

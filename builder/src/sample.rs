@@ -5,8 +5,7 @@
 
 use crate::{
     Error, OnDuplicate,
-    cell::key_at,
-    chunk::{LONG, read_chunk},
+    chunk::{LONG, key_at, read_chunk},
     origin::Origin,
     spill::{Chunk, Disk, Partition},
     tokens::Strings,

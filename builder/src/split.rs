@@ -5,8 +5,7 @@
 
 use crate::{
     Error,
-    cell::key_at,
-    chunk::{CHUNK_LEN, ChunkWriter, LONG, read_chunk},
+    chunk::{CHUNK_LEN, ChunkWriter, LONG, key_at, read_chunk},
     load::JobContext,
     plan::{self, Job},
     spill::{Chunk, Disk, Partition, SpillFile},

@@ -22,6 +22,7 @@
 #![deny(unsafe_code, clippy::indexing_slicing)]
 
 mod batch;
+mod fault;
 mod index;
 mod iter;
 mod lookup;
