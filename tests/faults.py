@@ -54,7 +54,7 @@ def field_faults(data):
     yield "no cells, many keys", "R8", 48, patch(data, 40, u64(2**48) + u64(0))
     for keys in 2**48, 2**64 - 1:
         yield f"{keys} keys", "R8", 40, patch(data, 40, u64(keys))
-    for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0):
+    for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0), (0, 65_537), (9, 2**32 - 1):
         yield f"part {part} of {parts}", "R9", 64, patch(data, 64, struct.pack("<II", part, parts))
     for at, rule, numbers in (72, "R10", (0, 3, 255)), (73, "R11", (2, 255)), (74, "R11", (3, 255)), \
             (75, "R12", (0, 17, 255)), (76, "R12", (5, 255)), (77, "R12", (5, 255)):

@@ -87,6 +87,9 @@ def crafted():
         yield name, craft.File(cells, seed=seed, **header)
     name, keys, values = list(faults_tokens.kinds())[-1]
     yield "tables_by_position", craft.make(faults_tokens.records(rng), rng=rng, coding=rng, key_tokens=keys, value_tokens=values)
+    values = craft.Tokens(([0] * 8, [(b"value", True), (b"value", False), (b"s", True)]))
+    yield "two_keys", craft.make([(b"key", b"value"), (b"sea", b"values")], key_type=oracle.TEXT, value_type=oracle.TEXT,
+                                 value_tokens=values)
     yield "extension", craft.make([(b"key", b"value")], ignorable=1 << 63, extension=b"of a feature that is not known here")
 
 

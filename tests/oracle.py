@@ -156,7 +156,7 @@ class Index:
         refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
         refuse(h.cells == 0, "R8", 48, "no cells")
         refuse(h.keys >= 2**48, "R8", 40, "too many keys")
-        refuse(h.part >= h.parts, "R9", 64, f"part {h.part} of {h.parts}")
+        refuse(h.part >= h.parts or h.parts > 65_536, "R9", 64, f"part {h.part} of {h.parts}")
         refuse(h.hash_id not in (XXH3, SIPHASH), "R10", 72, "unknown hash")
         refuse(h.key_type > TEXT, "R11", 73, "unknown key type")
         refuse(h.value_type > JSON, "R11", 74, "unknown value type")

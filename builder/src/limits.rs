@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_default_is_half_of_what_is_available_or_the_smallest() {
         assert_eq!(default_memory(Some(8 << 30), 2), 4 << 30);
-        assert_eq!(default_memory(Some(1 << 20), 7), 7);
+        assert_eq!(default_memory(Some(1 << 20), 1 << 23), 1 << 23);
         assert_eq!(default_memory(None, 2), 1 << 30);
     }
 }

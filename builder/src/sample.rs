@@ -15,8 +15,10 @@ use hashlith_format::{KeyHash, KeyHasher, checksum};
 
 /// Most records.
 const RECORDS: usize = 1 << 17;
-/// Most bytes of all keys, and of all values, but for the last one.
+/// Most bytes of all keys, and of all values, but for the last one, each with [`EACH`] bytes more.
 const BYTES: usize = 4 << 20;
+/// What a string takes to learn from, in addition to its bytes, as a number of bytes.
+const EACH: usize = 16;
 /// Bytes of a key or a value that are looked at.
 const FIELD: usize = 16 << 10;
 
@@ -185,10 +187,11 @@ impl Source<'_> {
 /// How many of these records are enough: with as many bytes of keys as are wanted, and of values, or with far more of one.
 fn enough(found: &[Candidate]) -> usize {
     let (mut keys, mut values) = (0, 0);
+    let cost = |len: u64| len.min(FIELD as u64) + EACH as u64;
     let mut is_wanted = |one: &Candidate| {
         let wanted = keys.min(values) < BYTES as u64 && keys.max(values) < 8 * BYTES as u64;
-        keys += one.key_len.min(FIELD as u64);
-        values += one.value_len.min(FIELD as u64);
+        keys += cost(one.key_len);
+        values += cost(one.value_len);
         wanted
     };
     found.iter().take_while(|one| is_wanted(one)).count()
@@ -205,7 +208,7 @@ fn lengths_within(lengths: impl Iterator<Item = u64>) -> Vec<usize> {
         .map_while(|len| {
             let len = (len as usize).min(FIELD);
             let is_room = left > 0;
-            left = left.saturating_sub(len);
+            left = left.saturating_sub(len + EACH);
             is_room.then_some(len)
         })
         .collect()

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-/// A numbered rule of `spec.md`: R1 to R17 for readers and V1 to V9 for verifiers (section 9), M1 to M6 for readers of sets
+/// A numbered rule of `spec.md`: R1 to R19 for readers and V1 to V14 for verifiers (section 9), M1 to M6 for readers of sets
 /// (section 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {

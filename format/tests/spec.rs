@@ -170,7 +170,7 @@ fn header(pool: u64) -> Header {
 fn headers_come_back() {
     let header = header(10);
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
-    let part = Header { part: u32::MAX - 1, parts: u32::MAX, ..header };
+    let part = Header { part: 65_535, parts: 65_536, ..header };
     assert_eq!(Header::parse(&part.to_bytes(), part.file_len()), Ok(part));
 }
 
@@ -238,6 +238,7 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(64, 1)], len, 9, 64);
     check(&[(64, 7), (68, 7)], len, 9, 64);
     check(&[(68, 0)], len, 9, 64);
+    check(&[(70, 1)], len, 9, 64);
     check(&[(72, 0)], len, 10, 72);
     check(&[(72, 3)], len, 10, 72);
     check(&[(207, 1)], len, 6, 207);
