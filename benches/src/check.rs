@@ -103,7 +103,7 @@ fn check(
             keys.iter().map(|key| index.get(key)).collect::<Result<_, _>>()?
         };
         time += start.elapsed();
-        if let Some(at) = (0..keys.len()).find(|&at| answers[at] != values[at].as_deref()) {
+        if let Some(at) = (0..keys.len()).find(|&at| answers[at].as_deref() != values[at].as_deref()) {
             let key = String::from_utf8_lossy(&keys[at]);
             return Err(format!("wrong answer for {key}: {:?}, not {:?}", answers[at], values[at]).into());
         }

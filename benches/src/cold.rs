@@ -8,7 +8,7 @@
 
 use clap::Parser;
 use hashlith_benches::{Shape, memory::read_at_random, mix, pick};
-use hashlith_reader::{Index, MapOptions, Mapping};
+use hashlith_reader::{Error, Index, MapOptions, Mapping};
 use rustix::fs::{Advice, fadvise};
 use std::{fs::File, io, path::PathBuf, time::Instant};
 
@@ -103,7 +103,10 @@ fn single(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<usize, Failure> {
 
 fn batched(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<usize, Failure> {
     let mut found = 0;
-    index.find_many(keys, |record| found += usize::from(record.is_some()))?;
+    index.lookup_many(keys, |one| -> Result<(), Error> {
+        found += usize::from(one.is_some());
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -126,7 +129,7 @@ fn across(index: &Index<Mapping>, keys: &[Vec<u8>]) -> Result<(f64, f64), Failur
     for key in keys {
         let Some(record) = index.find(key)? else { continue };
         // One byte for each of the two lengths, as in all records of the generator.
-        let first = index.parts()[0].offset_of(record.key) - 2;
+        let first = index.parts()[0].offset_of(&record.key) - 2;
         let key_end = first + 1 + record.key.len() as u64;
         let page = |offset: u64| offset / PAGE as u64;
         crossing_keys += u64::from(page(first) != page(key_end));

@@ -10,7 +10,7 @@ use hashlith_benches::{
     mix, pick, record, spread,
 };
 use hashlith_builder::Builder;
-use hashlith_reader::{Index, MapOptions, Mapping, WINDOW};
+use hashlith_reader::{Error, Index, MapOptions, Mapping, WINDOW};
 use rustix::{
     fs::{Advice, fadvise},
     thread::disable_transparent_huge_pages,
@@ -104,7 +104,10 @@ fn single(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
 fn batched(index: &Index<Mapping>, keys: &[&[u8]], expected: usize) -> f64 {
     let mut found = 0;
     let start = Instant::now();
-    let done = index.find_many(keys, |record| found += usize::from(record.is_some()));
+    let done = index.lookup_many(keys, |one| -> Result<(), Error> {
+        found += usize::from(one.is_some());
+        Ok(())
+    });
     let time = start.elapsed();
     assert!(done.is_ok() && found == expected, "a lookup answered wrongly");
     time.as_nanos() as f64 / keys.len() as f64

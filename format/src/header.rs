@@ -1,8 +1,8 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_PARTS, MAX_POOL, PAGE,
-    Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_PARTS,
+    MAX_POOL, PAGE, Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
 };
 use core::ops::Range;
 
@@ -238,7 +238,11 @@ impl Page<'_> {
         }
         let (part, parts) = (self.half(64), self.half(68));
         if part >= parts || parts > MAX_PARTS {
-            return Err(Error::reader(9, 64, "the part's number is not below the number of parts, or there are too many"));
+            return Err(Error::reader(
+                9,
+                64,
+                "the part's number is not below the number of parts, or there are too many",
+            ));
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),

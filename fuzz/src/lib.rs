@@ -1,7 +1,7 @@
 //! What the fuzz targets do with their bytes. A panic, a report of the address sanitizer, a hang or too much memory is a
 //! failure.
 
-use hashlith_builder::{Builder, OnDuplicate};
+use hashlith_builder::{Builder, Compress, OnDuplicate};
 use hashlith_checker::{Options as CheckOptions, verify};
 use hashlith_format::{KeyType, Manifest, PAGE, ValueType, checksum, header, manifest::range};
 use hashlith_inputs::{Format, OnError, ReadOptions, Sink, Source, Sources, read};
@@ -36,7 +36,7 @@ fn ask(bytes: &[u8]) {
         let one = index.find(key);
         let _ = index.get_str(&String::from_utf8_lossy(key));
         if let Ok(Some(record)) = one {
-            assert_eq!(record.key, key);
+            assert_eq!(&*record.key, &key[..]);
         }
     }
     if let Ok(found) = index.get_many(&keys) {
@@ -64,7 +64,7 @@ fn check(bytes: &[u8]) {
             for (id, record) in (0..).zip(index.iter()) {
                 let record = record.expect("a record that the checker accepts");
                 assert_eq!(record.id, id);
-                assert_eq!(index.find(record.key), Ok(Some(record)));
+                assert_eq!(index.find(&record.key).as_ref(), Ok(&Some(record.clone())));
                 assert_eq!(index.by_id(id), Ok(Some(record)));
             }
         }
@@ -100,8 +100,8 @@ fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
 pub fn builder(bytes: &[u8]) {
     let mut source = arbitrary::Unstructured::new(bytes);
     let Ok((options, records)) = source.arbitrary::<([u8; 4], Vec<(Vec<u8>, Vec<u8>)>)>() else { return };
-    let [fingerprint, hash, policy, cell] = options;
-    let policy = [OnDuplicate::Error, OnDuplicate::First, OnDuplicate::Last][usize::from(policy % 3)];
+    let [fingerprint, hash, policy_byte, cell] = options;
+    let policy = [OnDuplicate::Error, OnDuplicate::First, OnDuplicate::Last][usize::from(policy_byte % 3)];
     let hasher = match hash % 2 {
         0 => hashlith_builder::KeyHasher::xxh3(u64::from(hash)),
         _ => hashlith_builder::KeyHasher::siphash(u64::from(hash), 7),
@@ -120,6 +120,9 @@ pub fn builder(bytes: &[u8]) {
     builder = builder.fingerprint_bits(u32::from(fingerprint % 16) + 1);
     if cell % 2 == 1 {
         builder = builder.cell_keys(f64::from(cell));
+    }
+    if policy_byte >= 0x80 {
+        builder = builder.memory_limit(96 << 20).compress(Compress::On);
     }
     for (key, value) in &records {
         builder.add(key, value).expect("room for a record");
@@ -145,7 +148,7 @@ pub fn builder(bytes: &[u8]) {
         .collect();
     assert_eq!(found, model);
     for (key, value) in &model {
-        assert_eq!(index.get(key), Ok(Some(&value[..])));
+        assert_eq!(index.get(key).expect("an answer").as_deref(), Some(&value[..]));
         let longer = [&key[..], b"\0"].concat();
         assert_eq!(index.get(&longer).expect("an answer").is_some(), model.contains_key(&longer));
     }

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `Index::load`, which reads the file into memory, needs no such promise.
     let index = unsafe { Index::map(path, &MapOptions::default())? };
     match index.find(key.as_bytes())? {
-        Some(record) => println!("{} (record {} of {})", shown_key(record.value), record.id, index.len()),
+        Some(record) => println!("{} (record {} of {})", shown_key(&record.value), record.id, index.len()),
         None => println!("{} is not in the index", shown_key(key.as_bytes())),
     }
     Ok(())

@@ -33,7 +33,7 @@ fn refused(what: &str, bytes: &[u8], keys: &[Vec<u8>]) {
     match Index::new(bytes) {
         Err(error) => assert_eq!((error.rule(), error.offset()), (fault.rule(), fault.offset()), "{what}"),
         Ok(index) => {
-            assert!(!matches!(fault.rule(), Rule::R(1..=14)), "{what}: opened in spite of {fault}");
+            assert!(!matches!(fault.rule(), Rule::R(1..=14 | 18)), "{what}: opened in spite of {fault}");
             for key in keys {
                 let _ = index.get(key);
             }
@@ -58,8 +58,8 @@ fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
         // Text stays text: only ASCII changes.
         let value: Vec<u8> =
             record.value.iter().map(|&byte| if byte < 128 { byte ^ 1 } else { byte }).collect();
-        changed += usize::from(value != record.value);
-        builder.add(record.key, &value).unwrap();
+        changed += usize::from(value != *record.value);
+        builder.add(&record.key, &value).unwrap();
     }
     if changed == 0 || header.value_type == ValueType::Json {
         return None;
@@ -68,8 +68,20 @@ fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
     let path = dir.path().join("twin.hlith");
     builder.finish(&path).unwrap();
     let twin = fs::read(path).unwrap();
-    assert_eq!(Index::new(&twin[..]).unwrap().first_header().sections, header.sections);
-    Some(twin)
+    let same = Index::new(&twin[..]).unwrap().first_header().sections == header.sections;
+    // The builder makes no such files, or only with codes, which differ in length.
+    let is_special = header.key_tables > 0
+        || header.value_tables > 0
+        || header.sections.extension.len > 0
+        || has_salt(bytes);
+    assert!(same || is_special);
+    same.then_some(twin)
+}
+
+/// True if a cell has a salt.
+fn has_salt(bytes: &[u8]) -> bool {
+    let hot = Index::new(bytes).unwrap().first_header().sections.hot;
+    bytes[hot.offset as usize..hot.end() as usize].chunks(128).any(|cell| cell[14] > 15)
 }
 
 fn keys(bytes: &[u8]) -> Vec<Vec<u8>> {

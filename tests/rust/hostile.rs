@@ -1,7 +1,7 @@
 //! Promise 1: no bytes make the reader panic, hang, or read out of bounds. An index that opens answers or reports damage.
 
 use hashlith_builder::Builder;
-use hashlith_reader::{Error, Index};
+use hashlith_reader::{Error, Found, Index};
 use std::path::Path;
 
 fn sample(keys: u32, path: &Path) -> Vec<u8> {
@@ -133,14 +133,19 @@ fn a_batch_answers_for_all_keys_before_the_damage() {
     let mut order: Vec<Vec<u8>> = index.iter().map(|record| record.unwrap().key.to_vec()).collect();
     order.rotate_left(20);
     let victim = index.find(&order[25]).unwrap().unwrap();
-    let at = index.parts()[0].offset_of(victim.key) as usize - 2;
+    let at = index.parts()[0].offset_of(&victim.key) as usize - 2;
     // Lengths that never end.
     bytes[at..at + 11].fill(0xff);
     let index = Index::new(&bytes[..]).unwrap();
     let one_by_one: Vec<_> = order.iter().map_while(|key| index.find(key).ok()).collect();
     assert!(one_by_one.len() < order.len(), "nothing was damaged");
     let mut batch = Vec::new();
-    let error = index.find_many(&order, |record| batch.push(record)).unwrap_err();
+    let each = |found: Option<Found<'_, '_>>| {
+        batch.push(found.map(|found| found.id()));
+        Ok::<(), Error>(())
+    };
+    let error = index.lookup_many(&order, each).unwrap_err();
+    let one_by_one: Vec<_> = one_by_one.into_iter().map(|record| record.map(|record| record.id)).collect();
     assert_eq!(batch, one_by_one);
     assert_eq!(index.find(&order[batch.len()]).unwrap_err(), error);
 }

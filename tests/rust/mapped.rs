@@ -1,7 +1,7 @@
 //! The mapping constructor and its options; promise 5.
 
 use hashlith_builder::Builder;
-use hashlith_reader::{Index, MapOptions, Mapping, OpenError, Span};
+use hashlith_reader::{Error, Index, MapOptions, Mapping, OpenError, Span};
 use std::path::Path;
 
 fn build(path: &Path, value: &str) {
@@ -150,15 +150,17 @@ fn batches_ask_for_records_ahead() {
     let mut answers = Vec::new();
     let mut asked_before_first = None;
     index
-        .find_many(&keys, |record| {
+        .lookup_many(&keys, |found| -> Result<(), Error> {
             asked_before_first.get_or_insert_with(|| ASKED.with_borrow(Vec::len));
-            if let Some(record) = record {
+            if let Some(found) = found {
+                let record = index.by_id(found.id())?.unwrap();
                 let (at, end) =
-                    (index.parts()[0].offset_of(record.key), index.parts()[0].offset_of(record.value) + 1);
+                    (index.parts()[0].offset_of(&record.key), index.parts()[0].offset_of(&record.value) + 1);
                 let covered = |part: &Span| part.offset < at && end <= part.end();
                 ASKED.with_borrow(|asked| assert!(asked.iter().any(covered)));
             }
-            answers.push(record.map(|record| record.value));
+            answers.push(found.map(|found| found.value()).transpose()?);
+            Ok(())
         })
         .unwrap();
     assert_eq!(answers, plain.get_many(&keys).unwrap());
