@@ -40,6 +40,8 @@ pub struct Info {
     pub second_seed: u64,
     /// Bits of a fingerprint.
     pub fingerprint_bits: u32,
+    /// How keys and values are compressed; `None` if both are stored as they are.
+    pub compression: Option<CompressionInfo>,
     /// `file_bytes` per key; `None` without keys.
     pub bytes_per_key: Option<f64>,
     /// The sections of the file; of a set, the sums over all parts.
@@ -50,6 +52,19 @@ pub struct Info {
     pub lengths: LengthStats,
     /// The user's JSON on one line, without characters that a terminal would obey.
     pub metadata: Option<Box<RawValue>>,
+}
+
+/// How keys and values are compressed.
+#[derive(Debug, Serialize)]
+pub struct CompressionInfo {
+    /// Number of token tables of the keys; 0 if they are stored as they are.
+    pub key_tables: u8,
+    /// The same for the values.
+    pub value_tables: u8,
+    /// Bytes of keys and values before they were compressed, from the mean lengths of the sample.
+    pub plain_bytes: u64,
+    /// Bytes of the pool and the token tables, which hold them.
+    pub stored_bytes: u64,
 }
 
 /// One section.
@@ -115,6 +130,7 @@ pub fn info(index: &Index<Mapping>) -> Result<Info, Error> {
     let header = *index.first_header();
     let (bytes, keys) = (index.bytes(), index.len());
     let [seed, second_seed] = header.hasher.seeds();
+    let lengths = sample(index).map_err(|error| Error::corrupt(index, &error))?;
     let metadata = std::str::from_utf8(index.metadata()).ok().filter(|text| !text.is_empty());
     Ok(Info {
         file_bytes: bytes,
@@ -132,11 +148,26 @@ pub fn info(index: &Index<Mapping>) -> Result<Info, Error> {
         seed,
         second_seed,
         fingerprint_bits: header.fingerprint_bits,
+        compression: compression(index, &lengths),
         bytes_per_key: per_key(bytes, keys),
         sections: sections(index),
         page_tables: page_tables(bytes),
-        lengths: sample(index).map_err(|error| Error::corrupt(index, &error))?,
+        lengths,
         metadata: metadata.and_then(|text| RawValue::from_string(json_line(text)).ok()),
+    })
+}
+
+fn compression(index: &Index<Mapping>, lengths: &LengthStats) -> Option<CompressionInfo> {
+    let headers = || index.parts().iter().map(|part| part.header());
+    let key_tables = headers().map(|header| header.key_tables).max()?;
+    let value_tables = headers().map(|header| header.value_tables).max()?;
+    let mean = lengths.keys.mean().unwrap_or(0.0) + lengths.values.mean().unwrap_or(0.0);
+    let stored = headers().map(|header| header.sections.pool.len + header.sections.tables.len).sum();
+    (key_tables > 0 || value_tables > 0).then_some(CompressionInfo {
+        key_tables,
+        value_tables,
+        plain_bytes: (mean * index.len() as f64) as u64,
+        stored_bytes: stored,
     })
 }
 

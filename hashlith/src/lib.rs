@@ -58,7 +58,7 @@ pub use dump::{DumpFormat, dump, write_pair, write_value};
 pub use error::Error;
 pub use hash_name::{HashName, Seed};
 pub use histogram::{Histogram, LengthRange};
-pub use info::{Info, LengthStats, PageTables, SectionInfo, info};
+pub use info::{CompressionInfo, Info, LengthStats, PageTables, SectionInfo, info};
 pub use merge::{Merge, merge, split};
 #[cfg(feature = "meter")]
 pub use meter::Meter;

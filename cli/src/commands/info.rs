@@ -87,6 +87,16 @@ fn write_facts(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
     if let Some(bytes) = info.bytes_per_key {
         table.row([&"bytes per key", &format!("{bytes:.2}")]);
     }
+    if let Some(compression) = &info.compression {
+        let what = match (compression.key_tables, compression.value_tables) {
+            (0, _) => "values",
+            (_, 0) => "keys",
+            _ => "keys and values",
+        };
+        let (stored, plain) = (compression.stored_bytes, compression.plain_bytes);
+        let share = percent(stored, plain);
+        table.row([&"compressed", &format!("{what}: {} of records in {}, {share}", Bytes(plain), Bytes(stored))]);
+    }
     table.row([&"cells", &Count(info.cells)]);
     table.row([&"format", &format!("version {}", info.format_version)]);
     let seed = u128::from(info.second_seed) << 64 | u128::from(info.seed);
