@@ -199,7 +199,7 @@ class File:
             pool += parts.gap + b"".join(parts.records)
         data, table = bytearray(PAGE), []
         for row, section in enumerate((pool, hot, far, self.tables, self.metadata, self.extension)):
-            at = align(len(data), HUGE if row == oracle.HOT and len(section) >= HUGE else PAGE)
+            at = align(len(data), HUGE if row == oracle.HOT and len(section) >= 4 * HUGE else PAGE)
             table += [at, len(section)]
             data += bytes(at - len(data)) + section
         data += bytes(-len(data) % PAGE)

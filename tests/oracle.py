@@ -170,7 +170,7 @@ class Index:
         refuse(table[POOL][1] >= 2**48, "R13", 80, "pool of 2^48 bytes or more")
         refuse(table[METADATA][1] > 1 << 20, "R13", 144, "metadata above 1 MiB")
         for row, (offset, length) in enumerate(table):
-            unit = HUGE if row == HOT and length >= HUGE else PAGE
+            unit = HUGE if row == HOT and length >= 4 * HUGE else PAGE
             refuse(offset != align(end, unit), "R14", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
             end = offset + length
         sums_length = 8 * ceil_div(table[SUMS][0] - PAGE, CHUNK)

@@ -89,7 +89,8 @@ fn main() -> Result<(), Failure> {
         let mut indexes = Vec::new();
         let mut built = Vec::new();
         for level in [Compress::Off, Compress::On] {
-            let path = std::env::temp_dir().join(format!("bench-compress-{}-{level}.hlith", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("bench-compress-{}-{level}.hlith", std::process::id()));
             let start = core_seconds();
             let mut builder = Builder::new().threads(args.threads).compress(level);
             builder = builder
@@ -105,7 +106,9 @@ fn main() -> Result<(), Failure> {
             indexes.push(Index::load(&path)?);
             fs::remove_file(path)?;
         }
-        let pick = |number: usize, seed: u64| pairs[(mix(number as u64 ^ seed << 40) % pairs.len() as u64) as usize].0;
+        let pick = |number: usize, seed: u64| {
+            pairs[(mix(number as u64 ^ seed << 40) % pairs.len() as u64) as usize].0
+        };
         let mut rounds = Vec::new();
         for round in 0..args.rounds {
             let keys: Vec<&[u8]> = (0..args.lookups).map(|number| pick(number, round as u64)).collect();
@@ -122,7 +125,8 @@ fn main() -> Result<(), Failure> {
             }
             rounds.push(of_round);
         }
-        let median = |of: &dyn Fn(&Vec<[f64; 3]>) -> f64| spread(&mut rounds.iter().map(of).collect::<Vec<_>>()).0;
+        let median =
+            |of: &dyn Fn(&Vec<[f64; 3]>) -> f64| spread(&mut rounds.iter().map(of).collect::<Vec<_>>()).0;
         let column = |at: usize| {
             let (plain, coded) = (median(&|round| round[0][at]), median(&|round| round[1][at]));
             format!("{plain:.0} > {coded:.0} ({:.2}x)", median(&|round| round[1][at] / round[0][at]))

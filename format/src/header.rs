@@ -51,7 +51,7 @@ impl Sections {
 
     /// The alignment of a hot section of `len` bytes.
     pub fn hot_alignment(len: u64) -> u64 {
-        if len >= HUGE_PAGE { HUGE_PAGE } else { PAGE }
+        if len / 4 >= HUGE_PAGE { HUGE_PAGE } else { PAGE }
     }
 
     /// Name and place of each section, in file order.

@@ -277,7 +277,7 @@ fn sections_that_pass_the_end_of_all_files_are_refused() {
     assert_eq!(Sections::place(u64::MAX - 4096, 1, 0, 0, 0), None);
     assert_eq!(Sections::place(0, u64::MAX / 16, 0, 0, 0), None);
     assert_eq!(Sections::place(0, 1, u64::MAX - 4096, 0, 0), None);
-    let large = Sections::place(1 << 50, 3 << 14, 1 << 20, 9, 7).unwrap();
+    let large = Sections::place(1 << 50, 3 << 16, 1 << 20, 9, 7).unwrap();
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
 }
 

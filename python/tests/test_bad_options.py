@@ -18,6 +18,7 @@ BAD_OPTIONS = [
     ("on_duplicate", ["x", "", "FIRST", 3, True]),
     ("keys", ["x", "", "json", "str", 3, str]),
     ("values", ["x", "", "str", 3, bytes]),
+    ("compress", ["x", "", "yes", 3, True]),
     ("fingerprint_bits", [0, 17, -1, 2**64, "8", 1.5]),
     ("hash", ["x", "", "XXH3", 3, True]),
     ("seed", ["x", "", "0", -1, 2**64, 1.5, []]),

@@ -13,7 +13,7 @@ import hashlith
 import oracle
 from agreement import oracle_verdict
 
-SECTIONS = ["pool", "hot", "far", "metadata", "sums"]
+SECTIONS = ["pool", "hot", "far", "tables", "metadata", "extension", "sums"]
 
 
 def test_verify_returns_what_it_checked(path):

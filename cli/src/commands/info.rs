@@ -95,7 +95,10 @@ fn write_facts(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
         };
         let (stored, plain) = (compression.stored_bytes, compression.plain_bytes);
         let share = percent(stored, plain);
-        table.row([&"compressed", &format!("{what}: {} of records in {}, {share}", Bytes(plain), Bytes(stored))]);
+        table.row([
+            &"compressed",
+            &format!("{what}: {} of records in {}, {share}", Bytes(plain), Bytes(stored)),
+        ]);
     }
     table.row([&"cells", &Count(info.cells)]);
     table.row([&"format", &format!("version {}", info.format_version)]);
