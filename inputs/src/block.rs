@@ -87,10 +87,10 @@ impl<'a> Block<'a> {
         self.long.as_deref_mut().unwrap_or(&mut self.own)
     }
 
-    /// The buffer, of at least `wanted` bytes. For a long record this takes the shared one, as soon as no other worker has it, and
-    /// moves the first `filled` bytes there.
-    pub fn buffer(&mut self, wanted: usize, is_long: bool, filled: usize) -> &mut Vec<u8> {
-        if is_long && self.long.is_none() {
+    /// The buffer, of at least `wanted` bytes. If these are more than `most_own`, this takes the shared one, as soon as no other
+    /// worker has it, and moves the first `filled` bytes there.
+    pub fn buffer(&mut self, wanted: usize, most_own: usize, filled: usize) -> &mut Vec<u8> {
+        if wanted > most_own && self.long.is_none() {
             let mut long = self.shared.lock();
             let len = long.bytes.len().max(wanted);
             long.bytes.resize(len, 0);
@@ -98,10 +98,13 @@ impl<'a> Block<'a> {
             self.long = Some(long);
         }
         let bytes = &mut self.buffers().bytes;
-        if bytes.len() < wanted {
-            bytes.resize(wanted, 0);
-        }
+        bytes.resize(bytes.len().max(wanted), 0);
         bytes
+    }
+
+    /// Whether it has the shared buffers.
+    pub fn is_long(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Gives back the shared buffers. Otherwise another worker could wait for them with the lock that this one needs next.

@@ -275,4 +275,27 @@ mod tests {
             assert!(found == lines.repeat(3));
         }
     }
+
+    /// Fails after its bytes, as a disk does.
+    struct Failing<'a>(&'a [u8]);
+
+    impl Read for Failing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() { Err(io::Error::from_raw_os_error(5)) } else { self.0.read(buffer) }
+        }
+    }
+
+    #[test]
+    fn errors_of_the_system_are_not_taken_for_damage() {
+        let lines = b"one\ntwo\n";
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(lines).unwrap();
+        for one in [gzip.finish().unwrap(), zstd::encode_all(&lines[..], 1).unwrap(), lines.to_vec()] {
+            for length in 0..=one.len() {
+                let opened = decompress(Failing(&one[..length]), None);
+                let read = opened.and_then(|(_, mut reader)| reader.read_to_end(&mut Vec::new()));
+                assert_eq!(read.unwrap_err().raw_os_error(), Some(5), "{length} bytes of {}", one.len());
+            }
+        }
+    }
 }

@@ -120,12 +120,11 @@ impl<'a> Cutter<'a> {
         let size = options.block_bytes.max(1);
         let mut filled = self.carry.len();
         let mut wanted = filled.max(size);
-        block.buffer(wanted, wanted > LONGEST * size, 0)[..filled].copy_from_slice(&self.carry);
+        block.buffer(wanted, LONGEST * size, 0)[..filled].copy_from_slice(&self.carry);
         scan::looked_at(filled);
         self.carry.clear();
         let cut = loop {
-            let is_long = wanted > LONGEST * size;
-            let buffer = block.buffer(wanted, is_long, filled);
+            let buffer = block.buffer(wanted, LONGEST * size, filled);
             self.fill(&mut buffer[..wanted], &mut filled, progress)?;
             let cut = self.cut(&buffer[..filled], options)?;
             if cut > 0 || self.at_end {
@@ -136,7 +135,7 @@ impl<'a> Cutter<'a> {
             }
             // The record is longer. A long one is read in steps of an eighth: so little more than it is in memory, and the bytes
             // are looked at no more than nine times.
-            let step = if is_long { (wanted / 8).max(size) } else { wanted };
+            let step = if block.is_long() { (wanted / 8).max(size) } else { wanted };
             wanted = (wanted + step).min(options.max_record_bytes);
         };
         self.carry.extend_from_slice(&block.buffers().bytes[cut..filled]);
@@ -204,5 +203,58 @@ impl<'a> Cutter<'a> {
         let what =
             format!("this record is longer than {most} bytes, the longest that fits in memory; {hint}");
         BadRow { at: self.offset, line, reason: what.into() }.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Format;
+    use parking_lot::Mutex;
+
+    const SIZE: usize = 64;
+
+    fn sources(lines: &[Vec<u8>], options: &ReadOptions) -> Sources {
+        let source = |bytes: &Vec<u8>| Source::Memory { name: "lines".into(), bytes: bytes[..].into() };
+        Sources::new(lines.iter().map(source).collect(), options).unwrap()
+    }
+
+    fn options() -> ReadOptions {
+        ReadOptions { format: Some(Format::Tsv), block_bytes: SIZE, ..ReadOptions::default() }
+    }
+
+    /// All workers share the buffer for long records, so that they take the memory of one.
+    #[test]
+    fn long_records_are_in_a_shared_buffer_that_is_little_longer() {
+        let (options, progress) = (options(), Progress::new());
+        for length in (8..50 * SIZE).step_by(8) {
+            let line = [&b"x".repeat(length - 1)[..], b"\n"].concat();
+            let sources = sources(&[line.repeat(3)], &options);
+            let (shared, mut feed) = (Mutex::default(), Feed::new(&sources, &options, &progress));
+            let mut block = Block::new(&shared);
+            let mut found = Vec::new();
+            while let Ok(Work::Block) = feed.next(&mut block) {
+                assert!(block.is_long() || length <= LONGEST * SIZE, "{length} bytes");
+                // The steps in which a block is read begin with what is left from the one before.
+                let most_own = if found.is_empty() { LONGEST } else { LONGEST / 2 } * SIZE;
+                assert!(!block.is_long() || length > most_own, "{length} bytes");
+                let most = (2 * LONGEST * SIZE).max(length * 9 / 8 + SIZE);
+                assert!(block.buffers().bytes.len() <= most, "{length} bytes");
+                found.extend_from_slice(block.bytes());
+                block.release();
+            }
+            assert!(found == line.repeat(3), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn after_an_error_there_is_no_more_work() {
+        let options = ReadOptions { max_record_bytes: 2 * SIZE, ..options() };
+        let (shared, progress) = (Mutex::default(), Progress::new());
+        let sources = sources(&[b"x".repeat(3 * SIZE), b"a\tb\n".to_vec()], &options);
+        let mut feed = Feed::new(&sources, &options, &progress);
+        let mut block = Block::new(&shared);
+        assert!(matches!(feed.next(&mut block), Err((0, Stop::BadRow(_)))));
+        assert!(matches!(feed.next(&mut block), Ok(Work::Done)));
     }
 }

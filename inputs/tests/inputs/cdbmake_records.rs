@@ -28,7 +28,7 @@ fn every_truncation_is_found() {
 
 #[test]
 fn what_is_wrong_is_named_with_its_byte() {
-    let table: [(&[u8], &str); 8] = [
+    let table: [(&[u8], &str); 9] = [
         (b"x", "byte 0: expected '+'"),
         (b"+1,1:a->b\nx", "byte 10: expected '+'"),
         (b"+,1:a->b\n\n", "byte 1: expected a digit"),
@@ -36,6 +36,7 @@ fn what_is_wrong_is_named_with_its_byte() {
         (b"+1,1:a-b\n\n", "byte 7: expected '->'"),
         (b"+1,1:a->bc\n\n", "byte 9: expected a newline"),
         (b"+99999999999999999999,1:a->b\n\n", "byte 1: a length this large"),
+        (b"+2305843009213693951,1:a->b\n\n", "byte 1: a length this large"),
         (b"+1,1:a->b\n\nx", "byte 11: there are bytes after"),
     ];
     for (input, wanted) in table {
@@ -55,6 +56,8 @@ fn what_is_wrong_is_named_with_its_byte() {
 
 #[test]
 fn a_huge_length_takes_no_memory() {
-    let found = error("x.cdb", b"+999999999999999,1:abc", &ReadOptions::default());
-    assert!(found.contains("ends early"), "{found}");
+    for length in [999_999_999_999_999u64, 2_305_843_009_213_693_950] {
+        let found = error("x.cdb", format!("+{length},1:abc").as_bytes(), &ReadOptions::default());
+        assert!(found.contains("ends early"), "{found}");
+    }
 }
