@@ -150,11 +150,11 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 self.send(outermost, first, self.stack.entries.len())?;
             }
             Some(Item::Seq(seq)) if seq.kind == kind => {
-                if kind == SeqKind::Dict && (self.stack.entries.len() - first) % 2 == 1 {
+                let items = &self.stack.entries[first..];
+                if kind == SeqKind::Dict && items.len() % 2 == 1 {
                     return Err(BadRow::new(at, "the pickle is malformed: a key has no value").into());
                 }
-                let items = self.stack.entries[first..].iter().map(|entry| entry.item.clone());
-                seq.extend(items).map_err(|refused| refused.at(at))?;
+                seq.extend(items.iter().map(|entry| entry.item.clone())).map_err(|refused| refused.at(at))?;
             }
             _ => return Err(wrong(target).into()),
         }

@@ -77,16 +77,10 @@ impl<'a> Input<'a> {
         let start = out.len();
         let length = usize::try_from(length).map_err(|_| vanished(at))?;
         out.resize(start + length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match self.read_at(&mut out[start + filled..], at + filled as u64) {
-                Ok(0) => return Err(vanished(at)),
-                Ok(got) => filled += got,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Stop::Io(at, error)),
-            }
-        }
-        Ok(())
+        self.reader_at(at).read_exact(&mut out[start..]).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => vanished(at),
+            _ => Stop::Io(at, error),
+        })
     }
 
     /// A reader of its own that begins at an offset.

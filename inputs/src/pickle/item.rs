@@ -120,8 +120,8 @@ pub(crate) struct Seq {
     pub items: RefCell<Vec<Item>>,
     /// How deep containers are nested in this one.
     pub depth: Cell<u16>,
-    /// Something refers to it, so it may no longer change. Because containers grow only before anything refers to them, none
-    /// can contain itself, and depths are right.
+    /// It is in a container, so it may no longer change. Because containers grow only before they are in another one, none can
+    /// contain itself, and depths are right.
     pub closed: Cell<bool>,
     held: Held,
 }

@@ -81,15 +81,8 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
         Ok(())
     }
 
-    /// Marks an item that is referred to again: it may no longer change.
+    /// An item that is referred to again.
     pub fn referred(&self, item: Item, at: u64) -> Result<Item, BadRow> {
-        match &item {
-            Item::Stream => Err(Refused::Recursive.at(at)),
-            Item::Seq(seq) => {
-                seq.closed.set(true);
-                Ok(item)
-            }
-            _ => Ok(item),
-        }
+        if matches!(item, Item::Stream) { Err(Refused::Recursive.at(at)) } else { Ok(item) }
     }
 }

@@ -24,8 +24,7 @@ pub(crate) fn write_float(number: f64, out: &mut Vec<u8>) -> bool {
         let decimals = usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0).max(1);
         text = format!("{number:.decimals$}");
     } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        text = format!("{mantissa}e{sign}{:02}", exponent.abs());
+        text = format!("{mantissa}e{exponent:+03}");
     }
     out.extend_from_slice(text.as_bytes());
     true
@@ -117,6 +116,8 @@ mod tests {
             (123456.0, "123456.0"),
             (0.00012345678901234567, "0.00012345678901234567"),
             (123456789012345680.0, "1.2345678901234568e+17"),
+            // Rounded to as many digits it is another number.
+            (2f64.powi(-44), "5.684341886080802e-14"),
         ];
         for (number, text) in table {
             let mut out = Vec::new();
@@ -142,7 +143,19 @@ mod tests {
             assert!(write_binary(bytes, &mut out));
             assert_eq!(String::from_utf8(out).unwrap(), text);
         }
-        assert!(!write_binary(&[1; 1_801], &mut Vec::new()));
+        for (length, is_read) in [(1_800, true), (1_801, false)] {
+            let mut out = Vec::new();
+            assert_eq!(write_binary(&[&b"\x05"[..], &vec![0; length - 1]].concat(), &mut out), is_read);
+            assert!(!is_read || out == b"5");
+        }
+        // 256 ** 1785 has 4,299 digits, and 256 ** 1786 has 4,302.
+        for (power, is_read) in [(1_785, true), (1_786, false)] {
+            for (last, sign) in [(1, ""), (0xff, "-")] {
+                let mut out = Vec::new();
+                assert_eq!(write_binary(&[&vec![0; power][..], &[last]].concat(), &mut out), is_read);
+                assert!(out.starts_with(sign.as_bytes()));
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::support::{error, failure, memory, pairs, python, read_sources};
 use hashlith_feedback::Advice;
-use hashlith_inputs::ReadOptions;
+use hashlith_inputs::{ReadOptions, Source};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -119,11 +119,15 @@ pickle.dump({f"k{i}": v[i * 7919 % 2000] for i in range(20000)}, open("x.pkl", "
     };
     let wanted = pairs("x.pkl", &plain, &options).unwrap();
     assert_eq!(wanted.len(), 20000);
+    // What is not compressed needs no copy.
+    let nowhere = ReadOptions { temp_dir: Some(directory.path().join("nowhere")), ..options.clone() };
+    for source in [memory("x.pkl", &plain), Source::Path(directory.path().join("x.pkl"))] {
+        assert_eq!(read_sources(&[source], &nowhere, 1).unwrap().1.len(), 20000);
+    }
     for (name, packed) in [("x.pkl.gz", gzip(&plain)), ("x.pkl.zst", zstd(&plain))] {
         assert_eq!(pairs(name, &packed, &options).unwrap(), wanted);
         let cut = error(name, &packed[..packed.len() - 9], &options);
         assert!(cut.contains("ends early"), "{cut}");
-        let nowhere = ReadOptions { temp_dir: Some(directory.path().join("nowhere")), ..options.clone() };
         let found = failure(name, &packed, &nowhere);
         assert_eq!(found.advice(), Some(Advice::TempDir));
         let found = found.to_string();

@@ -16,4 +16,5 @@ mod sources_and_formats;
 mod support;
 mod text_models;
 mod tsv_lines;
+mod unusual_pickles;
 mod workers;

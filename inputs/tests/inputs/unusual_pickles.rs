@@ -1,0 +1,131 @@
+//! What pickles may hold though Python seldom or never writes it, and the limits that are exact.
+
+use crate::support::{error, pairs, text};
+use hashlith_format::ValueType;
+use hashlith_inputs::ReadOptions;
+
+fn json() -> ReadOptions {
+    ReadOptions { value_type: ValueType::Json, ..ReadOptions::default() }
+}
+
+/// A dict with one value, between its opcodes.
+fn value(opcodes: &[u8]) -> Vec<u8> {
+    [b"}S'x'\n", opcodes, b"s."].concat()
+}
+
+#[test]
+fn ordered_dicts_are_made_of_pairs_or_of_a_dict() {
+    let pair = b"](S'a'\nK\x01e";
+    let list =
+        |items: &[&[u8]]| value(&[b"ccollections\nOrderedDict\n(](", &items.concat()[..], b"etR"].concat());
+    let good: [(&[&[u8]], &str); 4] = [
+        (&[], "{}"),
+        (&[pair], r#"{"a":1}"#),
+        (&[pair, b"S'b'\nN\x86"], r#"{"a":1,"b":null}"#),
+        (&[b"S'b'\n}\x86"], r#"{"b":{}}"#),
+    ];
+    for (items, wanted) in good {
+        assert_eq!(pairs("x.pkl", &list(items), &json()).unwrap(), text(&[("x", wanted)]));
+    }
+    let bad: [(&[u8], &str); 6] = [
+        (b"K\x01", "other than pairs"),
+        (b"S'ab'\n", "other than pairs"),
+        (b"](K\x01e", "other than pairs"),
+        (b"](K\x01K\x02K\x03e", "other than pairs"),
+        (b"}S'a'\nK\x01s", "other than pairs"),
+        (b"g0\n", "contains itself"),
+    ];
+    for (item, wanted) in bad {
+        let list = list(&[pair, item]);
+        let found = error("x.pkl", &[b"}p0\n", &list[1..]].concat(), &json());
+        assert!(found.contains(wanted), "{item:?}: {found}");
+    }
+    let dict = value(b"ccollections\nOrderedDict\n(}(S'a'\nK\x01S'b'\nK\x02utR");
+    assert_eq!(pairs("x.pkl", &dict, &json()).unwrap(), text(&[("x", r#"{"a":1,"b":2}"#)]));
+}
+
+#[test]
+fn the_outermost_container_may_be_made_before_it_is_known_to_be_that() {
+    let table: [(&[u8], &[(&str, &str)]); 4] = [
+        (b"N}(S'a'\nS'b'\nS'c'\nS'd'\nup1\n00g1\n.", &[("a", "b"), ("c", "d")]),
+        (b"N](S'a'\nS'b'\n\x86ep1\n00g1\n.", &[("a", "b")]),
+        (b"((S'a'\nS'b'\nt(S'c'\nS'd'\ntt.", &[("a", "b"), ("c", "d")]),
+        (b"N}p1\n00g1\n.", &[]),
+    ];
+    for (pickle, wanted) in table {
+        assert_eq!(pairs("x.pkl", pickle, &ReadOptions::default()).unwrap(), text(wanted), "{pickle:?}");
+    }
+    // The place is that of the key, unless that is before the reference: places of records rise.
+    let table: [(&[u8], &str); 3] = [
+        (b"N}(S'a'\nS'b'\nS'c'\nNup1\n00g1\n.", "x.pkl, byte 26: the value of key \"c\" is None"),
+        (b"((S'a'\nS'b'\nt(S'c'\nNtt.", "x.pkl, byte 14: the value of key \"c\" is None"),
+        (b"N]((S'a'\nNtep1\n00g1\n.", "x.pkl, byte 17: the value of key \"a\" is None"),
+    ];
+    for (pickle, wanted) in table {
+        let found = error("x.pkl", pickle, &ReadOptions::default());
+        assert!(found.starts_with(wanted), "{pickle:?}: {found}");
+    }
+}
+
+#[test]
+fn names_are_bounded() {
+    for (length, wanted) in [(1_000, "asks for "), (1_001, "a name is very long")] {
+        let (long, short) = (format!("V{}\n", "m".repeat(length)), "Vn\n");
+        for names in [[&long, short].concat(), [short, &long].concat()] {
+            let found = error("x.pkl", &[b"}", names.as_bytes(), b"\x93."].concat(), &json());
+            assert!(found.contains(wanted), "{found}");
+        }
+    }
+}
+
+#[test]
+fn json_texts_and_ints_are_bounded() {
+    const LONGEST: usize = 16 << 20;
+    // A bracket and quotes.
+    for (length, is_read) in [(LONGEST - 3, true), (LONGEST - 2, false)] {
+        let string = [b"X", &(length as u32).to_le_bytes()[..], &b"x".repeat(length)].concat();
+        let found = pairs("x.pkl", &value(&[b"]", &string[..], b"a"].concat()), &json());
+        assert_eq!(found.map(|pairs| pairs[0].1.len()).ok(), is_read.then_some(length + 4));
+    }
+    for (digits, is_read) in [(4_300, true), (4_301, false)] {
+        for sign in ["", "-"] {
+            let number = format!("{sign}{}", "9".repeat(digits));
+            let found = pairs("x.pkl", &value(format!("L{number}L\n").as_bytes()), &json());
+            assert_eq!(found.ok(), is_read.then(|| text(&[("x", &number)])));
+        }
+    }
+    for (length, is_read) in [(8_600, true), (8_601, false)] {
+        let found = pairs("x.pkl", &value(format!("L{:0length$}\n", 7).as_bytes()), &json());
+        assert_eq!(found.ok(), is_read.then(|| text(&[("x", "7")])));
+    }
+}
+
+/// Text that is not a pickle fails at once.
+#[test]
+fn only_an_early_error_of_a_file_without_a_version_doubts_that_it_is_a_pickle() {
+    for (before, is_doubted) in [
+        (&b"N0".repeat(7)[..], true),
+        (&[&b"N0".repeat(7)[..], b"N"].concat(), true),
+        (&b"N0".repeat(8), false),
+    ] {
+        for version in [&b""[..], b"\x80\x04"] {
+            let found = error("x.pkl", &[version, before, b"?"].concat(), &ReadOptions::default());
+            let is_doubted = is_doubted && version.is_empty();
+            assert_eq!(found.contains("is this file a pickle at all?"), is_doubted, "{found}");
+        }
+    }
+}
+
+/// Kept objects make room for a large value, unless a reference could then find a string that they hide.
+#[test]
+fn objects_are_dropped_for_a_large_value() {
+    let list = |items| [b"](", &b"N".repeat(items)[..], b"e"].concat();
+    for (before, is_read) in [(&b""[..], true), (b"S'a'\np1\n0", false)] {
+        let rows = [b"S'k'\n", &list(45_000)[..], b"p1\nu(S'l'\n", &list(370_000)].concat();
+        let found = pairs("x.pkl", &[b"}", before, b"(", &rows, b"u."].concat(), &json());
+        match found {
+            Ok(found) => assert!(is_read && found.len() == 2),
+            Err(error) => assert!(!is_read && error.contains("holds in memory"), "{error}"),
+        }
+    }
+}
