@@ -29,7 +29,7 @@ comma := ,
 
 .NOTPARALLEL:
 .PHONY: help lock build wheel test rust-test oracle python-test reliability spark-test test-all rust-test-all distributed-test \
-	python-test-all fuzz fuzz-short soak sanitize mutants audit tools test-build test-wheel plain-wheel docs demo bench bench-python \
+	python-test-all fuzz fuzz-short soak sanitize mutants mutants-short audit tools test-build test-wheel plain-wheel docs demo bench bench-python \
 	bench-full bench-peers bench-spark clippy fmt fmt-check install clean
 
 help: ## this list
@@ -110,7 +110,7 @@ spark-test distributed-test: .venv/.test test-wheel
 	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
 	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
 
-test-all: test rust-test-all distributed-test fuzz-short python-test-all ## and long tests, all of Spark, fuzzing, other Pythons
+test-all: test rust-test-all distributed-test fuzz-short python-test-all mutants-short ## and long tests, all of Spark, fuzzing, other Pythons
 
 rust-test-all:
 	$(RUST_TEST) --tests -- --ignored
@@ -130,7 +130,7 @@ fuzz-short:
 # Checks of numbers stay on; only the time is shorter.
 soak: export HASHLITH_EVIDENCE = $(abspath $(TARGET)/evidence)
 soak: export CARGO_PROFILE_DEV_OPT_LEVEL = 3
-soak: $(TARGET)/tools/bin/cargo-mutants ## the long form of every test, some hours, and the table of docs/reliability.md
+soak: $(TARGET)/tools/bin/cargo-mutants ## the long form of every test, many hours, and the table of docs/reliability.md
 	rm -rf $(HASHLITH_EVIDENCE) && mkdir -p $(HASHLITH_EVIDENCE)
 	HASHLITH_SOAK=1 HASHLITH_NO_SKIPS=1 $(MAKE) test-all FUZZ_SHORT="--seconds 1800"
 	tests/sanitize
@@ -142,9 +142,13 @@ soak: $(TARGET)/tools/bin/cargo-mutants ## the long form of every test, some hou
 sanitize: ## tests under the address sanitizer and valgrind
 	tests/sanitize
 
-mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test test-wheel ## changes of the code that no test notices: an hour
+mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test test-wheel ## changes of the code that no test notices: many hours
 	tests/mutants $<
 	$(VENV) -B tests/python_mutants
+
+# The tests have passed without a change.
+mutants-short: $(TARGET)/tools/bin/cargo-mutants
+	tests/mutants $< --shard 0/150 --baseline skip
 
 # The list of known faults comes from the network; without it that part is left out, with a message.
 audit: $(TARGET)/tools/bin/cargo-deny ## licences, sources and known faults of all crates

@@ -59,7 +59,7 @@ ROWS = [
      "Wrong reads within one allocation; code that no test reaches"),
     ("1, 7", "A selection of these under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"],
      "Wrong reads within one allocation; code that no test reaches"),
-    ("2", "Changes to format, checker and publish code that a test notices", "tests/mutants", "{} changes", ["mutants.caught"],
+    ("2", "Changes to the crates that a test notices", "tests/mutants", "{} changes", ["mutants.caught"],
      "A check that is missing: it cannot be changed"),
     ("2", "Changes that no test notices", "tests/mutants", "{} changes", ["mutants.missed"],
      "What the list of exclusions names"),
