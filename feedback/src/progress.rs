@@ -270,4 +270,50 @@ mod tests {
         progress.enter(Phase::Checking, Unit::Bytes, None);
         assert_eq!(phases(&progress), [Phase::Checking]);
     }
+
+    #[test]
+    fn a_total_may_change_and_ends_where_more_is_done() {
+        let progress = Progress::new();
+        progress.enter(Phase::Reading, Unit::Bytes, Some(100));
+        progress.add(Unit::Bytes, 100);
+        assert_eq!(progress.snapshot().total, Some(100));
+        progress.add(Unit::Bytes, 1);
+        assert_eq!(progress.snapshot().total, None);
+        progress.set_total(Some(200));
+        assert_eq!(progress.snapshot().total, Some(200));
+    }
+
+    #[test]
+    fn a_first_phase_counts_if_anything_was_done() {
+        for (unit, count, phases) in
+            [(Unit::Records, 0, 1), (Unit::Bytes, 0, 1), (Unit::Records, 1, 2), (Unit::Bytes, 1, 2)]
+        {
+            let progress = Progress::new();
+            progress.add(unit, count);
+            progress.enter(Phase::Checking, Unit::Bytes, None);
+            assert_eq!(progress.phases().len(), phases, "{count} {}", unit.name());
+        }
+    }
+
+    #[test]
+    fn it_is_cancelled_once_for_all() {
+        let progress = Progress::new();
+        assert!(!progress.is_cancelled() && progress.check() == Ok(()));
+        progress.cancel();
+        progress.enter(Phase::Building, Unit::Records, None);
+        assert!(progress.is_cancelled() && progress.check() == Err(Cancelled));
+    }
+
+    #[test]
+    fn words() {
+        let phases =
+            [Phase::Checking, Phase::Comparing, Phase::Reading, Phase::Building, Phase::Sealing, Phase::Done];
+        assert_eq!(
+            phases.map(Phase::name),
+            ["checking", "comparing", "reading", "building", "sealing", "done"]
+        );
+        assert_eq!([Unit::Bytes, Unit::Records].map(Unit::name), ["bytes", "records"]);
+        assert_eq!(Cancelled.to_string(), "cancelled");
+        assert_eq!(crate::Advice::Format.to_string(), "state the format");
+    }
 }
