@@ -1,7 +1,7 @@
 //! The opcodes that make containers, and the few calls that are allowed.
 
 use crate::bad_row::BadRow;
-use crate::pickle::item::{Global, Item, Kind, Refused, Seq, SeqKind, Span};
+use crate::pickle::item::{Global, Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::machine::{Machine, Outermost};
 use crate::pickle::opcode as op;
 use crate::pickle::row_error::RowError;
@@ -309,7 +309,6 @@ fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, BadRow> {
             Item::Seq(pair) if pair.kind != SeqKind::Dict && pair.items.borrow().len() == 2 => {
                 flat.extend(pair.items.borrow().iter().cloned());
             }
-            Item::Stream => return Err(Refused::Recursive.at(at)),
             _ => {
                 return Err(BadRow::new(
                     at,

@@ -115,10 +115,8 @@ impl Read for Input<'_> {
             None => self.read_at(buffer, self.next)?,
         };
         self.next += got as u64;
-        if self.next > self.counted {
-            self.progress.add(Unit::Bytes, self.next - self.counted);
-            self.counted = self.next;
-        }
+        self.progress.add(Unit::Bytes, self.next.saturating_sub(self.counted));
+        self.counted = self.counted.max(self.next);
         Ok(got)
     }
 }

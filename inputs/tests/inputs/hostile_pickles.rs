@@ -16,7 +16,7 @@ fn bytes() -> ReadOptions {
 
 #[test]
 fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
-    let table: [(&[u8], &str, usize); 25] = [
+    let table: [(&[u8], &str, usize); 27] = [
         (b"cos\nsystem\n(S'true'\ntR.", "GLOBAL at byte 0 asks for os.system", 0),
         (b"\x80\x02}q\0(U\x01acposix\nsystem\n", "GLOBAL at byte 9 asks for posix.system", 9),
         (
@@ -29,6 +29,8 @@ fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
         (b"ccollections\nnamedtuple\n", "asks for collections.namedtuple", 0),
         (b"c_codecs\ndecode\n", "asks for _codecs.decode", 0),
         (b"cbuiltins\nint\n(S'1'\ntR.", "REDUCE at byte 21 would run code", 21),
+        (b"cbuiltins\nint\n)R.", "REDUCE at byte 15 would run code", 15),
+        (b"c_codecs\nencode\n)R.", "REDUCE at byte 17 would run code", 17),
         (b"c_codecs\nencode\n(VA\nVrot13\ntR.", "REDUCE at byte 28 would run code", 28),
         (b"ccollections\nOrderedDict\n(S'a'\ntR.", "REDUCE at byte 32 would run code", 32),
         (b"}(S'a'\n(ios\nsystem\n", "INST at byte 8 would run code", 8),

@@ -129,3 +129,10 @@ fn objects_are_dropped_for_a_large_value() {
         }
     }
 }
+
+#[test]
+fn stored_values_are_not_held() {
+    let row = [b"(S'k'\n](", &b"N".repeat(10_000)[..], b"eu"].concat();
+    let pickle = [b"}", &row.repeat(100)[..], b"."].concat();
+    assert_eq!(pairs("x.pkl", &pickle, &json()).map(|pairs| pairs.len()), Ok(100));
+}

@@ -163,3 +163,19 @@ fn formats_may_be_mixed() {
         assert_eq!(keys, b"abcdef");
     }
 }
+
+#[test]
+fn a_pickle_that_becomes_shorter_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x.pkl");
+    // A string, and so much behind it that it is read again.
+    let string =
+        [b"X", &100_000u32.to_le_bytes()[..], &b"x".repeat(100_000), b"\x940", &b"N0".repeat(500_000)]
+            .concat();
+    std::fs::write(&path, [b"\x80\x04}", &string[..], b"(U\x01aU\x01bU\x01ch\x00u."].concat()).unwrap();
+    let cut = || At { key: "a", act: || std::fs::write(&path, b"").map_err(|error| error.to_string()) };
+    let sources = checked(&[Source::Path(path.clone())]);
+    let result = read(&sources, &small_blocks(), 1, cut, &Progress::new());
+    let Err(error) = result else { panic!("no error") };
+    assert!(error.to_string().contains("became shorter while it was read"), "{error}");
+}
