@@ -212,3 +212,32 @@ fn refuse_input_as_output(output: &Path, sources: &Sources) -> Result<(), Error>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the check of free space asks for is less than what the records take, and 0 where the length says nothing.
+    #[test]
+    fn inputs_have_a_least_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = [
+            ("x.tsv", 2700),
+            ("x.pkl", 1000),
+            ("x.cdb", 1000),
+            ("x.csv", 0),
+            ("x.jsonl", 0),
+            ("x.tsv.gz", 0),
+            ("x.tsv.ZST", 0),
+            ("x.tsv.zstd", 0),
+        ];
+        let paths: Vec<_> = table.iter().map(|(name, _)| dir.path().join(name)).collect();
+        for (path, (_, least)) in paths.iter().zip(table) {
+            fs::write(path, [b'x'; 3000]).unwrap();
+            let sources = Sources::expand(&[path], &ReadOptions::default()).unwrap();
+            assert_eq!(least_bytes(&sources), least, "{}", path.display());
+        }
+        let sources = Sources::expand(&paths, &ReadOptions::default()).unwrap();
+        assert_eq!(least_bytes(&sources), 4700);
+    }
+}

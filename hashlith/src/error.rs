@@ -261,3 +261,49 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each error of the system has its own remedy, and is named with its file by all that wrap it.
+    #[test]
+    fn errors_of_the_system() {
+        let table = [
+            (Errno::NOENT, "; check the name"),
+            (Errno::ACCESS, "; check the permissions of the file and of its folders"),
+            (Errno::ROFS, "; choose a place that can be written to"),
+            (Errno::NOSPC, "; free some space or choose another place"),
+            (Errno::DQUOT, "; free some space or choose another place"),
+            (
+                Errno::MFILE,
+                "; raise the limit on open files (ulimit -n, or as root the hard limit, ulimit -Hn)",
+            ),
+            (Errno::IO, ""),
+        ];
+        for (errno, remedy) in table {
+            let path = || PathBuf::from("file");
+            let source = || io::Error::from(errno);
+            let errors = [
+                Error::Io { action: "cannot open", path: path(), source: source() },
+                inputs::Error::Io { path: "file".into(), source: source() }.into(),
+                builder::Error::Io { action: "cannot open", path: path(), source: source() }.into(),
+                builder::Error::NotDurable { path: path(), source: source() }.into(),
+                OpenError::Io { path: path(), source: source() }.into(),
+                checker::PathError { path: path(), error: checker::Error::Open { source: source() } }.into(),
+            ];
+            for error in errors {
+                assert!(error.to_string().ends_with(&format!("{}{remedy}", source())), "{error}");
+                assert_eq!(error.system(), Some((Path::new("file"), errno.raw_os_error())), "{error}");
+            }
+            let copy = inputs::Error::TempCopy { path: "x".into(), directory: path(), source: source() };
+            assert_eq!(Error::from(copy).system(), Some((Path::new("file"), errno.raw_os_error())));
+        }
+        for (is_directory, errno) in [(true, Errno::ISDIR), (false, Errno::INVAL)] {
+            let error = Error::NotAnIndex { path: "file".into(), is_directory };
+            assert_eq!(error.system(), Some((Path::new("file"), errno.raw_os_error())));
+        }
+        assert_eq!(Error::NoInputs.system(), None);
+        assert_eq!(Error::Write(Errno::PIPE.into()).system(), None);
+    }
+}

@@ -317,3 +317,31 @@ fn errors_that_are_hard_to_provoke_have_advice() {
     }
     assert_eq!(Error::from(inputs::Error::StdinNeedsFormat).advice(), Some(Advice::Format));
 }
+
+#[test]
+fn the_digest_is_that_of_the_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let digests: Vec<String> =
+        [("a", 1, "1"), ("b", 1, "1"), ("c", 1, "2"), ("d", 2, "1"), ("e", 2, "1"), ("f", 2, "2")]
+            .map(|(name, parts, value)| {
+                let path = dir.path().join(name);
+                hundred(&path, if parts == 1 { small() } else { small().parts(parts) }, value);
+                let digest = hashlith::digest(&Index::load(path).unwrap());
+                assert!(
+                    digest.len() == 32 && digest.bytes().all(|digit| digit.is_ascii_hexdigit()),
+                    "{digest}"
+                );
+                digest
+            })
+            .into();
+    let same = |one: &String| digests.iter().position(|other| other == one).unwrap();
+    assert_eq!(digests.iter().map(same).collect::<Vec<_>>(), [0, 0, 2, 3, 3, 5]);
+}
+
+#[test]
+fn a_dump_counts_its_records() {
+    let (_dir, set, _) = set_and_words();
+    for format in [DumpFormat::Tsv { escape: true }, DumpFormat::Jsonl, DumpFormat::Cdbmake] {
+        assert_eq!(dump(&Index::load(&set).unwrap(), format, &mut Vec::new()).unwrap(), 100);
+    }
+}
