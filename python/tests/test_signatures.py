@@ -99,8 +99,8 @@ def test_a_misspelt_keyword_gets_the_nearest_one(name, tmp_path, monkeypatch):
     message = f"{name}() got an unexpected keyword argument '{wrong}'; did you mean '{right}'?"
     with pytest.raises(TypeError, match=re.escape(message) + "$"):
         call(*arguments, **{wrong: None})
-    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'compression'$"):
-        call(*arguments, compression=True)
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'squeeze'$"):
+        call(*arguments, squeeze=True)
 
 
 def test_keywords_of_files_are_not_those_of_build():
