@@ -114,9 +114,9 @@ mod tests {
             assert_eq!(cell_count(records, 0, 40.0, parts), cells);
         }
         for parts in 1..5000 {
-            for records in [0, 100, 1_000_000, 10_000_000_000] {
+            for records in [0u64, 100, 1_000_000, 10_000_000_000] {
                 let each = cell_count(records, 0, 40.0, parts);
-                let least = (records as u64).div_ceil(40).div_ceil(parts.into()).max(1);
+                let least = records.div_ceil(40).div_ceil(parts.into()).max(1);
                 assert!(each >= least && each <= least + least / 16, "{records} {parts}");
                 // Enough boundaries in common to cut the work into pieces of a few megabytes of records.
                 let pieces = (u64::from(parts) * each).trailing_zeros().min(10);

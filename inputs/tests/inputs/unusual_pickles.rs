@@ -46,7 +46,8 @@ fn ordered_dicts_are_made_of_pairs_or_of_a_dict() {
 
 #[test]
 fn the_outermost_container_may_be_made_before_it_is_known_to_be_that() {
-    let table: [(&[u8], &[(&str, &str)]); 4] = [
+    type Case<'a> = (&'a [u8], &'a [(&'a str, &'a str)]);
+    let table: [Case<'_>; 4] = [
         (b"N}(S'a'\nS'b'\nS'c'\nS'd'\nup1\n00g1\n.", &[("a", "b"), ("c", "d")]),
         (b"N](S'a'\nS'b'\n\x86ep1\n00g1\n.", &[("a", "b")]),
         (b"((S'a'\nS'b'\nt(S'c'\nS'd'\ntt.", &[("a", "b"), ("c", "d")]),
