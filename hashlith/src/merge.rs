@@ -1,7 +1,7 @@
 //! Merges indexes, and splits one into a set.
 
 use crate::{BuildReport, Error, Index, Part};
-use hashlith_builder::{Builder, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
+use hashlith_builder::{Builder, Compress, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
 use hashlith_checker::Options;
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{Header, set::in_order};
@@ -104,6 +104,12 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         }
         if builder.duplicate_policy() == OnDuplicate::Error {
             builder = builder.expected_bytes(bytes(&inputs));
+        }
+        let headers = || inputs.iter().flat_map(Index::parts).map(Part::header);
+        let is_compressed = headers().any(|header| header.key_tables > 0 || header.value_tables > 0);
+        // Copied cells keep their tokens; otherwise they are learnt anew.
+        if is_compressed && recut_files(&inputs, builder.part_count()).is_none() {
+            builder = builder.compress(Compress::On);
         }
         builder.preflight(&output)?;
         let progress = builder.progress_handle();
