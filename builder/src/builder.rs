@@ -125,7 +125,7 @@ impl Builder {
         self.options.temp_dir.as_deref()
     }
 
-    /// The smallest memory limit, in bytes, that works with this many threads.
+    /// The smallest memory limit, in bytes, that works with this many threads; with [`Compress::On`](crate::Compress) at least 96 MiB.
     ///
     /// ```
     /// # use hashlith_builder::Builder;
