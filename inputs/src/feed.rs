@@ -120,11 +120,12 @@ impl<'a> Cutter<'a> {
         let size = options.block_bytes.max(1);
         let mut filled = self.carry.len();
         let mut wanted = filled.max(size);
-        block.buffer(wanted, LONGEST * size, 0)[..filled].copy_from_slice(&self.carry);
+        let most_own = LONGEST * size;
+        block.buffer(wanted, most_own, 0)[..filled].copy_from_slice(&self.carry);
         scan::looked_at(filled);
         self.carry.clear();
         let cut = loop {
-            let buffer = block.buffer(wanted, LONGEST * size, filled);
+            let buffer = block.buffer(wanted, most_own, filled);
             self.fill(&mut buffer[..wanted], &mut filled, progress)?;
             let cut = self.cut(&buffer[..filled], options)?;
             if cut > 0 || self.at_end {
@@ -256,5 +257,39 @@ mod tests {
         let mut block = Block::new(&shared);
         assert!(matches!(feed.next(&mut block), Err((0, Stop::BadRow(_)))));
         assert!(matches!(feed.next(&mut block), Ok(Work::Done)));
+    }
+
+    /// Gives its bytes one at a time, each after an interruption, and then fails.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            match self.0.split_first() {
+                _ if self.1 => Err(ErrorKind::Interrupted.into()),
+                None => Err(std::io::Error::from_raw_os_error(5)),
+                Some((&byte, rest)) => {
+                    (buffer[0], self.0) = (byte, rest);
+                    Ok(1)
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_has_its_place() {
+        let (options, progress, shared) = (options(), Progress::new(), Mutex::default());
+        let mut block = Block::new(&shared);
+        for count in [0, 1, 10, 100] {
+            let lines = b"key\tvalue\n".repeat(count);
+            let mut cutter = Cutter::new(0, BlockFormat::Tsv, Box::new(Slow(&lines, false)));
+            let error = loop {
+                match cutter.next(&mut block, &options, &progress) {
+                    Ok(more) => assert!(more),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(error, Stop::Io(at, _) if at == lines.len() as u64), "{count} lines");
+        }
     }
 }

@@ -111,14 +111,26 @@ impl Memo {
 
     #[inline]
     fn number_string(&mut self, by: Numbering, number: u64, span: Span) -> Result<(), &'static str> {
-        if number < self.next || self.numbering != Some(by) {
-            return self.number_unusual(by, number, &Item::Span(span), usize::MAX);
+        if self.numbering != Some(by) {
+            self.begin(by)?;
+        }
+        if number < self.next {
+            return self.number_again(number, &Item::Span(span), 0);
         }
         self.next = number + 1;
         if span.op >= self.next_place {
             self.keep_place(number, span.op);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn begin(&mut self, by: Numbering) -> Result<(), &'static str> {
+        if *self.numbering.get_or_insert(by) == by {
+            Ok(())
+        } else {
+            Err("MEMOIZE and PUT are mixed in one pickle, which no Python writes")
+        }
     }
 
     #[cold]
@@ -149,8 +161,11 @@ impl Memo {
     }
 
     fn number(&mut self, by: Numbering, number: u64, item: &Item, held: usize) -> Result<(), &'static str> {
-        if number < self.next || self.numbering != Some(by) {
-            return self.number_unusual(by, number, item, held);
+        if self.numbering != Some(by) {
+            self.begin(by)?;
+        }
+        if number < self.next {
+            return self.number_again(number, item, held);
         }
         self.next = number + 1;
         self.keep_object(number, item, held);
@@ -169,26 +184,9 @@ impl Memo {
         keep
     }
 
-    /// The first number, and numbers out of order. `held` is `usize::MAX` for a string just read.
+    /// Numbers out of order.
     #[cold]
-    fn number_unusual(
-        &mut self,
-        by: Numbering,
-        number: u64,
-        item: &Item,
-        held: usize,
-    ) -> Result<(), &'static str> {
-        let numbering = *self.numbering.get_or_insert(by);
-        if numbering != by {
-            return Err("MEMOIZE and PUT are mixed in one pickle, which no Python writes");
-        }
-        let plain = held == usize::MAX;
-        if number >= self.next {
-            return match item {
-                Item::Span(span) if plain => self.number_string(by, number, *span),
-                _ => self.number(by, number, item, held),
-            };
-        }
+    fn number_again(&mut self, number: u64, item: &Item, held: usize) -> Result<(), &'static str> {
         if self.stray.len() >= MOST_STRAY {
             return Err("too many memo numbers are out of order, which no Python writes");
         }
@@ -253,7 +251,7 @@ impl Memo {
         input: &mut Input<'_>,
         texts: &mut Texts,
     ) -> Result<Option<Span>, PlainStop> {
-        let size = usize::try_from(self.stride).unwrap_or(usize::MAX).clamp(1 << 10, 1 << 16);
+        let size = usize::try_from(self.stride).unwrap_or(usize::MAX).clamp(1_024, 65_536);
         let mut window = Window::new(input.reader_at(place), std::mem::take(&mut self.spare), size, place);
         let mut next = first;
         let mut string = None;

@@ -277,3 +277,100 @@ pub(crate) fn decimal(line: &[u8]) -> Option<u64> {
 pub(crate) fn vanished(at: u64) -> PlainStop {
     Stop::Io(at, io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter while it was read"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time, each time after an interruption, and fails at the end.
+    struct Slow<'a> {
+        bytes: &'a [u8],
+        step: usize,
+        is_interrupted: bool,
+    }
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.is_interrupted = !self.is_interrupted;
+            if self.is_interrupted {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            if self.bytes.is_empty() {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            let most = buffer.len().min(self.step);
+            self.bytes.read(&mut buffer[..most])
+        }
+    }
+
+    /// A stream, and the opcode, place, and place and length of the payload of each token in it.
+    fn tokens(base: u64) -> (Vec<u8>, Vec<(u8, u64, u64, u64)>) {
+        let (mut bytes, mut tokens) = (Vec::new(), Vec::new());
+        for round in 0..20usize {
+            let long = round * round * 3;
+            let line = [&b"x".repeat(long)[..], b"\ny"].concat();
+            let counted = [&b"X"[..], &(long as u32).to_le_bytes()].concat();
+            let parts: [(&[u8], &[u8], &[u8]); 7] = [
+                (b"N", b"", b""),
+                (b"\x8c\x05", b"hello", b""),
+                (&counted, &line[..long], b""),
+                (b"V", &line[..long], b"\n"),
+                (b"c", &line, b"\n"),
+                (b"J\x01\x02\x03\x04", b"", b""),
+                (b"G\x01\x02\x03\x04\x05\x06\x07\x08", b"", b""),
+            ];
+            for (header, payload, end) in parts {
+                let at = base + bytes.len() as u64;
+                tokens.push((header[0], at, at + header.len() as u64, payload.len() as u64));
+                bytes.extend([header, payload, end].concat());
+            }
+        }
+        (bytes, tokens)
+    }
+
+    #[test]
+    fn windows_of_all_sizes_show_the_same_tokens() {
+        let base = 1_000;
+        let (bytes, wanted) = tokens(base);
+        for size in [0, 17, 64, 4_096, 1 << 20] {
+            for (step, behind) in [(1, 0), (7, 50), (1_000, 700), (1 << 20, 0)] {
+                let slow = Slow { bytes: &bytes, step, is_interrupted: false };
+                let mut window = Window::new(slow, Vec::new(), size, base);
+                for &(op, at, payload, length) in &wanted {
+                    assert_eq!(window.at(), at);
+                    let keep = at.saturating_sub(behind).max(base);
+                    let token = match window.token_at_hand().unwrap() {
+                        Some(token) => token,
+                        None => window.token(keep).unwrap_or_else(|_| panic!("no token at {at}")),
+                    };
+                    assert_eq!((token.op, token.at, token.payload, token.length), (op, at, payload, length));
+                    let here = (keep - base) as usize..(payload + length - base) as usize;
+                    assert_eq!(window.slice(keep, here.len() as u64), Some(&bytes[here]));
+                }
+                assert!(matches!(window.token(0), Err(Stop::Io(end, _)) if end == base + bytes.len() as u64));
+                let most = 4 * (behind as usize + 1_200) + 2 * size.max(16);
+                assert!(window.into_buffer().len() <= most);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let bytes = b"N".repeat(3 * MOST_KEPT as usize);
+        let mut window = Window::new(&bytes[..], Vec::new(), 1 << 16, 0);
+        let mut at = 0;
+        while at < bytes.len() as u64 {
+            assert!(window.token(0).is_ok());
+            at += 1;
+            let kept = window.slice(0, at).is_some();
+            assert!(kept || at > MOST_KEPT);
+        }
+        assert!(window.into_buffer().len() <= 2 * MOST_KEPT as usize);
+        for (text, number) in [(&b" 17 "[..], Some(17)), (b"4611686018427387903", Some((1 << 62) - 1))] {
+            assert_eq!(decimal(text), number);
+        }
+        for text in [&b"4611686018427387904"[..], b"x", b"", b"-1"] {
+            assert_eq!(decimal(text), None);
+        }
+    }
+}

@@ -111,7 +111,7 @@ fn damage_is_named_with_its_offset() {
 
 #[test]
 fn wrong_types_name_the_key_and_what_helps() {
-    let table: [(&[u8], &str, Advice); 12] = [
+    let table: [(&[u8], &str, Advice); 16] = [
         (b"}S'x'\nI1\ns.", "the value of key \"x\" is an int, not a string", Advice::JsonValues),
         (b"}S'x'\nNs.", "the value of key \"x\" is None, not a string", Advice::JsonValues),
         (b"}S'x'\n\x88s.", "is a bool, not a string", Advice::JsonValues),
@@ -123,6 +123,14 @@ fn wrong_types_name_the_key_and_what_helps() {
         (b"}S'x'\nC\x01bs.", "the value of key \"x\" is a bytes object, not text", Advice::BytesValues),
         (b"}C\x01xS'b'\ns.", "the key \"x\" is a bytes object, not text", Advice::BytesKeys),
         (b"}X\x03\0\0\0\xed\xa0\x80S'b'\ns.", "holds a lone surrogate, which is not text", Advice::BytesKeys),
+        (b"}X\x03\0\0\0\xed\xa0\x80U\x01bs.", "holds a lone surrogate, which is not text", Advice::BytesKeys),
+        (
+            b"}U\x01xX\x03\0\0\0\xed\xa0\x80s.",
+            "holds a lone surrogate, which is not text",
+            Advice::BytesValues,
+        ),
+        (b"}U\x01\xffU\x01bs.", "is a Python 2 str that is not valid UTF-8", Advice::BytesKeys),
+        (b"}X\x04\0\0\0\xed\x9f\xbf\xffU\x01bs.", "is not valid UTF-8", Advice::BytesKeys),
         (b"}S'\\xff'\nS'b'\ns.", "is a Python 2 str that is not valid UTF-8", Advice::BytesKeys),
     ];
     for (pickle, wanted, advice) in table {
@@ -137,9 +145,10 @@ fn wrong_types_name_the_key_and_what_helps() {
 
 #[test]
 fn wrong_types_that_no_option_makes_right() {
-    let table: [(&[u8], &str); 13] = [
+    let table: [(&[u8], &str); 14] = [
         (b"}S'\\x4'\nS'b'\ns.", "is malformed (a \\x escape has a wrong digit)"),
         (b"}K\x01S'b'\ns.", "the key 1 is an int, not a string; make all keys strings"),
+        (b"}\x8a\x01\x05S'b'\ns.", "the key is an int, not a string"),
         (b"}NS'b'\ns.", "the key is None, not a string"),
         (b"}S'x'\nC\x01bs.", "the value of key \"x\" is a bytes object, which JSON does not have"),
         (b"}S'x'\n]C\x01bas.", "the value of key \"x\" holds a bytes object, which JSON does not have"),

@@ -163,3 +163,16 @@ fn pipes_are_read() {
     }
     assert!(pairs("x.tsv", b"", &ReadOptions::default()).unwrap().is_empty());
 }
+
+#[test]
+fn places_are_lines_or_bytes() {
+    let table = [
+        ("x.tsv", &b"a\tb\nc\td\n"[..], "x.tsv, line 2"),
+        ("x.csv", b"a,b\nc,d\n", "x.csv, line 2"),
+        ("x.cdb", b"+1,1:a->b\n+1,1:c->d\n\n", "x.cdb, byte 4"),
+        ("x.pkl", b"\x80\x04}N0.", "x.pkl, byte 4"),
+    ];
+    for (name, bytes, place) in table {
+        assert_eq!(checked(&[memory(name, bytes)]).describe(0, 4), place);
+    }
+}

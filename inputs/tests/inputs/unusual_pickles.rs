@@ -1,8 +1,8 @@
 //! What pickles may hold though Python seldom or never writes it, and the limits that are exact.
 
-use crate::support::{error, pairs, text};
+use crate::support::{error, memory, pairs, read_sources, text};
 use hashlith_format::ValueType;
-use hashlith_inputs::ReadOptions;
+use hashlith_inputs::{OnError, ReadOptions};
 
 fn json() -> ReadOptions {
     ReadOptions { value_type: ValueType::Json, ..ReadOptions::default() }
@@ -136,4 +136,45 @@ fn stored_values_are_not_held() {
     let row = [b"(S'k'\n](", &b"N".repeat(10_000)[..], b"eu"].concat();
     let pickle = [b"}", &row.repeat(100)[..], b"."].concat();
     assert_eq!(pairs("x.pkl", &pickle, &json()).map(|pairs| pairs.len()), Ok(100));
+}
+
+#[test]
+fn elements_that_are_no_pairs_are_named() {
+    let table: [(&[u8], &str); 6] = [
+        (b"K\x01", "an int"),
+        (b"X\x02\0\0\0ab", "a str"),
+        (b"](Ne", "a list of 1 elements"),
+        (b"NNN\x87", "a tuple of 3 elements"),
+        (b"}NNs", "a dict"),
+        (b"\x8f(NN\x90", "a set"),
+    ];
+    for (element, wanted) in table {
+        let found = error("x.pkl", &[b"]", element, b"a."].concat(), &json());
+        assert!(found.contains(&format!("outermost list is {wanted}, not a pair")), "{found}");
+    }
+}
+
+/// A pickle is read again if it refers to an object that was dropped, and its records before that are not taken twice.
+#[test]
+fn dropped_objects_are_found_again() {
+    let list = |items| [b"](", &b"N".repeat(items)[..], b"e"].concat();
+    let first = [&list(25_000)[..], b"p1\n"].concat();
+    let second = [&list(20_000)[..], b"p2\n"].concat();
+    let values = [&first[..], b"N", &second, &list(370_000), b"N", b"g1\n", b"N"];
+    let rows = |end: &[u8]| -> Vec<u8> {
+        values.iter().flat_map(|value| [&b"U\x01k"[..], value, end].concat()).collect()
+    };
+    let (dict, list, with_others) = (rows(b"s"), rows(b"\x86a"), rows(b"\x86aNa"));
+    let skip = ReadOptions { on_error: OnError::Skip { max_errors: None }, ..json() };
+    for pickle in [[b"}", &dict[..]].concat(), [b"]", &list[..]].concat(), [b"]", &with_others[..]].concat()]
+    {
+        // What follows is another pickle, with numbers of its own.
+        let found = pairs("x.pkl", &[&pickle[..], b".}g1\n."].concat(), &skip).unwrap_err();
+        assert!(found.contains("object number 1, which it never numbered"), "{found}");
+        let (summary, records) =
+            read_sources(&[memory("x.pkl", &[&pickle[..], b".}."].concat())], &skip, 1).unwrap();
+        let lengths: Vec<usize> = records.iter().map(|record| record.value.len()).collect();
+        assert_eq!(lengths, [125_001, 4, 100_001, 1_850_001, 4, 125_001, 4]);
+        assert_eq!(summary.skipped, if pickle.ends_with(b"Na") { 7 } else { 0 });
+    }
 }
