@@ -304,6 +304,7 @@ mod tests {
             assert_eq!(error.system(), Some((Path::new("file"), errno.raw_os_error())));
         }
         assert_eq!(Error::NoInputs.system(), None);
+        assert!(Error::NoInputs.is_usage() && !Error::Cancelled.is_usage());
         assert_eq!(Error::Write(Errno::PIPE.into()).system(), None);
     }
 }

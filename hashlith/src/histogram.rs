@@ -88,6 +88,7 @@ mod tests {
     #[test]
     fn lengths_fall_into_powers_of_two() {
         let mut histogram = Histogram::default();
+        assert_eq!((histogram.mean(), histogram.longest()), (None, 0));
         [4, 7, 8, 15, 16].iter().for_each(|&length| histogram.add(length));
         assert_eq!(buckets(&histogram), [(4, 7, 2), (8, 15, 2), (16, 31, 1)]);
         assert_eq!((histogram.mean(), histogram.longest()), (Some(10.0), 16));

@@ -233,5 +233,8 @@ mod tests {
         let tables = page_tables(86_000_000_000);
         assert_eq!(tables.with_4_kib_pages_bytes / 1_000_000, 168);
         assert_eq!(tables.with_2_mib_pages_bytes / 100_000, 3);
+        // Of a GiB: 512 tables of the lowest level, and one of each level above.
+        let tables = page_tables(1 << 30);
+        assert_eq!((tables.with_4_kib_pages_bytes, tables.with_2_mib_pages_bytes), (514 * 4096, 2 * 4096));
     }
 }

@@ -194,3 +194,31 @@ impl Sink for Compare<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Builder, build_from_files};
+
+    #[test]
+    fn all_records_are_counted_and_the_first_differences_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (words, path) = (dir.path().join("words.tsv"), dir.path().join("words.hlith"));
+        let write = |value: fn(u32) -> u32| {
+            let lines = (1..=1500).map(|n| format!("{n}\t{}\n", value(n))).collect::<String>();
+            std::fs::write(&words, lines).unwrap();
+        };
+        let (options, progress) = (ReadOptions::default(), Progress::new());
+        write(|n| n);
+        build_from_files(&path, &[&words], ReadOptions::default(), Builder::new()).unwrap();
+        let verified = verify(&path, &Options::default(), &progress).unwrap();
+        write(|n| if n % 50 == 0 { 0 } else { n });
+        let sources = Sources::expand(&[&words], &options).unwrap();
+        let comparison = verified.against(&sources, &options, Duplicates::Unexpected, 2, &progress).unwrap();
+        assert_eq!((progress.done(Unit::Records), comparison.report.mismatched), (1500, 30));
+        let places: Vec<_> = comparison.differences.iter().map(|(place, _)| place.clone()).collect();
+        let wanted: Vec<_> =
+            (1..=Against::<File>::SHOWN).map(|n| format!("{}, line {}", words.display(), 50 * n)).collect();
+        assert_eq!(places, wanted);
+    }
+}

@@ -386,3 +386,49 @@ fn a_dump_counts_its_records() {
         assert_eq!(dump(&Index::load(&set).unwrap(), format, &mut Vec::new()).unwrap(), 100);
     }
 }
+
+#[test]
+fn a_merge_names_its_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = |name: &str, builder: Builder| {
+        let (path, mut builder) = (dir.path().join(name), builder);
+        builder.add(b"key", b"value").unwrap();
+        builder.finish(&path).unwrap();
+        path
+    };
+    let (one, two) = (build("one.hlith", small()), build("two.hlith", small()));
+    let bytes = build("bytes.hlith", small().key_type(KeyType::Bytes));
+    let (load, output) = (|path: &Path| Index::load(path).unwrap(), dir.path().join("x.hlith"));
+
+    let error = merge(vec![load(&one), load(&two)], &output, small()).unwrap_err();
+    let Error::Duplicate { first, second, .. } = &error else { panic!("{error}") };
+    let mut places = [first.clone(), second.clone()];
+    places.sort();
+    assert_eq!(places, [&one, &two].map(|path| format!("{}, record 1", path.display())));
+
+    let error = merge(vec![load(&one), load(&bytes)], &output, small()).unwrap_err();
+    let Error::OtherTypes { path, first } = &error else { panic!("{error}") };
+    assert_eq!((path, first), (&bytes, &one));
+
+    let last = small().on_duplicate(hashlith::OnDuplicate::Last);
+    let report = merge(vec![load(&one), load(&two)], &output, last).unwrap();
+    let lengths = [&one, &two].map(|path| fs::metadata(path).unwrap().len());
+    assert_eq!(report.input_bytes, lengths.iter().sum::<u64>());
+}
+
+#[test]
+fn a_set_of_parts_has_the_keys_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    assert!(hashlith::prepare_set(&set).unwrap() && !hashlith::prepare_set(&set).unwrap());
+    let files = [0, 1].map(|part| {
+        let path = dir.path().join(part.to_string());
+        let mut builder = small().part(part, 2);
+        let keys = (0..100u32).map(u32::to_le_bytes);
+        let hasher = hashlith::KeyHasher::xxh3(0);
+        keys.filter(|key| hasher.hash(key).part(2) == part).for_each(|key| builder.add(&key, b"").unwrap());
+        builder.finish(&path).unwrap();
+        path
+    });
+    assert_eq!(hashlith::commit_set(&set, &files, &Progress::new()).unwrap(), 100);
+}
