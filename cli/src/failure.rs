@@ -120,3 +120,39 @@ pub fn eprintln_quietly(line: &str) {
     use std::io::Write;
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{error::Error, fmt};
+
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+
+    impl fmt::Display for Link {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|link| link as _)
+        }
+    }
+
+    #[test]
+    fn causes_are_named_unless_the_text_before_has_them() {
+        let chain = |texts: [&'static str; 4]| {
+            texts.into_iter().rev().fold(None, |link, text| Some(Box::new(Link(text, link)))).unwrap()
+        };
+        let table: [([&str; 4], &[&str]); 3] = [
+            (["top", "middle", "low", "end"], &["middle", "low", "end"]),
+            (["top: middle", "middle", "low: end", "end"], &["low: end"]),
+            (["top", "a", "a", "b"], &["a", "b"]),
+        ];
+        for (texts, wanted) in table {
+            assert_eq!(causes(&*chain(texts), texts[0]), wanted);
+        }
+    }
+}

@@ -15,10 +15,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// At most this many keys from standard input are looked up together.
-const BATCH: usize = 4096;
-/// At most about this many bytes of keys from standard input are looked up together.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of standard input that are read at once. The keys in them are looked up together.
+const READ: usize = 65_536;
 
 /// Look up keys and write their values, one per line
 #[derive(clap::Args)]
@@ -135,9 +133,8 @@ impl Answers<'_> {
     }
 
     fn serve_standard_input(&mut self) -> Result<(), Failure> {
-        let mut input = BufReader::with_capacity(1 << 16, io::stdin().lock());
+        let mut input = BufReader::with_capacity(READ, io::stdin().lock());
         let mut keys: Vec<Vec<u8>> = Vec::new();
-        let mut bytes = 0;
         let mut at_end = false;
         while !at_end {
             let mut line = Vec::new();
@@ -149,18 +146,13 @@ impl Answers<'_> {
                 if line.last() == Some(&b'\n') {
                     line.pop();
                 }
-                bytes += line.len();
                 keys.push(self.key(&line)?);
             }
             // If no complete line is waiting, the other program may be waiting for these answers.
-            let waiting = input.buffer().contains(&b'\n');
-            if keys.len() >= BATCH || bytes >= BATCH_BYTES || !waiting {
+            if !input.buffer().contains(&b'\n') {
                 self.batch(&keys)?;
                 keys.clear();
-                bytes = 0;
-                if !waiting {
-                    self.out.flush()?;
-                }
+                self.out.flush()?;
             }
         }
         Ok(())

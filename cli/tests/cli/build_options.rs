@@ -112,3 +112,33 @@ fn the_report_ends_with_a_command_that_works() {
     let command = last.strip_prefix("next").unwrap().trim().replacen("hashlith", "$HASHLITH", 1);
     assert_eq!(place.shell(&command).ok().text(), "and its value\n", "{command}");
 }
+
+#[test]
+fn the_table_has_the_rows_that_apply() {
+    let place = Place::new();
+    let lines = |good: usize, bad: usize| many_lines(good) + &"bad\n".repeat(bad);
+    let rows = ["a set of 2 parts", "duplicates dropped  1", "rows skipped", "and 1 more", "ns per record"];
+    let table: [(String, &str, &[usize]); 6] = [
+        (lines(9, 0), "", &[]),
+        (lines(9, 0), "--parts 2", &[0]),
+        (lines(9, 0) + "key-0\tx\n", "--on-duplicate last", &[1]),
+        (lines(9, 10), "--on-error skip", &[2]),
+        (lines(9, 11), "--on-error skip", &[2, 3]),
+        (lines(100_000, 0), "", &[4]),
+    ];
+    for (number, (lines, options, wanted)) in table.into_iter().enumerate() {
+        place.write("x.tsv", lines);
+        let run = place.run(&format!("build x.tsv -o {number}.hlith {options}")).ok();
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(run.err.contains(row), wanted.contains(&at), "{row}: {}", run.err);
+        }
+        // All core-seconds, those of both modes, and nanoseconds per record.
+        let line = run.err.lines().find(|line| line.starts_with("core-seconds")).unwrap();
+        let words = line.split([' ', ',', ')']);
+        let numbers: Vec<f64> = words.filter_map(|word| word.parse().ok()).collect();
+        assert!((numbers[0] - numbers[1] - numbers[2]).abs() < 0.02, "{line}");
+        if let Some(each) = numbers.get(3) {
+            assert!((each - numbers[0] * 1e4).abs() < 60.0, "{line}");
+        }
+    }
+}

@@ -94,3 +94,25 @@ fn json_values_with_newlines_stay_on_one_line() {
     place.run("build x.cdb -o x.hlith --values json").ok();
     assert_eq!(place.run("get x.hlith a --json").ok().text(), "{\"key\":\"a\",\"value\":{ \"b\":1}}\n");
 }
+
+#[test]
+fn a_hundred_absent_keys_are_named_and_the_others_counted() {
+    let place = Place::with_index("a\t1\n");
+    for (absent, others) in [(100, None), (101, Some("and 1 more keys")), (110, Some("and 10 more keys"))] {
+        let keys: String = (0..absent).map(|n| format!("no {n}\n")).collect();
+        let run = place.run_with_input("get x.hlith -", keys.as_bytes()).fails(3, &[]);
+        let named: Vec<_> = run.err.lines().filter(|line| line.starts_with("hashlith: key \"no ")).collect();
+        assert_eq!(named.len(), 100);
+        assert_eq!(run.err.lines().count(), 100 + usize::from(others.is_some()), "{}", run.err);
+        assert!(run.err.contains(others.unwrap_or("")), "{}", run.err);
+    }
+}
+
+#[test]
+fn json_says_what_is_not_text() {
+    let place = Place::new();
+    place.write("a.cdbmake", b"+1,1:k->\xff\n+1,1:\xff->v\n\n");
+    place.run("build a.cdbmake -o x.hlith --keys bytes --values bytes").ok();
+    place.run_with_input("get x.hlith - --json", b"k\n").fails(1, &["key \"k\": its value is not UTF-8"]);
+    place.run_with_input("get x.hlith - --json", b"\xff\n").fails(1, &["key \"\\xff\": it is not UTF-8"]);
+}

@@ -17,6 +17,12 @@ fn a_sound_index() {
         (&json["ok"], &json["keys"], &json["against"]["agrees"]),
         (&true.into(), &5000.into(), &true.into())
     );
+    let info: serde_json::Value = serde_json::from_slice(&place.run("info x.hlith --json").ok().out).unwrap();
+    assert_eq!(
+        (&json["index"], &json["cells"], &json["bytes"]),
+        (&"x.hlith".into(), &info["cells"], &info["file_bytes"])
+    );
+    assert!(json["seconds"].as_f64() > Some(0.0), "{json}");
 }
 
 #[test]
@@ -33,6 +39,7 @@ fn damage_has_exit_code_4_and_an_offset() {
         let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
         assert_eq!((&json["ok"], &json["file"]), (&false.into(), &"bad.hlith".into()), "at {at}");
         assert!(json["offset"].is_u64() && json["rule"].is_string(), "{json}");
+        assert!(json["index"] == "bad.hlith" && json["seconds"].as_f64() > Some(0.0), "{json}");
     }
 }
 
@@ -89,6 +96,7 @@ fn inputs_that_do_not_agree_are_told_apart() {
             "key \"gone\" of the index is not in the input",
         ],
     );
+    assert_eq!(run.err.lines().filter(|line| line.starts_with("hashlith: x.hlith: 1 ")).count(), 3);
     assert!(run.text().contains("sound"), "the index itself is sound: {}", run.text());
     let json = place.run("verify x.hlith --against new.tsv --json --quiet");
     let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
@@ -125,5 +133,8 @@ fn folders_within_folders_are_read() {
     place.run("verify all.hlith --against in --format tsv").ok();
     let run =
         place.run("verify all.hlith --against in").fails(1, &["1 keys of the index are not in the input"]);
+    assert!(run.err.contains("left out a file") && !run.err.contains(": 0 "), "{}", run.err);
+    let quiet = place.run("verify all.hlith --against in --quiet").fails(1, &["1 keys of the index"]);
+    assert!(!quiet.err.contains("left out"), "{}", quiet.err);
     assert!(run.text().ends_with("does NOT hold what the input holds: 2 records\n"), "{}", run.text());
 }
