@@ -110,7 +110,7 @@ spark-test distributed-test: .venv/.test test-wheel
 	  echo "make: NO JAVA 17: THE TESTS WITH SPARK ARE NOT RUN (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)" >&2; \
 	  [ -z "$(HASHLITH_NO_SKIPS)" ]; fi
 
-test-all: test rust-test-all distributed-test fuzz-short python-test-all mutants-short ## and long tests, all of Spark, fuzzing, other Pythons
+test-all: test rust-test-all distributed-test fuzz-short python-test-all ## and long tests, all of Spark, fuzzing, other Pythons
 
 rust-test-all:
 	$(RUST_TEST) --tests -- --ignored
@@ -147,7 +147,7 @@ mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test test-wheel ## changes of 
 	$(VENV) -B tests/python_mutants
 
 # The tests have passed without a change.
-mutants-short: $(TARGET)/tools/bin/cargo-mutants
+mutants-short: $(TARGET)/tools/bin/cargo-mutants ## one change in 600 of each crate: ten minutes
 	tests/mutants $< --shard 0/600 --baseline skip
 
 # The list of known faults comes from the network; without it that part is left out, with a message.

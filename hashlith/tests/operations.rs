@@ -75,7 +75,7 @@ fn compressed_indexes_stay_compressed() {
         // Copied, or learnt from the same records.
         assert!(tables(&cut) == tables(&one));
     }
-    merge(vec![one, two], &path("both"), small().memory_limit(96 << 20)).unwrap();
+    merge(vec![one, two], path("both"), small().memory_limit(96 << 20)).unwrap();
     let both = Index::load(path("both")).unwrap();
     check(&both, 40_000);
     tables(&both);
@@ -397,7 +397,7 @@ fn a_merge_names_its_inputs() {
         path
     };
     let (one, two) = (build("one.hlith", small()), build("two.hlith", small()));
-    let bytes = build("bytes.hlith", small().key_type(KeyType::Bytes));
+    let text = build("text.hlith", small().key_type(KeyType::Text));
     let (load, output) = (|path: &Path| Index::load(path).unwrap(), dir.path().join("x.hlith"));
 
     let error = merge(vec![load(&one), load(&two)], &output, small()).unwrap_err();
@@ -406,9 +406,9 @@ fn a_merge_names_its_inputs() {
     places.sort();
     assert_eq!(places, [&one, &two].map(|path| format!("{}, record 1", path.display())));
 
-    let error = merge(vec![load(&one), load(&bytes)], &output, small()).unwrap_err();
+    let error = merge(vec![load(&one), load(&text)], &output, small()).unwrap_err();
     let Error::OtherTypes { path, first } = &error else { panic!("{error}") };
-    assert_eq!((path, first), (&bytes, &one));
+    assert_eq!((path, first), (&text, &one));
 
     let last = small().on_duplicate(hashlith::OnDuplicate::Last);
     let report = merge(vec![load(&one), load(&two)], &output, last).unwrap();

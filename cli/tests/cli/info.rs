@@ -73,7 +73,8 @@ fn both_forms_agree() {
             assert!(!lines.iter().any(|line| line.first().is_some_and(|first| first.starts_with("part"))));
         }
         let whole = json["file_bytes"].as_u64().unwrap();
-        assert_eq!(json["bytes_per_key"].as_f64(), Some(whole as f64 / 70.0));
+        // The parser of JSON may be wrong in the last bit.
+        assert!((json["bytes_per_key"].as_f64().unwrap() - whole as f64 / 70.0).abs() < 1e-9);
         has(format!("bytes per key {:.2}", whole as f64 / 70.0));
         match parts {
             None => has(format!("metadata {}", json["metadata"])),

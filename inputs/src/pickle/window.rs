@@ -303,8 +303,11 @@ mod tests {
         }
     }
 
+    /// An opcode, its place, and the place and the length of its payload.
+    type Place = (u8, u64, u64, u64);
+
     /// A stream, and the opcode, place, and place and length of the payload of each token in it.
-    fn tokens(base: u64) -> (Vec<u8>, Vec<(u8, u64, u64, u64)>) {
+    fn tokens(base: u64) -> (Vec<u8>, Vec<Place>) {
         let (mut bytes, mut tokens) = (Vec::new(), Vec::new());
         for round in 0..20usize {
             let long = round * round * 3;
