@@ -206,7 +206,7 @@ mod tests {
         let (words, path) = (dir.path().join("words.tsv"), dir.path().join("words.hlith"));
         let write = |value: fn(u32) -> u32| {
             let lines = (1..=1500).map(|n| format!("{n}\t{}\n", value(n))).collect::<String>();
-            std::fs::write(&words, lines).unwrap();
+            fs::write(&words, lines).unwrap();
         };
         let (options, progress) = (ReadOptions::default(), Progress::new());
         write(|n| n);
