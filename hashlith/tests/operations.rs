@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use hashlith::{
-    Advice, Builder, Compress, DumpFormat, Duplicates, Error, Format, Index, KeyType, Merge, OnError, Phase,
-    Progress, ReadOptions, Rule, Sources, Unit, ValueType, VerifyOptions, build_from_files, builder, dump,
-    inputs, merge, split, verify,
+    Advice, Builder, DumpFormat, Duplicates, Error, Format, Index, KeyType, Merge, OnError, Phase, Progress,
+    ReadOptions, Rule, Sources, Unit, ValueType, VerifyOptions, build_from_files, builder, dump, inputs,
+    merge, split, verify,
 };
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::{
@@ -38,47 +38,6 @@ fn set_and_words() -> (TempDir, PathBuf, PathBuf) {
     fs::write(&words, lines).unwrap();
     hundred(&set, small().parts(2), "value");
     (dir, set, words)
-}
-
-/// A split copies compressed records where it can; otherwise, and in a merge of several indexes, tokens are learnt anew.
-#[test]
-fn compressed_indexes_stay_compressed() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    let compressed = |path: &Path, numbers: std::ops::Range<u32>| {
-        let mut builder = small().memory_limit(96 << 20).compress(Compress::On);
-        for number in numbers {
-            builder.add(format!("user {number}").as_bytes(), b"https://example.org/users").unwrap();
-        }
-        builder.finish(path).unwrap();
-        Index::load(path).unwrap()
-    };
-    let (one, two) = (compressed(&path("one"), 0..20_000), compressed(&path("two"), 20_000..40_000));
-    let tables = |index: &Index<Vec<u8>>| {
-        let header = index.first_header();
-        assert!(header.key_tables > 0 && header.value_tables > 0);
-        let span = header.sections.tables;
-        index.parts()[0].as_bytes()[span.offset as usize..span.end() as usize].to_vec()
-    };
-    let check = |index: &Index<Vec<u8>>, keys: u32| {
-        assert_eq!(index.len(), u64::from(keys));
-        for number in 0..keys {
-            let value = index.get(format!("user {number}").as_bytes()).unwrap();
-            assert_eq!(value.as_deref(), Some(&b"https://example.org/users"[..]));
-        }
-    };
-    for parts in [2, 1009] {
-        let cut = path(&format!("{parts} parts"));
-        split(Index::load(path("one")).unwrap(), &cut, small().memory_limit(96 << 20), parts).unwrap();
-        let cut = Index::load(cut).unwrap();
-        check(&cut, 20_000);
-        // Copied, or learnt from the same records.
-        assert!(tables(&cut) == tables(&one));
-    }
-    merge(vec![one, two], path("both"), small().memory_limit(96 << 20)).unwrap();
-    let both = Index::load(path("both")).unwrap();
-    check(&both, 40_000);
-    tables(&both);
 }
 
 /// The path of part 1, whose records all get lengths that are impossible.
