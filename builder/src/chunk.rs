@@ -110,6 +110,12 @@ pub(crate) fn key_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
     &chunk[offset + lengths.head as usize..][..lengths.key as usize]
 }
 
+/// The value of the record at an offset of a chunk.
+#[inline]
+pub(crate) fn value_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
+    &chunk[offset + (lengths.head + lengths.key) as usize..][..lengths.value as usize]
+}
+
 /// The chunk of a long record before it is stored.
 pub(crate) struct NewLong<'r> {
     front: Vec<u8>,

@@ -5,7 +5,7 @@
 
 use crate::{
     Error, OnDuplicate,
-    chunk::{LONG, key_at, read_chunk},
+    chunk::{LONG, key_at, read_chunk, value_at},
     origin::Origin,
     spill::{Chunk, Disk, Partition},
     tokens::Strings,
@@ -149,8 +149,7 @@ impl Source<'_> {
                 Chunk::Short(chunk) => {
                     let read = read_chunk(chunk, |origin, offset, lengths| {
                         let key = key_at(chunk, offset, lengths);
-                        let end = offset + lengths.total().unwrap_or(0) as usize;
-                        let value = &chunk[end - lengths.value as usize..end];
+                        let value = value_at(chunk, offset, lengths);
                         let fields = Fields {
                             key: first(key, FIELD),
                             value: first(value, FIELD),

@@ -5,7 +5,7 @@
 
 use crate::{
     Error,
-    chunk::{CHUNK_LEN, ChunkWriter, LONG, key_at, read_chunk},
+    chunk::{CHUNK_LEN, ChunkWriter, LONG, key_at, read_chunk, value_at},
     load::JobContext,
     plan::{self, Job},
     spill::{Chunk, Disk, Partition, SpillFile},
@@ -39,8 +39,7 @@ pub(crate) fn split(job: Job, context: &JobContext<'_>) -> Result<Vec<Job>, Erro
                 Chunk::Short(chunk) => {
                     let read = read_chunk(chunk, |origin, offset, lengths| {
                         let key = key_at(chunk, offset, lengths);
-                        let end = offset + lengths.total().unwrap_or(0) as usize;
-                        let value = &chunk[end - lengths.value as usize..end];
+                        let value = value_at(chunk, offset, lengths);
                         let part = part_of(key).ok_or_else(|| context.disk.damaged());
                         let pushed = part.and_then(|part| {
                             let full = parts[part].0.push(origin, key, value);

@@ -47,8 +47,8 @@ pub fn merge<D: AsRef<[u8]> + Sync>(
     Merge::new(inputs, output, builder)?.run()
 }
 
-/// Splits an index into a set of `parts` files in the directory `output`. With 2, 4, 8, ... parts, cells
-/// of the default number are copied; otherwise the index is built again.
+/// Splits an index into a set of `parts` files in the directory `output`. With 2, 4, 8, ... parts, the
+/// cells of a large index are copied, if the parts can have equally many; otherwise the index is built again.
 ///
 /// # Errors
 /// As [`merge()`].

@@ -43,7 +43,8 @@ Example:
   hashlith split my.hlith --parts 8 -o my-set/
 
 The set is a directory, and is used like a file. The input is verified first. With 2, 4, 8, ...
-parts split copies its cells, if their number is the default one; otherwise it builds the set again.")]
+parts split copies the cells of a large index, if the parts can have equally many; otherwise it builds
+the set again.")]
 pub struct Split {
     /// An index file, or a set with another number of files
     #[arg(value_name = "INDEX")]
