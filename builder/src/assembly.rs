@@ -15,6 +15,7 @@ use crate::{
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{
     CELL_LEN, Head, Header, MAX_POOL, Sections,
+    header::Lens,
     manifest::{MANIFEST_NAME, PartFile},
 };
 use std::{
@@ -29,6 +30,10 @@ const COPY_LEN: u64 = 4 << 20;
 /// Finished cells that follow one another, with their records and far bodies.
 pub(crate) struct Piece<'a> {
     pub pool: PoolView<'a>,
+    /// Values of a fixed width.
+    pub values: PoolView<'a>,
+    /// Bytes of such a value.
+    pub width: u64,
     pub cells: &'a mut [u8],
     pub far: &'a [u8],
     /// What ids and offsets in the cells count from.
@@ -47,10 +52,12 @@ pub(crate) struct Offsets {
 
 impl<'a> Piece<'a> {
     /// The whole output of a job.
-    pub fn of(output: &'a mut Output) -> Self {
+    pub fn of(output: &'a mut Output, width: u64) -> Self {
         let end = Offsets { keys: output.keys, pool: output.pool.len(), far: output.far.len() as u64 };
         Piece {
             pool: output.pool.view(),
+            values: output.values.view(),
+            width,
             cells: &mut output.cells,
             far: &output.far,
             start: Offsets::default(),
@@ -72,10 +79,20 @@ impl<'a> Piece<'a> {
             far: heads.find_map(|head| head.far).unwrap_or(self.end.far),
         });
         let (pool, pool_rest) = self.pool.split_at(cut.pool - self.start.pool);
+        let width = self.width;
+        let (values, values_rest) = self.values.split_at((cut.keys - self.start.keys) * width);
         let (far, far_rest) = self.far.split_at((cut.far - self.start.far) as usize);
         (
-            Piece { pool, cells: first, far, start: self.start, end: cut },
-            Piece { pool: pool_rest, cells: second, far: far_rest, start: cut, end: self.end },
+            Piece { pool, values, width, cells: first, far, start: self.start, end: cut },
+            Piece {
+                pool: pool_rest,
+                values: values_rest,
+                width,
+                cells: second,
+                far: far_rest,
+                start: cut,
+                end: self.end,
+            },
         )
     }
 }
@@ -83,7 +100,9 @@ impl<'a> Piece<'a> {
 /// A new file whose sections are being written.
 struct Assembly {
     file: NewFile,
-    /// Cells and far bodies wait here: they follow the pool, whose length is known only after the last cell.
+    /// Records wait here if the values come first: where they will begin is known only after the last cell.
+    pool: Option<SpooledTempFile>,
+    /// Cells and far bodies wait here, for the same reason.
     hot: SpooledTempFile,
     far: SpooledTempFile,
     len: Offsets,
@@ -97,6 +116,7 @@ impl Assembly {
         let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
         Assembly {
             file,
+            pool: options.value_type.row().map(|_| temporary()),
             hot: temporary(),
             far: temporary(),
             len: Offsets::default(),
@@ -107,7 +127,7 @@ impl Assembly {
 
     /// Appends cells, and makes their offsets and ids count from the beginning of the file.
     fn append(&mut self, piece: Piece<'_>) -> Result<(), Error> {
-        let Piece { pool, cells, far, start, end } = piece;
+        let Piece { pool, values, width: _, cells, far, start, end } = piece;
         for cell in cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
             let mut head = Head::parse(cell);
             head.first_id = head.first_id - start.keys + self.len.keys;
@@ -116,45 +136,26 @@ impl Assembly {
             head.write(cell);
         }
         let pool_len = pool.len();
-        pool.each(|part| match part {
-            Part::Short(bytes) => self.file.write(bytes),
-            Part::Apart(record) => {
-                let failed = |source| Error::io(spill::READ, &self.temp_dir)(source);
-                record.each_block(failed, |bytes| self.file.write(bytes))
-            }
+        let temp_dir = &self.temp_dir;
+        let failed = |source| Error::io("cannot write temporary data to", temp_dir)(source);
+        let write = |view: PoolView<'_>, each: &mut dyn FnMut(&[u8]) -> Result<(), Error>| {
+            let failed = |source| Error::io(spill::READ, temp_dir)(source);
+            view.each(|part| match part {
+                Part::Short(bytes) => each(bytes),
+                Part::Apart(record) => record.each_block(failed, &mut *each),
+            })
+        };
+        write(values, &mut |bytes| self.file.write(bytes))?;
+        write(pool, &mut |bytes| match &mut self.pool {
+            Some(pool) => pool.write_all(bytes).map_err(failed),
+            None => self.file.write(bytes),
         })?;
-        let failed = Error::io("cannot write temporary data to", &self.temp_dir);
         self.hot.write_all(cells).and_then(|()| self.far.write_all(far)).map_err(failed)?;
         self.len.keys += end.keys - start.keys;
         self.len.pool += pool_len;
         self.len.far += far.len() as u64;
         self.cells += cells.len() as u64 / CELL_LEN;
         Ok(())
-    }
-
-    /// Copies a temporary file to the place of its section.
-    fn copy(
-        &mut self,
-        which: fn(&mut Self) -> &mut SpooledTempFile,
-        at: u64,
-        progress: &Progress,
-    ) -> Result<(), Error> {
-        self.file.pad_to(at)?;
-        let path = self.temp_dir.clone();
-        let failed =
-            |source| Error::Io { action: "cannot read temporary data in", path: path.clone(), source };
-        which(self).seek(SeekFrom::Start(0)).map_err(failed)?;
-        let mut buffer = Vec::with_capacity(COPY_LEN as usize);
-        loop {
-            progress.check()?;
-            buffer.clear();
-            let len = which(self).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
-            if len == 0 {
-                return Ok(());
-            }
-            self.file.write(&buffer)?;
-            progress.add(Unit::Bytes, len as u64);
-        }
     }
 
     /// Writes everything after the pool, then the header, and publishes the file; in a set, under a name with its digest.
@@ -168,12 +169,25 @@ impl Assembly {
     ) -> Result<Header, Error> {
         let metadata = options.metadata.as_bytes();
         let (tables_len, metadata_len) = (tables.bytes.len() as u64, metadata.len() as u64);
-        let sections = Sections::place(self.len.pool, self.cells, self.len.far, tables_len, metadata_len);
+        let sections = Sections::place(Lens {
+            values: self.len.keys * options.value_type.width(),
+            pool: self.len.pool,
+            cells: self.cells,
+            far: self.len.far,
+            tables: tables_len,
+            metadata: metadata_len,
+        });
         let sections = sections.filter(|sections| sections.pool.len < MAX_POOL);
         let sections = sections.ok_or(Error::Options { what: "the index would be longer than any file" })?;
 
-        self.copy(|file| &mut file.hot, sections.hot.offset, progress)?;
-        self.copy(|file| &mut file.far, sections.far.offset, progress)?;
+        let waiting =
+            [(self.pool, sections.pool), (Some(self.hot), sections.hot), (Some(self.far), sections.far)];
+        for (from, section) in waiting {
+            self.file.pad_to(section.offset)?;
+            if let Some(from) = from {
+                copy(from, &mut self.file, &self.temp_dir, progress)?;
+            }
+        }
         self.file.pad_to(sections.tables.offset)?;
         self.file.write(&tables.bytes)?;
         self.file.pad_to(sections.metadata.offset)?;
@@ -191,6 +205,7 @@ impl Assembly {
             key_type: options.key_type,
             value_type: options.value_type,
             fingerprint_bits: options.fingerprint_bits,
+            key_width: options.key_width,
             key_tables: tables.counts.0,
             value_tables: tables.counts.1,
             sections,
@@ -204,6 +219,28 @@ impl Assembly {
             self.file.publish(&header)?;
         }
         Ok(header)
+    }
+}
+
+/// Appends a temporary file.
+fn copy(
+    mut from: SpooledTempFile,
+    file: &mut NewFile,
+    temp_dir: &Path,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let failed = |source| Error::io("cannot read temporary data in", temp_dir)(source);
+    from.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut buffer = Vec::with_capacity(COPY_LEN as usize);
+    loop {
+        progress.check()?;
+        buffer.clear();
+        let len = Read::by_ref(&mut from).take(COPY_LEN).read_to_end(&mut buffer).map_err(failed)?;
+        if len == 0 {
+            return Ok(());
+        }
+        file.write(&buffer)?;
+        progress.add(Unit::Bytes, len as u64);
     }
 }
 
@@ -317,7 +354,8 @@ impl<'b> Writer<'b> {
     /// Finishes the last file, puts all files at their final path, and returns their headers.
     pub fn finish(mut self) -> Result<Vec<Header>, Error> {
         let current = self.current()?;
-        let bytes = current.cells * CELL_LEN + current.len.far;
+        let records = if current.pool.is_some() { current.len.pool } else { 0 };
+        let bytes = records + current.cells * CELL_LEN + current.len.far;
         self.progress.enter(Phase::Sealing, Unit::Bytes, Some(bytes));
         while self.done.len() < self.cells.len() {
             self.seal()?;

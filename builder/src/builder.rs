@@ -238,11 +238,7 @@ impl Builder {
             let partitions = options.partitions();
             let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
             let spill = Spill::new(partitions, options.memory() / 16 * 7, temp_dir, options.page_cache);
-            let part = match options.shape {
-                Shape::Part { part, parts } => (part, parts),
-                Shape::Set { .. } => (0, 1),
-            };
-            let intake = Intake::new(spill, partitions, options.hasher, part, self.progress.clone());
+            let intake = Intake::new(spill, partitions, options, self.progress.clone());
             self.intake = Some(Arc::new(intake));
         }
         self.intake.as_ref().ok_or(Error::Cancelled)

@@ -28,6 +28,8 @@ pub(crate) struct RecordRef {
 #[derive(Default)]
 pub(crate) struct Output {
     pub pool: Pool,
+    /// Values of a fixed width, in the order of the records.
+    pub values: Pool,
     /// Long records of the pool.
     pub store: Store,
     pub cells: Vec<u8>,
@@ -49,7 +51,7 @@ pub(crate) struct CellOptions<'a> {
     pub parts: u32,
     pub fingerprint_bits: u32,
     pub on_duplicate: OnDuplicate,
-    /// `None` if records stay as they are.
+    /// `None` if records are stored as they are, after their lengths.
     pub codecs: Option<&'a Codecs>,
 }
 
@@ -64,7 +66,7 @@ pub(crate) struct CellBuilder<'a> {
     solver: Solver,
     by_slot: Vec<u32>,
     offsets: Vec<u64>,
-    fingerprints: Vec<u16>,
+    fingerprints: Vec<u32>,
     coder: Option<Coder<'a>>,
     coded: Vec<u8>,
 }
@@ -150,14 +152,14 @@ impl<'a> CellBuilder<'a> {
 
     /// Appends the records in slot order, and the cell that finds them.
     fn emit(&mut self, attempt: Attempt) -> Result<(), Error> {
-        let Output { pool, store, cells, far, keys, .. } = &mut *self.output;
+        let Output { pool, values, store, cells, far, keys, .. } = &mut *self.output;
         let pool_start = pool.len();
         self.offsets.clear();
         self.fingerprints.clear();
         for &member in &self.by_slot {
             let record = &self.records[member as usize];
             self.offsets.push(pool.len() - pool_start);
-            self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u16);
+            self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u32);
             match (&self.chunks[record.chunk as usize], &mut self.coder) {
                 (Chunk::Short(chunk), None) => pool.push(record_at(chunk, record)),
                 (Chunk::Long(long), None) => pool.push_long(long),
@@ -166,11 +168,20 @@ impl<'a> CellBuilder<'a> {
                     let lengths = lengths_of(bytes);
                     let (key, value) = bytes[lengths.head as usize..].split_at(lengths.key as usize);
                     self.coded.clear();
-                    coder.encode(key, value, &mut self.coded);
+                    coder.encode(key, value, record.hash.lo, &mut self.coded);
                     pool.push(&self.coded);
+                    if coder.value_is_apart() {
+                        values.push(value);
+                    }
+                }
+                (Chunk::Long(long), Some(coder)) if coder.value_is_apart() => {
+                    self.coded.clear();
+                    coder.encode(long.key(), &[], record.hash.lo, &mut self.coded);
+                    pool.push(&self.coded);
+                    values.push_value_of(long);
                 }
                 (Chunk::Long(long), Some(coder)) => {
-                    pool.push_stored(coder.encode_long(long, self.disk, store)?);
+                    pool.push_stored(coder.encode_long(long, record.hash.lo, self.disk, store)?);
                 }
             }
         }

@@ -273,6 +273,25 @@ impl Long {
         Ok(())
     }
 
+    /// As [`Self::each_block`], with the bytes of the value only; at least once.
+    pub fn each_block_of_value<E>(
+        &self,
+        failed: impl Fn(io::Error) -> E,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // The record's lengths and key come first.
+        let mut skipped = self.lengths.head + self.lengths.key;
+        self.each_block(failed, |block| {
+            let skip = skipped.min(block.len() as u64);
+            skipped -= skip;
+            let part = &block[skip as usize..];
+            if skipped > 0 || part.is_empty() && self.lengths.value > 0 {
+                return Ok(());
+            }
+            each(part)
+        })
+    }
+
     /// Compares the bytes of two records with the same origin. What cannot be read counts as equal: writing it fails later.
     pub fn cmp_bytes(&self, other: &Long) -> Ordering {
         let (mut own, mut others) = (Buffer::new(BLOCK), Buffer::new(BLOCK));

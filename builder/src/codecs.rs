@@ -1,4 +1,4 @@
-//! The codecs of a build: they write keys and values as codes of tokens (spec section 4).
+//! How a build stores its records, and what writes them: as codes of tokens, or with a fixed width (spec section 4).
 
 use crate::{
     Error,
@@ -8,14 +8,38 @@ use crate::{
     spill::Disk,
     tokens::{BitWriter, Codec, Scratch, train},
 };
-use hashlith_format::record::write_varint;
+use hashlith_format::{KeyType, ValueType, record::write_varint};
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+
+/// How the keys of the new files are stored.
+#[derive(Clone, Debug, Default)]
+enum Keys {
+    #[default]
+    Plain,
+    Coded(Codec),
+    /// Integers of this many bytes.
+    Int(u8),
+    /// This many bytes of their hashes.
+    Hash(u8),
+}
+
+/// How the values are stored.
+#[derive(Clone, Debug, Default)]
+enum Values {
+    #[default]
+    Plain,
+    Coded(Codec),
+    /// Not in the records.
+    Apart,
+}
 
 /// How the records of the new files are stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Codecs {
-    keys: Option<Codec>,
-    values: Option<Codec>,
+    keys: Keys,
+    values: Values,
+    /// Bytes of a value in the values section.
+    width: u64,
 }
 
 /// The token tables of files.
@@ -28,33 +52,80 @@ pub(crate) struct Tables {
 }
 
 impl Codecs {
-    /// Learns tokens from a sample of `records` records. A side that they would not make smaller by a tenth stays as it is.
-    pub fn learn(sample: &Sample, records: u64, threads: usize) -> Self {
-        let keys = || train(&sample.keys, None, records);
-        let values = || train(&sample.values, Some(&sample.keys), records);
-        let (keys, values) = if threads > 1 {
-            std::thread::scope(|scope| {
-                let other = scope.spawn(keys);
-                let values = values();
-                (other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), values)
-            })
-        } else {
-            (keys(), values())
+    /// For these types, without codes.
+    pub fn new(key_type: KeyType, key_width: u8, value_type: ValueType) -> Self {
+        let keys = match key_type {
+            KeyType::Int => Keys::Int(key_width),
+            KeyType::None => Keys::Hash(key_width),
+            KeyType::Bytes | KeyType::Text => Keys::Plain,
         };
-        Codecs { keys, values }
+        let values = match value_type {
+            ValueType::None | ValueType::Numbers(_) => Values::Apart,
+            ValueType::Bytes | ValueType::Text | ValueType::Json => Values::Plain,
+        };
+        Codecs { keys, values, width: value_type.width() }
     }
 
-    /// True if records stay as they are.
+    /// True if a side may be coded.
+    pub fn can_learn(&self) -> bool {
+        matches!(self.keys, Keys::Plain) || matches!(self.values, Values::Plain)
+    }
+
+    /// Learns tokens from a sample of `records` records. A side that they would not make smaller by a tenth stays as it is.
+    pub fn learn(&mut self, sample: &Sample, records: u64, threads: usize) {
+        let has_text = matches!(self.keys, Keys::Plain);
+        let keys = has_text.then_some(|| train(&sample.keys, None, records));
+        let own_keys = has_text.then_some(&sample.keys);
+        let values =
+            matches!(self.values, Values::Plain).then_some(|| train(&sample.values, own_keys, records));
+        let (keys, values) = if threads > 1 {
+            std::thread::scope(|scope| {
+                let other = keys.map(|keys| scope.spawn(keys));
+                let values = values.and_then(|values| values());
+                let keys =
+                    other.map(|keys| keys.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                (keys.flatten(), values)
+            })
+        } else {
+            (keys.and_then(|keys| keys()), values.and_then(|values| values()))
+        };
+        if let Some(codec) = keys {
+            self.keys = Keys::Coded(codec);
+        }
+        if let Some(codec) = values {
+            self.values = Values::Coded(codec);
+        }
+    }
+
+    /// True if keys and values are stored as they are, after their lengths.
     pub fn is_plain(&self) -> bool {
-        self.keys.is_none() && self.values.is_none()
+        matches!((&self.keys, &self.values), (Keys::Plain, Values::Plain))
+    }
+
+    /// True if some of the records are codes.
+    pub fn is_coded(&self) -> bool {
+        self.key_codec().is_some() || self.value_codec().is_some()
+    }
+
+    /// Bytes of a value in the values section; 0 if there is none.
+    pub fn width(&self) -> u64 {
+        self.width
+    }
+
+    fn key_codec(&self) -> Option<&Codec> {
+        if let Keys::Coded(codec) = &self.keys { Some(codec) } else { None }
+    }
+
+    fn value_codec(&self) -> Option<&Codec> {
+        if let Values::Coded(codec) = &self.values { Some(codec) } else { None }
     }
 
     pub fn tables(&self) -> Tables {
-        let count = |codec: &Option<Codec>| codec.as_ref().map_or(0, Codec::table_count);
-        let sides = [&self.keys, &self.values].into_iter().flatten();
+        let sides = [self.key_codec(), self.value_codec()];
+        let [keys, values] = sides.map(|codec| codec.map_or(0, Codec::table_count));
         Tables {
-            counts: (count(&self.keys), count(&self.values)),
-            bytes: sides.flat_map(|codec| codec.tables().iter().copied()).collect(),
+            counts: (keys, values),
+            bytes: sides.into_iter().flatten().flat_map(|codec| codec.tables().iter().copied()).collect(),
         }
     }
 
@@ -66,16 +137,27 @@ impl Codecs {
         for (number, &(key_len, value_len)) in sample.lengths.iter().enumerate().take(sample.values.len()) {
             let (key, value) = (sample.keys.get(number), sample.values.get(number));
             record.clear();
-            coder.encode(key, value, &mut record);
+            coder.encode(key, value, 0, &mut record);
             // Of long fields the sample has the beginning: the rest is about as dense.
             let taken = (key.len() + value.len()).max(1) as u64;
             counts.add((record.len() as u64 * (key_len + value_len).max(1) / taken) as usize);
         }
         counts
     }
+
+    /// How many bytes a record takes whose key and value are not coded. An integer key counts with 8.
+    #[inline]
+    pub fn plain_len(&self, key_len: usize, value_len: usize) -> usize {
+        let key = match self.keys {
+            Keys::Plain | Keys::Coded(_) => key_len + 1,
+            Keys::Int(_) => 8,
+            Keys::Hash(width) => width.into(),
+        };
+        key + if matches!(self.values, Values::Apart) { 0 } else { value_len + 1 }
+    }
 }
 
-/// Encodes records. Reuses its memory from record to record.
+/// Writes records as the file has them. Reuses its memory from record to record.
 pub(crate) struct Coder<'c> {
     codecs: &'c Codecs,
     scratch: Scratch,
@@ -86,75 +168,84 @@ impl<'c> Coder<'c> {
         Coder { codecs, scratch: Scratch::default() }
     }
 
-    /// Appends a record.
-    pub fn encode(&mut self, key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let Codecs { keys, values } = self.codecs;
-        for (codec, field) in [(keys, key), (values, value)] {
-            if codec.is_none() {
-                write_varint(field.len() as u64, out);
-            }
-        }
-        let mut bits = (0, 0);
-        for (codec, field, own_key) in [(keys, key, None), (values, value, Some(key))] {
-            let mut writer = BitWriter::resume(out, bits);
-            match codec {
-                Some(codec) => {
-                    codec.encode(field, own_key, &mut self.scratch, &mut writer);
-                    bits = writer.pause();
-                }
-                None => {
-                    writer.finish();
-                    out.extend_from_slice(field);
-                    bits = (0, 0);
-                }
-            }
-        }
-        BitWriter::resume(out, bits).finish();
+    /// True if values are written to the values section, and not into the records.
+    pub fn value_is_apart(&self) -> bool {
+        matches!(self.codecs.values, Values::Apart)
     }
 
-    /// Encodes a long record into a file, block by block.
-    pub fn encode_long(&mut self, long: &Long, disk: &Disk, store: &mut Store) -> Result<Stored, Error> {
-        let Codecs { keys, values } = self.codecs;
-        let (key, lengths) = (long.key(), long.lengths);
-        let mut out = Vec::with_capacity(BLOCK);
-        for (codec, len) in [(keys, lengths.key), (values, lengths.value)] {
-            if codec.is_none() {
-                write_varint(len, &mut out);
+    /// Appends a record, but not a value of a fixed width. `lo` is the lower half of its key's hash.
+    pub fn encode(&mut self, key: &[u8], value: &[u8], lo: u64, out: &mut Vec<u8>) {
+        let bits = self.begin(key, value.len() as u64, lo, out);
+        match &self.codecs.values {
+            Values::Plain => {
+                BitWriter::resume(out, bits).finish();
+                out.extend_from_slice(value);
             }
+            Values::Coded(codec) => {
+                let own_key = self.key_as_text(key);
+                let mut writer = BitWriter::resume(out, bits);
+                codec.encode(value, own_key, &mut self.scratch, &mut writer);
+                writer.finish();
+            }
+            Values::Apart => BitWriter::resume(out, bits).finish(),
         }
-        let mut bits = (0, 0);
-        if let Some(codec) = keys {
-            let mut writer = BitWriter::resume(&mut out, bits);
-            codec.encode(key, None, &mut self.scratch, &mut writer);
-            bits = writer.pause();
-        } else {
-            out.extend_from_slice(key);
+    }
+
+    /// Appends what comes before the value. Returns the bits of the last byte that are not written yet.
+    fn begin(&mut self, key: &[u8], value_len: u64, lo: u64, out: &mut Vec<u8>) -> (u64, u32) {
+        if matches!(self.codecs.keys, Keys::Plain) {
+            write_varint(key.len() as u64, out);
         }
-        if values.is_none() {
+        if matches!(self.codecs.values, Values::Plain) {
+            write_varint(value_len, out);
+        }
+        match &self.codecs.keys {
+            Keys::Plain => out.extend_from_slice(key),
+            Keys::Coded(codec) => {
+                let mut writer = BitWriter::resume(out, (0, 0));
+                codec.encode(key, None, &mut self.scratch, &mut writer);
+                return writer.pause();
+            }
+            Keys::Int(width) => out.extend_from_slice(&key[..usize::from(*width).min(key.len())]),
+            Keys::Hash(width) => out.extend_from_slice(&lo.to_le_bytes()[..usize::from(*width)]),
+        }
+        (0, 0)
+    }
+
+    fn key_as_text<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        matches!(self.codecs.keys, Keys::Plain | Keys::Coded(_)).then_some(key)
+    }
+
+    /// Writes a long record into a file, block by block.
+    pub fn encode_long(
+        &mut self,
+        long: &Long,
+        lo: u64,
+        disk: &Disk,
+        store: &mut Store,
+    ) -> Result<Stored, Error> {
+        let key = long.key();
+        let mut out = Vec::with_capacity(BLOCK);
+        let mut bits = self.begin(key, long.value_len(), lo, &mut out);
+        if !matches!(self.codecs.values, Values::Coded(_)) {
             BitWriter::resume(&mut out, bits).finish();
             bits = (0, 0);
         }
         let mut stored = store.begin(disk)?;
-        // The record's lengths and key come first.
-        let mut skipped = lengths.head + lengths.key;
-        let mut left = lengths.value;
+        let own_key = self.key_as_text(key);
+        let mut left = long.value_len();
         let mut first = true;
-        long.each_block(disk.failed(crate::spill::READ), |block| {
-            let skip = skipped.min(block.len() as u64);
-            skipped -= skip;
-            let part = &block[skip as usize..];
-            if skipped > 0 || part.is_empty() && left > 0 {
-                return Ok(());
-            }
+        long.each_block_of_value(disk.failed(crate::spill::READ), |part| {
             left -= part.len() as u64;
-            match values {
-                Some(codec) => {
+            match &self.codecs.values {
+                Values::Coded(codec) => {
                     let mut writer = BitWriter::resume(&mut out, bits);
                     let ends = (std::mem::take(&mut first), left == 0);
-                    codec.encode_part(part, ends, Some(key), &mut self.scratch, &mut writer);
+                    codec.encode_part(part, ends, own_key, &mut self.scratch, &mut writer);
                     bits = writer.pause();
                 }
-                None => out.extend_from_slice(part),
+                Values::Plain => out.extend_from_slice(part),
+                Values::Apart => {}
             }
             if out.len() >= BLOCK {
                 stored.append(&mut out, disk)?;

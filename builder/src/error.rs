@@ -85,6 +85,18 @@ pub enum Error {
         /// The longest possible, in bytes.
         limit: u64,
     },
+    /// A key or value does not have the length that its type says.
+    #[error("a {what} of {len} bytes is no {kind}: that has {width}")]
+    Width {
+        /// A key or a value.
+        what: &'static str,
+        /// Its length in bytes.
+        len: u64,
+        /// The type.
+        kind: String,
+        /// The length that it should have, in bytes.
+        width: u64,
+    },
     /// The metadata is above 1 MiB.
     #[error("the metadata has {len} bytes, at most 1 MiB is possible")]
     Metadata {

@@ -3,17 +3,19 @@
 use crate::{
     Error,
     chunk::{ChunkWriter, LONG},
+    codecs::Codecs,
+    options::{Options, Shape},
     origin::Origin,
     sizing::LengthCounts,
     spill::Spill,
 };
 use hashlith_feedback::{Progress, Unit};
-use hashlith_format::KeyHasher;
+use hashlith_format::{KeyHasher, KeyType, ValueType, coding::int_width, key_int};
 use parking_lot::{Mutex, RwLock};
 use std::sync::{
     Arc,
     atomic::{
-        AtomicU32, AtomicU64,
+        AtomicU8, AtomicU32, AtomicU64,
         Ordering::{Relaxed, Release},
     },
 };
@@ -31,6 +33,12 @@ pub(crate) struct Intake {
     pub spill: RwLock<Option<Spill>>,
     progress: Arc<Progress>,
     hasher: KeyHasher,
+    key_type: KeyType,
+    value_type: ValueType,
+    /// How records are stored without codes.
+    codecs: Codecs,
+    /// Bytes of the widest integer key.
+    pub int_width: AtomicU8,
     /// The part that all keys must belong to, and the number of parts.
     part: (u32, u32),
     partitions: usize,
@@ -44,17 +52,22 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub fn new(
-        spill: Spill,
-        partitions: usize,
-        hasher: KeyHasher,
-        part: (u32, u32),
-        progress: Arc<Progress>,
-    ) -> Self {
+    pub fn new(spill: Spill, partitions: usize, options: &Options, progress: Arc<Progress>) -> Self {
+        let part = match options.shape {
+            Shape::Part { part, parts } => (part, parts),
+            Shape::Set { .. } => (0, 1),
+        };
+        let Options { hasher, key_type, value_type, .. } = *options;
+        let mut stored = options.clone();
+        stored.settle_widths(0);
         Intake {
             spill: RwLock::new(Some(spill)),
             progress,
             hasher,
+            key_type,
+            value_type,
+            codecs: Codecs::new(key_type, stored.key_width, value_type),
+            int_width: AtomicU8::new(0),
             part,
             partitions,
             records: AtomicU64::new(0),
@@ -79,6 +92,7 @@ pub struct Feeder {
     records: u64,
     bytes: u64,
     lengths: LengthCounts,
+    int_width: u8,
 }
 
 impl Feeder {
@@ -93,6 +107,7 @@ impl Feeder {
             records: 0,
             bytes: 0,
             lengths: LengthCounts::default(),
+            int_width: 0,
             intake: intake.clone(),
         }
     }
@@ -137,7 +152,7 @@ impl Feeder {
     /// ```
     ///
     /// # Errors
-    /// [`Error::TooLong`], [`Error::OtherPart`], [`Error::Io`] when a temporary file cannot be written,
+    /// [`Error::TooLong`], [`Error::Width`], [`Error::OtherPart`], [`Error::Io`] when a temporary file cannot be written,
     /// [`Error::Cancelled`].
     #[inline]
     pub fn add_from(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Error> {
@@ -148,6 +163,7 @@ impl Feeder {
                 return Err(Error::TooLong { what, len, limit });
             }
         }
+        self.check_widths(key, value)?;
         // The loader hashes the key again, which takes 2.4 ns. Keeping the hash would take 16 bytes of memory and disk per
         // record, and a gigabyte takes at least 0.4 core-seconds to write (`benches/README.md`).
         let hash = self.intake.hasher.hash(key);
@@ -158,7 +174,7 @@ impl Feeder {
         let number = hash.within(parts).checked_shr(self.shift).unwrap_or(0) as usize;
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
-        self.lengths.add(key.len() + value.len() + 2);
+        self.lengths.add(self.intake.codecs.plain_len(key.len(), value.len()));
         if self.records >= COUNTED {
             self.count();
         }
@@ -168,6 +184,24 @@ impl Feeder {
         }
         if self.writers[number].push(origin, key, value) {
             self.hand_over(number)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the lengths that follow from the types.
+    #[inline]
+    fn check_widths(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        let Intake { key_type, value_type, .. } = *self.intake;
+        if key_type == KeyType::Int {
+            match key_int(key) {
+                Some(key) => self.int_width = self.int_width.max(int_width(key)),
+                None => return Err(wrong_width("key", key, key_type, 8)),
+            }
+        }
+        if let ValueType::None | ValueType::Numbers(_) = value_type
+            && value.len() as u64 != value_type.width()
+        {
+            return Err(wrong_width("value", value, value_type, value_type.width()));
         }
         Ok(())
     }
@@ -238,7 +272,13 @@ impl Feeder {
         }
         self.count();
         self.intake.lengths.lock().take(&mut self.lengths);
+        self.intake.int_width.fetch_max(self.int_width, Relaxed);
         self.intake.open.fetch_sub(1, Release);
         Ok(())
     }
+}
+
+#[cold]
+fn wrong_width(what: &'static str, bytes: &[u8], kind: impl ToString, width: u64) -> Error {
+    Error::Width { what, len: bytes.len() as u64, kind: kind.to_string(), width }
 }

@@ -111,15 +111,15 @@ impl Builder {
         // Spilled records are freed while the output grows; other policies may drop any number of them.
         let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
         let (partitions, disk) = spill.into_partitions();
-        let codecs = self.learn(&partitions, &disk, records)?;
+        self.options.settle_widths(intake.int_width.load(Relaxed));
+        let (codecs, lengths) = self.learn(&partitions, &disk, records)?;
         let cell_keys = |lengths: &LengthCounts| lengths.cell_keys(self.options.fingerprint_bits);
-        let cell_keys = match (self.options.cell_keys, &codecs) {
+        let cell_keys = match (self.options.cell_keys, &lengths) {
             (Some(keys), _) => keys,
             (None, None) => cell_keys(&intake.lengths.lock()),
-            (None, Some((_, lengths))) => cell_keys(lengths),
+            (None, Some(lengths)) => cell_keys(lengths),
         };
-        let codecs = codecs.map(|(codecs, _)| codecs);
-        let tables = codecs.as_ref().map(Codecs::tables).unwrap_or_default();
+        let tables = codecs.tables();
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
         let cells_each = cell_count(records, bytes, cell_keys, parts);
         // A file that the page cache could not keep bypasses it.
@@ -133,7 +133,7 @@ impl Builder {
 
         self.progress.enter(Phase::Building, Unit::Records, Some(records));
         let cells = cells_each * u64::from(parts);
-        let built = self.build_cells(partitions, &disk, cells, codecs.as_ref(), &mut writer)?;
+        let built = self.build_cells(partitions, &disk, cells, &codecs, &mut writer)?;
         // No record is lost or invented, whatever happened to the temporary files.
         if built.loaded != records {
             return Err(Error::Lost { expected: records, found: built.loaded });
@@ -153,28 +153,27 @@ impl Builder {
         })
     }
 
-    /// The codecs for these records, and the lengths that records will have; `None` if they stay as they are.
+    /// How these records are stored; and their lengths, if they are coded.
     fn learn(
         &self,
         partitions: &[Partition],
         disk: &Disk,
         records: u64,
-    ) -> Result<Option<(Codecs, LengthCounts)>, Error> {
-        if self.options.compress == Compress::Off {
-            return Ok(None);
+    ) -> Result<(Codecs, Option<LengthCounts>), Error> {
+        let Options { key_type, key_width, value_type, .. } = self.options;
+        let mut codecs = Codecs::new(key_type, key_width, value_type);
+        if self.options.compress == Compress::Off || !codecs.can_learn() {
+            return Ok((codecs, None));
         }
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
         let Options { hasher, on_duplicate, .. } = self.options;
         let progress = &self.progress;
         progress.enter(Phase::Learning, Unit::Records, None);
         let sample = Source { partitions, disk, hasher, parts, on_duplicate, progress }.sample()?;
-        let codecs = Codecs::learn(&sample, records, self.options.threads);
+        codecs.learn(&sample, records, self.options.threads);
         progress.check()?;
-        if codecs.is_plain() {
-            return Ok(None);
-        }
-        let lengths = codecs.lengths(&sample);
-        Ok(Some((codecs, lengths)))
+        let lengths = codecs.is_coded().then(|| codecs.lengths(&sample));
+        Ok((codecs, lengths))
     }
 
     fn build_cells(
@@ -182,7 +181,7 @@ impl Builder {
         partitions: Vec<Partition>,
         disk: &Disk,
         cells: u64,
-        codecs: Option<&Codecs>,
+        codecs: &Codecs,
         writer: &mut Writer<'_>,
     ) -> Result<Counts, Error> {
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
@@ -191,18 +190,18 @@ impl Builder {
             parts,
             fingerprint_bits: self.options.fingerprint_bits,
             on_duplicate: self.options.on_duplicate,
-            codecs,
+            codecs: (!codecs.is_plain()).then_some(codecs),
         };
         let threads = self.options.threads;
         // The other half may hold records of later jobs, and the writer's buffers.
         let memory = self.options.memory() / 2;
         // Each thread has a job, one output waits, and one is being written.
         let budget = memory / (threads as u64 + 2);
-        let copies = if codecs.is_some() { plan::CODED_COPIES } else { plan::COPIES };
+        let copies = if codecs.is_coded() { plan::CODED_COPIES } else { plan::COPIES };
         let jobs = plan::join(plan::smallest(partitions, cells, copies), budget);
         let context =
             JobContext { options, cells, threads, memory, budget, copies, disk, progress: &self.progress };
-        run(&Work::new(jobs, context), threads, writer)
+        run(&Work::new(jobs, context), threads, codecs.width(), writer)
     }
 }
 
@@ -213,8 +212,8 @@ struct Counts {
     dropped: u64,
 }
 
-/// Runs all jobs on this many threads, while this thread writes.
-fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<Counts, Error> {
+/// Runs all jobs on this many threads, while this thread writes. Values in the values section have `width` bytes.
+fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> Result<Counts, Error> {
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("build-{number}"));
     let pool = pool.build().map_err(|_| Error::Threads { threads })?;
@@ -232,7 +231,7 @@ fn run(work: &Work<'_>, threads: usize, writer: &mut Writer<'_>) -> Result<Count
         drop(sender);
         let mut counts = Counts::default();
         let written = outputs.iter().try_for_each(|mut output| {
-            writer.append(Piece::of(&mut output))?;
+            writer.append(Piece::of(&mut output, width))?;
             counts.loaded += output.loaded;
             counts.dropped += output.dropped;
             work.written(output);

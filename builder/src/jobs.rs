@@ -3,6 +3,8 @@
 use crate::{
     Error,
     cell::{CellBuilder, Output, RecordRef},
+    chunk::LONG,
+    codecs::Codecs,
     load::{Group, JobContext, Loader},
     plan::Job,
     pool::Pool,
@@ -94,8 +96,11 @@ impl<'a> Work<'a> {
             held().map(|chunk| if let Chunk::Short(bytes) = chunk { bytes.len() } else { 0 }).sum::<usize>()
                 + groups.iter().map(Group::copied).sum::<usize>();
         let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>() + dropped;
+        let width = self.context.options.codecs.map_or(0, Codecs::width);
+        let values = if width < LONG as u64 { (loaded * width) as usize } else { 0 };
         let mut output = Output {
-            pool: Pool::with_capacity(bytes),
+            pool: Pool::with_capacity(bytes.saturating_sub(values)),
+            values: Pool::with_capacity(values),
             cells: Vec::with_capacity((job.len() * CELL_LEN) as usize),
             cost: job.cost,
             loaded,

@@ -70,7 +70,7 @@ pub use error::{Error, OutputFault, PartFault};
 pub use feeder::Feeder;
 pub use finish::Report;
 pub use hashlith_feedback::Progress;
-pub use hashlith_format::{HashId, KeyHasher, KeyType, ValueType};
+pub use hashlith_format::{HashId, KeyHasher, KeyType, Number, Row, ValueType, int_key};
 pub use limits::{available_memory, available_threads, open_files};
 pub use lock::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use options::{Compress, OnDuplicate};

@@ -1,7 +1,7 @@
 //! The options of a build, and the numbers that follow from them.
 
 use crate::{Error, chunk::CHUNK_LEN, limits};
-use hashlith_format::{KeyHasher, KeyType, MAX_METADATA, MAX_PARTS, ValueType};
+use hashlith_format::{KeyHasher, KeyType, MAX_FINGERPRINT_BITS, MAX_METADATA, MAX_PARTS, ValueType};
 use std::{fmt, path::PathBuf, str::FromStr};
 
 /// Most partitions.
@@ -115,6 +115,10 @@ pub(crate) struct Options {
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
+    /// If keys are left out: how many bits of the hash stand for a key.
+    pub check_bits: u32,
+    /// Bytes of a key in its record, if that has a fixed width; known when all records are.
+    pub key_width: u8,
     pub hasher: KeyHasher,
     pub metadata: String,
     pub expected_bytes: u64,
@@ -135,6 +139,8 @@ impl Default for Options {
             key_type: KeyType::Bytes,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
+            check_bits: 32,
+            key_width: 0,
             hasher: KeyHasher::xxh3(0),
             metadata: String::new(),
             expected_bytes: 0,
@@ -169,6 +175,9 @@ impl Options {
         if !(1..=16).contains(&self.fingerprint_bits) {
             return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
         }
+        if !(8..=64).contains(&self.check_bits) {
+            return Err(Error::Options { what: "keys that are left out have 8 to 64 check bits" });
+        }
         let (part, parts) = match self.shape {
             Shape::Part { part, parts } => (part, parts),
             Shape::Set { parts } => (0, parts),
@@ -178,6 +187,23 @@ impl Options {
         }
         let len = self.metadata.len() as u64;
         if len > MAX_METADATA { Err(Error::Metadata { len }) } else { Ok(()) }
+    }
+
+    /// Sets what follows from the types: bits of a fingerprint, and bytes of a key in its record. `int_width` is what the widest
+    /// integer among the keys takes.
+    pub fn settle_widths(&mut self, int_width: u8) {
+        match self.key_type {
+            KeyType::Bytes | KeyType::Text => self.key_width = 0,
+            KeyType::Int => self.key_width = int_width.clamp(1, 8),
+            KeyType::None => {
+                // A lookup goes to the record for the value anyway, or else need not go there if the slot entry has all bits.
+                let is_apart = matches!(self.value_type, ValueType::None | ValueType::Numbers(_));
+                let most = if is_apart { 2 * MAX_FINGERPRINT_BITS } else { MAX_FINGERPRINT_BITS };
+                let bytes = self.check_bits.saturating_sub(most).div_ceil(8);
+                self.key_width = bytes as u8;
+                self.fingerprint_bits = self.check_bits - 8 * bytes;
+            }
+        }
     }
 
     /// As many partitions as an eighth of the memory can buffer for every feeder, capped by the limit on open files. A partition

@@ -10,6 +10,8 @@ pub(crate) enum Apart {
     Long(Arc<Long>),
     /// Encoded.
     Stored(Stored),
+    /// Of a long record, the value only.
+    Value(Arc<Long>),
 }
 
 impl Apart {
@@ -18,6 +20,7 @@ impl Apart {
         match self {
             Apart::Long(long) => long.len(),
             Apart::Stored(stored) => stored.len(),
+            Apart::Value(long) => long.value_len(),
         }
     }
 
@@ -30,6 +33,7 @@ impl Apart {
         match self {
             Apart::Long(long) => long.each_block(failed, each),
             Apart::Stored(stored) => stored.each_block(failed, each),
+            Apart::Value(long) => long.each_block_of_value(failed, each),
         }
     }
 }
@@ -61,6 +65,10 @@ impl Pool {
 
     pub fn push_stored(&mut self, stored: Stored) {
         self.push_apart(Apart::Stored(stored));
+    }
+
+    pub fn push_value_of(&mut self, long: &Arc<Long>) {
+        self.push_apart(Apart::Value(long.clone()));
     }
 
     fn push_apart(&mut self, record: Apart) {

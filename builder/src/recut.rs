@@ -27,7 +27,9 @@ fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     let old = headers.len() as u64;
     let (new, first) = (u64::from(parts), headers.first().filter(|_| parts > 0)?);
     let is_set = in_order(headers).is_ok_and(|order| order.is_sorted())
-        && headers.iter().all(|header| header.fingerprint_bits == first.fingerprint_bits);
+        && headers.iter().all(|header| {
+            (header.fingerprint_bits, header.key_width) == (first.fingerprint_bits, first.key_width)
+        });
     let cells = |part: u64| {
         // The old parts that it overlaps must have cells of the same width, and each new part a whole number of them.
         let (from, to) = (part * old / new, ((part + 1) * old).div_ceil(new));
@@ -120,6 +122,7 @@ impl Builder {
             self.options.key_type = first.key_type;
             self.options.value_type = first.value_type;
             self.options.fingerprint_bits = first.fingerprint_bits;
+            self.options.key_width = first.key_width;
         }
         let keys = headers.iter().map(|header| header.keys).sum();
         let bytes: u64 = headers.iter().map(Header::file_len).sum();
@@ -181,11 +184,13 @@ impl<'a> Source<'a> {
     where
         'a: 'c,
     {
+        let width = self.header.value_type.width();
         let mut start = self.offsets(*next)?;
         let mut end = start;
         let (mut far_start, mut far_end) = (None, 0);
         for _ in 0..CELLS {
-            if *next == self.header.cells || end.pool.checked_sub(start.pool)? > BYTES {
+            let values = end.keys.checked_sub(start.keys)?.checked_mul(width)?;
+            if *next == self.header.cells || end.pool.checked_sub(start.pool)?.checked_add(values)? > BYTES {
                 break;
             }
             let (cell, view) = self.cell(*next)?;
@@ -198,13 +203,18 @@ impl<'a> Source<'a> {
             end = self.offsets(*next)?;
         }
         (start.far, end.far) = (far_start.unwrap_or(0), far_end);
-        end.keys.checked_sub(start.keys)?;
         let slice = |section: Span, from: u64, to: u64| {
             let whole = self.bytes.get(section.offset as usize..section.end() as usize)?;
             whole.get(from as usize..to as usize)
         };
         Some(Piece {
             pool: PoolView::of_bytes(slice(self.header.sections.pool, start.pool, end.pool)?),
+            values: PoolView::of_bytes(slice(
+                self.header.sections.values,
+                start.keys * width,
+                end.keys * width,
+            )?),
+            width,
             far: slice(self.header.sections.far, start.far, end.far)?,
             cells,
             start,

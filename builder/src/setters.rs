@@ -89,7 +89,8 @@ impl Builder {
         self
     }
 
-    /// The type of the keys, for the header (spec section 3). The builder does not check the keys.
+    /// The type of the keys (spec section 3). The builder does not check that text is UTF-8. Integers are added as
+    /// [`int_key`](crate::int_key) makes them.
     ///
     /// ```
     /// use hashlith_builder::{Builder, KeyType};
@@ -105,7 +106,8 @@ impl Builder {
         self
     }
 
-    /// The type of the values, for the header (spec section 3). The builder does not check the values.
+    /// The type of the values (spec section 3). The builder does not check text and JSON. Numbers, and vectors of them, are added
+    /// as their bytes, the lowest first; values of type none as nothing.
     ///
     /// ```
     /// use hashlith_builder::{Builder, ValueType};
@@ -133,6 +135,23 @@ impl Builder {
     #[must_use]
     pub fn fingerprint_bits(mut self, bits: u32) -> Self {
         self.options.fingerprint_bits = bits;
+        self
+    }
+
+    /// With [`KeyType::None`]: how many bits of its hash stand for each key, 8 to 64; 32 by default. An absent key is taken for a
+    /// present one once in 2^bits times.
+    ///
+    /// ```
+    /// use hashlith_builder::{Builder, KeyType};
+    /// # let dir = tempfile::tempdir()?;
+    /// let builder = Builder::new().key_type(KeyType::None).check_bits(20);
+    /// let report = builder.finish(dir.path().join("empty.hlith"))?;
+    /// assert_eq!(report.headers[0].check_bits(), Some(20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn check_bits(mut self, bits: u32) -> Self {
+        self.options.check_bits = bits;
         self
     }
 

@@ -8,7 +8,7 @@ use crate::{
     records::Records,
 };
 use hashlith_feedback::Progress;
-use hashlith_format::{CELL_LEN, CellView, Head, Header};
+use hashlith_format::{CELL_LEN, CellView, Head, Header, KeyHash};
 use std::ops::Range;
 
 /// The bytes of a cell in the file.
@@ -83,7 +83,7 @@ impl Totals {
         }
         if self.far_len != header.sections.far.len {
             let what = "the far section is not as long as the bodies of the far cells";
-            findings.report(Error::verifier(11, 112, what));
+            findings.report(Error::verifier(11, 128, what));
         }
         if let Some(first) = self.far.filter(|far| far.start != 0) {
             findings.report(Self::misplaced(&first));
@@ -235,6 +235,31 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         }
     }
 
+    /// Why a key with this hash does not find this slot (V5).
+    #[inline]
+    fn misplaced(
+        &self,
+        number: u64,
+        view: &CellView,
+        slot: u8,
+        fingerprint: u64,
+        hash: KeyHash,
+        lo: u64,
+    ) -> Option<&'static str> {
+        if hash.part(self.header.parts) != self.header.part {
+            return Some("a key is in a part that is not its own");
+        }
+        if hash.cell(self.header.parts, self.header.cells) != number {
+            return Some("a key is in a cell that is not its own");
+        }
+        if view.fingerprint(&hash) != fingerprint {
+            return Some("a slot does not have the fingerprint of its key");
+        }
+        let x = view.head.attempt.number(lo);
+        let [pilot] = self.body(view, view.pilot_at(x));
+        (view.head.geometry().slot(x, pilot) != slot).then_some("a key does not find its own slot")
+    }
+
     /// Walks the records of cell `number`, which must end at `end`: R16, R19, V4, V5, V6, V8 and V14.
     ///
     /// The walk ends with the first fault.
@@ -246,7 +271,7 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
             if view.record_start(slot, delta) != at - self.header.sections.pool.offset {
                 return Err(Error::verifier(4, at, "a slot has its record elsewhere"));
             }
-            if at >= pool_end {
+            if at >= pool_end && !self.header.has_no_records() {
                 return Err(Error::reader(
                     16,
                     view.entry_at(slot),
@@ -254,21 +279,10 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
                 ));
             }
             let record = self.records.check(at, view.head.attempt.salt())?;
-            let hash = record.hash;
-            let fault = |what| Err(Error::verifier(5, at, what));
-            if hash.part(self.header.parts) != self.header.part {
-                return fault("a key is in a part that is not its own");
-            }
-            if hash.cell(self.header.parts, self.header.cells) != number {
-                return fault("a key is in a cell that is not its own");
-            }
-            if view.fingerprint(&hash) != fingerprint {
-                return fault("a slot does not have the fingerprint of its key");
-            }
-            let x = view.head.attempt.number(record.lo);
-            let [pilot] = self.body(view, view.pilot_at(x));
-            if view.head.geometry().slot(x, pilot) != slot {
-                return fault("a key does not find its own slot");
+            if let Some((hash, lo)) = record.hash
+                && let Some(what) = self.misplaced(number, view, slot, fingerprint, hash, lo)
+            {
+                return Err(Error::verifier(5, at, what));
             }
             if let Some(what) = record.wrong_type {
                 return Err(Error::verifier(8, at, what));

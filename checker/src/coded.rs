@@ -22,8 +22,7 @@ pub(crate) trait Pool {
     fn end(&self) -> u64;
 }
 
-/// The token tables of a file, with their bytes.
-#[derive(Default)]
+/// How a file stores its records, and the bytes of its token tables.
 pub(crate) struct Codes {
     pub(crate) coding: Coding,
     pub(crate) tables: Vec<u8>,
@@ -113,7 +112,7 @@ pub(crate) fn take_utf8(bytes: &mut Vec<u8>, last: bool) -> bool {
 pub(crate) struct Stream<'a, 'c, P> {
     pub(crate) decoder: Decoder<'c>,
     pub(crate) pool: &'a mut P,
-    pub(crate) key: &'a [u8],
+    pub(crate) key: Option<&'a [u8]>,
     pub(crate) decoded: Vec<u8>,
     pub(crate) taken: usize,
     pub(crate) error: Option<Error>,
@@ -124,7 +123,7 @@ impl<P: Pool> io::Read for Stream<'_, '_, P> {
         if self.taken == self.decoded.len() {
             self.decoded.clear();
             self.taken = 0;
-            if let Err(error) = self.decoder.more(self.pool, Some(self.key), &mut self.decoded) {
+            if let Err(error) = self.decoder.more(self.pool, self.key, &mut self.decoded) {
                 self.error = Some(error);
                 return Err(io::ErrorKind::Other.into());
             }

@@ -26,7 +26,7 @@ pub(crate) struct Found {
     pub(crate) id: u64,
     /// Where it begins, from the beginning of the file.
     pub(crate) at: u64,
-    /// Its lengths; `None` if some of it is coded.
+    /// Its lengths; `None` if key and value are not both as they are.
     lengths: Option<Lengths>,
     /// Its first bytes.
     head: [u8; HEAD],
@@ -193,6 +193,10 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
     fn read(&self, view: &CellView, slot: u8, delta: i64, len: usize) -> Result<Found, Error> {
         let pool = self.header.sections.pool;
         let start = view.record_start(slot, delta);
+        let id = self.first_id + view.head.first_id + u64::from(slot);
+        if self.header.has_no_records() {
+            return Ok(Found { id, at: pool.offset, lengths: None, head: [0; HEAD], head_len: 0 });
+        }
         let rest = pool.len.checked_sub(start).filter(|&rest| rest > 0).ok_or_else(|| {
             Error::reader(16, view.entry_at(slot), "a slot has its record outside of the pool")
         })?;
@@ -208,7 +212,7 @@ impl<'a, R: ReadAt + ?Sized> Lookup<'a, R> {
         } else {
             None
         };
-        Ok(Found { id: self.first_id + view.head.first_id + u64::from(slot), at, lengths, head, head_len })
+        Ok(Found { id, at, lengths, head, head_len })
     }
 }
 
@@ -227,13 +231,34 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
         Ok(lengths.value == value.len() as u64 && record.has(self.file, start, value)?)
     }
 
-    /// The first bytes of the key, at most `most`, and how many it has.
+    /// True if the value of a dense id in the values section is this one.
+    fn row_is(&self, id: u64, width: u64, value: &[u8]) -> Result<bool, Error> {
+        let offset = self.header.sections.values.offset + (id - self.first_id) * width;
+        if !self.ids().contains(&id) {
+            return Err(Error::reader(20, offset, "a key has an id for which there is no value"));
+        }
+        if width != value.len() as u64 {
+            return Ok(false);
+        }
+        let mut buffer = vec![0; value.len().min(PIECE)];
+        for (number, piece) in (0..).zip(value.chunks(PIECE)) {
+            let offset = offset + number * PIECE as u64;
+            let stored = buffer.get_mut(..piece.len()).unwrap_or_default();
+            self.file.read_exact_at(stored, offset).map_err(|source| Error::Io { offset, source })?;
+            if stored != piece {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first bytes of the key, at most `most`, and how many it has; those of an integer are eight. None if keys are left out.
     pub(crate) fn key_head(&self, record: &Found, most: usize) -> Result<(Vec<u8>, u64), Error> {
         let Some(lengths) = record.lengths else {
             let mut key = KeyHead::new();
             let mut pool = self.pool(record);
             self.key(record, &mut pool, |piece| {
-                key.add(piece);
+                key.add(&self.codes.coding.key(piece).unwrap_or_default());
                 true
             })?;
             key.bytes.truncate(most);
@@ -251,7 +276,7 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
         FilePool { file: self.file, end: self.header.sections.pool.end(), bytes, start: record.at }
     }
 
-    /// Gives the key of a record with codes to `take`, piece by piece, until that returns false. Returns the length of the value
+    /// Gives what the file has for the key of a record to `take`, piece by piece, until that returns false. Returns the length of the value
     /// if it is stored as it is, and the bit after the key, from the beginning of the file; `None` if `take` has returned false.
     fn key(
         &self,
@@ -261,13 +286,16 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
     ) -> Result<Option<(Option<u64>, u64)>, Error> {
         let Codes { coding, tables } = &self.codes;
         let outside = || Error::from(RecordFault::Outside.at(record.at));
-        let lengths = coding.lengths(pool.piece(record.at, 2 * MAX_VARINT)?);
-        let (key_len, value_len, head) = lengths.ok_or_else(outside)?;
-        let mut at = record.at + head as u64;
+        let front = coding.front(pool.piece(record.at, 2 * MAX_VARINT)?).ok_or_else(outside)?;
+        let mut at = record.at + front.len as u64;
         let Some(keys) = coding.keys() else {
-            let end = at.saturating_add(key_len.unwrap_or(0));
+            let end = at.saturating_add(front.key.unwrap_or(0));
             if end > pool.end {
                 return Err(outside());
+            }
+            if !coding.keys_have_text() {
+                let stored = pool.piece(at, (end - at) as usize)?;
+                return Ok(take(stored).then_some((front.value, end * 8)));
             }
             while at < end {
                 let piece = pool.piece(at, (end - at).min(PIECE as u64) as usize)?;
@@ -276,7 +304,7 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
                 }
                 at += piece.len() as u64;
             }
-            return Ok(Some((value_len, end * 8)));
+            return Ok(Some((front.value, end * 8)));
         };
         let mut decoder = Decoder::new(keys, tables, record.at, at * 8);
         let mut decoded = Vec::new();
@@ -286,21 +314,32 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
             }
             decoded.clear();
         }
-        Ok(Some((value_len, decoder.bit())))
+        Ok(Some((front.value, decoder.bit())))
     }
 
-    /// `Some` if the record with codes has this key, and this value, if there is one.
+    /// `Some` if the record, which is not plain, has this key, and this value, if there is one.
     fn compare(&self, record: &Found, key: &[u8], value: Option<&[u8]>) -> Result<Option<()>, Error> {
         let mut pool = self.pool(record);
+        let coding = &self.codes.coding;
         let mut left = key;
-        let found = self.key(record, &mut pool, |piece| starts_with(&mut left, piece))?;
+        let found = self.key(record, &mut pool, |piece| {
+            if coding.keys_have_text() {
+                return starts_with(&mut left, piece);
+            }
+            left = &[];
+            coding.is_key(piece, key, &self.header.hasher.hash(key))
+        })?;
         let Some((value_len, bit)) = found.filter(|_| left.is_empty()) else { return Ok(None) };
         let Some(mut left) = value else { return Ok(Some(())) };
+        if let Some(row) = self.header.value_type.row() {
+            return Ok(self.row_is(record.id, row.width(), left)?.then_some(()));
+        }
         if let Some((tables, from)) = self.codes.coding.values() {
             let bytes = self.codes.tables.get(from..).unwrap_or_default();
             let mut decoder = Decoder::new(tables, bytes, record.at, bit);
             let mut decoded = Vec::new();
-            while decoder.more(&mut pool, Some(key), &mut decoded)? {
+            let own_key = coding.keys_have_text().then_some(key);
+            while decoder.more(&mut pool, own_key, &mut decoded)? {
                 if !starts_with(&mut left, &decoded) {
                     return Ok(None);
                 }

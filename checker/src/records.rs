@@ -7,8 +7,8 @@ use crate::{
 };
 use hashlith_format::{
     Header, KeyHash, KeyHasher, KeyType, ValueType,
-    coding::RecordFault,
-    record::{Lengths, MAX_VARINT, varint_len},
+    coding::{Front, RecordFault},
+    record::{Lengths, MAX_VARINT},
 };
 use serde::de::IgnoredAny;
 use std::io;
@@ -31,14 +31,22 @@ pub(crate) struct Records<'a, R: ?Sized> {
 
 /// What a record has.
 pub(crate) struct Checked {
-    /// The hash of its key.
-    pub(crate) hash: KeyHash,
-    /// The lower half of the hash under the salt of its cell.
-    pub(crate) lo: u64,
+    /// The hash of its key, and the lower half of it under the salt of its cell; `None` if keys are left out.
+    pub(crate) hash: Option<(KeyHash, u64)>,
     /// Where it ends.
     pub(crate) end: u64,
     /// V8: what does not have its type.
     pub(crate) wrong_type: Option<&'static str>,
+}
+
+/// A key or a value.
+struct Field {
+    /// As in [`Checked`], of a key.
+    hash: Option<(KeyHash, u64)>,
+    /// The bit after it, from the beginning of the file.
+    end: u64,
+    /// It has its type.
+    is_right: bool,
 }
 
 impl<R: ReadAt + ?Sized> Pool for Records<'_, R> {
@@ -73,133 +81,140 @@ impl<'a, R: ReadAt + ?Sized> Records<'a, R> {
             salt => self.hash(key_at, lengths.key, &hasher.salted(salt))?.lo,
         };
         let wrong_type = self.wrong_type(at, &lengths)?;
-        Ok(Checked { hash, lo, end: key_at + lengths.key + lengths.value, wrong_type })
+        Ok(Checked { hash: Some((hash, lo)), end: key_at + lengths.key + lengths.value, wrong_type })
     }
 
+    /// As [`Self::check`], for records that are not plain.
     fn check_coded(&mut self, at: u64, salt: u8) -> Result<Checked, Error> {
+        let codes = self.codes;
+        let front = codes.coding.front(self.piece(at, 2 * MAX_VARINT)?);
+        let front = front.ok_or_else(|| RecordFault::Outside.at(at))?;
+        let key = self.key(at, &front, salt)?;
+        let value = self.value(at, &front, key.end)?;
+        if front.len as u64 != front.least {
+            return Err(Error::verifier(6, at, "a length takes more bytes than it must"));
+        }
+        // The bits after the last code; a plain value begins after those of the key.
+        let bit = if front.value.is_some() { key.end } else { value.end };
+        if !bit.is_multiple_of(8) {
+            let last = self.piece(bit / 8, 1)?.first().copied().unwrap_or(0);
+            if last >> (bit % 8) != 0 {
+                let what = "an unused bit behind the codes of a record is not zero";
+                return Err(Error::verifier(14, at, what));
+            }
+        }
+        let wrong_type = match (key.is_right, value.is_right) {
+            (false, _) => Some("a key is not UTF-8"),
+            (_, false) if self.header.value_type == ValueType::Json => Some("a value is not JSON"),
+            (_, false) => Some("a value is not UTF-8"),
+            _ => None,
+        };
+        Ok(Checked { hash: key.hash, end: value.end.div_ceil(8), wrong_type })
+    }
+
+    /// Reads the key of a record, and keeps its beginning in `self.key`.
+    fn key(&mut self, at: u64, front: &Front, salt: u8) -> Result<Field, Error> {
         let Self { header, codes, .. } = *self;
-        let outside = || Error::from(RecordFault::Outside.at(at));
-        let (end, within) = (self.end, self.end.saturating_sub(at));
-        let (key_len, value_len, head) =
-            codes.coding.lengths(self.piece(at, 2 * MAX_VARINT)?).ok_or_else(outside)?;
-        // The key: its hash, its beginning, whether it is text.
+        self.key.clear();
+        let key_at = at + front.len as u64;
+        let key_len = front.key.unwrap_or(0);
+        if front.key.is_some() && key_len > self.end.saturating_sub(key_at) {
+            return Err(RecordFault::Outside.at(at).into());
+        }
+        let end = (key_at + key_len) * 8;
         let hasher = &header.hasher;
+        if !codes.coding.keys_have_text() {
+            let key = codes.coding.key(self.piece(key_at, key_len as usize)?);
+            let hash = key.map(|key| {
+                let hash = hasher.hash(&key);
+                (hash, hasher.salted_lo(&key, hash, salt))
+            });
+            return Ok(Field { hash, end, is_right: true });
+        }
         let (mut hash, mut salted) = (hasher.stream(), hasher.salted(salt).stream());
+        let mut is_text = true;
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
-        self.key.clear();
-        let mut key_is_text = true;
-        let mut take = |records: &mut Self, decoded: &mut Vec<u8>, from: usize, last: bool| {
+        let mut decoder =
+            codes.coding.keys().map(|tables| Decoder::new(tables, &codes.tables, at, key_at * 8));
+        let mut next = key_at;
+        loop {
+            let from = decoded.len();
+            let goes_on = match &mut decoder {
+                Some(decoder) => decoder.more(self, None, &mut decoded)?,
+                None => {
+                    let len = (end / 8 - next).min(WINDOW as u64) as usize;
+                    decoded.extend_from_slice(self.piece(next, len)?);
+                    next += len as u64;
+                    next < end / 8
+                }
+            };
             let new = decoded.get(from..).unwrap_or_default();
             hash.update(new);
             if salt != 0 {
                 salted.update(new);
             }
-            records.key.add(new);
-            if header.key_type == KeyType::Text && key_is_text {
-                key_is_text = take_utf8(decoded, last);
+            self.key.add(new);
+            if header.key_type == KeyType::Text && is_text {
+                is_text = take_utf8(&mut decoded, !goes_on);
             } else {
                 decoded.clear();
             }
-        };
-        let mut bit = (at + head as u64) * 8;
-        if let Some(tables) = codes.coding.keys() {
-            let mut decoder = Decoder::new(tables, &codes.tables, at, bit);
-            loop {
-                let from = decoded.len();
-                let goes_on = decoder.more(self, None, &mut decoded)?;
-                take(self, &mut decoded, from, !goes_on);
-                if !goes_on {
-                    break;
-                }
+            if !goes_on {
+                break;
             }
-            bit = decoder.bit();
-        } else {
-            let len = key_len.filter(|&len| len.saturating_add(head as u64) <= within).ok_or_else(outside)?;
-            let key_end = at + head as u64 + len;
-            let mut from = at + head as u64;
-            loop {
-                let kept = decoded.len();
-                let piece = self.piece(from, (key_end - from).min(WINDOW as u64) as usize)?;
-                decoded.extend_from_slice(piece);
-                from += piece.len() as u64;
-                take(self, &mut decoded, kept, from == key_end);
-                if from == key_end {
-                    break;
-                }
-            }
-            bit = key_end * 8;
-        }
-        let hash = hash.finish();
-        let lo = if salt == 0 { hash.lo } else { salted.finish().lo };
-        decoded.clear();
-        let mut padding = bit;
-        let mut value_ok = true;
-        let record_end;
-        if let Some((tables, from)) = codes.coding.values() {
-            let bytes = codes.tables.get(from..).unwrap_or_default();
-            let key = std::mem::take(&mut self.key.bytes);
-            let mut decoder = Decoder::new(tables, bytes, at, bit);
-            loop {
-                let goes_on = decoder.more(self, Some(&key), &mut decoded)?;
-                if header.value_type != ValueType::Bytes && value_ok {
-                    value_ok = take_utf8(&mut decoded, !goes_on);
-                } else {
-                    decoded.clear();
-                }
-                if !goes_on {
-                    break;
-                }
-            }
-            padding = decoder.bit();
-            if header.value_type == ValueType::Json && value_ok {
-                let decoder = Decoder::new(tables, bytes, at, bit);
-                let mut stream = Stream {
-                    decoder,
-                    pool: &mut *self,
-                    key: &key,
-                    decoded: std::mem::take(&mut decoded),
-                    taken: 0,
-                    error: None,
-                };
-                let parsed = serde_json::from_reader::<_, IgnoredAny>(io::BufReader::new(&mut stream));
-                decoded = stream.decoded;
-                value_ok = stream.error.map_or(Ok(parsed.is_ok()), Err)?;
-            }
-            self.key.bytes = key;
-            record_end = padding.div_ceil(8);
-        } else {
-            let value_at = bit.div_ceil(8);
-            let len = value_len.filter(|&len| len <= end.saturating_sub(value_at)).ok_or_else(outside)?;
-            value_ok = match header.value_type {
-                ValueType::Bytes => true,
-                ValueType::Text => self.is_text(value_at, len)?,
-                ValueType::Json => self.is_json(value_at, len)?,
-            };
-            record_end = value_at + len;
         }
         self.decoded = decoded;
-        let least = [key_len, value_len].into_iter().flatten().map(varint_len).sum::<u64>();
-        if head as u64 != least {
-            return Err(Error::verifier(6, at, "a length takes more bytes than it must"));
-        }
-        if !padding.is_multiple_of(8) {
-            let last = self.piece(padding / 8, 1)?.first().copied().unwrap_or(0);
-            if last >> (padding % 8) != 0 {
-                return Err(Error::verifier(
-                    14,
-                    at,
-                    "an unused bit behind the codes of a record is not zero",
-                ));
+        let hash = hash.finish();
+        let lo = if salt == 0 { hash.lo } else { salted.finish().lo };
+        let end = decoder.map_or(end, |decoder| decoder.bit());
+        Ok(Field { hash: Some((hash, lo)), end, is_right: is_text })
+    }
+
+    /// Reads the value of a record, whose key ends at bit `bit` of the file.
+    fn value(&mut self, at: u64, front: &Front, bit: u64) -> Result<Field, Error> {
+        let Self { header, codes, .. } = *self;
+        let Some((tables, from)) = codes.coding.values() else {
+            let value_at = bit.div_ceil(8);
+            let len = front.value.unwrap_or(0);
+            if len > self.end.saturating_sub(value_at) {
+                return Err(RecordFault::Outside.at(at).into());
+            }
+            let is_right = match header.value_type {
+                ValueType::Text => self.is_text(value_at, len)?,
+                ValueType::Json => self.is_json(value_at, len)?,
+                ValueType::Bytes | ValueType::None | ValueType::Numbers(_) => true,
+            };
+            return Ok(Field { hash: None, end: (value_at + len) * 8, is_right });
+        };
+        let bytes = codes.tables.get(from..).unwrap_or_default();
+        let own_key = std::mem::take(&mut self.key.bytes);
+        let key = codes.coding.keys_have_text().then_some(own_key.as_slice());
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let mut decoder = Decoder::new(tables, bytes, at, bit);
+        let mut is_right = true;
+        loop {
+            let goes_on = decoder.more(self, key, &mut decoded)?;
+            if header.value_type.is_text() && is_right {
+                is_right = take_utf8(&mut decoded, !goes_on);
+            } else {
+                decoded.clear();
+            }
+            if !goes_on {
+                break;
             }
         }
-        let wrong_type = match (key_is_text, value_ok) {
-            (false, _) => Some("a key is not UTF-8"),
-            (_, false) if header.value_type == ValueType::Json => Some("a value is not JSON"),
-            (_, false) => Some("a value is not UTF-8"),
-            _ => None,
-        };
-        Ok(Checked { hash, lo, end: record_end, wrong_type })
+        if header.value_type == ValueType::Json && is_right {
+            let decoder = Decoder::new(tables, bytes, at, bit);
+            let mut stream = Stream { decoder, pool: &mut *self, key, decoded, taken: 0, error: None };
+            let parsed = serde_json::from_reader::<_, IgnoredAny>(io::BufReader::new(&mut stream));
+            decoded = stream.decoded;
+            is_right = stream.error.map_or(Ok(parsed.is_ok()), Err)?;
+        }
+        self.decoded = decoded;
+        self.key.bytes = own_key;
+        Ok(Field { hash: None, end: decoder.bit(), is_right })
     }
 
     /// Reads ahead up to the record at `place`, and the lengths of that one.

@@ -10,7 +10,7 @@ use crate::{
 };
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{
-    CELL_LEN, Header,
+    CELL_LEN, Header, PAGE,
     checksum::{chunk_count, chunk_span},
 };
 use parking_lot::Mutex;
@@ -129,7 +129,7 @@ pub fn verify_file<R: ReadAt + ?Sized>(
 
 /// How many bytes of the file have a sum.
 fn sums_cover(header: &Header) -> u64 {
-    header.sections.sums.offset - header.sections.pool.offset
+    header.sections.sums.offset - PAGE
 }
 
 /// What each thread does: takes tasks until none is left that could change the answer.
@@ -187,6 +187,12 @@ impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
     fn next(&self) -> Option<Task> {
         let mut next = self.next.lock();
         let (cell, chunk) = *next;
+        let records = self.header.sections.pool.offset;
+        let values = chunk_count(records);
+        if chunk < values {
+            next.1 = values.min(chunk + Self::CHUNKS);
+            return Some(Task { chunks: chunk..next.1, cells: cell..cell, records_end: records });
+        }
         let cells = cell..self.header.cells.min(cell.saturating_add(self.cells));
         let records_end = self.pool_start(cells.end);
         let end = if cells.is_empty() {

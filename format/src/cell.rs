@@ -247,7 +247,7 @@ pub struct CellData<'a> {
     /// Where the record of each slot begins, from the beginning of the cell's records; and where the last one ends.
     pub offsets: &'a [u64],
     /// The fingerprint of each slot.
-    pub fingerprints: &'a [u16],
+    pub fingerprints: &'a [u32],
     /// Bits of a fingerprint.
     pub fingerprint_bits: u32,
     /// The pilot of each bucket.

@@ -1,17 +1,20 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_KEYS, MAX_METADATA, MAX_PARTS,
-    MAX_POOL, PAGE, Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_FINGERPRINT_BITS, MAX_KEYS,
+    MAX_METADATA, MAX_PARTS, MAX_POOL, PAGE, Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
+    types::Part,
 };
 use core::ops::Range;
 
 /// The number of sections.
-const SECTIONS: usize = 7;
+const SECTIONS: usize = 8;
 
 /// The section table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sections {
+    /// Values of a fixed width, in the order of the dense ids.
+    pub values: Span,
     /// The records.
     pub pool: Span,
     /// The cells.
@@ -30,13 +33,15 @@ pub struct Sections {
 
 impl Sections {
     /// Where sections of these lengths (in bytes) must lie, without an extension; `None` if they end above 2^64 - 1.
-    pub fn place(pool: u64, cells: u64, far: u64, tables: u64, metadata: u64) -> Option<Self> {
+    pub fn place(lens: Lens) -> Option<Self> {
+        let Lens { values, pool, cells, far, tables, metadata } = lens;
         let after = |before: &Span, len: u64, align: u64| {
             let offset = before.offset.checked_add(before.len)?.checked_next_multiple_of(align)?;
             offset.checked_add(len)?;
             Some(Span { offset, len })
         };
-        let pool = Span { offset: PAGE, len: pool };
+        let values = after(&Span { offset: PAGE, len: 0 }, values, PAGE)?;
+        let pool = after(&values, pool, PAGE)?;
         let hot = cells.checked_mul(CELL_LEN)?;
         let hot = after(&pool, hot, Self::hot_alignment(hot))?;
         let far = after(&hot, far, PAGE)?;
@@ -46,7 +51,7 @@ impl Sections {
         let mut sums = after(&extension, 0, PAGE)?;
         sums.len = checksum::chunk_count(sums.offset).checked_mul(8)?;
         sums.offset.checked_add(sums.len)?;
-        Some(Sections { pool, hot, far, tables, metadata, extension, sums })
+        Some(Sections { values, pool, hot, far, tables, metadata, extension, sums })
     }
 
     /// The alignment of a hot section of `len` bytes.
@@ -57,6 +62,7 @@ impl Sections {
     /// Name and place of each section, in file order.
     pub fn all(&self) -> [(&'static str, Span); SECTIONS] {
         [
+            ("values", self.values),
             ("pool", self.pool),
             ("hot", self.hot),
             ("far", self.far),
@@ -66,6 +72,18 @@ impl Sections {
             ("sums", self.sums),
         ]
     }
+}
+
+/// What the places of the sections follow from: lengths in bytes, and the number of cells.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "those of the sections")]
+pub struct Lens {
+    pub values: u64,
+    pub pool: u64,
+    pub cells: u64,
+    pub far: u64,
+    pub tables: u64,
+    pub metadata: u64,
 }
 
 /// The header, decoded and checked.
@@ -87,8 +105,10 @@ pub struct Header {
     pub key_type: KeyType,
     /// What values are.
     pub value_type: ValueType,
-    /// Bits of a fingerprint, 1 to 16.
+    /// Bits of a fingerprint, 1 to 16; to 32 if keys are left out.
     pub fingerprint_bits: u32,
+    /// Bytes of each key in its record: 1 to 8 of an integer, 0 to 8 of a hash if keys are left out; 0 for all other keys.
+    pub key_width: u8,
     /// Number of token tables of the keys, at most 4; 0 if they are stored as they are.
     pub key_tables: u8,
     /// The same for the values.
@@ -103,6 +123,25 @@ impl Header {
     /// Length of the file in bytes.
     pub fn file_len(&self) -> u64 {
         self.sections.sums.end()
+    }
+
+    /// True if the keys are not in the file: an absent key may be taken for a present one.
+    pub fn keys_left_out(&self) -> bool {
+        self.key_type == KeyType::None
+    }
+
+    /// How many bits of its hash tell whether a key is present, if keys are left out. An absent key is taken for a present one
+    /// once in 2^n times.
+    pub fn check_bits(&self) -> Option<u32> {
+        let bits = u32::from(self.key_width).saturating_mul(8).saturating_add(self.fingerprint_bits);
+        self.keys_left_out().then_some(bits)
+    }
+
+    /// True if records have no bytes: the pool is empty, and lookups do not go there.
+    #[inline]
+    pub fn has_no_records(&self) -> bool {
+        let value_apart = matches!(self.value_type, ValueType::None | ValueType::Numbers(_));
+        self.keys_left_out() && self.key_width == 0 && value_apart
     }
 
     /// Parses the first 4,096 bytes of a file of `file_len` bytes, and checks R1 to R14.
@@ -148,17 +187,17 @@ impl Header {
         put(56, &seed.to_le_bytes());
         put(64, &self.part.to_le_bytes());
         put(68, &self.parts.to_le_bytes());
-        put(72, &[self.hasher.id() as u8, self.key_type as u8, self.value_type as u8]);
-        put(
-            75,
-            &[u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX), self.key_tables, self.value_tables],
-        );
+        let (value_id, number, dimension) = self.value_type.ids();
+        put(72, &[self.hasher.id() as u8, self.key_type as u8, value_id]);
+        let fingerprint_bits = u8::try_from(self.fingerprint_bits).unwrap_or(u8::MAX);
+        put(75, &[fingerprint_bits, self.key_tables, self.value_tables, self.key_width, number]);
         for (row, (_, span)) in SECTION_ROWS.into_iter().zip(self.sections.all()) {
             put(row, &span.offset.to_le_bytes());
             put(row.saturating_add(8), &span.len.to_le_bytes());
         }
-        put(192, &self.sums_digest.to_le_bytes());
-        put(200, &second_seed.to_le_bytes());
+        put(208, &self.sums_digest.to_le_bytes());
+        put(216, &second_seed.to_le_bytes());
+        put(224, &dimension.to_le_bytes());
         seal(&mut page);
         page
     }
@@ -179,7 +218,7 @@ pub fn seal(page: &mut [u8; PAGE as usize]) {
 }
 
 /// Where the rows of the section table lie in the page.
-const SECTION_ROWS: [usize; SECTIONS] = [80, 96, 112, 128, 144, 160, 176];
+const SECTION_ROWS: [usize; SECTIONS] = [80, 96, 112, 128, 144, 160, 176, 192];
 
 /// A header page, field by field, at the places in the table of section 3.
 #[derive(Clone, Copy)]
@@ -215,8 +254,8 @@ impl Page<'_> {
             return Err(Error::Feature { bits: required });
         }
         // Only one hash has a second seed.
-        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 208 } else { 200 };
-        [12..16, 78..80, reserved_from..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
+        let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 224 } else { 216 };
+        [12..16, reserved_from..224, 228..DIGEST_AT].into_iter().try_for_each(|bytes| self.check_zero(bytes))
     }
 
     fn check_zero(self, reserved: Range<usize>) -> Result<(), Error> {
@@ -246,24 +285,46 @@ impl Page<'_> {
         }
         let hasher = match self.byte(72) {
             1 => KeyHasher::xxh3(self.word(56)),
-            2 => KeyHasher::siphash(self.word(56), self.word(200)),
+            2 => KeyHasher::siphash(self.word(56), self.word(216)),
             found => return Err(Error::Unknown { what: "hash id", offset: 72, found }),
         };
         let [key_id, value_id] = self.field(73);
         let unknown = |what, offset, found| Error::Unknown { what, offset, found };
         let key_type = KeyType::from_id(key_id).ok_or(unknown("key type", 73, key_id))?;
-        let value_type = ValueType::from_id(value_id).ok_or(unknown("value type", 74, value_id))?;
+        let [key_width, number_id] = self.field(78);
+        let value_type = ValueType::from_ids(value_id, number_id, self.half(224));
+        let value_type = value_type.map_err(|part| match part {
+            Part::Type => unknown("value type", 74, value_id),
+            Part::Number => unknown("type of numbers", 79, number_id),
+            Part::Dimension => Error::reader(11, 224, "values that are no vectors have a dimension"),
+        })?;
         let fingerprint_bits = u32::from(self.byte(75));
-        if !(1..=16).contains(&fingerprint_bits) {
-            return Err(Error::reader(12, 75, "fingerprints have 1 to 16 bits"));
+        let most = if key_type == KeyType::None { 2 * MAX_FINGERPRINT_BITS } else { MAX_FINGERPRINT_BITS };
+        if !(1..=most).contains(&fingerprint_bits) {
+            return Err(Error::reader(
+                12,
+                75,
+                "fingerprints have 1 to 16 bits, or to 32 if keys are left out",
+            ));
         }
         let [key_tables, value_tables] = self.field(76);
-        for (at, tables) in [(76, key_tables), (77, value_tables)] {
-            if usize::from(tables) > MAX_TABLES {
-                return Err(Error::reader(12, at, "there are more than 4 token tables"));
+        let key_text = matches!(key_type, KeyType::Bytes | KeyType::Text);
+        let value_text = !matches!(value_type, ValueType::None | ValueType::Numbers(_));
+        for (at, tables, is_text) in [(76, key_tables, key_text), (77, value_tables, value_text)] {
+            if usize::from(tables) > if is_text { MAX_TABLES } else { 0 } {
+                return Err(Error::reader(12, at, "there are more than 4 token tables, or some of numbers"));
             }
         }
-        let [pool, hot, far, tables, metadata, extension, sums] = SECTION_ROWS.map(|row| self.span(row));
+        let widths = match key_type {
+            KeyType::Bytes | KeyType::Text => 0..=0,
+            KeyType::Int => 1..=8,
+            KeyType::None => 0..=8,
+        };
+        if !widths.contains(&key_width) {
+            return Err(Error::reader(12, 78, "keys of this type do not have this width"));
+        }
+        let [values, pool, hot, far, tables, metadata, extension, sums] =
+            SECTION_ROWS.map(|row| self.span(row));
         Ok(Header {
             ignorable_features: self.word(24),
             keys,
@@ -274,24 +335,28 @@ impl Page<'_> {
             key_type,
             value_type,
             fingerprint_bits,
+            key_width,
             key_tables,
             value_tables,
-            sections: Sections { pool, hot, far, tables, metadata, extension, sums },
-            sums_digest: self.word(192),
+            sections: Sections { values, pool, hot, far, tables, metadata, extension, sums },
+            sums_digest: self.word(208),
         })
     }
 
     /// R13 and R14: every section lies where its length and the sections before it put it.
     fn check_sections(self, header: &Header) -> Result<(), Error> {
         let found = &header.sections;
+        if header.keys.checked_mul(header.value_type.width()) != Some(found.values.len) {
+            return Err(Error::reader(13, 80, "the values section does not have a value for each key"));
+        }
         if header.cells.checked_mul(CELL_LEN) != Some(found.hot.len) {
-            return Err(Error::reader(13, 96, "the hot section does not have 128 bytes for each cell"));
+            return Err(Error::reader(13, 112, "the hot section does not have 128 bytes for each cell"));
         }
         if found.pool.len >= MAX_POOL {
-            return Err(Error::reader(13, 80, "the pool is too long"));
+            return Err(Error::reader(13, 96, "the pool is too long"));
         }
         if found.metadata.len > MAX_METADATA {
-            return Err(Error::reader(13, 144, "the metadata is longer than 1 MiB"));
+            return Err(Error::reader(13, 160, "the metadata is longer than 1 MiB"));
         }
         let misplaced = |row: usize| Error::reader(14, row as u64, "a section is not where it must be");
         let mut end = Some(PAGE);
@@ -305,7 +370,7 @@ impl Page<'_> {
         let sums_len = checksum::chunk_count(found.sums.offset).checked_mul(8);
         if sums_len != Some(found.sums.len) || end != Some(self.word(32)) {
             let what = "the sums do not have 8 bytes for each chunk, or do not end the file";
-            return Err(Error::reader(14, 176, what));
+            return Err(Error::reader(14, 192, what));
         }
         Ok(())
     }

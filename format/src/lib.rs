@@ -22,6 +22,7 @@ mod error;
 pub mod hash;
 pub mod header;
 pub mod manifest;
+mod number;
 pub mod record;
 pub mod set;
 #[cfg(feature = "std")]
@@ -36,10 +37,11 @@ pub use error::{Error, Rule};
 pub use hash::{HashId, KeyHash, KeyHasher, KeyStream};
 pub use header::{Header, Sections};
 pub use manifest::Manifest;
+pub use number::{Number, Row};
 #[cfg(feature = "std")]
 pub use set_files::{FileError, SetFiles, open_regular, read_manifest};
 pub use span::Span;
-pub use types::{KeyType, UnknownType, ValueType};
+pub use types::{KeyType, UnknownType, ValueType, int_key, key_int};
 
 /// The first bytes of every index (section 3).
 pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";
@@ -59,6 +61,8 @@ pub const CELL_LEN: u64 = 128;
 pub const MAX_CELL_KEYS: u8 = u8::MAX;
 /// The pool takes fewer bytes than this (section 11).
 pub const MAX_POOL: u64 = 1 << 48;
+/// Most bits of a fingerprint (section 3); twice as many if keys are left out.
+pub const MAX_FINGERPRINT_BITS: u32 = 16;
 /// Most bits in a slot entry, so that one 8-byte read holds it (section 6).
 pub const MAX_ENTRY_BITS: u32 = 57;
 /// Most parts of a set (section 15).

@@ -117,6 +117,7 @@ mod tests {
             key_type,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
+            key_width: 0,
             key_tables: 0,
             value_tables: 0,
             sections: Sections::default(),

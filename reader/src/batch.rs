@@ -108,7 +108,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                 if let Some(candidate) = candidate
                     && let Some((_, lookup)) = route(*hash)
                 {
-                    match lookup.compare(candidate, key.as_ref()) {
+                    match lookup.compare(candidate, key.as_ref(), hash) {
                         Ok(found) => *place = found,
                         Err(fault) => {
                             end = Err(lookup.in_part(fault));
@@ -156,6 +156,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                 // The two lengths and the key may lie across two cache lines.
                 lookup.prefetch(candidate.record);
                 lookup.prefetch(candidate.record.saturating_add(1 + key.as_ref().len() as u64));
+                lookup.prefetch_row(candidate);
             }
         }
         Ok(())
@@ -176,6 +177,9 @@ impl<D: AsRef<[u8]>> Index<D> {
                         let offset = candidate.record;
                         let left = part.header().sections.pool.end().saturating_sub(offset);
                         ahead(part.data(), Span { offset, len: usual_record(part.header()).min(left) });
+                        if let Some(row) = part.lookup().row_span(candidate) {
+                            ahead(part.data(), row);
+                        }
                     }
                 }
             }

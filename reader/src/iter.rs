@@ -169,8 +169,8 @@ impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
             *self = Iter::new(self.index, next);
             part = self.part?;
         }
-        let (record, len) = match part.lookup().decode(self.offset(), self.rest) {
-            Ok((record, len)) => (Record { id: self.id, ..record }, len),
+        let (record, len) = match part.lookup().decode(self.offset(), self.rest, self.id) {
+            Ok(decoded) => decoded,
             Err(fault) => return self.fail(part, fault),
         };
         self.rest = self.rest.get(len..).unwrap_or_default();

@@ -4,7 +4,7 @@
 //! other reads a file piece by piece and must find the mistakes of this one. They share `CellView` and the record parser.
 
 use hashlith_format::{
-    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, coding::Value, record::Lengths,
+    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, Span, coding::Value, record::Lengths,
 };
 use prefetch_index::prefetch_index;
 use std::borrow::Cow;
@@ -92,6 +92,7 @@ impl<'a, 'k> Found<'a, 'k> {
                 self.append_value(&mut value)?;
                 Ok(Cow::Owned(value))
             }
+            Value::Apart => Ok(Cow::Borrowed(&[])),
         }
     }
 
@@ -118,6 +119,7 @@ impl<'a, 'k> Found<'a, 'k> {
                 Ok(())
             }
             Value::Coded(bit) => self.decode(bit, out),
+            Value::Apart => Ok(()),
         }
     }
 
@@ -139,7 +141,7 @@ impl<'a, 'k> Found<'a, 'k> {
             Value::Plain(value) => {
                 (value.as_ptr() as usize).wrapping_sub(self.lookup.bytes.as_ptr() as usize) as u64
             }
-            Value::Coded(_) => self.place.record,
+            Value::Coded(_) | Value::Apart => self.place.record,
         };
         self.lookup.in_part(Error::Corrupt { rule, offset, what })
     }
@@ -194,7 +196,8 @@ impl<'a> Lookup<'a> {
         let Some(candidate) = self.locate(key, hash)? else { return Ok(None) };
         // Two of three records continue in the next cache line: asked for now, it arrives with the first.
         self.prefetch(candidate.record.wrapping_add(64));
-        self.compare(&candidate, key)
+        self.prefetch_row(&candidate);
+        self.compare(&candidate, key, &hash)
     }
 
     /// Asks for the cell of a key, which step 3 reads.
@@ -258,23 +261,31 @@ impl<'a> Lookup<'a> {
     fn candidate(&self, view: &CellView, slot: u8, delta: i64) -> Result<Candidate, Error> {
         let start = view.record_start(slot, delta);
         let pool = self.header.sections.pool;
+        let id = self.first_id.wrapping_add(view.head.first_id).wrapping_add(u64::from(slot));
         if start >= pool.len {
+            if self.header.has_no_records() {
+                return Ok(Candidate { record: pool.offset, id });
+            }
             return Err(outside(view.entry_at(slot)));
         }
-        Ok(Candidate {
-            record: pool.offset.wrapping_add(start),
-            id: self.first_id.wrapping_add(view.head.first_id).wrapping_add(u64::from(slot)),
-        })
+        Ok(Candidate { record: pool.offset.wrapping_add(start), id })
     }
 
     /// Steps 8 and 9: where the value is, if the record has this key.
     #[inline(always)]
-    pub fn compare(&self, candidate: &Candidate, key: &[u8]) -> Result<Option<Place<'a>>, Error> {
+    pub fn compare(
+        &self,
+        candidate: &Candidate,
+        key: &[u8],
+        hash: &KeyHash,
+    ) -> Result<Option<Place<'a>>, Error> {
         let (at, id) = (candidate.record, candidate.id);
         let rest = self.rest(at)?;
         if let Some(coding) = self.coding {
-            let found = coding.find(self.tables(), rest, key).map_err(|fault| fault.at(at))?;
-            return Ok(found.map(|value| Place { record: at, id, value }));
+            let found = coding.find(self.tables(), rest, key, hash).map_err(|fault| fault.at(at))?;
+            let Some(value) = found else { return Ok(None) };
+            let value = if value == Value::Apart { Value::Plain(self.row(id)?) } else { value };
+            return Ok(Some(Place { record: at, id, value }));
         }
         let (stored, value) = split_record(rest).ok_or_else(|| outside(at))?;
         // Slices by the length of `key`, which is at hand; the record's own length has only just been read.
@@ -295,23 +306,56 @@ impl<'a> Lookup<'a> {
         slice(self.bytes, span.offset, span.len).unwrap_or_default()
     }
 
-    /// The record of a candidate.
-    pub fn record(&self, candidate: &Candidate) -> Result<Record<'a>, Error> {
-        let (record, _) = self.decode(candidate.record, self.rest(candidate.record)?)?;
-        Ok(Record { id: candidate.id, ..record })
+    /// Where the value of a dense id lies in the values section, from the beginning of the file.
+    #[inline]
+    fn row_at(&self, id: u64) -> u64 {
+        let width = self.header.value_type.width();
+        self.header.sections.values.offset.wrapping_add(id.wrapping_sub(self.first_id).wrapping_mul(width))
     }
 
-    /// The record at the beginning of `rest`, which lies at `at` in the file, with id 0; and its length in bytes.
+    /// The value of a dense id in the values section; empty if the file has none.
     #[inline]
-    pub fn decode(&self, at: u64, rest: &'a [u8]) -> Result<(Record<'a>, usize), Error> {
+    fn row(&self, id: u64) -> Result<&'a [u8], Error> {
+        let width = self.header.value_type.width();
+        if width > 0 && id.wrapping_sub(self.first_id) >= self.header.keys {
+            return Err(no_value(self.row_at(id)));
+        }
+        slice(self.bytes, self.row_at(id), width).ok_or_else(|| changed(self.row_at(id)))
+    }
+
+    /// Where the value of a candidate lies, if that is the values section.
+    pub fn row_span(&self, candidate: &Candidate) -> Option<Span> {
+        let len = self.header.value_type.width();
+        let span = Span { offset: self.row_at(candidate.id), len };
+        (len > 0 && span.end() <= self.header.sections.values.end()).then_some(span)
+    }
+
+    /// Asks for the value of a candidate, if it lies in the values section.
+    #[inline]
+    pub fn prefetch_row(&self, candidate: &Candidate) {
+        if self.header.sections.values.len > 0 {
+            self.prefetch(self.row_at(candidate.id));
+        }
+    }
+
+    /// The record of a candidate.
+    pub fn record(&self, candidate: &Candidate) -> Result<Record<'a>, Error> {
+        Ok(self.decode(candidate.record, self.rest(candidate.record)?, candidate.id)?.0)
+    }
+
+    /// The record at the beginning of `rest`, which lies at `at` in the file and has this id; and its length in bytes.
+    #[inline]
+    pub fn decode(&self, at: u64, rest: &'a [u8], id: u64) -> Result<(Record<'a>, usize), Error> {
         let Some(coding) = self.coding else {
             let (key, value) = split_record(rest).ok_or_else(|| outside(at))?;
             let len =
                 (value.as_ptr() as usize).wrapping_sub(rest.as_ptr() as usize).wrapping_add(value.len());
-            return Ok((Record { key: Cow::Borrowed(key), value: Cow::Borrowed(value), id: 0 }, len));
+            return Ok((Record { key: Cow::Borrowed(key), value: Cow::Borrowed(value), id }, len));
         };
         let decoded = coding.decode(self.tables(), rest).map_err(|fault| fault.at(at))?;
-        Ok((Record { key: decoded.key, value: decoded.value, id: 0 }, decoded.len))
+        let width = self.header.value_type.width();
+        let value = if width > 0 { Cow::Borrowed(self.row(id)?) } else { decoded.value };
+        Ok((Record { key: decoded.key, value, id }, decoded.len))
     }
 
     /// The corruption error for the key or the value of a record: of bytes that are stored as they are, with their own offset.
@@ -362,6 +406,11 @@ fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let key_and_value = bytes.get(lengths.head as usize..)?;
     let (key, rest) = key_and_value.split_at_checked(usize::try_from(lengths.key).ok()?)?;
     Some((key, rest.get(..usize::try_from(lengths.value).ok()?)?))
+}
+
+#[cold]
+fn no_value(offset: u64) -> Error {
+    Error::Corrupt { rule: Rule::R(20), offset, what: "a key has an id for which there is no value" }
 }
 
 #[cold]
