@@ -180,8 +180,7 @@ impl Builder {
         let spilled = expected.saturating_sub(self.options.memory() / 2);
         // Spilled records are freed while the output grows, so on one disk the larger of the two is enough.
         limits::check_space(&dir, expected)?;
-        limits::check_space(&temp_dir, spilled)?;
-        self.intake().map(drop)
+        limits::check_space(&temp_dir, spilled)
     }
 
     /// Adds a record. Its position is the number of this call, from 1. For more than one thread, see [`Self::feeder`].

@@ -66,11 +66,6 @@ impl Codecs {
         Codecs { keys, values, width: value_type.width() }
     }
 
-    /// True if a side may be coded.
-    pub fn can_learn(&self) -> bool {
-        matches!(self.keys, Keys::Plain) || matches!(self.values, Values::Plain)
-    }
-
     /// Learns tokens from a sample of `records` records. A side that they would not make smaller by a tenth stays as it is.
     pub fn learn(&mut self, sample: &Sample, records: u64, threads: usize) {
         let has_text = matches!(self.keys, Keys::Plain);

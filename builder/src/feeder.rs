@@ -33,8 +33,8 @@ pub(crate) struct Intake {
     pub spill: RwLock<Option<Spill>>,
     progress: Arc<Progress>,
     hasher: KeyHasher,
-    key_type: KeyType,
-    value_type: ValueType,
+    pub key_type: KeyType,
+    pub value_type: ValueType,
     /// How records are stored without codes.
     codecs: Codecs,
     /// Bytes of the widest integer key.

@@ -102,6 +102,11 @@ impl Builder {
             feeder.finish()?;
         }
         let intake = self.intake()?.clone();
+        if (intake.key_type, intake.value_type) != (self.options.key_type, self.options.value_type) {
+            return Err(Error::Options {
+                what: "the types of keys and values were changed after the first record",
+            });
+        }
         if intake.open.load(Acquire) > 0 {
             return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
         }
@@ -162,7 +167,7 @@ impl Builder {
     ) -> Result<(Codecs, Option<LengthCounts>), Error> {
         let Options { key_type, key_width, value_type, .. } = self.options;
         let mut codecs = Codecs::new(key_type, key_width, value_type);
-        if self.options.compress == Compress::Off || !codecs.can_learn() {
+        if self.options.compress == Compress::Off {
             return Ok((codecs, None));
         }
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };

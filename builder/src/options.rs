@@ -115,8 +115,10 @@ pub(crate) struct Options {
     pub key_type: KeyType,
     pub value_type: ValueType,
     pub fingerprint_bits: u32,
-    /// If keys are left out: how many bits of the hash stand for a key.
-    pub check_bits: u32,
+    /// [`Self::fingerprint_bits`] was set.
+    pub fingerprint_bits_set: bool,
+    /// If keys are left out: how many bits of the hash stand for a key; 32 by default.
+    pub check_bits: Option<u32>,
     /// Bytes of a key in its record, if that has a fixed width; known when all records are.
     pub key_width: u8,
     pub hasher: KeyHasher,
@@ -139,7 +141,8 @@ impl Default for Options {
             key_type: KeyType::Bytes,
             value_type: ValueType::Bytes,
             fingerprint_bits: 8,
-            check_bits: 32,
+            fingerprint_bits_set: false,
+            check_bits: None,
             key_width: 0,
             hasher: KeyHasher::xxh3(0),
             metadata: String::new(),
@@ -175,9 +178,7 @@ impl Options {
         if !(1..=16).contains(&self.fingerprint_bits) {
             return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
         }
-        if !(8..=64).contains(&self.check_bits) {
-            return Err(Error::Options { what: "keys that are left out have 8 to 64 check bits" });
-        }
+        self.check_types()?;
         let (part, parts) = match self.shape {
             Shape::Part { part, parts } => (part, parts),
             Shape::Set { parts } => (0, parts),
@@ -189,6 +190,29 @@ impl Options {
         if len > MAX_METADATA { Err(Error::Metadata { len }) } else { Ok(()) }
     }
 
+    /// Checks options that have an effect with some types only.
+    fn check_types(&self) -> Result<(), Error> {
+        let left_out = self.key_type == KeyType::None;
+        let what = match self.check_bits {
+            Some(_) if !left_out => "check bits are for keys that are left out",
+            Some(bits) if !(8..=64).contains(&bits) => "keys that are left out have 8 to 64 check bits",
+            _ if left_out && self.fingerprint_bits_set => {
+                "keys that are left out have check bits instead of fingerprint bits"
+            }
+            _ if self.compress != Compress::Off && !self.can_compress() => {
+                "there is nothing to compress: integers and numbers are stored as they are"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Options { what })
+    }
+
+    /// True if keys or values are strings.
+    fn can_compress(&self) -> bool {
+        matches!(self.key_type, KeyType::Bytes | KeyType::Text)
+            || matches!(self.value_type, ValueType::Bytes | ValueType::Text | ValueType::Json)
+    }
+
     /// Sets what follows from the types: bits of a fingerprint, and bytes of a key in its record. `int_width` is what the widest
     /// integer among the keys takes.
     pub fn settle_widths(&mut self, int_width: u8) {
@@ -196,12 +220,17 @@ impl Options {
             KeyType::Bytes | KeyType::Text => self.key_width = 0,
             KeyType::Int => self.key_width = int_width.clamp(1, 8),
             KeyType::None => {
-                // A lookup goes to the record for the value anyway, or else need not go there if the slot entry has all bits.
                 let is_apart = matches!(self.value_type, ValueType::None | ValueType::Numbers(_));
-                let most = if is_apart { 2 * MAX_FINGERPRINT_BITS } else { MAX_FINGERPRINT_BITS };
-                let bytes = self.check_bits.saturating_sub(most).div_ceil(8);
+                let check_bits = self.check_bits.unwrap_or(32);
+                let bytes = if is_apart {
+                    // If the slot entry has all bits, a lookup need not go to the record.
+                    check_bits.saturating_sub(2 * MAX_FINGERPRINT_BITS).div_ceil(8)
+                } else {
+                    // It goes there for the value anyway, and bits of records take less room than bits of cells.
+                    check_bits.saturating_sub(8) / 8
+                };
                 self.key_width = bytes as u8;
-                self.fingerprint_bits = self.check_bits - 8 * bytes;
+                self.fingerprint_bits = check_bits - 8 * bytes;
             }
         }
     }

@@ -135,6 +135,7 @@ impl Builder {
     #[must_use]
     pub fn fingerprint_bits(mut self, bits: u32) -> Self {
         self.options.fingerprint_bits = bits;
+        self.options.fingerprint_bits_set = true;
         self
     }
 
@@ -151,7 +152,7 @@ impl Builder {
     /// ```
     #[must_use]
     pub fn check_bits(mut self, bits: u32) -> Self {
-        self.options.check_bits = bits;
+        self.options.check_bits = Some(bits);
         self
     }
 

@@ -6,7 +6,7 @@ use crate::{
     lookup::{Found, Lookup},
     read::ReadAt,
 };
-use hashlith_format::MAX_CELL_KEYS;
+use hashlith_format::{KeyType, MAX_CELL_KEYS, key_int};
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
@@ -86,9 +86,19 @@ pub struct StoredKey {
 impl StoredKey {
     const SHOWN: usize = 64;
 
-    fn new(key: &[u8]) -> Self {
-        let (head, _) = key.split_at(key.len().min(Self::SHOWN));
-        StoredKey { head: head.to_vec(), len: key.len() as u64 }
+    /// A key of this type. An integer is shown in decimal.
+    fn new(kind: KeyType, key: &[u8]) -> Self {
+        match key_int(key) {
+            Some(key) if kind == KeyType::Int => Self::of_text(key.to_string()),
+            _ => {
+                let (head, _) = key.split_at(key.len().min(Self::SHOWN));
+                StoredKey { head: head.to_vec(), len: key.len() as u64 }
+            }
+        }
+    }
+
+    fn of_text(text: String) -> Self {
+        StoredKey { len: text.len() as u64, head: text.into_bytes() }
     }
 }
 
@@ -258,7 +268,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         self.records.fetch_add(1, Ordering::Relaxed);
         let Some((lookup, Some(record))) = found else {
             self.absent.fetch_add(1, Ordering::Relaxed);
-            return Err(Mismatch::Absent { key: StoredKey::new(key) });
+            return Err(Mismatch::Absent { key: StoredKey::new(self.key_type(), key) });
         };
         if !self.seen.set(record.id) {
             self.duplicates.fetch_add(1, Ordering::Relaxed);
@@ -270,7 +280,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             }
             None if !equal => {
                 self.mismatched.fetch_add(1, Ordering::Relaxed);
-                let key = StoredKey::new(key);
+                let key = StoredKey::new(self.key_type(), key);
                 return Err(Mismatch::Value { key, id: record.id, offset: record.at });
             }
             _ => {}
@@ -316,8 +326,12 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
 
     fn stored_keys(&self, ids: &[u64]) -> Result<Vec<StoredKey>, Error> {
         let stored = |lookup: &Lookup<'a, R>, record: Found| {
+            if lookup.header.keys_left_out() {
+                return Ok(StoredKey::of_text(format!("(left out, dense id {})", record.id)));
+            }
             let (head, len) = lookup.key_head(&record, StoredKey::SHOWN)?;
-            Ok(StoredKey { head, len })
+            let key = StoredKey::new(self.key_type(), &head);
+            Ok(if self.key_type() == KeyType::Int { key } else { StoredKey { len, ..key } })
         };
         let part_of = |id: u64| self.lookups.iter().find(|lookup| lookup.ids().contains(&id));
         let parts = ids.iter().filter_map(|&id| Some((id, part_of(id)?)));
@@ -326,6 +340,10 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
             key.map_err(|error| self.in_part(Some(lookup), error))
         };
         parts.map(key).collect()
+    }
+
+    fn key_type(&self) -> KeyType {
+        self.lookups.first().map_or(KeyType::Bytes, |lookup| lookup.header.key_type)
     }
 
     /// An error of a lookup, with the number of the part if there are others.

@@ -80,11 +80,14 @@ pub struct InputArgs {
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
-    /// Type of the keys: UTF-8 text, or any bytes [default: text; for verify that of the index]
+    /// Type of the keys: UTF-8 text, any bytes, integers of 64 bits (decimal in text files), or none: keys are left out of the
+    /// index, which then tells them by some bits of their hashes [default: text; for verify that of the index]
     #[arg(long, value_parser = word::<KeyType>(KeyType::NAMES))]
     keys: Option<KeyType>,
-    /// Type of the values: UTF-8 text, any bytes, or JSON [default: text; for verify that of the index]
-    #[arg(long, value_parser = word::<ValueType>(ValueType::NAMES))]
+    /// Type of the values: text, bytes, json, none (an index of keys only), a number (int8 int16 int32 int64 uint8 uint16
+    /// uint32 uint64 float16 float32 float64), or vectors of n numbers, such as float32[128]; in text files these have
+    /// blanks or commas between them [default: text; for verify that of the index]
+    #[arg(long, value_name = "TYPE", value_parser = |word: &str| word.parse::<ValueType>().map_err(|error| error.to_string()))]
     values: Option<ValueType>,
     /// What to do with a row that is not a record [default: stop]
     #[arg(long, value_name = "POLICY", value_parser = ["stop", "skip"])]

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
 use hashlith_format::{
-    Attempt, CELL_LEN, CellData, CellView, Error, Geometry, Head, Header, KeyHasher, KeyType, Manifest, Rule,
-    Sections, Span, ValueType,
+    Attempt, CELL_LEN, CellData, CellView, Error, Geometry, Head, Header, KeyHasher, KeyType, Manifest,
+    Number, Row, Rule, Sections, Span, ValueType,
     checksum::{self, ChunkSums},
     hash::mulhi,
-    header::digest as header_digest,
+    header::{Lens, digest as header_digest},
     manifest::PartFile,
     record::{self, Lengths},
 };
@@ -47,7 +47,7 @@ fn varints_are_minimal_and_bounded() {
 #[test]
 fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
-    for fingerprint_bits in [1u32, 7, 8, 16] {
+    for fingerprint_bits in [1u32, 7, 8, 16, 31] {
         for (count, step) in [
             (1u8, 3u64),
             (2, 1000),
@@ -56,8 +56,8 @@ fn cells_are_read_as_they_were_written() {
             (100, 37),
             (127, 51),
             (255, 9),
-            (50, 1 << 33),
-            (7, 1 << 37),
+            (50, 1 << 16),
+            (7, 1 << 22),
         ] {
             let mut random = 0x9e37_79b9_7f4a_7c15u64;
             let mut next = |below: u64| {
@@ -68,7 +68,7 @@ fn cells_are_read_as_they_were_written() {
             let lens = (0..count).map(|_| 2 + next(step) * (1 + next(3)));
             let mut offsets = vec![0];
             lens.for_each(|len| offsets.push(offsets.last().unwrap() + len));
-            let fingerprints: Vec<u16> = (0..count).map(|_| next(1 << fingerprint_bits) as u16).collect();
+            let fingerprints: Vec<u32> = (0..count).map(|_| next(1 << fingerprint_bits) as u32).collect();
             let geometry = Geometry { keys: count };
             let data = CellData {
                 offsets: &offsets,
@@ -159,9 +159,10 @@ fn header(pool: u64) -> Header {
         key_type: KeyType::Text,
         value_type: ValueType::Json,
         fingerprint_bits: 8,
+        key_width: 0,
         key_tables: 0,
         value_tables: 0,
-        sections: Sections::place(pool, 1, 0, 0, 0).unwrap(),
+        sections: Sections::place(Lens { pool, cells: 1, ..Lens::default() }).unwrap(),
         sums_digest: 2,
     }
 }
@@ -172,6 +173,19 @@ fn headers_come_back() {
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
     let part = Header { part: 65_535, parts: 65_536, ..header };
     assert_eq!(Header::parse(&part.to_bytes(), part.file_len()), Ok(part));
+    let row = Row { number: Number::Float16, dimension: u32::MAX };
+    let values = 3 * row.width();
+    let numbers = Header {
+        keys: 3,
+        key_type: KeyType::None,
+        key_width: 8,
+        fingerprint_bits: 32,
+        value_type: ValueType::Numbers(row),
+        sections: Sections::place(Lens { values, cells: 1, ..Lens::default() }).unwrap(),
+        ..header
+    };
+    assert_eq!(Header::parse(&numbers.to_bytes(), numbers.file_len()), Ok(numbers));
+    assert_eq!(numbers.check_bits(), Some(96));
 }
 
 /// Section 8: the header digest is that of the bytes before it.
@@ -202,7 +216,8 @@ fn a_manifest_has_at_most_32_mib() {
 /// The largest numbers that section 11 allows.
 #[test]
 fn headers_at_their_limits_come_back() {
-    let sections = Sections::place((1 << 48) - 1, 1, 0, 0, 1 << 20).unwrap();
+    let lens = Lens { pool: (1 << 48) - 1, cells: 1, metadata: 1 << 20, ..Lens::default() };
+    let sections = Sections::place(lens).unwrap();
     let header = Header { keys: (1 << 48) - 1, fingerprint_bits: 16, sections, ..header(10) };
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
 }
@@ -230,7 +245,6 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     assert_eq!(Header::parse(&page, len).unwrap_err().rule(), Rule::R(4));
     check(&[(23, 0x80)], len, 5, 16);
     check(&[(13, 1)], len, 6, 13);
-    check(&[(79, 1)], len, 6, 79);
     check(&[(4087, 1)], len, 6, 4087);
     check(&[], len + 1, 7, 32);
     check(&[(48, 0)], len, 8, 48);
@@ -241,30 +255,44 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[(70, 1)], len, 9, 64);
     check(&[(72, 0)], len, 10, 72);
     check(&[(72, 3)], len, 10, 72);
-    check(&[(207, 1)], len, 6, 207);
-    check(&[(72, 2), (208, 1)], len, 6, 208);
-    check(&[(73, 2)], len, 11, 73);
-    check(&[(74, 3)], len, 11, 74);
+    check(&[(223, 1)], len, 6, 223);
+    check(&[(228, 1)], len, 6, 228);
+    check(&[(72, 2), (229, 1)], len, 6, 229);
+    check(&[(73, 4)], len, 11, 73);
+    check(&[(74, 5)], len, 11, 74);
+    check(&[(79, 1)], len, 11, 79);
+    check(&[(74, 4), (79, 12)], len, 11, 79);
+    check(&[(74, 4)], len, 11, 79);
+    check(&[(227, 1)], len, 11, 224);
     check(&[(75, 0)], len, 12, 75);
     check(&[(75, 17)], len, 12, 75);
+    check(&[(73, 3), (75, 33)], len, 12, 75);
     check(&[(76, 5)], len, 12, 76);
     check(&[(77, 5)], len, 12, 77);
-    check(&[(104, 127)], len, 13, 96);
-    check(&[(48, 2)], len, 13, 96);
-    check(&[(55, 0x02)], len, 13, 96);
-    check(&[(94, 1)], len, 13, 80);
-    check(&[(155, 1)], len, 13, 144);
-    for row in 0..7 {
+    check(&[(73, 2), (76, 1), (78, 8)], len, 12, 76);
+    check(&[(74, 3), (77, 1)], len, 12, 77);
+    check(&[(78, 1)], len, 12, 78);
+    check(&[(73, 2)], len, 12, 78);
+    check(&[(73, 2), (78, 9)], len, 12, 78);
+    check(&[(73, 3), (78, 9)], len, 12, 78);
+    check(&[(88, 1)], len, 13, 80);
+    check(&[(74, 4), (79, 4), (40, 1)], len, 13, 80);
+    check(&[(120, 127)], len, 13, 112);
+    check(&[(48, 2)], len, 13, 112);
+    check(&[(55, 0x02)], len, 13, 112);
+    check(&[(110, 1)], len, 13, 96);
+    check(&[(171, 1)], len, 13, 160);
+    for row in 0..8 {
         check(&[(80 + 16 * row + 1, 0x70)], len, 14, 80 + 16 * row as u64);
     }
     // A section that passes the end of all files puts the next one nowhere.
-    check(&[(127, 0xff)], len, 14, 128);
-    check(&[(184, 7)], len, 14, 176);
-    check(&[(191, 0xff)], len, 14, 176);
+    check(&[(143, 0xff)], len, 14, 144);
+    check(&[(200, 7)], len, 14, 192);
+    check(&[(207, 0xff)], len, 14, 192);
     // The sums are too long, and the file ends with them; and the other way round.
     let [longer, sums_longer] = [len + 8, good.sections.sums.len + 8].map(|number| number as u8);
-    check(&[(184, sums_longer), (32, longer)], len + 8, 14, 176);
-    check(&[(32, longer)], len + 8, 14, 176);
+    check(&[(200, sums_longer), (32, longer)], len + 8, 14, 192);
+    check(&[(32, longer)], len + 8, 14, 192);
     // An ignorable feature is passed over.
     let mut page = good.to_bytes();
     page[24] = 1;
@@ -274,10 +302,18 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
 
 #[test]
 fn sections_that_pass_the_end_of_all_files_are_refused() {
-    assert_eq!(Sections::place(u64::MAX - 4096, 1, 0, 0, 0), None);
-    assert_eq!(Sections::place(0, u64::MAX / 16, 0, 0, 0), None);
-    assert_eq!(Sections::place(0, 1, u64::MAX - 4096, 0, 0), None);
-    let large = Sections::place(1 << 50, 3 << 16, 1 << 20, 9, 7).unwrap();
+    let cells = 1;
+    for lens in [
+        Lens { pool: u64::MAX - 4096, cells, ..Lens::default() },
+        Lens { values: u64::MAX - 4096, cells, ..Lens::default() },
+        Lens { cells: u64::MAX / 16, ..Lens::default() },
+        Lens { cells, far: u64::MAX - 4096, ..Lens::default() },
+    ] {
+        assert_eq!(Sections::place(lens), None);
+    }
+    let lens = Lens { values: 5, pool: 1 << 50, cells: 3 << 16, far: 1 << 20, tables: 9, metadata: 7 };
+    let large = Sections::place(lens).unwrap();
+    assert_eq!((large.values.offset, large.pool.offset), (4096, 8192));
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
 }
 

@@ -3,6 +3,7 @@
 use crate::Error;
 use hashlith_builder::{Builder, Feeder, OnDuplicate, Report};
 use hashlith_feedback::{Phase, Progress, Unit};
+use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{Format, OnError, ReadError, ReadOptions, Sink, Skipped, Source, Sources};
 use parking_lot::Mutex;
 use std::{
@@ -90,7 +91,7 @@ impl FileBuild {
         let mut builder = builder.key_type(options.key_type).value_type(options.value_type);
         let keeps_all = builder.duplicate_policy() == OnDuplicate::Error && options.on_error == OnError::Stop;
         if keeps_all && !options.escape {
-            builder = builder.expected_bytes(least_bytes(&sources));
+            builder = builder.expected_bytes(least_bytes(&sources, &options));
         }
         builder.preflight(&output)?;
         if options.temp_dir.is_none() {
@@ -127,11 +128,13 @@ impl FileBuild {
     pub fn run_if<E: From<Error>>(self, go_on: impl FnOnce() -> Result<(), E>) -> Result<BuildReport, E> {
         let FileBuild { sources, output, options, builder, progress, began } = self;
         let threads = builder.thread_count();
+        let key_type = options.key_type;
         let builder = Mutex::new(builder);
         let new_sink = || FeederSink(builder.lock().feeder().map_err(Some));
         let read = hashlith_inputs::read(&sources, &options, threads, new_sink, &progress);
         go_on()?;
-        let failed = |error| Error::of_build(error, |from| sources.describe(from.source, from.position));
+        let failed =
+            |error| Error::of_build(error, key_type, |from| sources.describe(from.source, from.position));
         let (read, sinks) = read.map_err(|error| match error {
             ReadError::Sink(error) => failed(error),
             ReadError::Input(error) => error.into(),
@@ -178,8 +181,14 @@ impl Sink for FeederSink {
 
 /// The least number of bytes of records in the sources, by the lengths of the files. The check of free space uses it, and must not
 /// refuse what would fit.
-fn least_bytes(sources: &Sources) -> u64 {
+fn least_bytes(sources: &Sources, options: &ReadOptions) -> u64 {
     let least = |(source, format): (&Source, Format)| {
+        // Numbers may take far fewer bytes than their text.
+        if !matches!(options.key_type, KeyType::Bytes | KeyType::Text)
+            || !matches!(options.value_type, ValueType::Bytes | ValueType::Text | ValueType::Json)
+        {
+            return 0;
+        }
         let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
         match (format, source.size().filter(|_| plain)) {
             // A TAB and a newline become two lengths and the share of the hot section.
@@ -235,9 +244,9 @@ mod tests {
         for (path, (_, least)) in paths.iter().zip(table) {
             fs::write(path, [b'x'; 3000]).unwrap();
             let sources = Sources::expand(&[path], &ReadOptions::default()).unwrap();
-            assert_eq!(least_bytes(&sources), least, "{}", path.display());
+            assert_eq!(least_bytes(&sources, &ReadOptions::default()), least, "{}", path.display());
         }
         let sources = Sources::expand(&paths, &ReadOptions::default()).unwrap();
-        assert_eq!(least_bytes(&sources), 4700);
+        assert_eq!(least_bytes(&sources, &ReadOptions::default()), 4700);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{Error, Index};
 use hashlith_feedback::Advice;
-use hashlith_format::ValueType;
-use hashlith_inputs::escape::escape_into;
+use hashlith_format::{Header, KeyType, ValueType};
+use hashlith_inputs::{escape::escape_into, typed};
 use std::io::Write;
 
 /// A format that [`dump()`] writes and a build reads.
@@ -43,16 +43,21 @@ pub fn dump<D: AsRef<[u8]>>(
     format: DumpFormat,
     out: &mut impl Write,
 ) -> Result<u64, Error> {
-    let json_values = index.first_header().value_type == ValueType::Json;
+    let texts = Texts::of(index.first_header());
+    let (mut key, mut value) = (Vec::new(), Vec::new());
     let mut line = Vec::new();
     let mut records = 0;
     for record in index.iter() {
         let record = record.map_err(|error| Error::corrupt(index, &error))?;
-        line.clear();
+        for buffer in [&mut key, &mut value, &mut line] {
+            buffer.clear();
+        }
+        texts.key(&record.key, record.id, &mut key);
+        typed::write_value(texts.values, &record.value, &mut value);
         match format {
-            DumpFormat::Tsv { escape } => write_pair(&record.key, &record.value, escape, &mut line)?,
-            DumpFormat::Jsonl => json_object(&record.key, &record.value, json_values, &mut line)?,
-            DumpFormat::Cdbmake => cdbmake(&record.key, &record.value, &mut line),
+            DumpFormat::Tsv { escape } => texts.write_pair(&key, &value, escape, &mut line)?,
+            DumpFormat::Jsonl => texts.json_object(&key, &value, &mut line)?,
+            DumpFormat::Cdbmake => cdbmake(&key, &value, &mut line),
         }
         out.write_all(&line).map_err(Error::Write)?;
         records += 1;
@@ -63,11 +68,84 @@ pub fn dump<D: AsRef<[u8]>>(
     Ok(records)
 }
 
+/// How the records of an index are written as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts {
+    keys: KeyType,
+    values: ValueType,
+}
+
+impl Texts {
+    /// For an index with this header.
+    pub fn of(header: &Header) -> Self {
+        Texts { keys: header.key_type, values: header.value_type }
+    }
+
+    /// Appends the text of a key: an integer in decimal; its dense id, if keys are left out.
+    pub fn key(&self, key: &[u8], id: u64, out: &mut Vec<u8>) {
+        if self.keys == KeyType::None {
+            out.extend_from_slice(id.to_string().as_bytes());
+        } else {
+            typed::write_key(self.keys, key, out);
+        }
+    }
+
+    /// Appends `key TAB value newline`, if a build would read it back as the same record; `key newline` if there are no values.
+    /// Both are text already.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`].
+    pub fn write_pair(&self, key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.values == ValueType::None && !key.is_empty() {
+            write_pair(key, b"", escape, out)?;
+            out.truncate(out.len().saturating_sub(2));
+            out.push(b'\n');
+            return Ok(());
+        }
+        write_pair(key, value, escape, out)
+    }
+
+    fn json_object(&self, key: &[u8], value: &[u8], line: &mut Vec<u8>) -> Result<(), Error> {
+        let refuse = |what: &str| unwritable(key, what, Advice::AnyBytesFormat);
+        let text = |what: &str, bytes| {
+            std::str::from_utf8(bytes).map_err(|_| refuse(&format!("{what} is not UTF-8, which JSON needs")))
+        };
+        let string = |text: &str, line: &mut Vec<u8>| {
+            serde_json::to_writer(line, text).map_err(|error| refuse(&error.to_string()))
+        };
+        match self.keys {
+            KeyType::Int => line.extend_from_slice(&[b"{\"key\":", key].concat()),
+            KeyType::None => line.extend_from_slice(&[b"{\"id\":", key].concat()),
+            KeyType::Bytes | KeyType::Text => {
+                line.extend_from_slice(b"{\"key\":");
+                string(text("the key", key)?, line)?;
+            }
+        }
+        if self.values != ValueType::None {
+            line.extend_from_slice(b",\"value\":");
+            let value = text("the value", value)?;
+            match self.values {
+                // A newline would end the line, and blanks at the ends would get lost.
+                ValueType::Json if value.contains('\n') || value.trim_ascii() != value => {
+                    return Err(refuse("its JSON value has a newline in it or blanks around it"));
+                }
+                ValueType::Numbers(_) if value.contains(['N', 'i']) => {
+                    return Err(refuse("its value holds NaN or an infinity, which JSON does not have"));
+                }
+                ValueType::Json | ValueType::Numbers(_) => line.extend_from_slice(value.as_bytes()),
+                _ => string(value, line)?,
+            }
+        }
+        line.extend_from_slice(b"}\n");
+        Ok(())
+    }
+}
+
 /// Appends `key TAB value newline`, if a build would read it back as the same record.
 ///
 /// # Errors
 /// [`Error::Unwritable`].
-pub fn write_pair(key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> Result<(), Error> {
+fn write_pair(key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> Result<(), Error> {
     let refuse = |what| Err(unwritable(key, what, Advice::Escape));
     if escape {
         escape_into(key, out);
@@ -109,31 +187,6 @@ fn cdbmake(key: &[u8], value: &[u8], line: &mut Vec<u8>) {
     line.extend_from_slice(b"->");
     line.extend_from_slice(value);
     line.push(b'\n');
-}
-
-fn json_object(key: &[u8], value: &[u8], json_values: bool, line: &mut Vec<u8>) -> Result<(), Error> {
-    let refuse = |what: &str| unwritable(key, what, Advice::AnyBytesFormat);
-    let text = |what: &str, bytes| {
-        std::str::from_utf8(bytes).map_err(|_| refuse(&format!("{what} is not UTF-8, which JSON needs")))
-    };
-    let string = |text: &str, line: &mut Vec<u8>| {
-        serde_json::to_writer(line, text).map_err(|error| refuse(&error.to_string()))
-    };
-    line.extend_from_slice(b"{\"key\":");
-    string(text("the key", key)?, line)?;
-    line.extend_from_slice(b",\"value\":");
-    let value = text("the value", value)?;
-    if json_values {
-        // A newline would end the line, and blanks at the ends would get lost.
-        if value.contains('\n') || value.trim_ascii() != value {
-            return Err(refuse("its JSON value has a newline in it or blanks around it"));
-        }
-        line.extend_from_slice(value.as_bytes());
-    } else {
-        string(value, line)?;
-    }
-    line.extend_from_slice(b"}\n");
-    Ok(())
 }
 
 fn unwritable(key: &[u8], what: &str, advice: Advice) -> Error {

@@ -4,6 +4,7 @@ use crate::shown_key;
 use hashlith_builder as builder;
 use hashlith_checker as checker;
 use hashlith_feedback::Advice;
+use hashlith_format::KeyType;
 use hashlith_inputs as inputs;
 use hashlith_reader::OpenError;
 use rustix::io::Errno;
@@ -60,7 +61,7 @@ pub enum Error {
     /// A key occurs twice, and duplicates are an error.
     #[error("the key {} occurs twice: {first} and {second}", shown_key(.key))]
     Duplicate {
-        /// The key.
+        /// The key; an integer in decimal.
         key: Vec<u8>,
         /// Where it occurs first: `words.tsv, line 3`.
         first: String,
@@ -92,13 +93,19 @@ pub enum Error {
     /// Indexes to be merged have different metadata, and none was given for the output.
     #[error("the inputs have different metadata")]
     OtherMetadata,
+    /// Indexes without keys cannot be merged: only the keys say where records belong.
+    #[error("the keys of {} are left out, so its records cannot be moved to other cells: build it again from its input", shown(.path))]
+    KeysLeftOut {
+        /// The first of the inputs.
+        path: PathBuf,
+    },
     /// There is nothing to merge.
     #[error("there is nothing to merge: name at least one index")]
     NoInputs,
     /// A format cannot hold a record: it would read back as another one.
     #[error("key {}: {what}", shown_key(.key))]
     Unwritable {
-        /// The key.
+        /// The key; an integer in decimal.
         key: Vec<u8>,
         /// What cannot be written.
         what: String,
@@ -200,10 +207,17 @@ impl Error {
     }
 
     /// An error of a build. `place` says where a record came from.
-    pub(crate) fn of_build(error: builder::Error, place: impl Fn(&builder::Origin) -> String) -> Self {
+    /// The error of a build with keys of this type. `place` names where a record came from.
+    pub fn of_build(
+        error: builder::Error,
+        key_type: KeyType,
+        place: impl Fn(&builder::Origin) -> String,
+    ) -> Self {
         match error {
             builder::Error::Duplicate { key, first, second } => {
-                Error::Duplicate { key, first: place(&first), second: place(&second) }
+                let mut text = Vec::new();
+                inputs::typed::write_key(key_type, &key, &mut text);
+                Error::Duplicate { key: text, first: place(&first), second: place(&second) }
             }
             error => error.into(),
         }

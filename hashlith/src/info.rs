@@ -40,6 +40,11 @@ pub struct Info {
     pub second_seed: u64,
     /// Bits of a fingerprint.
     pub fingerprint_bits: u32,
+    /// How many bits of its hash stand for each key, if keys are left out: an absent key is taken for a present one once in 2^bits
+    /// times.
+    pub check_bits: Option<u32>,
+    /// Bytes of a key in its record, if all have the same number.
+    pub key_width: Option<u8>,
     /// How keys and values are compressed; `None` if both are stored as they are.
     pub compression: Option<CompressionInfo>,
     /// `file_bytes` per key; `None` without keys.
@@ -148,6 +153,8 @@ pub fn info(index: &Index<Mapping>) -> Result<Info, Error> {
         seed,
         second_seed,
         fingerprint_bits: header.fingerprint_bits,
+        check_bits: header.check_bits(),
+        key_width: (header.key_type == KeyType::Int).then_some(header.key_width),
         compression: compression(index, &lengths),
         bytes_per_key: per_key(bytes, keys),
         sections: sections(index),

@@ -54,7 +54,7 @@ mod verify;
 
 pub use build::{BuildReport, FileBuild, build_from_files};
 pub use digest::digest;
-pub use dump::{DumpFormat, dump, write_pair, write_value};
+pub use dump::{DumpFormat, Texts, dump, write_value};
 pub use error::Error;
 pub use hash_name::{HashName, Seed};
 pub use histogram::{Histogram, LengthRange};
@@ -73,7 +73,10 @@ pub use hashlith_builder::{
 };
 pub use hashlith_checker::{self as checker, Duplicates, Options as VerifyOptions, Report as VerifyReport};
 pub use hashlith_feedback::{Advice, Cancelled, Phase, Progress, Snapshot, Unit};
-pub use hashlith_format::{self as format, Header, KeyHasher, KeyType, MAX_PARTS, Rule, Span, ValueType};
+pub use hashlith_format::{
+    self as format, Header, KeyHasher, KeyType, MAX_PARTS, Number, Row, Rule, Span, ValueType, int_key,
+    key_int,
+};
 pub use hashlith_inputs::{
     self as inputs, Column, Format, Location, OnError, ReadOptions, Skipped, Source, Sources,
 };

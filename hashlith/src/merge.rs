@@ -4,7 +4,7 @@ use crate::{BuildReport, Error, Index, Part};
 use hashlith_builder::{Builder, Compress, Error as BuilderError, OnDuplicate, Origin, Report, can_recut};
 use hashlith_checker::Options;
 use hashlith_feedback::{Phase, Progress, Unit};
-use hashlith_format::{Header, set::in_order};
+use hashlith_format::{Header, KeyType, set::in_order};
 use parking_lot::Mutex;
 use std::{
     path::{Path, PathBuf},
@@ -94,16 +94,19 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         let output = output.as_ref().to_path_buf();
         let inputs = join_parts(inputs)?;
         let first = first_header(&inputs)?;
-        let mut builder = builder
-            .hasher(first.hasher)
-            .fingerprint_bits(first.fingerprint_bits)
-            .key_type(first.key_type)
-            .value_type(first.value_type);
+        let mut builder = builder.hasher(first.hasher).key_type(first.key_type).value_type(first.value_type);
+        builder = match first.check_bits() {
+            Some(bits) => builder.check_bits(bits),
+            None => builder.fingerprint_bits(first.fingerprint_bits),
+        };
         if builder.metadata_in_use().is_empty() {
             builder = builder.metadata(common_metadata(&inputs)?);
         }
         if builder.duplicate_policy() == OnDuplicate::Error {
             builder = builder.expected_bytes(bytes(&inputs));
+        }
+        if first.keys_left_out() && recut_files(&inputs, builder.part_count()).is_none() {
+            return Err(Error::KeysLeftOut { path: inputs.first().map(name).unwrap_or_default() });
         }
         let headers = || inputs.iter().flat_map(Index::parts).map(Part::header);
         let is_compressed = headers().any(|header| header.key_tables > 0 || header.value_tables > 0);
@@ -137,12 +140,13 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         }
         let input_bytes = bytes(&inputs);
         let place = |from: &Origin| place(&files, from);
+        let key_type = files.first().map_or(KeyType::Bytes, |part| part.header().key_type);
         let built = match recut_files(&inputs, builder.part_count()) {
             Some(bytes) => builder.finish_recut(&bytes, &output).map_err(Error::from),
             None => {
                 progress.enter(Phase::Reading, Unit::Records, Some(inputs.iter().map(Index::len).sum()));
                 rebuild(&files, builder, &output, threads).map_err(|error| match error {
-                    Stopped::Build(error) => Error::of_build(error, place),
+                    Stopped::Build(error) => Error::of_build(error, key_type, place),
                     Stopped::Read(error) => error,
                 })
             }

@@ -1,7 +1,7 @@
 //! `+klen,vlen:key->value` records, the input of D. J. Bernstein's `cdbmake` (<https://cr.yp.to/cdb/cdbmake.html>).
 
 use crate::block::Block;
-use crate::check::Check;
+use crate::check::{Check, Typed};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::scan;
@@ -119,11 +119,12 @@ pub(crate) fn parse<S: Sink>(
     let bytes = block.bytes();
     // Lengths delimit fields here, so a field may end within a character even if the whole block is UTF-8.
     let check = Check::each(options);
+    let mut typed = Typed::default();
     let mut at = 0;
     while let Ok(Step::Record { key, value, end }) = step(bytes, at) {
         let (key, value) = (&bytes[key.0..key.1], &bytes[value.0..value.1]);
-        match check.key(key).and_then(|()| check.value(key, value)) {
-            Ok(()) => outlet.record(block.start + at as u64, key, value)?,
+        match check.row(key, value, &mut typed) {
+            Ok((key, value)) => outlet.record(block.start + at as u64, key, value)?,
             Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
         }
         at = end;

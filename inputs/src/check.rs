@@ -1,11 +1,12 @@
 //! Whether bytes are what keys and values must be.
 
 use hashlith_feedback::Advice;
-use hashlith_format::{KeyType, ValueType};
+use hashlith_format::{KeyType, Row, ValueType};
 use serde::de::IgnoredAny;
 
 use crate::bad_row::Reason;
 use crate::options::ReadOptions;
+use crate::typed::{parse_key, parse_row};
 
 /// What the keys and values of one block must be.
 #[derive(Clone, Copy)]
@@ -13,6 +14,19 @@ pub(crate) struct Check {
     key_text: bool,
     value_text: bool,
     value_json: bool,
+    /// Keys are integers in decimal.
+    key_int: bool,
+    /// There are no values: those of the input are ignored.
+    no_value: bool,
+    /// Values are numbers in decimal.
+    row: Option<Row>,
+}
+
+/// The bytes of a key and a value that are text in the input.
+#[derive(Default)]
+pub(crate) struct Typed {
+    key: [u8; 8],
+    value: Vec<u8>,
 }
 
 impl Check {
@@ -29,7 +43,66 @@ impl Check {
             key_text: options.key_type == KeyType::Text,
             value_text: options.value_type == ValueType::Text,
             value_json: options.value_type == ValueType::Json,
+            key_int: options.key_type == KeyType::Int,
+            no_value: options.value_type == ValueType::None,
+            row: options.value_type.row(),
         }
+    }
+
+    /// True if rows need no value.
+    #[inline]
+    pub fn no_value(self) -> bool {
+        self.no_value
+    }
+
+    /// Checks a row, and returns its key and value as the sink takes them.
+    #[inline]
+    pub fn row<'a>(
+        self,
+        key: &'a [u8],
+        value: &'a [u8],
+        typed: &'a mut Typed,
+    ) -> Result<(&'a [u8], &'a [u8]), Reason> {
+        self.key(key)?;
+        self.value(key, value)?;
+        self.typed(key, value, typed)
+    }
+
+    /// As [`Self::row`], for a row that is known to be text.
+    #[inline]
+    pub fn typed<'a>(
+        self,
+        key: &'a [u8],
+        value: &'a [u8],
+        typed: &'a mut Typed,
+    ) -> Result<(&'a [u8], &'a [u8]), Reason> {
+        if self.key_int || self.no_value || self.row.is_some() {
+            return self.convert(key, value, typed);
+        }
+        Ok((key, value))
+    }
+
+    #[inline(never)]
+    fn convert<'a>(
+        self,
+        key: &'a [u8],
+        value: &'a [u8],
+        typed: &'a mut Typed,
+    ) -> Result<(&'a [u8], &'a [u8]), Reason> {
+        let Typed { key: int, value: numbers } = typed;
+        let stored = if self.key_int {
+            *int = parse_key(key).map_err(|what| format!("the key {} {what}", shown(key)))?;
+            &*int
+        } else {
+            key
+        };
+        if self.no_value {
+            return Ok((stored, &[]));
+        }
+        let Some(row) = self.row else { return Ok((stored, value)) };
+        numbers.clear();
+        parse_row(row, value, numbers).map_err(|what| format!("the value of key {} {what}", shown(key)))?;
+        Ok((stored, numbers))
     }
 
     #[inline]

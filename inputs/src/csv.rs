@@ -1,10 +1,11 @@
 //! Comma-separated values with RFC 4180 quotes.
 
 use csv_core::{ReadRecordResult, Reader};
+use hashlith_format::ValueType;
 
 use crate::bad_row::Reason;
 use crate::block::{Block, Columns, Scratch};
-use crate::check::Check;
+use crate::check::{Check, Typed};
 use crate::options::{Column, ReadOptions};
 use crate::outlet::Outlet;
 use crate::scan;
@@ -97,9 +98,10 @@ pub(crate) fn columns(bytes: &[u8], options: &ReadOptions) -> Result<Columns, (u
             }
         }
     };
+    let key = find(&options.key_column)?;
     Ok(Columns {
-        key: find(&options.key_column)?,
-        value: find(&options.value_column)?,
+        key,
+        value: if options.value_type == ValueType::None { key } else { find(&options.value_column)? },
         preface: skip + records.at,
     })
 }
@@ -120,14 +122,17 @@ pub(crate) fn parse<S: Sink>(
     let bytes = &block.bytes()[preface..];
     let check = Check::new(options, bytes);
     let mut records = Records::new(bytes, std::mem::take(scratch));
+    let mut typed = Typed::default();
+    // Without values their column need not be there.
+    let last = if check.no_value() { key_column } else { key_column.max(value_column) };
     while let Some(at) = records.next() {
-        let row = if records.len() <= key_column.max(value_column) {
-            let wanted = key_column.max(value_column) + 1;
+        let row = if records.len() <= last {
+            let wanted = last + 1;
             let (len, plural) = (records.len(), if records.len() == 1 { "" } else { "s" });
             Err(Reason::from(format!("the row has {len} column{plural}, but column {wanted} is needed")))
         } else {
-            let (key, value) = (records.field(key_column), records.field(value_column));
-            check.key(key).and_then(|()| check.value(key, value)).map(|()| (key, value))
+            let value = if check.no_value() { &[] } else { records.field(value_column) };
+            check.row(records.field(key_column), value, &mut typed)
         };
         match row {
             Ok((key, value)) => outlet.record(block.start + (preface + at) as u64, key, value)?,

@@ -5,12 +5,15 @@ use std::cell::Cell;
 use std::fmt;
 
 use hashlith_feedback::Advice;
-use hashlith_format::ValueType;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use hashlith_format::{KeyType, ValueType};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde_json::value::RawValue;
 
 use crate::bad_row::Reason;
 use crate::block::Block;
+use crate::check::{Check, Typed};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::scan;
@@ -31,15 +34,21 @@ pub(crate) fn parse<S: Sink>(
     }
     let advice = Cell::new(None);
     let row = Row { options, advice: &advice };
+    // Text that serde has read is UTF-8.
+    let check = Check::new(options, b"");
+    let mut typed = Typed::default();
     while start < bytes.len() {
         let rest = &bytes[start..];
         let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         if !line.trim_ascii().is_empty() {
-            match row.read(line) {
-                Ok((key, value)) => {
-                    outlet.record(block.start + start as u64, key.as_bytes(), value.as_bytes())?;
-                }
+            let pair = row.read(line);
+            let pair = match &pair {
+                Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
+                Err(reason) => Err(reason.clone()),
+            };
+            match pair {
+                Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
                 Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
             }
         }
@@ -80,6 +89,24 @@ impl<'o> Row<'o> {
         Reason { what: what.into(), advice }
     }
 
+    /// The record of a line that is neither an object nor an array: enough if there are no values.
+    fn only_key<'de, E: serde::de::Error>(
+        self,
+        key: Cow<'de, str>,
+        found: Unexpected<'_>,
+    ) -> Result<Pair<'de>, E> {
+        let is_key = matches!(found, Unexpected::Str(_)) || self.options.key_type == KeyType::Int;
+        if self.options.value_type == ValueType::None && is_key {
+            return Ok((key, Cow::Borrowed("")));
+        }
+        Err(E::invalid_type(found, &self))
+    }
+
+    /// True if values are looked at as JSON text.
+    fn raw_value(self) -> bool {
+        matches!(self.options.value_type, ValueType::Json | ValueType::None | ValueType::Numbers(_))
+    }
+
     fn text(self, what: &'static str) -> Text<'o> {
         Text { row: self, what }
     }
@@ -101,6 +128,22 @@ impl<'de> Visitor<'de> for Row<'_> {
         write!(f, "an object with the fields {key_field:?} and {value_field:?}, or an array of key and value")
     }
 
+    fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Pair<'de>, E> {
+        self.only_key(Cow::Borrowed(key), Unexpected::Str(key))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Pair<'de>, E> {
+        self.only_key(Cow::Owned(key.to_owned()), Unexpected::Str(key))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, key: i64) -> Result<Pair<'de>, E> {
+        self.only_key(Cow::Owned(key.to_string()), Unexpected::Signed(key))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, key: u64) -> Result<Pair<'de>, E> {
+        self.only_key(Cow::Owned(key.to_string()), Unexpected::Unsigned(key))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pair<'de>, A::Error> {
         let ReadOptions { key_field, value_field, .. } = self.options;
         let (mut key, mut value) = (None, None);
@@ -110,13 +153,17 @@ impl<'de> Visitor<'de> for Row<'_> {
             };
             if *name == **key_field {
                 twice(key.is_some())?;
-                key = Some(map.next_value_seed(self.text("key"))?);
+                key = Some(if self.options.key_type == KeyType::Int {
+                    unquoted(map.next_value::<&'de RawValue>()?.get())
+                } else {
+                    map.next_value_seed(self.text("key"))?
+                });
                 if key_field == value_field {
                     value.clone_from(&key);
                 }
             } else if *name == **value_field {
                 twice(value.is_some())?;
-                value = Some(if self.options.value_type == ValueType::Json {
+                value = Some(if self.raw_value() {
                     Cow::Borrowed(map.next_value::<&'de RawValue>()?.get())
                 } else {
                     map.next_value_seed(self.text("value"))?
@@ -129,13 +176,21 @@ impl<'de> Visitor<'de> for Row<'_> {
             self.advice.set(Some(Advice::Fields));
             A::Error::custom(format!("the field {name:?} is missing"))
         };
+        if self.options.value_type == ValueType::None {
+            value = Some(Cow::Borrowed(""));
+        }
         Ok((key.ok_or_else(|| missing(key_field))?, value.ok_or_else(|| missing(value_field))?))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
         let wrong = || A::Error::custom("the array must have exactly two elements, key and value");
-        let key = seq.next_element_seed(self.text("key"))?.ok_or_else(wrong)?;
-        let value = if self.options.value_type == ValueType::Json {
+        let key = if self.options.key_type == KeyType::Int {
+            seq.next_element::<&'de RawValue>()?.map(|raw| unquoted(raw.get()))
+        } else {
+            seq.next_element_seed(self.text("key"))?
+        };
+        let key = key.ok_or_else(wrong)?;
+        let value = if self.raw_value() {
             seq.next_element::<&'de RawValue>()?.map(|raw| Cow::Borrowed(raw.get()))
         } else {
             seq.next_element_seed(self.text("value"))?
@@ -146,6 +201,11 @@ impl<'de> Visitor<'de> for Row<'_> {
         }
         Ok((key, value))
     }
+}
+
+/// An integer may be a number or a string.
+fn unquoted(json: &str) -> Cow<'_, str> {
+    Cow::Borrowed(json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json))
 }
 
 /// Reads a string, borrowed from the line if it has no escapes.

@@ -69,6 +69,7 @@ mod sources;
 mod stop;
 mod temp_copy;
 mod tsv;
+pub mod typed;
 
 pub use error::{Error, ReadError};
 pub use format::{Format, UnknownName};

@@ -2,7 +2,7 @@
 
 use crate::bad_row::Reason;
 use crate::block::{Block, Scratch};
-use crate::check::{Check, shown};
+use crate::check::{Check, Typed, shown};
 use crate::escape::unescape;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
@@ -19,14 +19,18 @@ pub(crate) fn parse<S: Sink>(
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
     let check = Check::new(options, bytes);
+    let mut typed = Typed::default();
     let mut start = 0;
     while start < bytes.len() {
         let rest = &bytes[start..];
         let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         let row = match scan::first(b'\t', line) {
+            None if check.no_value() && !line.is_empty() => {
+                fields(line, &[], check, options.escape, scratch, &mut typed)
+            }
             None => Err(no_tab(line).into()),
-            Some(tab) => fields(&line[..tab], &line[tab + 1..], check, options.escape, scratch),
+            Some(tab) => fields(&line[..tab], &line[tab + 1..], check, options.escape, scratch, &mut typed),
         };
         match row {
             Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
@@ -44,20 +48,17 @@ fn fields<'a>(
     check: Check,
     escape: bool,
     scratch: &'a mut Scratch,
+    typed: &'a mut Typed,
 ) -> Result<(&'a [u8], &'a [u8]), Reason> {
     if !escape {
-        check.key(key)?;
-        check.value(key, value)?;
-        return Ok((key, value));
+        return check.row(key, value, typed);
     }
     scratch.key.clear();
     unescape(key, &mut scratch.key).map_err(|error| format!("the key has an {error}"))?;
     scratch.value.clear();
     unescape(value, &mut scratch.value)
         .map_err(|error| format!("the value of key {} has an {error}", shown(key)))?;
-    check.key(&scratch.key)?;
-    check.value(&scratch.key, &scratch.value)?;
-    Ok((&scratch.key, &scratch.value))
+    check.row(&scratch.key, &scratch.value, typed)
 }
 
 #[cold]

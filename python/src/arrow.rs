@@ -3,10 +3,12 @@
 
 use crate::capsule::schema_type;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use arrow_array::{Array, ArrayRef, LargeBinaryArray, LargeStringArray};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, LargeBinaryArray, LargeStringArray, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_cast::cast::{CastOptions, can_cast_types, cast_with_options};
+use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, Field};
+use hashlith::{KeyType, Number, Row, ValueType};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -16,8 +18,38 @@ use std::sync::Arc;
 /// At most so many bytes are reserved for values that are not known yet.
 const GUESS: usize = 16 << 20;
 
+/// What an array holds.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Text,
+    Binary,
+    Numbers(Row),
+}
+
+impl Kind {
+    /// For keys. Those that are left out are dense ids.
+    pub fn of_keys(keys: KeyType) -> Self {
+        match keys {
+            KeyType::Text => Kind::Text,
+            KeyType::Bytes => Kind::Binary,
+            KeyType::Int | KeyType::None => Kind::Numbers(Row { number: Number::Int64, dimension: 0 }),
+        }
+    }
+
+    /// For values. Those of a set of keys are nulls, or empty text.
+    pub fn of_values(values: ValueType) -> Self {
+        match values {
+            ValueType::Bytes => Kind::Binary,
+            ValueType::Text | ValueType::Json | ValueType::None => Kind::Text,
+            ValueType::Numbers(row) => Kind::Numbers(row),
+        }
+    }
+}
+
 /// Collects values for an Arrow array.
 pub struct Values {
+    /// Bytes of a null.
+    width: usize,
     bytes: Vec<u8>,
     /// Where each value begins, and where the last one ends.
     offsets: Vec<i64>,
@@ -31,7 +63,7 @@ impl Values {
     /// # Errors
     /// If there is no memory: a column of nulls takes none, whatever its length.
     pub fn new(rows: usize) -> Result<Self, TryReserveError> {
-        let mut values = Values { bytes: Vec::new(), offsets: Vec::new(), valid: Vec::new() };
+        let mut values = Values { width: 0, bytes: Vec::new(), offsets: Vec::new(), valid: Vec::new() };
         values.offsets.try_reserve_exact(rows.saturating_add(1))?;
         values.valid.try_reserve_exact(rows.div_ceil(8))?;
         values.valid.resize(rows.div_ceil(8), 0);
@@ -39,6 +71,15 @@ impl Values {
         // Only to save copies; it may fail.
         let _ = values.bytes.try_reserve(rows.saturating_mul(24).min(GUESS));
         Ok(values)
+    }
+
+    /// The same for values of this kind: a null of numbers takes as much room as the others.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn of(rows: usize, kind: Kind) -> Result<Self, TryReserveError> {
+        let width = if let Kind::Numbers(row) = kind { row.width() as usize } else { 0 };
+        Ok(Values { width, ..Values::new(rows)? })
     }
 
     /// Appends a value, or a null; at most as many as there is room for.
@@ -56,6 +97,8 @@ impl Values {
                 })
             }
             None => {
+                self.bytes.try_reserve(self.width)?;
+                self.bytes.resize(self.bytes.len() + self.width, 0);
                 self.end_row();
                 Ok(())
             }
@@ -79,17 +122,20 @@ impl Values {
         self.offsets.push(self.bytes.len().cast_signed() as i64);
     }
 
-    /// The array, as strings or as binary.
+    /// The array.
     ///
     /// # Errors
     /// The row of a value that should be a string but is not UTF-8.
-    pub fn finish(self, text: bool) -> Result<ArrowArray, usize> {
+    pub fn finish(self, kind: Kind) -> Result<ArrowArray, usize> {
         let rows = self.offsets.len() - 1;
         let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(self.valid), 0, rows));
         let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let bytes = Buffer::from_vec(self.bytes);
-        if !text {
+        if let Kind::Numbers(row) = kind {
+            return Ok(ArrowArray { array: numbers(row, rows, bytes, nulls).map_err(|_| 0usize)? });
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        if matches!(kind, Kind::Binary) {
             return Ok(ArrowArray { array: Arc::new(LargeBinaryArray::new(offsets, bytes, nulls)) });
         }
         match LargeStringArray::try_new(offsets.clone(), bytes.clone(), nulls) {
@@ -100,6 +146,38 @@ impl Values {
                 Err((0..values.len()).find(is_bad).unwrap_or_default())
             }
         }
+    }
+}
+
+/// An array of numbers, or of vectors as lists of a fixed size.
+fn numbers(row: Row, rows: usize, bytes: Buffer, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    let item = match row.number {
+        Number::Int8 => DataType::Int8,
+        Number::Int16 => DataType::Int16,
+        Number::Int32 => DataType::Int32,
+        Number::Int64 => DataType::Int64,
+        Number::Uint8 => DataType::UInt8,
+        Number::Uint16 => DataType::UInt16,
+        Number::Uint32 => DataType::UInt32,
+        Number::Uint64 => DataType::UInt64,
+        Number::Float16 => DataType::Float16,
+        Number::Float32 => DataType::Float32,
+        Number::Float64 => DataType::Float64,
+    };
+    let (len, own_nulls) = match row.dimension {
+        0 => (rows, nulls.clone()),
+        dimension => (rows.saturating_mul(dimension as usize), None),
+    };
+    let data =
+        ArrayData::builder(item.clone()).len(len).add_buffer(bytes).nulls(own_nulls).align_buffers(true);
+    let items = make_array(data.build()?);
+    match i32::try_from(row.dimension) {
+        Ok(0) => Ok(items),
+        Ok(dimension) => {
+            let field = Arc::new(Field::new("item", item, true));
+            Ok(Arc::new(FixedSizeListArray::try_new(field, dimension, items, nulls)?))
+        }
+        Err(error) => Err(ArrowError::InvalidArgumentError(error.to_string())),
     }
 }
 
@@ -151,8 +229,11 @@ impl ArrowArray {
     }
 
     fn __repr__(&self) -> String {
-        let name =
-            if self.array.data_type() == &DataType::LargeUtf8 { "large_string" } else { "large_binary" };
+        let name = match self.array.data_type() {
+            DataType::LargeUtf8 => "large_string".to_owned(),
+            DataType::LargeBinary => "large_binary".to_owned(),
+            other => other.to_string(),
+        };
         let (rows, nulls) = (self.array.len(), self.array.null_count());
         format!("<hashlith.ArrowArray of {rows} {name} values, {nulls} of them null>")
     }

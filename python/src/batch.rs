@@ -4,13 +4,14 @@ use crate::{
     arena::Arena,
     column::Column,
     errors::{self, no_memory},
-    kinds::{bytes_of, is_text, type_name},
+    kinds::{Asked, bytes_of, is_text, key_bytes, type_name},
+    numbers::{encode, row_of},
 };
 use hashlith::{KeyType, ValueType};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::{PyBytes, PyDict, PyList, PyString, PyTuple},
+    types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple},
 };
 use std::sync::OnceLock;
 
@@ -65,21 +66,49 @@ impl Encoder {
     /// Appends a record to a batch. Appends nothing if it fails.
     pub fn push(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, batch: &mut Arena) -> PyResult<()> {
         let kind = self.keys.get().copied().or_else(|| {
-            let kind = if is_text(key)? { KeyType::Text } else { KeyType::Bytes };
+            let kind = match is_text(key) {
+                Some(true) => KeyType::Text,
+                Some(false) => KeyType::Bytes,
+                // An integer of Python or numpy; `True` is more likely a mistake.
+                None if is_int(key) => KeyType::Int,
+                None => return None,
+            };
             Some(*self.keys.get_or_init(|| kind))
         });
         let key_bytes = match kind {
-            Some(kind) => bytes_of(key, kind == KeyType::Text)?,
-            None => None,
+            Some(kind) => key_bytes(key, kind)?,
+            None => Asked::WrongType,
         };
-        let key_bytes = key_bytes.ok_or_else(|| wrong_key(key, kind.map(|kind| kind.to_string())))?;
+        let key_bytes = match key_bytes {
+            Asked::Key(bytes) => bytes,
+            Asked::Beyond => {
+                let shown = shown(key);
+                let message = format!("the key {shown} is outside of the integers of 64 bits");
+                return Err(errors::input_error(key.py(), &message));
+            }
+            Asked::WrongType => return Err(wrong_key(key, kind)),
+        };
+        let key_bytes = &*key_bytes;
 
         let kind = self.values.get().copied().or_else(|| {
-            let kind = if is_text(value)? { ValueType::Text } else { ValueType::Bytes };
+            let kind = match is_text(value) {
+                Some(true) => ValueType::Text,
+                Some(false) => ValueType::Bytes,
+                None => ValueType::Numbers(row_of(value)?),
+            };
             Some(*self.values.get_or_init(|| kind))
         });
         let encoded;
+        let mut numbers = Vec::new();
         let value_bytes = match kind {
+            Some(ValueType::None) => Some(&[][..]),
+            Some(ValueType::Numbers(row)) => {
+                encode(row, value, &mut numbers)?.map_err(|what| {
+                    let message = format!("the value of key {} {what}", shown(key));
+                    errors::input_error(key.py(), &message)
+                })?;
+                Some(&numbers[..])
+            }
             Some(ValueType::Json) => {
                 encoded = self.json(key, value)?;
                 bytes_of(&encoded, true)?
@@ -157,11 +186,20 @@ impl Encoder {
         if keys.len() == 0 {
             return Ok(());
         }
-        let key_type = if keys.is_text() { KeyType::Text } else { KeyType::Bytes };
-        let value_type = if values.is_text() { ValueType::Text } else { ValueType::Bytes };
-        if *self.keys.get_or_init(|| key_type) != key_type
-            || *self.values.get_or_init(|| value_type) != value_type
-        {
+        let key_type = match keys.is_int() {
+            _ if keys.is_text() => KeyType::Text,
+            true => KeyType::Int,
+            false => KeyType::Bytes,
+        };
+        let value_type = match values.row() {
+            _ if values.is_text() => ValueType::Text,
+            Some(row) => ValueType::Numbers(row),
+            None => ValueType::Bytes,
+        };
+        let own_keys = *self.keys.get_or_init(|| key_type);
+        let left_out = own_keys == KeyType::None && key_type != KeyType::Int;
+        let own_values = *self.values.get_or_init(|| value_type);
+        if own_keys != key_type && !left_out || own_values != value_type && own_values != ValueType::None {
             return Err(PyTypeError::new_err(
                 "the columns have other types than the keys and values of this index: text needs strings, bytes \
                  need binary, and JSON values must be Python objects",
@@ -171,18 +209,33 @@ impl Encoder {
     }
 }
 
-/// The Python type of a kind; both, if the kind is not settled yet.
+/// True for an integer of Python or numpy; not for a bool.
+fn is_int(object: &Bound<'_, PyAny>) -> bool {
+    let is_bool = object.is_instance_of::<PyBool>();
+    !is_bool
+        && (object.is_instance_of::<PyInt>() || object.hasattr("dtype").unwrap_or(false))
+        && object.hasattr("__index__").unwrap_or(false)
+}
+
+/// The Python type of a kind of values; several, if the kind is not settled yet.
 fn wanted(kind: Option<String>) -> &'static str {
     match kind.as_deref() {
         Some("text") => "str",
         Some(_) => "bytes",
-        None => "str or bytes",
+        None => "str, bytes or a numpy array",
     }
 }
 
 #[cold]
-fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
-    let (shown, found, wanted) = (shown(key), type_name(key), wanted(kind));
+fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<KeyType>) -> PyErr {
+    let (shown, found) = (shown(key), type_name(key));
+    let wanted = match kind {
+        Some(KeyType::Text) => "str",
+        Some(KeyType::Bytes) => "bytes",
+        Some(KeyType::Int) => "int",
+        Some(KeyType::None) => "str or bytes",
+        None => "str, bytes or int",
+    };
     PyTypeError::new_err(format!("keys of this index are {wanted}, but {shown} is {found}"))
 }
 
@@ -190,7 +243,7 @@ fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
 fn wrong_value(key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
     let (shown, found, wanted) = (shown(key), type_name(value), wanted(kind));
     PyTypeError::new_err(format!(
-        "the value of key {shown} is {found}, not {wanted}: convert it, or build with values=\"json\" to store any JSON value"
+        "the value of key {shown} is {found}, not {wanted}: convert it, or build with values=\"json\" to store any JSON value, values=\"int64\" or \"float64\" for numbers"
     ))
 }
 

@@ -54,7 +54,8 @@ enum State {
 
 struct Building {
     builder: hashlith::Builder,
-    feeder: Feeder,
+    /// There is none before the types are known.
+    feeder: Option<Feeder>,
     /// Alternating keys and values of records that were added one by one.
     pending: Arena,
 }
@@ -65,7 +66,9 @@ impl Builder {
     }
 
     fn error(&self, py: Python<'_>, error: Error) -> PyErr {
-        errors::of_build(py, error.into(), self.encoder.types().0)
+        let keys = self.encoder.types().0;
+        let place = |from: &hashlith::builder::Origin| format!("record {}", from.position);
+        errors::of_build(py, hashlith::Error::of_build(error, keys, place), keys)
     }
 
     /// Hands over a batch, after earlier records.
@@ -73,8 +76,9 @@ impl Builder {
         let mut state = self.lock(py);
         let State::Open(building) = &mut *state else { return Err(ended(&state)) };
         let done = py.detach(|| {
-            building.flush()?;
-            add_all(&mut building.feeder, batch)
+            building.flush(self.encoder.types())?;
+            let feeder = building.feeder(self.encoder.types())?;
+            add_all(feeder, batch)
         });
         done.map_err(|error| {
             *state = State::Ended("the build has failed: nothing more can be added");
@@ -105,12 +109,15 @@ impl Builder {
     /// Adds two Arrow columns, row by row.
     fn add_columns(&self, py: Python<'_>, keys: &Column, values: &Column) -> PyResult<()> {
         self.encoder.check_columns(keys, values)?;
-        let text = [keys.is_text(), values.is_text()];
+        // Strings are checked where they are to be text, and integers are widened.
+        let (key_type, value_type) = self.encoder.types();
+        let text = [keys.is_text() && key_type == KeyType::Text, values.is_text() && value_type.is_text()];
+        let no_values = value_type == ValueType::None;
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
         for pair in keys.rows().zip(values.rows()) {
             let (what, why) = match pair {
                 (Ok(Some(key)), Ok(Some(value))) => {
-                    push_record(&mut batch, key, value)?;
+                    push_record(&mut batch, key, if no_values { &[] } else { value })?;
                     if is_full(&batch) {
                         self.feed_rows(py, &mut batch, text)?;
                         ticker.tick(py, &self.listener)?;
@@ -159,8 +166,23 @@ impl Builder {
 }
 
 impl Building {
-    fn flush(&mut self) -> Result<(), Error> {
-        add_all(&mut self.feeder, &mut self.pending)
+    fn flush(&mut self, types: (KeyType, ValueType)) -> Result<(), Error> {
+        let mut pending = std::mem::take(&mut self.pending);
+        add_all(self.feeder(types)?, &mut pending)?;
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// The feeder for records of these types.
+    fn feeder(&mut self, (keys, values): (KeyType, ValueType)) -> Result<&mut Feeder, Error> {
+        let feeder = match self.feeder.take() {
+            Some(feeder) => feeder,
+            None => {
+                self.builder = std::mem::take(&mut self.builder).key_type(keys).value_type(values);
+                self.builder.feeder()?
+            }
+        };
+        Ok(self.feeder.insert(feeder))
     }
 }
 
@@ -199,9 +221,8 @@ impl Builder {
             builder.key_type(keys.unwrap_or(KeyType::Text)).value_type(values.unwrap_or(ValueType::Text));
         let failed = |error: Error| errors::from_error(py, error);
         builder.preflight(&output).map_err(failed)?;
-        let feeder = builder.feeder().map_err(failed)?;
         let job = builder.progress_handle();
-        let building = Building { builder, feeder, pending: Arena::default() };
+        let building = Building { builder, feeder: None, pending: Arena::default() };
         Ok(Builder {
             output,
             began,
@@ -260,7 +281,10 @@ impl Builder {
             };
         };
         match (Column::any(records)?, Column::any(values)?) {
-            (Some(keys), Some(values)) => self.add_columns(py, &keys, &values),
+            (Some(keys), Some(values)) => {
+                let keys = if keys.is_int() { keys.widened()? } else { keys };
+                self.add_columns(py, &keys, &values)
+            }
             (None, None) => {
                 let strict = PyDict::new(py);
                 strict.set_item("strict", true)?;
@@ -286,12 +310,14 @@ impl Builder {
                 State::Ended(_) => return Err(ended(&state)),
             }
         };
-        let (key_type, value_type) = self.encoder.types();
-        let Building { builder, mut feeder, mut pending } = building;
+        let types = self.encoder.types();
+        let mut building = building;
         let work = || {
-            add_all(&mut feeder, &mut pending)?;
-            feeder.finish()?;
-            builder.key_type(key_type).value_type(value_type).finish(&self.output)
+            building.flush(types)?;
+            if let Some(feeder) = building.feeder.take() {
+                feeder.finish()?;
+            }
+            building.builder.finish(&self.output)
         };
         let built = supervise(py, &self.listener, &self.progress, work)?;
         let report = BuildReport {

@@ -6,7 +6,7 @@
 //! [`Chunk::get`].
 #![allow(unsafe_code)]
 
-use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_text};
+use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_text, row_of};
 use arrow_array::{
     ffi::{FFI_ArrowArray, FFI_ArrowSchema},
     ffi_stream::FFI_ArrowArrayStream,
@@ -108,9 +108,9 @@ fn known_type(schema: &FFI_ArrowSchema) -> PyResult<DataType> {
 }
 
 fn column_type(data_type: DataType) -> PyResult<DataType> {
-    match is_text(&data_type) || is_binary(&data_type) {
+    match is_text(&data_type) || is_binary(&data_type) || row_of(&data_type).is_some() {
         true => Ok(data_type),
-        false => Err(not_a_column_of("strings or binary", &data_type)),
+        false => Err(not_a_column_of("strings, binary or numbers", &data_type)),
     }
 }
 
@@ -177,9 +177,42 @@ impl Foreign<'_> {
                 let values = Box::new(Foreign { array, ..*self }.chunk(values)?);
                 Layout::Dictionary { indexes: self.indexes(indexes, end)?, values }
             }
-            other => return Err(not_a_column_of("strings or binary", other)),
+            DataType::FixedSizeList(item, dimension) => {
+                let child = self.array.num_children().checked_sub(1).map(|last| self.array.child(last));
+                let array = child.ok_or_else(|| contradiction("its list has no items"))?;
+                self.lists(array, item.data_type(), *dimension, end)?
+            }
+            other => match row_of(other) {
+                Some(row) => {
+                    let width = row.width() as usize;
+                    Layout::Fixed { width, bytes: self.buffer(1, width * end)? }
+                }
+                None => return Err(not_a_column_of("strings, binary or numbers", other)),
+            },
         };
         Ok(Chunk { rows, first, valid, layout })
+    }
+
+    /// Lists of `dimension` numbers, which follow one another in another array.
+    fn lists(&self, array: &FFI_ArrowArray, item: &DataType, dimension: i32, end: usize) -> PyResult<Layout> {
+        let beyond = || contradiction("its lists are beyond any memory");
+        let items = usize::try_from(dimension).ok().and_then(|dimension| dimension.checked_mul(end));
+        let items = items.ok_or_else(beyond)?;
+        if array.len() < items {
+            return Err(contradiction("its lists have fewer items than their sizes say"));
+        }
+        let Chunk { valid, layout, first, .. } = Foreign { array, ..*self }.chunk(item)?;
+        let Layout::Fixed { width, bytes } = layout else {
+            return Err(not_a_column_of("lists of numbers", item));
+        };
+        let is_null =
+            |valid: &Buffer, at: usize| valid.get(at / 8).is_some_and(|bits| bits >> (at % 8) & 1 == 0);
+        if valid.is_some_and(|valid| (first..first + items).any(|at| is_null(&valid, at))) {
+            return Err(PyValueError::new_err("a list of an Arrow column has a null in it: fill it first"));
+        }
+        let width = width.checked_mul(dimension as usize).ok_or_else(beyond)?;
+        let start = (bytes.len() / array.len().saturating_add(first).max(1)) * first;
+        Ok(Layout::Fixed { width, bytes: bytes.slice(start.min(bytes.len())) })
     }
 
     fn offsets(&self, offsets: Numbers, end: usize) -> PyResult<Layout> {

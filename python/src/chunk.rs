@@ -5,6 +5,7 @@
 
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;
+use hashlith::{Number, Row};
 
 /// What can be wrong with a row.
 const OFFSETS: &str = "damaged: its offsets decrease or leave the buffer";
@@ -26,10 +27,23 @@ pub struct Chunk {
 /// Where the bytes of a row are.
 pub enum Layout {
     Nulls,
-    Offsets { offsets: Numbers, bytes: Buffer },
-    Views { views: Buffer, bytes: Vec<Buffer> },
-    Fixed { width: usize, bytes: Buffer },
-    Dictionary { indexes: Numbers, values: Box<Chunk> },
+    Offsets {
+        offsets: Numbers,
+        bytes: Buffer,
+    },
+    Views {
+        views: Buffer,
+        bytes: Vec<Buffer>,
+    },
+    /// Binary, numbers, or lists of numbers; the lists without their nulls.
+    Fixed {
+        width: usize,
+        bytes: Buffer,
+    },
+    Dictionary {
+        indexes: Numbers,
+        values: Box<Chunk>,
+    },
 }
 
 /// Numbers of one type. Negative ones are out of any range.
@@ -96,6 +110,21 @@ impl Numbers {
 }
 
 impl Numbers {
+    /// The number at `at`, if it fits 64 bits with a sign.
+    #[expect(clippy::host_endian_bytes, reason = "Arrow arrays are in the order of the machine")]
+    pub fn long(&self, at: usize) -> Option<i64> {
+        match self {
+            Numbers::I8(bytes) => Some(i8::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::I16(bytes) => Some(i16::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::I32(bytes) => Some(i32::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::I64(bytes) => Some(i64::from_ne_bytes(item(bytes, at)?)),
+            Numbers::U8(bytes) => Some(u8::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::U16(bytes) => Some(u16::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::U32(bytes) => Some(u32::from_ne_bytes(item(bytes, at)?).into()),
+            Numbers::U64(bytes) => u64::from_ne_bytes(item(bytes, at)?).try_into().ok(),
+        }
+    }
+
     /// The number at `at` and the next one, of offsets: these have 4 or 8 bytes.
     #[inline]
     fn pair(&self, at: usize) -> Option<(usize, usize)> {
@@ -155,4 +184,35 @@ pub fn is_binary(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_binary(values),
         _ => false,
     }
+}
+
+/// True for integers.
+pub fn is_int(data_type: &DataType) -> bool {
+    data_type.is_integer() || *data_type == DataType::Null
+}
+
+/// The type of values in a column of numbers, or of lists of numbers of a fixed size.
+pub fn row_of(data_type: &DataType) -> Option<Row> {
+    let number = match data_type {
+        DataType::Int8 => Number::Int8,
+        DataType::Int16 => Number::Int16,
+        DataType::Int32 => Number::Int32,
+        DataType::Int64 => Number::Int64,
+        DataType::UInt8 => Number::Uint8,
+        DataType::UInt16 => Number::Uint16,
+        DataType::UInt32 => Number::Uint32,
+        DataType::UInt64 => Number::Uint64,
+        DataType::Float16 => Number::Float16,
+        DataType::Float32 => Number::Float32,
+        DataType::Float64 => Number::Float64,
+        DataType::FixedSizeList(item, dimension) => {
+            let Row { number, dimension: 0 } = row_of(item.data_type())? else { return None };
+            return Some(Row {
+                number,
+                dimension: u32::try_from(*dimension).ok().filter(|&count| count > 0)?,
+            });
+        }
+        _ => return None,
+    };
+    Some(Row { number, dimension: 0 })
 }

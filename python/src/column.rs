@@ -1,13 +1,16 @@
 //! Arrow columns as rows of bytes.
 
 use crate::capsule::{import, not_a_column_of};
-use crate::chunk::{Chunk, is_binary, is_text};
+use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_int, is_text, row_of};
+use crate::errors::no_memory;
 use crate::kinds::type_name;
+use arrow_buffer::Buffer;
 use arrow_schema::DataType;
+use hashlith::{KeyType, Row};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-/// A column of strings or of binary, as bytes.
+/// A column of strings, of binary or of numbers, as bytes.
 pub struct Column {
     chunks: Vec<Chunk>,
     data_type: DataType,
@@ -32,31 +35,87 @@ impl Column {
     /// The object as a column, or `None` if it is not an Arrow object.
     ///
     /// # Errors
-    /// TypeError for a column of anything but strings or binary.
+    /// TypeError for a column of anything else.
     pub fn any(object: &Bound<'_, PyAny>) -> PyResult<Option<Column>> {
         Ok(import(object)?.map(|(data_type, chunks)| Column { chunks, data_type }))
     }
 
-    /// The same for a column of strings (`text`) or of binary.
+    /// The same for a column of keys of this type.
     ///
     /// # Errors
     /// TypeError for a column of anything else.
-    pub fn of(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Option<Column>> {
-        let column = Self::any(object)?;
-        if let Some(Column { data_type, .. }) = &column
-            && !(if text { is_text(data_type) } else { is_binary(data_type) })
-        {
-            return Err(not_a_column_of(if text { "strings" } else { "binary" }, data_type));
+    pub fn of(object: &Bound<'_, PyAny>, keys: KeyType) -> PyResult<Option<Column>> {
+        let Some(column) = Self::any(object)? else { return Ok(None) };
+        let data_type = &column.data_type;
+        let (wanted, is_right) = match keys {
+            KeyType::Text => ("strings", is_text(data_type)),
+            KeyType::Bytes => ("binary", is_binary(data_type)),
+            KeyType::None => ("strings or binary", is_text(data_type) || is_binary(data_type)),
+            KeyType::Int => ("integers", is_int(data_type)),
+        };
+        if !is_right {
+            return Err(not_a_column_of(wanted, data_type));
         }
-        Ok(column)
+        if keys == KeyType::Int { column.widened().map(Some) } else { Ok(Some(column)) }
+    }
+
+    /// Integers as 64 bits each.
+    ///
+    /// # Errors
+    /// ValueError for one that needs more.
+    pub fn widened(mut self) -> PyResult<Column> {
+        let numbers = match self.data_type {
+            DataType::Int8 => Numbers::I8,
+            DataType::Int16 => Numbers::I16,
+            DataType::Int32 => Numbers::I32,
+            DataType::UInt8 => Numbers::U8,
+            DataType::UInt16 => Numbers::U16,
+            DataType::UInt32 => Numbers::U32,
+            DataType::UInt64 => Numbers::U64,
+            _ => return Ok(self),
+        };
+        let mut before = 0usize;
+        for chunk in &mut self.chunks {
+            let Layout::Fixed { width, bytes } = &mut chunk.layout else { continue };
+            let narrow = numbers(bytes.clone());
+            let mut wide = Vec::new();
+            wide.try_reserve_exact(8 * (chunk.first + chunk.rows)).map_err(no_memory)?;
+            wide.resize(8 * chunk.first, 0);
+            for row in chunk.first..chunk.first + chunk.rows {
+                let is_null = chunk
+                    .valid
+                    .as_ref()
+                    .is_some_and(|valid| valid.get(row / 8).is_some_and(|bits| bits >> (row % 8) & 1 == 0));
+                let long = narrow.long(row).or(is_null.then_some(0));
+                let fault = Fault {
+                    row: before + row - chunk.first,
+                    what: "beyond the integers of 64 bits with a sign",
+                };
+                wide.extend_from_slice(&long.ok_or(fault)?.to_le_bytes());
+            }
+            (*width, *bytes) = (8, Buffer::from_vec(wide));
+            before += chunk.rows;
+        }
+        self.data_type = DataType::Int64;
+        Ok(self)
+    }
+
+    /// The type of values in a column of numbers.
+    pub fn row(&self) -> Option<Row> {
+        row_of(&self.data_type)
+    }
+
+    /// True for integers.
+    pub fn is_int(&self) -> bool {
+        is_int(&self.data_type)
     }
 
     /// The object as a column.
     ///
     /// # Errors
     /// TypeError, also if it is not an Arrow object.
-    pub fn required(object: &Bound<'_, PyAny>, text: bool) -> PyResult<Column> {
-        Self::of(object, text)?.ok_or_else(|| {
+    pub fn required(object: &Bound<'_, PyAny>, keys: KeyType) -> PyResult<Column> {
+        Self::of(object, keys)?.ok_or_else(|| {
             PyTypeError::new_err(format!(
                 "an Arrow column is needed (an object with __arrow_c_array__ or __arrow_c_stream__), not {}",
                 type_name(object)

@@ -70,7 +70,11 @@ pub fn of_build(py: Python<'_>, error: Error, keys: KeyType) -> PyErr {
         Error::Duplicate { key, first, second } => raise(py, "DuplicateKeyError", &message, |keywords| {
             match keys {
                 KeyType::Text => keywords.set_item("key", String::from_utf8_lossy(&key))?,
-                KeyType::Bytes => keywords.set_item("key", PyBytes::new(py, &key))?,
+                KeyType::Int => {
+                    keywords
+                        .set_item("key", String::from_utf8_lossy(&key).parse::<i64>().unwrap_or_default())?;
+                }
+                KeyType::Bytes | KeyType::None => keywords.set_item("key", PyBytes::new(py, &key))?,
             }
             keywords.set_item("first", first)?;
             keywords.set_item("second", second)

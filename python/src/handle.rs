@@ -2,12 +2,14 @@
 
 use crate::{
     errors::{self, unless_not_utf8},
-    kinds::{bytes_of, key_type_name, type_name},
+    kinds::{Asked, KeyBytes, key_bytes, key_type_name, type_name},
+    numbers::{scalar, view},
     open::Data,
 };
 use arc_swap::{ArcSwapOption, Guard};
-use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error};
+use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error, key_int};
 use pyo3::{
+    IntoPyObjectExt,
     exceptions::{PyBaseException, PyTypeError, PyValueError},
     prelude::*,
     types::{PyBytes, PyString},
@@ -73,22 +75,27 @@ impl Index {
         }
     }
 
-    /// The bytes of the user's key.
+    /// The bytes of the user's key; `None` for one that no index has.
     ///
     /// # Errors
     /// TypeError for a key of another type, UnicodeEncodeError for a lone surrogate.
     #[inline]
-    pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
-        bytes_of(key, self.keys == KeyType::Text)?.ok_or_else(|| self.wrong_type(key))
+    pub fn key<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<KeyBytes<'a>>> {
+        match key_bytes(key, self.keys)? {
+            Asked::Key(key) => Ok(Some(key)),
+            Asked::Beyond => Ok(None),
+            Asked::WrongType => Err(self.wrong_type(key)),
+        }
     }
 
     #[cold]
     fn wrong_type(&self, key: &Bound<'_, PyAny>) -> PyErr {
-        let (is, found) = (key_type_name(self.keys), type_name(key));
+        let is = if self.keys == KeyType::None { "str or bytes" } else { key_type_name(self.keys) };
+        let found = type_name(key);
         PyTypeError::new_err(format!("keys of this index are {is}, not {found}"))
     }
 
-    /// The key with a dense id as a Python object.
+    /// The key with a dense id as a Python object; the id, if keys are left out.
     pub fn to_key<'py>(
         &self,
         py: Python<'py>,
@@ -98,6 +105,8 @@ impl Index {
     ) -> PyResult<Bound<'py, PyAny>> {
         match self.keys {
             KeyType::Bytes => bytes(py, key),
+            KeyType::Int => key_int(key).unwrap_or_default().into_bound_py_any(py),
+            KeyType::None => id.into_bound_py_any(py),
             KeyType::Text => {
                 let damage = || self.damage(py, index, (id, Field::Key), Rule::R(17), "a key is not UTF-8");
                 PyString::from_bytes(py, key).map(Bound::into_any).map_err(unless_not_utf8(py, damage))
@@ -118,7 +127,18 @@ impl Index {
             ValueType::Bytes => bytes(py, value),
             ValueType::Text => self.text(py, index, value, id).map(Bound::into_any),
             ValueType::Json => self.json(py, index, value, id),
+            ValueType::None => true.into_bound_py_any(py),
+            ValueType::Numbers(row) if row.dimension == 0 => scalar(py, row.number, value),
+            ValueType::Numbers(row) => {
+                let part = index.part_of_id(id).map_or(0, |(number, _)| number);
+                view(py, self.share()?, part, value, row.number)
+            }
         }
+    }
+
+    /// The open index, to keep.
+    pub fn share(&self) -> PyResult<Arc<Open>> {
+        self.index.load_full().ok_or_else(|| self.not_open())
     }
 
     #[inline]

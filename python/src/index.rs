@@ -6,18 +6,19 @@ use crate::{
     handle::{Index, Open, is_not_json},
     kinds::{key_type_name, value_type_name},
     many::{self, Stop},
+    numbers::view,
     open::open,
     records::{Records, Yields},
 };
 use arc_swap::ArcSwapOption;
-use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error};
+use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error, int_key};
 use indicatif::{BinaryBytes, HumanCount};
 use pyo3::{
-    exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyValueError},
+    exceptions::{PyIndexError, PyKeyError, PyOverflowError, PyTypeError, PyValueError},
     prelude::*,
-    types::{PyDict, PyList, PyString},
+    types::{PyDict, PyString},
 };
-use std::{borrow::Cow, ffi::OsString, path::PathBuf};
+use std::{borrow::Cow, ffi::OsString, path::PathBuf, sync::Arc};
 
 /// A value and its dense id.
 type Value<'a> = (Cow<'a, [u8]>, u64);
@@ -101,7 +102,8 @@ impl Index {
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = key.py();
         let index = self.open()?;
-        match value_of(&index, self.key(key)?) {
+        let Some(asked) = self.key(key)? else { return Err(PyKeyError::new_err((key.clone().unbind(),))) };
+        match value_of(&index, &asked) {
             Ok(Some((value, id))) => self.to_value(py, &index, &value, id),
             Ok(None) => Err(PyKeyError::new_err((key.clone().unbind(),))),
             Err(error) => Err(self.corrupt(py, &index, &error)),
@@ -110,7 +112,8 @@ impl Index {
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let index = self.open()?;
-        index.contains(self.key(key)?).map_err(|error| self.corrupt(key.py(), &index, &error))
+        let Some(asked) = self.key(key)? else { return Ok(false) };
+        index.contains(&asked).map_err(|error| self.corrupt(key.py(), &index, &error))
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -118,6 +121,11 @@ impl Index {
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Records> {
+        if slf.get().keys == KeyType::None {
+            return Err(PyTypeError::new_err(
+                "the keys of this index are left out: items() gives dense ids and values",
+            ));
+        }
         Records::new(slf, Yields::Keys)
     }
 
@@ -139,7 +147,8 @@ impl Index {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = key.py();
         let index = self.open()?;
-        match value_of(&index, self.key(key)?) {
+        let Some(asked) = self.key(key)? else { return Ok(default) };
+        match value_of(&index, &asked) {
             Ok(Some((value, id))) => self.to_value(py, &index, &value, id).map(Some),
             Ok(None) => Ok(default),
             Err(error) => Err(self.corrupt(py, &index, &error)),
@@ -148,14 +157,20 @@ impl Index {
 
     /// The values of many keys, as a list in the order of the keys; default for absent keys.
     ///
+    /// Numbers come as one numpy array of shape (n,), vectors of d numbers as one of shape (n, d). A default for absent keys is
+    /// a number then; without one, an absent key is a KeyError.
+    ///
     /// Several times faster than one lookup after the other. Other threads run while it searches.
     #[pyo3(signature = (keys, default = None))]
     fn get_many<'py>(
         &self,
         keys: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        many::get_many(self, keys, default)
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.values {
+            ValueType::Numbers(row) => many::get_rows(self, keys, default, row),
+            _ => many::get_many(self, keys, default).map(Bound::into_any),
+        }
     }
 
     /// The values of an Arrow column of keys, as an Arrow array: null where a key is null or absent.
@@ -215,7 +230,9 @@ impl Index {
                     break;
                 }
                 let record = record.map_err(Stop::Damage)?;
-                for (column, field) in columns.iter_mut().zip([&record.key, &record.value]) {
+                let own_id = int_key(record.id.cast_signed());
+                let key = if self.keys == KeyType::None { &own_id[..] } else { &record.key };
+                for (column, field) in columns.iter_mut().zip([key, &record.value]) {
                     if let Some(column) = column {
                         column.push(Some(field)).map_err(Stop::NoMemory)?;
                         bytes = bytes.saturating_add(field.len());
@@ -227,15 +244,15 @@ impl Index {
         });
         let id = read.map_err(|stop: Stop| stop.raise(self, py, &index))?;
         let [keys, values] = columns;
-        let finish = |column: Option<arrow::Values>, text, field: Field, what| {
-            let array = column.map(|column| column.finish(text)).transpose();
+        let finish = |column: Option<arrow::Values>, kind, field: Field, what| {
+            let array = column.map(|column| column.finish(kind)).transpose();
             array.map_err(|row| {
                 self.damage(py, &index, (start.saturating_add(row as u64), field), Rule::R(17), what)
             })
         };
-        let keys = finish(keys, self.keys == KeyType::Text, Field::Key, "a key is not UTF-8")?;
-        let text = self.values != ValueType::Bytes;
-        Ok((id, keys, finish(values, text, Field::Value, "a value is not UTF-8")?))
+        let keys = finish(keys, arrow::Kind::of_keys(self.keys), Field::Key, "a key is not UTF-8")?;
+        let kind = arrow::Kind::of_values(self.values);
+        Ok((id, keys, finish(values, kind, Field::Value, "a value is not UTF-8")?))
     }
 
     /// The absolute path and the number of keys of each file, in order.
@@ -290,16 +307,41 @@ impl Index {
         self.path.as_os_str()
     }
 
-    /// The type of the keys: "str" or "bytes".
+    /// The type of the keys: "str", "bytes", "int", or "none" if keys are left out: then a key that is not in the index may look
+    /// like one that is, once in 2**check_bits times.
     #[getter]
     fn key_type(&self) -> PyResult<&'static str> {
         if self.refused.is_some() { Err(self.not_open()) } else { Ok(key_type_name(self.keys)) }
     }
 
-    /// The type of the values: "str", "bytes" or "json".
+    /// The type of the values: "str", "bytes", "json", "none", or that of numbers: "float32", "float32[128]".
     #[getter]
-    fn value_type(&self) -> PyResult<&'static str> {
+    fn value_type(&self) -> PyResult<String> {
         if self.refused.is_some() { Err(self.not_open()) } else { Ok(value_type_name(self.values)) }
+    }
+
+    /// If keys are left out: how many bits of its hash stand for each. None otherwise.
+    #[getter]
+    fn check_bits(&self) -> PyResult<Option<u32>> {
+        Ok(self.open()?.first_header().check_bits())
+    }
+
+    /// The values of each file, in the order of the dense ids, as numpy arrays that share the memory of the index.
+    fn _matrices<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let Some(row) = self.values.row() else {
+            let message =
+                format!("the values of this index are {}, not numbers", value_type_name(self.values));
+            return Err(PyTypeError::new_err(message));
+        };
+        let index = self.share()?;
+        let matrix = |(number, part): (usize, &hashlith::Part<_>)| {
+            let array = view(py, Arc::clone(&index), number, part.values(), row.number)?;
+            match row.dimension {
+                0 => Ok(array),
+                dimension => array.call_method1("reshape", (part.header().keys, dimension)),
+            }
+        };
+        index.parts().iter().enumerate().map(matrix).collect()
     }
 
     /// Length of the file, or of all files of a set, in bytes.

@@ -1,25 +1,75 @@
 //! Keys and values as Python objects: text is `str`, bytes are `bytes`, and a JSON value is the object that `json.loads`
 //! returns.
 
-use hashlith::{KeyType, ValueType};
-use pyo3::exceptions::PyUnicodeEncodeError;
+use hashlith::{KeyType, ValueType, int_key};
+use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 /// The name of the Python type of keys.
 pub fn key_type_name(kind: KeyType) -> &'static str {
     match kind {
+        KeyType::Int => "int",
+        KeyType::None => "none",
         KeyType::Text => "str",
         KeyType::Bytes => "bytes",
     }
 }
 
 /// The name of the Python type of values.
-pub fn value_type_name(kind: ValueType) -> &'static str {
+pub fn value_type_name(kind: ValueType) -> String {
     match kind {
-        ValueType::Text => "str",
-        ValueType::Bytes => "bytes",
-        ValueType::Json => "json",
+        ValueType::Text => "str".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The bytes of a key.
+pub enum KeyBytes<'a> {
+    Of(&'a [u8]),
+    Int([u8; 8]),
+}
+
+impl std::ops::Deref for KeyBytes<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            KeyBytes::Of(bytes) => bytes,
+            KeyBytes::Int(bytes) => bytes,
+        }
+    }
+}
+
+/// A key that is an object of the right type.
+pub enum Asked<'a> {
+    Key(KeyBytes<'a>),
+    /// An integer that no index has: it needs more than 64 bits.
+    Beyond,
+    WrongType,
+}
+
+/// The bytes of a key of this type.
+///
+/// # Errors
+/// UnicodeEncodeError for a lone surrogate.
+#[inline]
+pub fn key_bytes<'a>(object: &'a Bound<'_, PyAny>, kind: KeyType) -> PyResult<Asked<'a>> {
+    let bytes = match kind {
+        KeyType::Text => bytes_of(object, true)?,
+        KeyType::Bytes => bytes_of(object, false)?,
+        KeyType::None => bytes_of(object, object.is_instance_of::<PyString>())?,
+        KeyType::Int => return Ok(int_bytes(object)),
+    };
+    Ok(bytes.map_or(Asked::WrongType, |bytes| Asked::Key(KeyBytes::Of(bytes))))
+}
+
+fn int_bytes<'a>(object: &Bound<'_, PyAny>) -> Asked<'a> {
+    match object.extract::<i64>() {
+        Ok(key) => Asked::Key(KeyBytes::Int(int_key(key))),
+        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => Asked::Beyond,
+        Err(_) => Asked::WrongType,
     }
 }
 

@@ -5,12 +5,14 @@
 //! stay where they are: one that another thread changes meanwhile is found or absent.
 
 use crate::arena::Arena;
-use crate::arrow::{ArrowArray, Values};
+use crate::arrow::{ArrowArray, Kind, Values};
 use crate::column::{Column, Fault};
 use crate::errors::no_memory;
 use crate::handle::{InUse, Index};
-use hashlith::{Found, KeyType, ValueType, format::Error};
-use pyo3::exceptions::PyTypeError;
+use crate::numbers::{array, encode};
+use hashlith::{Found, KeyType, Row, format::Error};
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyString, PyTuple};
 use std::borrow::Cow;
@@ -46,13 +48,76 @@ pub fn get_many<'py>(
     Ok(values)
 }
 
+/// `Index.get_many` of an index whose values are numbers: one array.
+pub fn get_rows<'py>(
+    handle: &Index,
+    keys: &Bound<'py, PyAny>,
+    default: Option<Bound<'py, PyAny>>,
+    row: Row,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = keys.py();
+    let index = handle.open()?;
+    let default = match default {
+        None => None,
+        Some(default) => {
+            let mut one = Vec::new();
+            let item = Row { dimension: 0, ..row };
+            encode(item, &default, &mut one)?
+                .map_err(|what| PyValueError::new_err(format!("the default {what}")))?;
+            Some(one.repeat(row.len() as usize))
+        }
+    };
+    let mut rows: Vec<u8> = Vec::new();
+    let mut missing = None;
+    let mut count = 0usize;
+    {
+        let mut each = |value: Option<&[u8]>| {
+            let value = value.or(default.as_deref());
+            let bytes = value.unwrap_or_default();
+            rows.try_reserve(bytes.len())?;
+            rows.extend_from_slice(bytes);
+            if value.is_none() {
+                missing.get_or_insert(count);
+            }
+            count += 1;
+            Ok::<(), TryReserveError>(())
+        };
+        match Column::of(keys, handle.keys)? {
+            Some(column) => search_column(handle, &index, py, &column, |found| {
+                each(found.and_then(|found| found.stored_value())).map_err(Stop::NoMemory)
+            })?,
+            None => {
+                fn part<'a>(found: Found<'a, '_>) -> Result<Option<&'a [u8]>, Error> {
+                    Ok(found.stored_value())
+                }
+                let number = |value: Option<Option<&[u8]>>| each(value.flatten()).map_err(no_memory);
+                search_objects(handle, &index, keys, part, number)?;
+            }
+        }
+    }
+    if let Some(missing) = missing {
+        let key = match keys.get_item(missing) {
+            Ok(key) => key.unbind(),
+            Err(_) => format!("key number {missing}, from 0").into_pyobject(py)?.into_any().unbind(),
+        };
+        return Err(PyKeyError::new_err((key,)));
+    }
+    let bytes = PyByteArray::new_with(py, rows.len(), |bytes| {
+        bytes.copy_from_slice(&rows);
+        Ok(())
+    })?;
+    let found = array(&bytes.into_any(), row.number)?;
+    if row.dimension == 0 { Ok(found) } else { found.call_method1("reshape", (count, row.dimension)) }
+}
+
 /// `Index.get_many_arrow`.
 pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<ArrowArray> {
     let py = column.py();
     // First, because a refused handle does not know its types.
     let index = handle.open()?;
-    let column = Column::required(column, handle.keys == KeyType::Text)?;
-    let mut values = Values::new(column.len()).map_err(no_memory)?;
+    let column = Column::required(column, handle.keys)?;
+    let kind = Kind::of_values(handle.values);
+    let mut values = Values::of(column.len(), kind).map_err(no_memory)?;
     search_column(handle, &index, py, &column, |found| match found {
         Some(found) => match found.stored_value() {
             Some(value) => values.push(Some(value)).map_err(Stop::NoMemory),
@@ -60,7 +125,7 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
         },
         None => values.push(None).map_err(Stop::NoMemory),
     })?;
-    let array = py.detach(|| values.finish(handle.values != ValueType::Bytes));
+    let array = py.detach(|| values.finish(kind));
     array.map_err(|row| {
         match column.rows().nth(row).map(|key| key.map(|key| key.map(|key| index.id(key)))) {
             Some(Ok(Some(Err(error)))) => handle.corrupt(py, &index, &error),
@@ -77,7 +142,7 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
     let index = handle.open()?;
     let mut ids: Vec<[u8; 8]> = Vec::new();
     let bytes = |id: Option<u64>| id.map_or(-1, u64::cast_signed).to_le_bytes();
-    match Column::of(keys, handle.keys == KeyType::Text)? {
+    match Column::of(keys, handle.keys)? {
         Some(column) => {
             // A column of nulls takes no memory, whatever its length.
             ids.try_reserve_exact(column.len()).map_err(no_memory)?;
@@ -112,6 +177,9 @@ fn search_objects<'a, T: Send>(
     mut each: impl FnMut(Option<T>) -> PyResult<()>,
 ) -> PyResult<()> {
     let py = keys.py();
+    if let Some(bytes) = int_array(handle, keys)? {
+        return search_ints(handle, index, bytes.as_bytes(), py, part, each);
+    }
     let mut keys = iterate(keys)?;
     let mut run = Arena::default();
     loop {
@@ -119,7 +187,13 @@ fn search_objects<'a, T: Send>(
         while !is_full(&run)
             && let Some(key) = keys.next()
         {
-            run.push(handle.key(&key?)?).map_err(no_memory)?;
+            // An integer beyond 64 bits is no key: one more that is looked up in vain.
+            let key = key?;
+            match handle.key(&key)? {
+                Some(key) => run.push(&key),
+                None => run.push(&[]),
+            }
+            .map_err(no_memory)?;
         }
         if run.len() == 0 {
             return Ok(());
@@ -135,6 +209,46 @@ fn search_objects<'a, T: Send>(
         });
         found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
     }
+}
+
+/// A numpy array of integers as the bytes of keys, if these are integers and the array is one. Integers without a sign that need
+/// 64 bits may not fit: those are looked at one by one.
+fn int_array<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    if handle.keys != KeyType::Int || !keys.hasattr(intern!(keys.py(), "dtype"))? {
+        return Ok(None);
+    }
+    let dtype = keys.getattr("dtype")?;
+    let kind: String = dtype.getattr("kind")?.extract()?;
+    let size: usize = dtype.getattr("itemsize")?.extract()?;
+    let dimensions: Option<usize> = keys.getattr("ndim").and_then(|ndim| ndim.extract()).ok();
+    if dimensions != Some(1) || !(kind == "i" || kind == "u" && size < 8) {
+        return Ok(None);
+    }
+    let bytes = keys.call_method1("astype", ("<i8",))?.call_method0("tobytes")?;
+    Ok(bytes.cast_into::<PyBytes>().ok())
+}
+
+/// As [`search_objects`], for integer keys of 8 bytes each.
+fn search_ints<'a, T: Send>(
+    handle: &Index,
+    index: &'a InUse,
+    keys: &[u8],
+    py: Python<'_>,
+    part: impl Fn(Found<'a, '_>) -> Result<T, Error> + Sync,
+    mut each: impl FnMut(Option<T>) -> PyResult<()>,
+) -> PyResult<()> {
+    for run in keys.as_chunks::<8>().0.chunks(RUN) {
+        let found = py.detach(|| {
+            let mut found = Vec::with_capacity(run.len());
+            let each = |one: Option<Found<'a, '_>>| {
+                found.push(one.map(&part).transpose()?);
+                Ok::<(), Error>(())
+            };
+            index.lookup_many(run, each).map(|()| found)
+        });
+        found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
+    }
+    Ok(())
 }
 
 /// The keys one by one. What their number is said to be does not matter.

@@ -95,6 +95,9 @@ impl<'py> Keywords<'py> {
             }
             builder = builder.fingerprint_bits(bits);
         }
+        if let Some(bits) = self.take::<u32>("check_bits")? {
+            builder = builder.check_bits(bits);
+        }
         match (self.take::<u32>("parts")?, self.take::<(u32, u32)>("part")?) {
             (None, None) => Ok(builder),
             (Some(parts), None) if (1..=MAX_PARTS).contains(&parts) => Ok(builder.parts(parts)),

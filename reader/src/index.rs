@@ -273,8 +273,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         lookup.by_id(id.wrapping_sub(part.first_id)).map_err(|fault| lookup.in_part(fault))
     }
 
-    /// The last part whose first id is not above `id`, and its place among the parts.
-    pub(crate) fn part_of_id(&self, id: u64) -> Option<(usize, &Part<D>)> {
+    /// The part that has this dense id, if any has, and its place among the parts: the last whose first id is not above it.
+    pub fn part_of_id(&self, id: u64) -> Option<(usize, &Part<D>)> {
         let number = self.parts.partition_point(|part| part.first_id <= id).checked_sub(1)?;
         Some((number, self.parts.get(number)?))
     }

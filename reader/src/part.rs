@@ -142,6 +142,17 @@ impl<D: AsRef<[u8]>> Part<D> {
         (bytes.as_ptr() as usize).wrapping_sub(self.data.as_ref().as_ptr() as usize) as u64
     }
 
+    /// The values section: the values of a fixed width, in the order of the dense ids. Empty for other types of values.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// assert!(index.parts()[0].values().is_empty());
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    pub fn values(&self) -> &[u8] {
+        self.section(self.header.sections.values)
+    }
+
     #[inline]
     pub(crate) fn section(&self, span: Span) -> &[u8] {
         lookup::slice(self.data.as_ref(), span.offset, span.len).unwrap_or_default()

@@ -8,6 +8,7 @@ mod hostile;
 mod mapped;
 mod sets;
 mod spec;
+mod typed;
 
 use std::path::{Path, PathBuf};
 

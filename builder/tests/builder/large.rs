@@ -1,7 +1,7 @@
 //! Builds beyond 4 GiB, up to the limits of `spec.md` section 11.
 
 use hashlith_builder::Builder;
-use hashlith_format::{CellData, Head, Header, KeyHasher, Sections};
+use hashlith_format::{CellData, Head, Header, KeyHasher, Sections, header::Lens};
 use hashlith_reader::{Index, MapOptions};
 use std::os::unix::fs::FileExt;
 
@@ -66,7 +66,7 @@ fn values_above_four_gib_and_wide_offsets() {
     let hashes = keys.iter().map(|key| KeyHasher::xxh3(0).hash(key));
     let data = CellData {
         offsets: &(0..=8).map(|i| i * record_len).collect::<Vec<_>>(),
-        fingerprints: &hashes.map(|hash| hash.fingerprint(8) as u16).collect::<Vec<_>>(),
+        fingerprints: &hashes.map(|hash| hash.fingerprint(8) as u32).collect::<Vec<_>>(),
         fingerprint_bits: 8,
         pilots: &cell[20..][..small_head.geometry().buckets() as usize],
         attempt: small_head.attempt,
@@ -74,7 +74,7 @@ fn values_above_four_gib_and_wide_offsets() {
     let mut hot = Vec::new();
     data.write(0, 0, &mut hot, &mut Vec::new()).unwrap();
     assert!(Head::parse(hot.first_chunk().unwrap()).width > 32);
-    let sections = Sections::place(8 * record_len, 1, 0, 0, 0).unwrap();
+    let sections = Sections::place(Lens { pool: 8 * record_len, cells: 1, ..Lens::default() }).unwrap();
     let header = Header { sections, ..*small.first_header() };
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(header.file_len()).unwrap();

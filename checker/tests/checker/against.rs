@@ -336,7 +336,11 @@ fn more_keys_than_the_cells_can_have() {
 fn a_hot_section_above_all_memory_is_an_error() {
     let small = header(&PLAN().file(&pairs(3)));
     let cells = 1 << 40;
-    let sections = hashlith_format::Sections::place(small.sections.pool.len, cells, 0, 0, 0).unwrap();
+    let sections = {
+        let lens =
+            hashlith_format::header::Lens { pool: small.sections.pool.len, cells, ..Default::default() };
+        hashlith_format::Sections::place(lens).unwrap()
+    };
     let large = hashlith_format::Header { cells, sections, ..small };
     let file = Endless(large.to_bytes().to_vec(), large.file_len());
     let options = AgainstOptions { hot_cache: u64::MAX, ..AgainstOptions::default() };

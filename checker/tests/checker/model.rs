@@ -5,7 +5,7 @@ use hashlith_format::{
     Attempt, CELL_LEN, CellData, CellView, Geometry, Head, Header, KeyHasher, KeyType, PAGE, Rule, Sections,
     ValueType,
     checksum::{ChunkSums, digest},
-    header::seal,
+    header::{Lens, seal},
     record,
 };
 
@@ -27,7 +27,7 @@ pub struct Cell {
     pub keys: Vec<Vec<u8>>,
     /// The bytes of each record, in slot order.
     pub records: Vec<Vec<u8>>,
-    pub fingerprints: Vec<u16>,
+    pub fingerprints: Vec<u32>,
     pub pilots: Vec<u8>,
     pub attempt: Attempt,
     /// Puts the entry of a slot somewhere else.
@@ -118,7 +118,7 @@ impl Plan {
             cell.keys[slot] = key.clone();
             record::write(key, value, &mut cell.records[slot]);
             let hash = self.hasher.hash(key);
-            cell.fingerprints[slot] = hash.fingerprint(self.fingerprint_bits) as u16;
+            cell.fingerprints[slot] = hash.fingerprint(self.fingerprint_bits) as u32;
         }
     }
 }
@@ -174,22 +174,25 @@ impl Model {
             key_type: self.key_type,
             value_type: self.value_type,
             fingerprint_bits: self.fingerprint_bits,
+            key_width: 0,
             key_tables: 0,
             value_tables: 0,
-            sections: Sections::place(
-                pool.len() as u64,
+            sections: Sections::place(Lens {
+                pool: pool.len() as u64,
                 cells,
-                far.len() as u64,
-                0,
-                self.metadata.len() as u64,
-            )
+                far: far.len() as u64,
+                metadata: self.metadata.len() as u64,
+                ..Lens::default()
+            })
             .unwrap(),
             sums_digest: 0,
         };
         let mut file = vec![0; header.file_len() as usize];
         file[..PAGE as usize].copy_from_slice(&header.to_bytes());
         let spans = header.sections.all();
-        for ((_, span), bytes) in spans.iter().zip([&pool, &hot, &far, &Vec::new(), &self.metadata]) {
+        for ((_, span), bytes) in
+            spans.iter().zip([&Vec::new(), &pool, &hot, &far, &Vec::new(), &self.metadata])
+        {
             file[span.offset as usize..][..bytes.len()].copy_from_slice(bytes);
         }
         reseal(&mut file, &header.sections);
@@ -310,7 +313,8 @@ pub fn far_file(plan: &Plan, pairs: &[Pair]) -> Vec<u8> {
     let mut header = header(&near);
     let at = cell_at(&near, 0);
     let (head, body) = body_of(&near, at, plan.fingerprint_bits);
-    header.sections = Sections::place(header.sections.pool.len, 1, body.len() as u64, 0, 0).unwrap();
+    let (pool, far) = (header.sections.pool.len, body.len() as u64);
+    header.sections = Sections::place(Lens { pool, cells: 1, far, ..Lens::default() }).unwrap();
     let mut file = near[..at].to_vec();
     file.resize(header.file_len() as usize, 0);
     file[..4096].copy_from_slice(&header.to_bytes());

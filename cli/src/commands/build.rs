@@ -47,9 +47,13 @@ pub struct Args {
     /// Seed of the hash: a number, or `random` [default: 0 for xxh3, random for siphash]
     #[arg(long, value_name = "N|random")]
     seed: Option<Seed>,
-    /// Bits of a key's fingerprint, 1 to 16: one lookup of an absent key in 2^BITS reads a record
-    #[arg(long, value_name = "BITS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=16))]
-    fingerprint_bits: u32,
+    /// Bits of a key's fingerprint, 1 to 16: one lookup of an absent key in 2^BITS reads a record [default: 8]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(1..=16))]
+    fingerprint_bits: Option<u32>,
+    /// With --keys none: how many bits of its hash stand for each key, 8 to 64. A key that is not in the index is taken for
+    /// one that is, once in 2^BITS times [default: 32]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(8..=64))]
+    check_bits: Option<u32>,
     /// A JSON object to store in the index, for your own notes; `info` shows it
     #[arg(long, value_name = "JSON", value_parser = parse_metadata)]
     metadata: Option<String>,
@@ -69,8 +73,13 @@ impl Args {
             .on_duplicate(self.on_duplicate)
             .compress(self.compress)
             .hasher(self.hash.hasher(self.seed).map_err(Failure::usage)?)
-            .fingerprint_bits(self.fingerprint_bits)
             .metadata(self.metadata.unwrap_or_default());
+        if let Some(bits) = self.fingerprint_bits {
+            builder = builder.fingerprint_bits(bits);
+        }
+        if let Some(bits) = self.check_bits {
+            builder = builder.check_bits(bits);
+        }
         if let Some(parts) = self.parts {
             builder = builder.parts(parts);
         }

@@ -5,10 +5,15 @@ use crate::{
     open::{self, Access},
     output::Output,
 };
-use hashlith::{Error, Index, Mapping, ValueType, inputs::escape, shown_key, write_pair, write_value};
+use hashlith::{
+    Error, Header, Index, KeyType, Mapping, Texts, ValueType,
+    inputs::{escape, typed},
+    shown_key, write_value,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
     ffi::OsString,
     io::{self, BufRead, BufReader},
     os::unix::ffi::OsStrExt,
@@ -26,7 +31,8 @@ Examples:
   hashlith get my.hlith -- -a-key-that-begins-with-a-hyphen
   hashlith get my.hlith - < keys.txt > pairs.tsv
 
-With - the keys are the lines of standard input. For each key in the index, get writes a line of
+An index of keys without values writes each key that it has. With - the keys are the lines of
+standard input. For each key in the index, get writes a line of
 key, TAB, value, in the order of the keys. It flushes its output whenever no more keys are waiting,
 so that a program can look up key by key. Absent keys are named on standard error; then the exit
 code is 3.")]
@@ -35,7 +41,7 @@ pub struct Args {
     #[arg(value_name = "INDEX")]
     index: PathBuf,
     /// Keys, or - for keys on standard input
-    #[arg(required = true, value_name = "KEY")]
+    #[arg(required = true, value_name = "KEY", allow_negative_numbers = true)]
     keys: Vec<OsString>,
     /// Write a JSON object per line: {"key":...,"value":...}; the value of an absent key is null
     #[arg(long, conflicts_with = "escape")]
@@ -53,7 +59,8 @@ impl Args {
             path: &self.index,
             escape: self.escape,
             json: self.json,
-            json_values: index.first_header().value_type == ValueType::Json,
+            header: *index.first_header(),
+            texts: Texts::of(index.first_header()),
             with_keys: false,
             absent: 0,
             named: 0,
@@ -93,7 +100,8 @@ struct Answers<'a> {
     /// Keys and values have escapes.
     escape: bool,
     json: bool,
-    json_values: bool,
+    header: Header,
+    texts: Texts,
     /// Keys are written before their values.
     with_keys: bool,
     absent: u64,
@@ -105,7 +113,7 @@ struct Answers<'a> {
 /// One answer as JSON.
 #[derive(Serialize)]
 struct Answer<'a> {
-    key: &'a str,
+    key: JsonValue<'a>,
     value: Option<JsonValue<'a>>,
 }
 
@@ -122,6 +130,12 @@ impl Answers<'_> {
 
     /// The key that a text on the command line or on standard input stands for.
     fn key(&self, text: &[u8]) -> Result<Vec<u8>, Failure> {
+        if self.header.key_type == KeyType::Int {
+            let key = typed::parse_key(text);
+            return key
+                .map(|key| key.to_vec())
+                .map_err(|what| Failure::usage(format!("the key {} {what}", shown_key(text))));
+        }
         if !self.escape {
             return Ok(text.to_vec());
         }
@@ -177,18 +191,38 @@ impl Answers<'_> {
         Ok(())
     }
 
+    /// A key as it was asked for.
+    fn text<'k>(&self, key: &'k [u8]) -> Cow<'k, [u8]> {
+        let mut text = Vec::new();
+        match self.header.key_type {
+            KeyType::Int => typed::write_key(KeyType::Int, key, &mut text),
+            _ => return Cow::Borrowed(key),
+        }
+        Cow::Owned(text)
+    }
+
+    fn json_key<'k>(&self, key: &'k str) -> JsonValue<'k> {
+        let number = if self.header.key_type == KeyType::Int { serde_json::from_str(key).ok() } else { None };
+        number.map_or(JsonValue::Text(key), JsonValue::Json)
+    }
+
     fn found(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         self.line.clear();
+        let key = &*self.text(key);
+        let mut text = Vec::new();
+        typed::write_value(self.header.value_type, value, &mut text);
+        let value = &*text;
         if self.json {
             let (key, value) = (as_text(key, key)?, as_text(key, value)?);
+            let is_json = matches!(self.header.value_type, ValueType::Json | ValueType::Numbers(_));
             // JSON strings contain no newlines; elsewhere a newline means the same as a blank.
-            let flat = if self.json_values { value.replace('\n', " ") } else { String::new() };
-            let json = if self.json_values { serde_json::from_str(&flat).ok() } else { None };
+            let flat = if is_json { value.replace('\n', " ") } else { String::new() };
+            let json = if is_json { serde_json::from_str(&flat).ok() } else { None };
             let value = Some(json.map_or(JsonValue::Text(value), JsonValue::Json));
-            return self.out.json(&Answer { key, value });
+            return self.out.json(&Answer { key: self.json_key(key), value });
         }
-        if self.with_keys {
-            write_pair(key, value, self.escape, &mut self.line)?;
+        if self.with_keys || self.header.value_type == ValueType::None {
+            self.texts.write_pair(key, value, self.escape, &mut self.line)?;
         } else {
             write_value(value, self.escape, &mut self.line);
         }
@@ -197,8 +231,10 @@ impl Answers<'_> {
 
     fn not_found(&mut self, key: &[u8]) -> Result<(), Failure> {
         self.absent += 1;
+        let key = &*self.text(key);
         if self.json {
-            self.out.json(&Answer { key: as_text(key, key)?, value: None })?;
+            let key = self.json_key(as_text(key, key)?);
+            self.out.json(&Answer { key, value: None })?;
         }
         if self.named < Self::NAMED {
             self.named += 1;

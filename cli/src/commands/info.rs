@@ -82,7 +82,13 @@ fn write_facts(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
         None if info.parts > 1 => table.row([&"parts", &Count(u64::from(info.parts))]),
         None => {}
     }
-    table.row([&"keys", &format!("{}, {}", Count(info.keys), info.key_type)]);
+    match info.check_bits {
+        None => table.row([&"keys", &format!("{}, {}", Count(info.keys), info.key_type)]),
+        Some(bits) => {
+            let odds = format!("an absent key is taken for a present one once in 2^{bits} times");
+            table.row([&"keys", &format!("{}, left out: {odds}", Count(info.keys))]);
+        }
+    }
     table.row([&"values", &info.value_type]);
     if let Some(bytes) = info.bytes_per_key {
         table.row([&"bytes per key", &format!("{bytes:.2}")]);
@@ -105,6 +111,9 @@ fn write_facts(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
     let seed = u128::from(info.second_seed) << 64 | u128::from(info.seed);
     table.row([&"hash", &format!("{}, seed {seed}", info.hash)]);
     table.row([&"fingerprints", &format!("{} bits", info.fingerprint_bits)]);
+    if let Some(width) = info.key_width {
+        table.row([&"key width", &format!("{width} bytes")]);
+    }
     if let Some(metadata) = &info.metadata {
         table.row([&"metadata", &metadata.get()]);
     }

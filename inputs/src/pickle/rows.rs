@@ -1,7 +1,7 @@
 //! From items to records: checks the types of keys and values, and gets their bytes.
 
 use hashlith_feedback::Advice;
-use hashlith_format::{KeyType, ValueType};
+use hashlith_format::{KeyType, Row, ValueType, int_key};
 
 use crate::bad_row::{BadRow, Reason};
 use crate::check::shown;
@@ -10,12 +10,14 @@ use crate::outlet::Outlet;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, SeqKind, Span};
 use crate::pickle::json;
+use crate::pickle::number::{write_binary, write_digits};
 use crate::pickle::row_error::RowError;
 use crate::pickle::text::not_text;
 use crate::pickle::texts::{Texts, Which};
 use crate::pickle::window::{MOST_KEPT, Window};
 use crate::sink::Sink;
 use crate::stop::Stop;
+use crate::typed::{self, Numbers};
 
 /// Passes rows to the sink.
 pub(crate) struct Rows<'m, 'o, S: Sink> {
@@ -58,7 +60,8 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             && let Some(key_bytes) = window.slice(key.payload(), key.length)
             && let Some(value_bytes) = window.slice(value.payload(), value.length)
             && plain(key.kind, self.key_type == KeyType::Text, key_bytes)
-            && self.value_type != ValueType::Json
+            && self.key_type != KeyType::Int
+            && matches!(self.value_type, ValueType::Bytes | ValueType::Text)
             && plain(value.kind, self.value_type == ValueType::Text, value_bytes)
         {
             return self.outlet.record(at, key_bytes, value_bytes);
@@ -94,6 +97,9 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         {
             return self.pair(window, at, key, value);
         }
+        if self.value_type == ValueType::None && !matches!(item, Item::Seq(_)) {
+            return self.pair(window, at, item, &Item::None);
+        }
         self.seen += 1;
         if self.seen <= self.before {
             return Ok(());
@@ -114,6 +120,11 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         self.key(window, key)?;
         let result = match (value, self.value_type) {
             (_, ValueType::Json) => json::write(value, window, &mut self.texts),
+            (_, ValueType::None) => {
+                self.texts.value.clear();
+                Ok(())
+            }
+            (_, ValueType::Numbers(row)) => write_numbers(row, value, window, &mut self.texts),
             (Item::Span(span), _) if !is_number(span.kind) => {
                 let text = (self.value_type == ValueType::Text).then_some(Advice::BytesValues);
                 load(&mut self.texts, window, *span, Which::Value, text)
@@ -127,6 +138,9 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     }
 
     fn key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
+        if self.key_type == KeyType::Int {
+            return self.int_key(window, key);
+        }
         let found = match key {
             Item::Span(span) if !is_number(span.kind) => {
                 let text = (self.key_type == KeyType::Text).then_some(Advice::BytesKeys);
@@ -137,8 +151,70 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             Item::Int(number) => format!("the key {number} is an int"),
             _ => format!("the key is {}", key.a_type()),
         };
-        Err(format!("{found}, not a string; make all keys strings before pickling").into())
+        Err(format!("{found}, not a string; make all keys strings, or all integers, before pickling").into())
     }
+
+    fn int_key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
+        let bytes = match key {
+            Item::Int(number) => int_key(*number),
+            Item::Span(span) if is_number(span.kind) => {
+                let text = digits(*span, window, &mut self.texts)?;
+                typed::parse_key(text.as_bytes()).map_err(|what| format!("the key {text} {what}"))?
+            }
+            _ => return Err(format!("the key is {}, not an integer", key.a_type()).into()),
+        };
+        self.texts.key.clear();
+        self.texts.key.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+/// A long integer in decimal.
+fn digits(span: Span, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<String, RowError> {
+    // No number of 64 bits is as long.
+    if span.length > 1 << 10 {
+        return Err("is an int of more than 64 bits".to_owned().into());
+    }
+    texts.load_part(span, window)?;
+    let mut text = Vec::new();
+    let write = if span.kind == Kind::LongBinary { write_binary } else { write_digits };
+    if !write(&texts.part, &mut text) {
+        return Err("is a malformed int".to_owned().into());
+    }
+    Ok(String::from_utf8(text).unwrap_or_default())
+}
+
+/// Puts the bytes of a number, or of a list or tuple of numbers, into `texts.value`. An error text begins with a verb.
+fn write_numbers(
+    row: Row,
+    value: &Item,
+    window: &mut Window<Input<'_>>,
+    texts: &mut Texts,
+) -> Result<(), RowError> {
+    let mut out = std::mem::take(&mut texts.value);
+    out.clear();
+    let mut numbers = Numbers::new(row, &mut out);
+    let mut push = |item: &Item| -> Result<(), RowError> {
+        match item {
+            Item::Int(number) => numbers.int(i128::from(*number))?,
+            Item::Float(number) if row.number.is_float() => numbers.float(*number, &format!("{number:?}"))?,
+            Item::Span(span) if is_number(span.kind) => numbers.text(&digits(*span, window, texts)?)?,
+            _ => return Err(numbers.refused(&item.a_type()).into()),
+        }
+        Ok(())
+    };
+    let pushed = match value {
+        Item::Seq(seq) if row.dimension > 0 && matches!(seq.kind, SeqKind::List | SeqKind::Tuple) => {
+            seq.items.borrow().iter().try_for_each(&mut push)
+        }
+        _ if row.dimension > 0 => {
+            Err(format!("is {}, not a list of {} numbers", value.a_type(), row.dimension).into())
+        }
+        _ => push(value),
+    };
+    let done = pushed.and_then(|()| numbers.finish().map_err(RowError::from));
+    texts.value = out;
+    done
 }
 
 /// True if the bytes need no decoding.
