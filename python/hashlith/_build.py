@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from . import _native
 from ._keywords import suggest_keywords
 
-Record = tuple[str, str] | tuple[str, bytes] | tuple[bytes, str] | tuple[bytes, bytes] | tuple[str | bytes, Any]
+Record = tuple[str, str] | tuple[str, bytes] | tuple[bytes, str] | tuple[bytes, bytes] | tuple[str | bytes | int, Any]
 StrPath = str | os.PathLike[str]
 
 
@@ -90,9 +90,10 @@ class Builder(_native.Builder):
         temp_dir: StrPath | None = None,
         on_duplicate: Literal["error", "first", "last"] = "error",
         compress: Literal["off", "on"] = "off",
-        keys: Literal["text", "bytes"] | None = None,
-        values: Literal["text", "bytes", "json"] | None = None,
-        fingerprint_bits: int = 8,
+        keys: Literal["text", "bytes", "int", "none"] | None = None,
+        values: str | None = None,
+        fingerprint_bits: int | None = None,
+        check_bits: int | None = None,
         hash: Literal["xxh3", "siphash"] = "xxh3",
         seed: int | Literal["random"] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -103,8 +104,8 @@ class Builder(_native.Builder):
         """Starts a build. The keywords are those of `build`."""
         return super().__new__(
             cls, path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress,
-            keys=keys, values=values, fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata,
-            parts=parts, part=part, progress=progress,
+            keys=keys, values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed,
+            metadata=metadata, parts=parts, part=part, progress=progress,
         )
 
     def finish(self) -> BuildReport:
@@ -132,16 +133,17 @@ class Builder(_native.Builder):
 @suggest_keywords
 def build(
     path: StrPath,
-    records: Mapping[Any, Any] | Iterable[Record],
+    records: Mapping[Any, Any] | Iterable[Record] | Iterable[str | bytes | int],
     *,
     memory: int | str | None = None,
     threads: int | None = None,
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
     compress: Literal["off", "on"] = "off",
-    keys: Literal["text", "bytes"] | None = None,
-    values: Literal["text", "bytes", "json"] | None = None,
-    fingerprint_bits: int = 8,
+    keys: Literal["text", "bytes", "int", "none"] | None = None,
+    values: str | None = None,
+    fingerprint_bits: int | None = None,
+    check_bits: int | None = None,
     hash: Literal["xxh3", "siphash"] = "xxh3",
     seed: int | Literal["random"] | None = None,
     metadata: dict[str, Any] | None = None,
@@ -151,8 +153,8 @@ def build(
 ) -> BuildReport:
     """Builds an index at `path` from a mapping or an iterable of (key, value) pairs, in bounded memory.
 
-    Keys and values are str or bytes, all keys of one type and all values of one type. With `values="json"` a value is
-    whatever `json.dumps` takes.
+    Keys are str, bytes or int, values str, bytes or numpy arrays of one shape, all keys of one type and all values of one
+    type. With `values="json"` a value is whatever `json.dumps` takes, with `values="int64"` or the like a number.
 
     The index appears at `path` in one step when it is complete; until then whatever was there stays. It keeps the mode,
     owner and group of the file that it replaces, as far as possible, and a symbolic link is followed. Ctrl-C, or any
@@ -168,9 +170,15 @@ def build(
         on_duplicate: What to do when a key occurs twice: "error" fails, "first" and "last" keep that record.
         compress: "on" makes the file smaller: keys and values are stored as codes of tokens that are learnt from a sample,
             where that saves a tenth. It takes some seconds more, and several times the processor time.
-        keys: Type of the keys: "text" (str) or "bytes". Default: the type of the first key; for files "text".
-        values: Type of the values: "text", "bytes" or "json". Default: the type of the first value; for files "text".
+        keys: Type of the keys: "text" (str), "bytes", "int" (64 bits with a sign), or "none": str or bytes, which are left
+            out of the file. It then knows them by `check_bits` bits of their hashes, and takes a key that it does not have
+            for one that it has, once in 2**check_bits times. Default: the type of the first key; for files "text".
+        values: Type of the values: "text", "bytes", "json", "none" (only keys; their values may be left out), a type of
+            numbers ("int8" to "int64", "uint8" to "uint64", "float16", "float32", "float64"), or vectors of n such numbers,
+            such as "float32[128]". Default: the type of the first value; for files "text".
         fingerprint_bits: Bits of a key's fingerprint, 1 to 16: one lookup of an absent key in 2**bits reads a record.
+            Default: 8.
+        check_bits: With `keys="none"`, 8 to 64. Default: 32.
         hash: How keys are hashed: "xxh3" is fast; "siphash" is for keys that strangers choose, and has a random 128-bit
             key unless `seed` gives one.
         seed: Seed of the hash, or "random". Default: 0 for "xxh3", "random" for "siphash".
@@ -194,8 +202,8 @@ def build(
     """
     with Builder(
         path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress,
-        keys=keys, values=values, fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata,
-        parts=parts, part=part, progress=progress,
+        keys=keys, values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed,
+        metadata=metadata, parts=parts, part=part, progress=progress,
     ) as builder:
         builder.add_many(records)
     return builder.report
@@ -220,9 +228,10 @@ def build_from_files(
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
     compress: Literal["off", "on"] = "off",
-    keys: Literal["text", "bytes"] | None = None,
-    values: Literal["text", "bytes", "json"] | None = None,
-    fingerprint_bits: int = 8,
+    keys: Literal["text", "bytes", "int", "none"] | None = None,
+    values: str | None = None,
+    fingerprint_bits: int | None = None,
+    check_bits: int | None = None,
     hash: Literal["xxh3", "siphash"] = "xxh3",
     seed: int | Literal["random"] | None = None,
     metadata: dict[str, Any] | None = None,
@@ -269,6 +278,6 @@ def build_from_files(
         path, list(inputs), format=format, on_error=on_error, max_errors=max_errors, escape=escape,
         key_column=key_column, value_column=value_column, header=header, key_field=key_field, value_field=value_field,
         memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
-        values=values, fingerprint_bits=fingerprint_bits, hash=hash, seed=seed, metadata=metadata, parts=parts,
-        part=part, progress=progress,
+        values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed, metadata=metadata,
+        parts=parts, part=part, progress=progress,
     )

@@ -23,6 +23,14 @@ _BATCH_BYTES = 32 << 20
 _SHOWN_METADATA = 1000
 
 
+def _same(value: object, own: object) -> bool:
+    """True for equal values; arrays are compared as a whole."""
+    if value is own:
+        return True
+    equal = value == own
+    return equal if isinstance(equal, bool) else bool(getattr(equal, "all", lambda: equal)())
+
+
 class IndexItems(ItemsView[K, V]):
     """The pairs of an index, in the order of the file."""
 
@@ -33,7 +41,11 @@ class IndexItems(ItemsView[K, V]):
         return self._mapping._items()
 
     def __contains__(self, item: object) -> bool:
-        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
+        if not (isinstance(item, tuple) and len(item) == 2):
+            return False
+        absent = object()
+        own = self._mapping.get(item[0], absent)
+        return own is not absent and _same(item[1], own)
 
 
 class IndexValues(ValuesView[V]):
@@ -46,11 +58,12 @@ class IndexValues(ValuesView[V]):
         return self._mapping._values()
 
     def __contains__(self, value: object) -> bool:
-        return any(value is own or value == own for own in self)
+        return any(_same(value, own) for own in self)
 
 
 class Index(_native.Index, Mapping[K, V]):
-    """An open index: a read-only mapping of str or bytes to str, bytes or JSON values, as the index has them.
+    """An open index: a read-only mapping of str, bytes or int to str, bytes, JSON values or numbers, as the index has them.
+    A vector is a numpy array in the memory of the index, which cannot be written to. The values of a set of keys are True.
 
     Iteration follows the order of the file, which is that of the dense ids. It is always the same for the same file, and
     unrelated to the order of the records when it was built.
@@ -122,6 +135,24 @@ class Index(_native.Index, Mapping[K, V]):
 
         return numpy.frombuffer(self._ids(keys), dtype="<i8").astype(numpy.int64, copy=False)
 
+    def to_numpy(self) -> numpy.typing.NDArray[Any]:
+        """All values in the order of the dense ids, as one numpy array, if they are numbers or vectors of numbers.
+
+        Its row number i is the value of the key with dense id i (`ids`). Of one file the array is the memory of the index,
+        not a copy, and cannot be written to; the arrays of a set are joined, which is a copy.
+
+        >>> import hashlith, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "points.hlith")
+        >>> report = hashlith.build(path, {"a": [1.0, 2.0], "b": [3.0, 4.0]}, values="float32[2]")
+        >>> points = hashlith.open(path)
+        >>> points.to_numpy()[points.ids(["b"])].tolist()
+        [[3.0, 4.0]]
+        """
+        import numpy
+
+        parts = self._matrices()
+        return parts[0] if len(parts) == 1 else numpy.concatenate(parts)
+
     def __eq__(self, other: object) -> bool:
         """True for the same records.
 
@@ -140,13 +171,19 @@ class Index(_native.Index, Mapping[K, V]):
         items, absent = iter(other.items()), object()
         try:
             while batch := list(itertools.islice(items, _COMPARED_AT_ONCE)):
-                values = self.get_many([key for key, _ in batch], absent)
-                if any(own is not value and own != value for own, (_, value) in zip(values, batch)):
+                if self._gives_lists():
+                    values = self.get_many([key for key, _ in batch], absent)
+                else:
+                    values = [self.get(key, absent) for key, _ in batch]
+                if not all(_same(value, own) for own, (_, value) in zip(values, batch)):
                     return False
         except (TypeError, UnicodeEncodeError):
             # A key of another type is in no index.
             return False
         return True
+
+    def _gives_lists(self) -> bool:
+        return self.value_type in ("str", "bytes", "json", "none")
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""

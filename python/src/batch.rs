@@ -159,6 +159,10 @@ impl Encoder {
         {
             return self.push(&pair.get_item(0)?, &pair.get_item(1)?, batch);
         }
+        if self.values.get() == Some(&ValueType::None) {
+            // A key by itself.
+            return self.push(pair, pair, batch);
+        }
         let length = match pair.len() {
             Ok(length) if !pair.is_instance_of::<PyString>() && !pair.is_instance_of::<PyBytes>() => {
                 format!(" of length {length}")
