@@ -35,7 +35,9 @@ fn ask(bytes: &[u8]) {
     for key in &keys {
         let one = index.find(key);
         let _ = index.get_str(&String::from_utf8_lossy(key));
-        if let Ok(Some(record)) = one {
+        if let Ok(Some(record)) = one
+            && !index.first_header().keys_left_out()
+        {
             assert_eq!(&*record.key, &key[..]);
         }
     }
@@ -64,7 +66,9 @@ fn check(bytes: &[u8]) {
             for (id, record) in (0..).zip(index.iter()) {
                 let record = record.expect("a record that the checker accepts");
                 assert_eq!(record.id, id);
-                assert_eq!(index.find(&record.key).as_ref(), Ok(&Some(record.clone())));
+                if !report.header.keys_left_out() {
+                    assert_eq!(index.find(&record.key).as_ref(), Ok(&Some(record.clone())));
+                }
                 assert_eq!(index.by_id(id), Ok(Some(record)));
             }
         }
@@ -80,7 +84,7 @@ fn check(bytes: &[u8]) {
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = bytes.to_vec();
     let number = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let (sums, len) = (number(176)?, number(184)?);
+    let (sums, len) = (number(192)?, number(200)?);
     let end = sums.checked_add(len).filter(|&end| sums >= PAGE && end <= bytes.len() as u64)?;
     if len != 8 * checksum::chunk_count(sums) {
         return None;
@@ -90,7 +94,7 @@ fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     sealed[sums as usize..end as usize].copy_from_slice(&chunks.finish());
     let digest = checksum::digest(&sealed[sums as usize..end as usize]);
     sealed[32..40].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-    sealed[192..200].copy_from_slice(&digest.to_le_bytes());
+    sealed[208..216].copy_from_slice(&digest.to_le_bytes());
     let page: &mut [u8; PAGE as usize] = sealed.first_chunk_mut()?;
     header::seal(page);
     Some(sealed)
@@ -106,6 +110,9 @@ pub fn builder(bytes: &[u8]) {
         0 => hashlith_builder::KeyHasher::xxh3(u64::from(hash)),
         _ => hashlith_builder::KeyHasher::siphash(u64::from(hash), 7),
     };
+    let (key_type, value_type) = types(fingerprint >> 4);
+    let records: Vec<_> =
+        records.into_iter().map(|(key, value)| (as_key(key_type, key), as_value(value_type, value))).collect();
     let mut model = BTreeMap::new();
     let mut has_duplicates = false;
     for (key, value) in &records {
@@ -117,11 +124,16 @@ pub fn builder(bytes: &[u8]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("x.hlith");
     let mut builder = Builder::new().threads(1).memory_limit(32 << 20).on_duplicate(policy).hasher(hasher);
-    builder = builder.fingerprint_bits(u32::from(fingerprint % 16) + 1);
+    builder = builder.key_type(key_type).value_type(value_type);
+    let left_out = key_type == KeyType::None;
+    builder = match left_out {
+        true => builder.check_bits(u32::from(fingerprint % 16) * 3 + 19),
+        false => builder.fingerprint_bits(u32::from(fingerprint % 16) + 1),
+    };
     if cell % 2 == 1 {
         builder = builder.cell_keys(f64::from(cell));
     }
-    if policy_byte >= 0x80 {
+    if policy_byte >= 0x80 && (is_text(key_type) || !matches!(value_type, ValueType::None | ValueType::Numbers(_))) {
         builder = builder.memory_limit(96 << 20).compress(Compress::On);
     }
     for (key, value) in &records {
@@ -141,6 +153,18 @@ pub fn builder(bytes: &[u8]) {
     let file = std::fs::read(&path).expect("the index");
     verify(&file[..], &CheckOptions { threads: 1 }, &Progress::new()).expect("a sound index");
     let index = Index::new(&file[..]).expect("a sound index");
+    if left_out {
+        let values = |values: Vec<Vec<u8>>| values.into_iter().fold(BTreeMap::new(), |mut all, value| {
+            *all.entry(value).or_insert(0) += 1;
+            all
+        });
+        let found = index.iter().map(|record| record.expect("a record").value.to_vec());
+        assert_eq!(values(found.collect()), values(model.values().cloned().collect()));
+        for (key, value) in &model {
+            assert_eq!(index.get(key).expect("an answer").as_deref(), Some(&value[..]));
+        }
+        return;
+    }
     let found: BTreeMap<_, _> = index
         .iter()
         .map(|record| record.expect("a record"))
@@ -152,6 +176,41 @@ pub fn builder(bytes: &[u8]) {
         let longer = [&key[..], b"\0"].concat();
         assert_eq!(index.get(&longer).expect("an answer").is_some(), model.contains_key(&longer));
     }
+}
+
+/// The types of keys and values that a number from 0 to 15 stands for.
+fn types(number: u8) -> (KeyType, ValueType) {
+    let value = |name: &str| name.parse().expect("a type");
+    match number {
+        8 => (KeyType::Int, ValueType::Bytes),
+        9 => (KeyType::Int, value("int16")),
+        10 => (KeyType::Int, ValueType::None),
+        11 => (KeyType::None, ValueType::Bytes),
+        12 => (KeyType::None, value("float32[3]")),
+        13 => (KeyType::None, ValueType::None),
+        14 => (KeyType::Bytes, value("uint8[5]")),
+        15 => (KeyType::Bytes, ValueType::None),
+        _ => (KeyType::Bytes, ValueType::Bytes),
+    }
+}
+
+fn is_text(keys: KeyType) -> bool {
+    matches!(keys, KeyType::Bytes | KeyType::Text)
+}
+
+/// Bytes as a key of this type: an integer of at most eight of them.
+fn as_key(keys: KeyType, mut bytes: Vec<u8>) -> Vec<u8> {
+    if keys == KeyType::Int {
+        bytes.resize(8, 0);
+    }
+    bytes
+}
+
+fn as_value(values: ValueType, mut bytes: Vec<u8>) -> Vec<u8> {
+    if matches!(values, ValueType::None | ValueType::Numbers(_)) {
+        bytes.resize(values.width() as usize, 7);
+    }
+    bytes
 }
 
 /// Counts and hashes records.
@@ -175,8 +234,11 @@ fn input(format: Format, bytes: &[u8]) {
         (KeyType::Text, ValueType::Text),
         (KeyType::Bytes, ValueType::Bytes),
         (KeyType::Text, ValueType::Json),
+        (KeyType::Int, "float32[3]".parse().expect("a type")),
+        (KeyType::None, ValueType::None),
+        (KeyType::Text, "int16".parse().expect("a type")),
     ];
-    let (key_type, value_type) = types[usize::from(choice % 3)];
+    let (key_type, value_type) = types[usize::from(choice % 6)];
     let answers = [64, 1000, 80_000].map(|block_bytes| {
         let options = ReadOptions {
             format: Some(format),

@@ -190,10 +190,15 @@ impl Encoder {
         if keys.len() == 0 {
             return Ok(());
         }
-        let key_type = match keys.is_int() {
+        let key_type = match keys.row() {
             _ if keys.is_text() => KeyType::Text,
-            true => KeyType::Int,
-            false => KeyType::Bytes,
+            None => KeyType::Bytes,
+            Some(_) if keys.is_int() => KeyType::Int,
+            Some(_) => {
+                return Err(PyTypeError::new_err(
+                    "a column of keys has floats or lists: keys are strings, binary or integers",
+                ));
+            }
         };
         let value_type = match values.row() {
             _ if values.is_text() => ValueType::Text,

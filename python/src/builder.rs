@@ -77,8 +77,7 @@ impl Builder {
         let State::Open(building) = &mut *state else { return Err(ended(&state)) };
         let done = py.detach(|| {
             building.flush(self.encoder.types())?;
-            let feeder = building.feeder(self.encoder.types())?;
-            add_all(feeder, batch)
+            building.add_all(self.encoder.types(), batch)
         });
         done.map_err(|error| {
             *state = State::Ended("the build has failed: nothing more can be added");
@@ -168,9 +167,14 @@ impl Builder {
 impl Building {
     fn flush(&mut self, types: (KeyType, ValueType)) -> Result<(), Error> {
         let mut pending = std::mem::take(&mut self.pending);
-        add_all(self.feeder(types)?, &mut pending)?;
+        self.add_all(types, &mut pending)?;
         self.pending = pending;
         Ok(())
+    }
+
+    /// Hands over a batch. Without records the types are not settled yet.
+    fn add_all(&mut self, types: (KeyType, ValueType), batch: &mut Arena) -> Result<(), Error> {
+        if batch.len() == 0 { Ok(()) } else { add_all(self.feeder(types)?, batch) }
     }
 
     /// The feeder for records of these types.

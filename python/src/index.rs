@@ -328,12 +328,12 @@ impl Index {
 
     /// The values of each file, in the order of the dense ids, as numpy arrays that share the memory of the index.
     fn _matrices<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let index = self.share()?;
         let Some(row) = self.values.row() else {
             let message =
                 format!("the values of this index are {}, not numbers", value_type_name(self.values));
             return Err(PyTypeError::new_err(message));
         };
-        let index = self.share()?;
         let matrix = |(number, part): (usize, &hashlith::Part<_>)| {
             let array = view(py, Arc::clone(&index), number, part.values(), row.number)?;
             match row.dimension {

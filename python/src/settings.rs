@@ -96,6 +96,9 @@ impl<'py> Keywords<'py> {
             builder = builder.fingerprint_bits(bits);
         }
         if let Some(bits) = self.take::<u32>("check_bits")? {
+            if !(8..=64).contains(&bits) {
+                return Err(PyValueError::new_err(format!("check_bits must be 8 to 64, not {bits}")));
+            }
             builder = builder.check_bits(bits);
         }
         match (self.take::<u32>("parts")?, self.take::<(u32, u32)>("part")?) {

@@ -62,7 +62,7 @@ def index_calls(index):
     """Everything that an index can be asked."""
     given = {
         "get": ["a"], "get_many": [["a"]], "get_many_arrow": [pyarrow.array(["a"])], "ids": [["a"]], "by_id": [0],
-        "batches": [],
+        "batches": [], "to_numpy": [],
     }
     for name in set(dir(hashlith.Index)) - set(dir(type)):
         method = getattr(index, name, None)

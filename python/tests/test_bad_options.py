@@ -20,6 +20,7 @@ BAD_OPTIONS = [
     ("values", ["x", "", "str", 3, bytes]),
     ("compress", ["x", "", "yes", 3, True]),
     ("fingerprint_bits", [0, 17, -1, 2**64, "8", 1.5]),
+    ("check_bits", [7, 65, -1, 2**64, "8", 1.5]),
     ("hash", ["x", "", "XXH3", 3, True]),
     ("seed", ["x", "", "0", -1, 2**64, 1.5, []]),
     ("metadata", ["{}", [], 1, {"a": object()}, {"a": float("nan")}, {("a",): 1}, {"a": b"x"}, {"a": "x" * (1 << 20)}]),

@@ -147,8 +147,8 @@ def test_keys_of_another_type_name_the_key_and_the_type(untouched):
             hashlith.build(untouched, [("first", "text"), (key, "text")])
     with pytest.raises(TypeError, match="keys of this index are bytes, but 'k' is str"):
         hashlith.build(untouched, {b"first": "", "k": ""})
-    with pytest.raises(TypeError, match="keys of this index are str or bytes, but 1 is int"):
-        hashlith.build(untouched, {1: "text"})
+    with pytest.raises(TypeError, match="keys of this index are str, bytes or int, but 1.5 is float"):
+        hashlith.build(untouched, {1.5: "text"})
     with pytest.raises(TypeError, match="keys of this index are bytes"):
         hashlith.build(untouched, {"k": "v"}, keys="bytes")
 
@@ -260,12 +260,15 @@ def test_columns_and_lists_of_other_lengths(untouched):
 
 
 def test_columns_of_other_types(untouched):
-    text, raw, numbers = pyarrow.array(["a"]), pyarrow.array([b"a"]), pyarrow.array([1])
+    text, raw, dates = pyarrow.array(["a"]), pyarrow.array([b"a"]), pyarrow.array([1], pyarrow.date32())
+    floats = pyarrow.array([1.5])
     for keys, values, options in (
         (text, ["a"], {}),
         (["a"], text, {}),
-        (numbers, text, {}),
-        (text, numbers, {}),
+        (dates, text, {}),
+        (text, dates, {}),
+        (floats, text, {}),
+        (text, floats, {"values": "float32"}),
         (raw, text, {"keys": "text"}),
         (text, text, {"values": "bytes"}),
         (text, text, {"values": "json"}),

@@ -33,6 +33,7 @@ USES = {
     "by_id": lambda index: index.by_id(0),
     "nbytes": lambda index: index.nbytes,
     "parts": lambda index: index.parts,
+    "check_bits": lambda index: index.check_bits,
     "batches": lambda index: list(index.batches()),
     "metadata": lambda index: index.metadata,
     "keys": lambda index: list(index.keys()),
@@ -65,7 +66,9 @@ def test_all_methods_and_properties_are_here():
     """A new one must say here what it does after `close`."""
     answering = {"closed", "path", "digest", "key_type", "value_type", "close"}
     tested = {"get", "get_many", "get_many_arrow", "ids", "by_id", "nbytes", "metadata", "keys", "values", "items"}
-    tested |= {"parts", "batches"}
+    tested |= {"parts", "batches", "check_bits"}
+    # In test_types.py.
+    tested |= {"to_numpy"}
     assert {name for name in dir(hashlith.Index) if not name.startswith("_")} == answering | tested
 
 

@@ -77,7 +77,7 @@ fn sealed_damage_is_answered_or_reported() {
     let header = *Index::new(&bytes[..]).unwrap().first_header();
     let sections = header.sections;
     let mut opened = 0;
-    for at in (80..208).chain(sections.hot.offset as usize..sections.far.end() as usize) {
+    for at in (72..228).chain(sections.hot.offset as usize..sections.far.end() as usize) {
         for value in [0u8, 1, 0x7f, 0x80, 0xff] {
             let mut damaged = bytes.clone();
             damaged[at] = value;

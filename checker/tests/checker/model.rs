@@ -263,7 +263,7 @@ pub fn reseal(file: &mut [u8], sections: &Sections) {
 
 /// Writes the two digests of the header.
 pub fn seal_header(file: &mut [u8], sums: u64) {
-    file[192..200].copy_from_slice(&sums.to_le_bytes());
+    file[208..216].copy_from_slice(&sums.to_le_bytes());
     seal((&mut file[..PAGE as usize]).try_into().unwrap());
 }
 
