@@ -192,13 +192,8 @@ impl Encoder {
         }
         let key_type = match keys.row() {
             _ if keys.is_text() => KeyType::Text,
+            Some(_) => KeyType::Int,
             None => KeyType::Bytes,
-            Some(_) if keys.is_int() => KeyType::Int,
-            Some(_) => {
-                return Err(PyTypeError::new_err(
-                    "a column of keys has floats or lists: keys are strings, binary or integers",
-                ));
-            }
         };
         let value_type = match values.row() {
             _ if values.is_text() => ValueType::Text,

@@ -285,10 +285,7 @@ impl Builder {
             };
         };
         match (Column::any(records)?, Column::any(values)?) {
-            (Some(keys), Some(values)) => {
-                let keys = if keys.is_int() { keys.widened()? } else { keys };
-                self.add_columns(py, &keys, &values)
-            }
+            (Some(keys), Some(values)) => self.add_columns(py, &keys.as_keys()?, &values),
             (None, None) => {
                 let strict = PyDict::new(py);
                 strict.set_item("strict", true)?;

@@ -100,6 +100,18 @@ impl Column {
         Ok(self)
     }
 
+    /// A column of keys of any type: integers are widened.
+    ///
+    /// # Errors
+    /// TypeError for floats and lists, ValueError for an integer beyond 64 bits.
+    pub fn as_keys(self) -> PyResult<Column> {
+        match self.row() {
+            None => Ok(self),
+            Some(_) if self.is_int() => self.widened(),
+            Some(_) => Err(not_a_column_of("strings, binary or integers", &self.data_type)),
+        }
+    }
+
     /// The type of values in a column of numbers.
     pub fn row(&self) -> Option<Row> {
         row_of(&self.data_type)

@@ -27,14 +27,16 @@ mod index;
 mod iter;
 mod lookup;
 mod map;
+mod numbers;
 mod open;
 mod part;
 
 pub use batch::WINDOW;
-pub use hashlith_format::{Error, Header, KeyType, Rule, Span, ValueType};
+pub use hashlith_format::{Error, Header, KeyType, Number, Row, Rule, Span, ValueType, int_key};
 pub use index::Index;
 pub use iter::{Iter, Position};
 pub use lookup::{Field, Found, Record};
 pub use map::{MapOptions, Mapping};
+pub use numbers::Numeric;
 pub use open::OpenError;
 pub use part::Part;

@@ -4,7 +4,7 @@
 //! other reads a file piece by piece and must find the mistakes of this one. They share `CellView` and the record parser.
 
 use hashlith_format::{
-    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, Span, coding::Value, record::Lengths,
+    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, Span, ValueType, coding::Value, record::Lengths,
 };
 use prefetch_index::prefetch_index;
 use std::borrow::Cow;
@@ -94,6 +94,11 @@ impl<'a, 'k> Found<'a, 'k> {
             }
             Value::Apart => Ok(Cow::Borrowed(&[])),
         }
+    }
+
+    #[inline]
+    pub(crate) fn value_type(&self) -> ValueType {
+        self.lookup.header.value_type
     }
 
     /// The value, if the file stores values as they are.

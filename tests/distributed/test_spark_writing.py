@@ -249,3 +249,24 @@ def test_append(spark, tmp_path):
     write(numbered(spark, 10), tmp_path / "set", mode="append")
     with pytest.raises(Exception, match="cannot be appended to"):
         write(numbered(spark, 10), tmp_path / "set", mode="append")
+
+
+def test_numbers(spark, tmp_path):
+    df = spark.range(-500, 500).select(F.col("id").alias("key"), (F.col("id") / 4).cast("float").alias("value"))
+    write(df, tmp_path / "set", 3)
+    with hashlith.open(tmp_path / "set") as index:
+        assert (index.key_type, index.value_type) == ("int", "float32")
+        assert dict(index) == {i: i / 4 for i in range(-500, 500)}
+    rows = load(spark, tmp_path / "set")
+    assert rows.schema.simpleString() == "struct<key:bigint,value:float>"
+    assert {(row.key, row.value) for row in rows.collect()} == {(i, i / 4) for i in range(-500, 500)}
+    found = hashlith.spark.lookup(df.select(F.col("key").cast("int").alias("k")), "k", tmp_path / "set", value="v")
+    assert found.where("v = k / 4").count() == 1000
+    hashlith.build(tmp_path / "vectors", {i: [i, i + 0.5] for i in range(100)}, keys="int", values="float16[2]")
+    vectors = {row.key: row.value for row in load(spark, tmp_path / "vectors").collect()}
+    assert vectors == {i: [i, i + 0.5] for i in range(100)}
+    hashlith.build(tmp_path / "left_out", {"a": "b"}, keys="none")
+    with pytest.raises(Exception, match="left out"):
+        load(spark, tmp_path / "left_out").collect()
+    with pytest.raises(Exception, match="double: hashlith stores strings, binary, and numbers"):
+        write(df.select(F.col("key").cast("double").alias("key"), "value"), tmp_path / "x")

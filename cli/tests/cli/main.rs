@@ -20,5 +20,6 @@ mod sets;
 mod signals;
 mod streams;
 mod support;
+mod types;
 mod usage;
 mod verify;

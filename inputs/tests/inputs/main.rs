@@ -16,5 +16,6 @@ mod sources_and_formats;
 mod support;
 mod text_models;
 mod tsv_lines;
+mod typed_rows;
 mod unusual_pickles;
 mod workers;

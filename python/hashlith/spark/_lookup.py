@@ -9,7 +9,7 @@ import pyarrow
 from pyspark.sql import functions
 
 from .._index import Index, open as open_index
-from ._columns import arrow_type, arrow_udf, column_type, file_path, schema_of
+from ._columns import arrow_types, arrow_udf, column_type, file_path, schema_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -56,11 +56,11 @@ def lookup(
     with open_index(file) as index:
         key_type, digest = index.key_type, index.digest
         value_type = schema_of(index)["value"].dataType
-    value_arrow_type = arrow_type(value_type, "value")
+        value_arrow_type = arrow_types(index)["value"]
     if value.lower() in (name.lower() for name in df.columns):
         raise ValueError(f"there is a column {value} already: give the new one another name (value=...)")
     column = functions.col(key) if isinstance(key, str) else key
-    found = {"text": "str", "bytes": "bytes"}[column_type(df.select(column).schema.fields[0].dataType, str(key))]
+    found = column_type(df.select(column).schema.fields[0].dataType, str(key), of_keys=True).replace("text", "str")
     if found != key_type:
         raise TypeError(f"the keys of {file} are {key_type}, the column {key} is {found}: cast it first")
     options: dict[str, Any] = {"huge_pages": huge_pages, "cold": cold, "decode_json": False, "_digest": digest}

@@ -11,7 +11,7 @@ from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from .._index import Index, open as open_index
-from ._columns import arrow_type, file_path, schema_of
+from ._columns import arrow_types, file_path, schema_of
 
 _BATCH_ROWS = 65_536
 _BATCH_BYTES = 32 << 20
@@ -46,7 +46,7 @@ class Reader(DataSourceReader):
                 if field.dataType != stored[field.name].dataType:
                     own, asked = stored[field.name].dataType.simpleString(), field.dataType.simpleString()
                     raise TypeError(f"{field.name} is {own} in {path}, not {asked}")
-            self.types = {field.name: arrow_type(field.dataType, field.name) for field in stored.fields}
+            self.types = arrow_types(index)
             self.tasks = self._tasks(path, index)
 
     def _tasks(self, path: str, index: Index[Any, Any]) -> list[InputPartition]:

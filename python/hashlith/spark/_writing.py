@@ -53,7 +53,7 @@ def partition(
         hash: As for `hashlith.build`, and the option `hash` of writing.
         seed: As for `hashlith.build`, and the option `seed` of writing.
     """
-    column_type(df.schema[key].dataType, key)
+    column_type(df.schema[key].dataType, key, of_keys=True)
 
     def numbers(keys: pyarrow.Array) -> pyarrow.Array:
         found = part_numbers(keys, parts, hash=hash, seed=seed)
@@ -120,7 +120,9 @@ class Writer(DataSourceArrowWriter):
             raise ValueError(f"unknown option {unknown[0]}: the options are {', '.join(sorted(_OPTIONS))}")
         self.path = file_path(options.get("path"))
         self.columns = key_and_value(options, schema.fieldNames())
-        keys, values = (column_type(schema[column].dataType, column) for column in self.columns)
+        key, value = self.columns
+        keys = column_type(schema[key].dataType, key, of_keys=True)
+        values = column_type(schema[value].dataType, value)
         self.nulls = options.get("nulls", "error")
         if self.nulls not in ("error", "drop"):
             raise ValueError(f'nulls must be "error" or "drop", not {self.nulls!r}')
