@@ -23,6 +23,9 @@ struct Args {
     /// Threads of a build.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// What is compared with plain records.
+    #[arg(long, default_value = "on", value_parser = |word: &str| word.parse::<Compress>().map_err(|error| error.to_string()))]
+    level: Compress,
     /// Bits of a fingerprint.
     #[arg(long, default_value_t = 8)]
     fingerprint_bits: u32,
@@ -88,7 +91,7 @@ fn main() -> Result<(), Failure> {
             .collect();
         let mut indexes = Vec::new();
         let mut built = Vec::new();
-        for level in [Compress::Off, Compress::On] {
+        for level in [Compress::Off, args.level] {
             let path =
                 std::env::temp_dir().join(format!("bench-compress-{}-{level}.hlith", std::process::id()));
             let start = core_seconds();

@@ -6,7 +6,7 @@ use crate::{
     sample::Sample,
     sizing::LengthCounts,
     spill::Disk,
-    tokens::{BitWriter, Codec, Scratch, train},
+    tokens::{BitWriter, Codec, Effort, Scratch, train},
 };
 use hashlith_format::{KeyType, ValueType, record::write_varint};
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
@@ -67,12 +67,12 @@ impl Codecs {
     }
 
     /// Learns tokens from a sample of `records` records. A side that they would not make smaller by a tenth stays as it is.
-    pub fn learn(&mut self, sample: &Sample, records: u64, threads: usize) {
+    pub fn learn(&mut self, sample: &Sample, records: u64, threads: usize, effort: Effort) {
         let has_text = matches!(self.keys, Keys::Plain);
-        let keys = has_text.then_some(|| train(&sample.keys, None, records));
+        let keys = has_text.then_some(|| train(&sample.keys, None, records, effort));
         let own_keys = has_text.then_some(&sample.keys);
-        let values =
-            matches!(self.values, Values::Plain).then_some(|| train(&sample.values, own_keys, records));
+        let values = matches!(self.values, Values::Plain)
+            .then_some(|| train(&sample.values, own_keys, records, effort));
         let (keys, values) = if threads > 1 {
             std::thread::scope(|scope| {
                 let other = keys.map(|keys| scope.spawn(keys));

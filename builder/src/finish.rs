@@ -13,6 +13,7 @@ use crate::{
     sample::Source,
     sizing::{LengthCounts, cell_count},
     spill::{Disk, Partition},
+    tokens::Effort,
 };
 use hashlith_feedback::{Phase, Unit};
 use hashlith_format::Header;
@@ -167,15 +168,17 @@ impl Builder {
     ) -> Result<(Codecs, Option<LengthCounts>), Error> {
         let Options { key_type, key_width, value_type, .. } = self.options;
         let mut codecs = Codecs::new(key_type, key_width, value_type);
-        if self.options.compress == Compress::Off {
-            return Ok((codecs, None));
-        }
+        let effort = match self.options.compress {
+            Compress::Off => return Ok((codecs, None)),
+            Compress::Fast => Effort::FAST,
+            Compress::On => Effort::THOROUGH,
+        };
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
         let Options { hasher, on_duplicate, .. } = self.options;
         let progress = &self.progress;
         progress.enter(Phase::Learning, Unit::Records, None);
         let sample = Source { partitions, disk, hasher, parts, on_duplicate, progress }.sample()?;
-        codecs.learn(&sample, records, self.options.threads);
+        codecs.learn(&sample, records, self.options.threads, effort);
         progress.check()?;
         let lengths = codecs.is_coded().then(|| codecs.lengths(&sample));
         Ok((codecs, lengths))

@@ -57,19 +57,22 @@ pub enum Compress {
     /// Keys and values are stored as they are.
     #[default]
     Off,
+    /// As [`Self::On`], with fewer tokens: builds take about a third of the processor time, and the file is somewhat larger.
+    Fast,
     /// Keys, and values, are stored as codes of tokens that are learnt from a sample, where that makes them smaller by a tenth.
     On,
 }
 
 impl Compress {
     /// The names of all levels.
-    pub const NAMES: &[&str] = &["off", "on"];
+    pub const NAMES: &[&str] = &["off", "fast", "on"];
 }
 
 impl fmt::Display for Compress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Compress::Off => "off",
+            Compress::Fast => "fast",
             Compress::On => "on",
         })
     }
@@ -81,8 +84,9 @@ impl FromStr for Compress {
     fn from_str(name: &str) -> Result<Self, Error> {
         match name {
             "off" => Ok(Compress::Off),
+            "fast" => Ok(Compress::Fast),
             "on" => Ok(Compress::On),
-            _ => Err(Error::Options { what: "compress must be one of off, on" }),
+            _ => Err(Error::Options { what: "compress must be one of off, fast, on" }),
         }
     }
 }

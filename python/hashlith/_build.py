@@ -89,7 +89,7 @@ class Builder(_native.Builder):
         threads: int | None = None,
         temp_dir: StrPath | None = None,
         on_duplicate: Literal["error", "first", "last"] = "error",
-        compress: Literal["off", "on"] = "off",
+        compress: Literal["off", "fast", "on"] = "off",
         keys: Literal["text", "bytes", "int", "none"] | None = None,
         values: str | None = None,
         fingerprint_bits: int | None = None,
@@ -139,7 +139,7 @@ def build(
     threads: int | None = None,
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
-    compress: Literal["off", "on"] = "off",
+    compress: Literal["off", "fast", "on"] = "off",
     keys: Literal["text", "bytes", "int", "none"] | None = None,
     values: str | None = None,
     fingerprint_bits: int | None = None,
@@ -169,7 +169,8 @@ def build(
             Default: the folder of the index.
         on_duplicate: What to do when a key occurs twice: "error" fails, "first" and "last" keep that record.
         compress: "on" makes the file smaller: keys and values are stored as codes of tokens that are learnt from a sample,
-            where that saves a tenth. It takes some seconds more, and several times the processor time.
+            where that saves a tenth. It takes some seconds more, and several times the processor time; "fast" less of both,
+            for a file that is somewhat larger.
         keys: Type of the keys: "text" (str), "bytes", "int" (64 bits with a sign), or "none": str or bytes, which are left
             out of the file. It then knows them by `check_bits` bits of their hashes, and takes a key that it does not have
             for one that it has, once in 2**check_bits times. Default: the type of the first key; for files "text".
@@ -227,7 +228,7 @@ def build_from_files(
     threads: int | None = None,
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
-    compress: Literal["off", "on"] = "off",
+    compress: Literal["off", "fast", "on"] = "off",
     keys: Literal["text", "bytes", "int", "none"] | None = None,
     values: str | None = None,
     fingerprint_bits: int | None = None,

@@ -5,12 +5,11 @@ use super::{
     classes::Code,
     cost::BIT,
     layout::Layout,
-    learn::learn,
+    learn::{Effort, learn},
     parse::{Parser, Piece, Scratch},
     sample::{Sample, pieces},
     strings::Strings,
 };
-use hashlith_format::tokens::MAX_TABLES;
 
 /// How much of the sample is read to choose the number of tables.
 const TRIAL: usize = 1 << 20;
@@ -43,16 +42,16 @@ pub struct Codec {
 /// `None` if it would not make the side smaller by a tenth, tables included.
 ///
 /// It takes three to five bytes of memory for each byte of the sample.
-pub fn train(strings: &Strings, keys: Option<&Strings>, file_records: u64) -> Option<Codec> {
+pub fn train(strings: &Strings, keys: Option<&Strings>, file_records: u64, effort: Effort) -> Option<Codec> {
     if strings.is_empty() {
         return None;
     }
     let sample = Sample::new(strings, keys, file_records);
-    let learnt = learn(&sample);
+    let learnt = learn(&sample, effort);
     let mut scratch = Scratch::default();
     let step = sample.parts(TRIAL);
     let mut best: Option<(u128, usize)> = None;
-    for count in 1..=MAX_TABLES {
+    for count in 1..=effort.tables {
         let layout = Layout::new(&sample, &learnt, count, step, &mut scratch);
         let bytes = file_bytes(&sample, &layout, &mut scratch).0;
         // A table more must pay: each takes time to decode.

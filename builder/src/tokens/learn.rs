@@ -9,14 +9,31 @@ use super::{
     sample::Sample,
     vocabulary::{END, LEARNT, Vocabulary},
 };
-use hashlith_format::tokens::{MAX_INLINE, MAX_TEXT};
+use hashlith_format::tokens::{MAX_INLINE, MAX_TABLES, MAX_TEXT};
 use std::collections::HashSet;
 
-/// Most tokens that are learnt.
-const MOST: usize = 16 << 10;
-const GENERATIONS: usize = 9;
-/// The last generations read the whole sample, those before a part.
-const WHOLE_GENERATIONS: usize = 3;
+/// How much time learning may take, and encoding after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Most tokens that are learnt. What the encoder and a lookup know of more leaves the processor's second cache.
+    tokens: usize,
+    generations: usize,
+    /// The last of these read the whole sample, those before a part.
+    whole: usize,
+    /// The whole sample is every so manieth string.
+    every: usize,
+    /// Most tables of a side.
+    pub tables: usize,
+}
+
+impl Effort {
+    /// For small files.
+    pub const THOROUGH: Self =
+        Effort { tokens: 16 << 10, generations: 9, whole: 3, every: 1, tables: MAX_TABLES };
+    /// For quick builds.
+    pub const FAST: Self = Effort { tokens: 4 << 10, generations: 6, whole: 1, every: 3, tables: 1 };
+}
+
 /// Most bytes of a token that is made of two.
 const MAX_PAIR: usize = 32;
 /// The early generations read so many bytes of the sample, or a quarter.
@@ -51,16 +68,16 @@ enum Candidate {
 }
 
 /// Learns from `sample`.
-pub fn learn(sample: &Sample<'_>) -> Learnt {
+pub fn learn(sample: &Sample<'_>, effort: Effort) -> Learnt {
     let wholes = repeated(sample);
     let mut scratch = Scratch::default();
     let mut vocabulary = Vocabulary::new();
     let mut costs = vec![8 * BIT; vocabulary.len()];
     for generation in 0.. {
         let parser = Parser::new(&vocabulary, &[costs.clone()]);
-        let is_last = generation + 1 == GENERATIONS;
-        let all = generation + WHOLE_GENERATIONS >= GENERATIONS;
-        let step = if all { 1 } else { sample.parts(PART) };
+        let is_last = generation + 1 == effort.generations;
+        let all = generation + effort.whole >= effort.generations;
+        let step = effort.every * if all { 1 } else { sample.parts(PART) };
         let mut counted = Counted::new(vocabulary.len());
         let part = counted.read(sample, &parser, step, generation, !is_last, &mut scratch);
         costs = cost::of_counts(&counted.tokens);
@@ -70,7 +87,7 @@ pub fn learn(sample: &Sample<'_>) -> Learnt {
             return Learnt { vocabulary, costs, savings };
         }
         let chosen = candidates(sample, part, &counted, &vocabulary, &costs, &parser, &wholes, &mut scratch);
-        vocabulary = select(sample, &vocabulary, chosen);
+        vocabulary = select(sample, &vocabulary, chosen, effort.tokens);
         // The costs of new tokens are not known: a quick parse with equal ones tells.
         let equal = vec![cost::log2(vocabulary.len() as u64); vocabulary.len()];
         let parser = Parser::new(&vocabulary, &[equal]);
@@ -204,12 +221,17 @@ fn candidates(
     found
 }
 
-/// A vocabulary of the best candidates.
-fn select(sample: &Sample<'_>, vocabulary: &Vocabulary, found: Vec<(i64, Candidate)>) -> Vocabulary {
+/// A vocabulary of the best `most` candidates.
+fn select(
+    sample: &Sample<'_>,
+    vocabulary: &Vocabulary,
+    found: Vec<(i64, Candidate)>,
+    most: usize,
+) -> Vocabulary {
     let mut next = Vocabulary::new();
     let mut seen: HashSet<(Vec<u8>, bool)> = HashSet::new();
     for (_, candidate) in found {
-        if next.len() - LEARNT == MOST {
+        if next.len() - LEARNT == most {
             break;
         }
         let (text, ends) = match candidate {

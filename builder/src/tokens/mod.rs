@@ -19,5 +19,6 @@ mod vocabulary;
 
 pub use bits::BitWriter;
 pub use codec::{Codec, Estimate, train};
+pub use learn::Effort;
 pub use parse::Scratch;
 pub use strings::Strings;

@@ -66,9 +66,9 @@ fn alone(strings: &Strings) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> + Cl
 fn what_was_learnt_from_comes_back() {
     let (keys, values) = strings(5000, 1);
     for records in [5000, 1 << 30] {
-        let codec = train(&keys, None, records).unwrap();
+        let codec = train(&keys, None, records, Effort::THOROUGH).unwrap();
         round_trip(&codec, alone(&keys));
-        let codec = train(&values, Some(&keys), records).unwrap();
+        let codec = train(&values, Some(&keys), records, Effort::THOROUGH).unwrap();
         round_trip(&codec, pairs(&values, &keys));
         // Without keys in the values.
         round_trip(&codec, alone(&values));
@@ -79,7 +79,7 @@ fn what_was_learnt_from_comes_back() {
 #[test]
 fn long_strings() {
     let (keys, values) = strings(2000, 2);
-    let codec = train(&values, Some(&keys), 2000).unwrap();
+    let codec = train(&values, Some(&keys), 2000, Effort::THOROUGH).unwrap();
     let key = keys.get(0);
     for len in [65_520, 65_535, 65_536, 65_537, 131_072, 200_000] {
         // Across the boundary, up to it, and behind it.
@@ -95,8 +95,10 @@ fn long_strings() {
 #[test]
 fn same_sample_same_tables() {
     let (keys, values) = strings(3000, 3);
-    let first = train(&values, Some(&keys), 100_000).unwrap();
-    let again = std::thread::spawn(move || train(&values, Some(&keys), 100_000).unwrap()).join().unwrap();
+    let first = train(&values, Some(&keys), 100_000, Effort::THOROUGH).unwrap();
+    let again = std::thread::spawn(move || train(&values, Some(&keys), 100_000, Effort::THOROUGH).unwrap())
+        .join()
+        .unwrap();
     assert_eq!(first.tables(), again.tables());
     assert_eq!(first.estimate(), again.estimate());
 }
@@ -110,10 +112,10 @@ fn not_worth_it() {
         (0..5000).for_each(|_| noise.push(&(0..30).map(|_| random.u8(..)).collect::<Vec<u8>>()));
         noise
     };
-    assert!(train(&noise, None, 5000).is_none());
-    assert!(train(&strings(20, 5).1, None, 20).is_none());
-    assert!(train(&Strings::default(), None, 0).is_none());
-    assert!(train(&[&b""[..]; 100].into_iter().collect(), None, 100).is_none());
+    assert!(train(&noise, None, 5000, Effort::THOROUGH).is_none());
+    assert!(train(&strings(20, 5).1, None, 20, Effort::THOROUGH).is_none());
+    assert!(train(&Strings::default(), None, 0, Effort::THOROUGH).is_none());
+    assert!(train(&[&b""[..]; 100].into_iter().collect(), None, 100, Effort::THOROUGH).is_none());
 }
 
 proptest! {
@@ -128,7 +130,7 @@ proptest! {
     ) {
         static CODECS: LazyLock<[Codec; 2]> = LazyLock::new(|| {
             let (keys, values) = strings(1000, 6);
-            [false, true].map(|with_key| train(&values, with_key.then_some(&keys), 1 << 20).unwrap())
+            [false, true].map(|with_key| train(&values, with_key.then_some(&keys), 1 << 20, Effort::THOROUGH).unwrap())
         });
         let codec = &CODECS[usize::from(with_key)];
         round_trip(codec, some.iter().map(|(value, key)| (&value[..], Some(&key[..]))));
@@ -220,7 +222,7 @@ fn texts_of_all_lengths() {
     for i in 0..4000 {
         strings.push(&vec![b'a' + (i % 3) as u8; [1, 15, 16, 17, MAX_TEXT, MAX_TEXT + 1, 300][i % 7]]);
     }
-    let codec = train(&strings, None, 4000).unwrap();
+    let codec = train(&strings, None, 4000, Effort::THOROUGH).unwrap();
     round_trip(&codec, alone(&strings));
     // A whole string is one token.
     let estimate = codec.estimate();

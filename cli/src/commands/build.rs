@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value = "error", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     /// Make the file smaller: `on` stores keys and values as codes of tokens that are learnt from a sample, where that
-    /// saves a tenth
+    /// saves a tenth; `fast` with fewer tokens, in less time
     #[arg(long, value_name = "LEVEL", default_value = "off", value_parser = word::<Compress>(Compress::NAMES))]
     compress: Compress,
     /// Hash of the keys: xxh3 is faster; siphash has a random 128-bit key, for keys that strangers choose
