@@ -3,117 +3,31 @@
 It favours plainness over speed: each rule of the specification is one visible line. It shares no code with the Rust
 crates, so that agreement of the two means something. Needs Python 3.9 and the PyPI package `xxhash`.
 
-oracle_check.py verifies indexes, oracle_set.py reads sets, and oracle_command.py is a command line for all of it.
+oracle_header.py opens files, oracle_hash.py has the hashes; their names are names of this module too. oracle_check.py
+verifies indexes, oracle_set.py reads sets, and oracle_command.py is a command line for all of it.
 """
 import mmap
-import struct
 from collections import namedtuple
 
-import xxhash
-
 from oracle_base import Corrupt, align, ceil_div, number_at, refuse, refuse_nonzero
+from oracle_hash import MASK, body_length, bucket_count, bucket_of, hash_key, mulhi, mullo, slot_of, tried, xxh64
+from oracle_header import BYTES, CELL, CHUNK, EXTENSION, FAR, HEADER, HOT, HUGE, INTEGERS, JSON, LEFT_OUT, MAGIC, \
+    METADATA, NONE, NUMBER_SIZES, NUMBERS, PAGE, POOL, SECTION_NAMES, SIPHASH, SUMS, TABLES, TEXT, VALUES, XXH3, \
+    Header, open_header
 from oracle_tokens import string, tables
 
-MASK = 2**64 - 1
-MAGIC = b"\x89HLITH\r\n"
-A, B, G = 0x5851F42D4C957F2D, 0x517CC1B727220A95, 0x9E3779B97F4A7C15
-CHUNK = 65536
-PAGE = 4096
-HUGE = 2 << 20
-CELL = 128
 BODY = 20  # where the body of a cell begins
-POOL, HOT, FAR, TABLES, METADATA, EXTENSION, SUMS = range(7)
-SECTION_NAMES = ("pool", "hot section", "far section", "tables", "metadata", "extension", "sums")
-BYTES, TEXT, JSON = range(3)
-XXH3, SIPHASH = 1, 2
 
-# Section 3: the named fields of the header, bytes 8..208.
-HEADER = struct.Struct("<II QQ QQ QQ II BBBB BBH 14Q QQ")
-Header = namedtuple("Header", "version zero1 required ignorable length keys cells seed part parts hash_id key_type "
-                              "value_type fp key_tables value_tables zero2 sections sums_digest second_seed")
 # Section 5: a cell. `at` and `pool` are offsets in the file; `far` is the place of a far body in its section, or None.
 Cell = namedtuple("Cell", "number at first pool n width try_ salt mean far")
-# Section 4: a record and where it ends. `minimal`: no length has a byte too many. `padded`: the bits after its codes are zero.
+# Section 4: a record and where it ends. `key`: as it is hashed; the bytes of `lo` if keys are left out. `value`: empty
+# if it is not in the record. `minimal`: no length has a byte too many. `padded`: the bits after its codes are zero.
 Record = namedtuple("Record", "key value end minimal padded")
 
 
-# Conventions ----------------------------------------------------------------------------------------------------------
-
-def mulhi(a, b):
-    return a * b >> 64
-
-
-def mullo(a, b):
-    return a * b & MASK
-
-
-def xxh64(data, seed=0):
-    return xxhash.xxh3_64_intdigest(data, seed)
-
-
-# Sections 5 to 7: numbers that follow from n, and the place of a key --------------------------------------------------
-
-def bucket_count(n):
-    return 3 * n // 8 + 1
-
-
-def body_length(n, w):
-    """The bytes of a body, section 5."""
-    return bucket_count(n) + ceil_div(n * w, 8) if n else 0
-
-
-def rotl(x, bits):
-    return (x << bits | x >> 64 - bits) & MASK
-
-
-def siphash(key, k0, k1):
-    """SipHash-1-3-128: its two halves, the second one first."""
-    v0, v1 = k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D ^ 0xEE
-    v2, v3 = k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573
-
-    def rounds(count):
-        nonlocal v0, v1, v2, v3
-        for _ in range(count):
-            v0, v2 = v0 + v1 & MASK, v2 + v3 & MASK
-            v1, v3 = rotl(v1, 13) ^ v0, rotl(v3, 16) ^ v2
-            v0, v2 = rotl(v0, 32) + v3 & MASK, v2 + v1 & MASK
-            v3, v1 = rotl(v3, 21) ^ v0, rotl(v1, 17) ^ v2
-            v2 = rotl(v2, 32)
-
-    padded = key + bytes(7 - len(key) % 8) + bytes([len(key) & 255])
-    for (word,) in struct.iter_unpack("<Q", padded):
-        v3 ^= word
-        rounds(1)
-        v0 ^= word
-    v2 ^= 0xEE
-    rounds(3)
-    first = v0 ^ v1 ^ v2 ^ v3
-    v1 ^= 0xDD
-    rounds(3)
-    return v0 ^ v1 ^ v2 ^ v3, first
-
-
-def hash_key(key, seed, second_seed=None):
-    """`hi` and `lo` of section 7, step 1; with a second seed by SipHash-1-3-128."""
-    if second_seed is not None:
-        return siphash(key, seed & MASK, second_seed)
-    h = xxhash.xxh3_128_intdigest(key, seed & MASK)
-    return h >> 64, h & MASK
-
-
-def tried(lo, try_):
-    """Step 4: `x`."""
-    return mullo(lo, 2 * try_ * A + 1)
-
-
-def bucket_of(x, n):
-    """Step 5: the bucket of a key in a cell of n keys."""
-    return mulhi(x, bucket_count(n))
-
-
-def slot_of(x, pilot, n):
-    """Step 6."""
-    return mulhi(mullo(x ^ mullo(B, pilot + 1), G), n)
+def integer(key):
+    """An integer key as it is hashed; or `key`, which is bytes then."""
+    return key.to_bytes(8, "little", signed=True) if isinstance(key, int) else key
 
 
 def is_utf8(data):
@@ -125,7 +39,11 @@ def is_utf8(data):
 
 
 class Index:
-    """An open index. Opening checks R1 to R14 and R18, and every answer R15 to R17 and R19."""
+    """An open index. Opening checks R1 to R14 and R18, and every answer R15 to R17, R19 and R20.
+
+    An integer key is given as a number or as the 8 bytes that are hashed, and returned as these. A key that is left out
+    is returned as None. A value is its bytes; those of key sets are empty.
+    """
 
     def __init__(self, source):
         """`source`: the bytes of an index, or its path."""
@@ -134,47 +52,9 @@ class Index:
                 empty = not file.read(1)
                 source = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.data = memoryview(source)
-        self._open_header()
-        self._open_sections()
+        self.header = open_header(self.data)
         # Of keys and of values; none if they are stored as they are.
         self.tables = tables(self.data, self.header.sections[TABLES], (self.header.key_tables, self.header.value_tables))
-
-    # Opening: R1 to R14, in this order --------------------------------------------------------------------------------
-
-    def _open_header(self):
-        data = self.data
-        refuse(len(data) < PAGE, "R1", len(data), "shorter than a header")
-        refuse(data[:8] != MAGIC, "R2", 0, "wrong magic")
-        fields = HEADER.unpack_from(data, 8)
-        table = list(zip(fields[17:31:2], fields[18:31:2]))
-        h = self.header = Header(*fields[:17], table, *fields[31:])
-        refuse(h.version != 1, "R3", 8, f"version {h.version}")
-        refuse(xxh64(data[:4088]) != number_at(data, 4088, 8), "R4", 4088, "wrong header digest")
-        refuse(h.required, "R5", 16, "unknown required feature")
-        for first, end in (12, 16), (78, 80), (208 if h.hash_id == SIPHASH else 200, 4088):
-            refuse_nonzero(data, first, end, "R6", "reserved byte is not zero")
-        refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
-        refuse(h.cells == 0, "R8", 48, "no cells")
-        refuse(h.keys >= 2**48, "R8", 40, "too many keys")
-        refuse(h.part >= h.parts or h.parts > 65_536, "R9", 64, f"part {h.part} of {h.parts}")
-        refuse(h.hash_id not in (XXH3, SIPHASH), "R10", 72, "unknown hash")
-        refuse(h.key_type > TEXT, "R11", 73, "unknown key type")
-        refuse(h.value_type > JSON, "R11", 74, "unknown value type")
-        refuse(not 1 <= h.fp <= 16, "R12", 75, f"{h.fp} fingerprint bits")
-        refuse(h.key_tables > 4, "R12", 76, f"{h.key_tables} tables of the keys")
-        refuse(h.value_tables > 4, "R12", 77, f"{h.value_tables} tables of the values")
-
-    def _open_sections(self):
-        table, end = self.header.sections, PAGE
-        refuse(table[HOT][1] != CELL * self.header.cells, "R13", 96, "wrong length of the hot section")
-        refuse(table[POOL][1] >= 2**48, "R13", 80, "pool of 2^48 bytes or more")
-        refuse(table[METADATA][1] > 1 << 20, "R13", 144, "metadata above 1 MiB")
-        for row, (offset, length) in enumerate(table):
-            unit = HUGE if row == HOT and length >= 4 * HUGE else PAGE
-            refuse(offset != align(end, unit), "R14", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
-            end = offset + length
-        sums_length = 8 * ceil_div(table[SUMS][0] - PAGE, CHUNK)
-        refuse(table[SUMS][1] != sums_length or end != len(self.data), "R14", 176, "wrong length of the sums")
 
     # Parts of the file ------------------------------------------------------------------------------------------------
 
@@ -238,37 +118,49 @@ class Index:
                 return value, at + i + 1, byte != 0 or i == 0
         raise Corrupt("R16", record, "a length of more than ten bytes")
 
-    def record(self, at, led_by):
-        """The Record at `at`: R16, R19. The bytes at `led_by` say that it is there."""
-        pool, length = self.header.sections[POOL]
+    def record(self, at, led_by, wanted=None):
+        """The Record at `at`: R16, R19. The bytes at `led_by` say that it is there. Of one with another coded key than
+        `wanted`, only the key."""
+        h, (pool, length) = self.header, self.header.sections[POOL]
         end = pool + length
+        if h.no_records:  # whatever the place
+            return Record(b"", b"", at, True, True)
         refuse(not pool <= at < end, "R16", led_by, "the record begins outside the pool")
-        p, lengths, minimal = at, [], True
-        for side in self.tables:
-            if not side:
-                number, p, fewest = self._varint(p, end, at)
+        # The lengths of key and value; None if they are coded.
+        p, lengths, minimal = at, [None if h.has_key_lengths else h.key_width, None if h.has_values else 0], True
+        for i, side in enumerate(self.tables):
+            if not side and lengths[i] is None:
+                lengths[i], p, fewest = self._varint(p, end, at)
                 minimal = minimal and fewest
-                lengths.append(number)
-        if not any(self.tables):
-            refuse(p + sum(lengths) > end, "R16", at, "the record leaves the pool")
+        refuse(None not in lengths and p + sum(lengths) > end, "R16", at, "the record leaves the pool")
         bit, fields, padding = 8 * p, [], 0
-        for side in self.tables:
+        for side, length in zip(self.tables, lengths):
             if side:
-                field, bit = string(self.data, bit, end, side, fields[0] if fields else None, at)
+                key = fields[0] if fields and h.has_key_lengths else None
+                field, bit = string(self.data, bit, end, side, key, at)
             else:
-                p, size = ceil_div(bit, 8), lengths.pop(0)
-                padding = padding or self._unused(bit)
-                refuse(p + size > end, "R16", at, "the record leaves the pool")
-                field, bit = bytes(self.data[p:p + size]), 8 * (p + size)
+                padding, p = padding or self._unused(bit), ceil_div(bit, 8)
+                refuse(p + length > end, "R16", at, "the record leaves the pool")
+                field, bit = bytes(self.data[p:p + length]), 8 * (p + length)
             fields.append(field)
+            if side and len(fields) == 1 and wanted not in (None, field):
+                return Record(field, None, None, None, None)
+        if h.key_type == INTEGERS:
+            fields[0] = integer(int.from_bytes(fields[0], "little", signed=True))
         return Record(*fields, ceil_div(bit, 8), minimal, not (padding or self._unused(bit)))
 
     def _unused(self, bit):
         """The bits of a byte from bit `bit` on; 0 at the beginning of a byte."""
         return self.data[bit // 8] >> bit % 8 if bit % 8 else 0
 
-    def record_of(self, b, slot):
-        return self.record(self.slot_entry(b, slot)[1], self.entry_at(b, slot))
+    def record_of(self, b, slot, wanted=None):
+        return self.record(self.slot_entry(b, slot)[1], self.entry_at(b, slot), wanted)
+
+    def value(self, number):
+        """The value of a dense id, of those that do not lie in records: R20."""
+        at = self.header.sections[VALUES][0] + self.header.value_size * number
+        refuse(number >= len(self), "R20", at, f"there is no value {number}")
+        return bytes(self.data[at:at + self.header.value_size])
 
     # Lookup -----------------------------------------------------------------------------------------------------------
 
@@ -289,6 +181,7 @@ class Index:
 
     def lookup(self, key):
         """Dense id and value of a key, or None: all of section 7."""
+        h, key = self.header, integer(key)
         hi, lo = self.hash(key)
         number = self.cell_number(hi)
         if number is None:
@@ -298,10 +191,13 @@ class Index:
         if b.n == 0:
             return None
         slot = self.slot(b, key, lo)
-        if self.slot_entry(b, slot)[0] != hi & (1 << self.header.fp) - 1:
+        if self.slot_entry(b, slot)[0] != hi & (1 << h.fp) - 1:
             return None
-        record = self.record_of(b, slot)
-        return (b.first + slot, record.value) if record.key == key else None
+        wanted = lo.to_bytes(8, "little")[:h.key_width] if h.key_type == LEFT_OUT else key
+        record, number = self.record_of(b, slot, wanted), b.first + slot
+        if record.key != wanted:
+            return None
+        return number, self.value(number) if h.value_type == NUMBERS else record.value
 
     def get(self, key):
         """The value of `key`, or None."""
@@ -314,7 +210,7 @@ class Index:
         return found and found[0]
 
     def _by_id(self, number):
-        """The record of a dense id: in the last cell whose first id is at most that id."""
+        """The record of a dense id, in the last cell whose first id is at most that."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         low, high = 0, self.header.cells
@@ -326,9 +222,15 @@ class Index:
         refuse(not b.first <= number < b.first + b.n, "R15", b.at, f"the cell does not have id {number}")
         return self.record_of(b, number - b.first)
 
+    def _pair(self, number, record):
+        """Key and value of a dense id with this record."""
+        h = self.header
+        return (None if h.key_type == LEFT_OUT else record.key,
+                self.value(number) if h.value_type == NUMBERS else record.value)
+
     def by_id(self, number):
         """Key and value of a dense id."""
-        return self._by_id(number)[:2]
+        return self._pair(number, self._by_id(number))
 
     def text(self, number):
         """Key and value of a dense id as text (R17); bytes of a key that are not UTF-8 become surrogates."""
@@ -340,9 +242,10 @@ class Index:
         """All keys and values in the order of their ids: the pool from front to back."""
         at, length = self.header.sections[POOL]
         end = at + length
-        for _ in range(len(self)):
-            key, value, at, *_ = self.record(at, at)
-            yield key, value
+        for number in range(len(self)):
+            record = self.record(at, at)
+            at = record.end
+            yield self._pair(number, record)
         refuse(at != end, "V4", at, "bytes after the last record")
 
     def __len__(self):

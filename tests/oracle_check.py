@@ -2,8 +2,8 @@
 import re
 from functools import partial
 
-from oracle import BODY, BYTES, CELL, CHUNK, EXTENSION, FAR, METADATA, PAGE, POOL, SUMS, TEXT, Corrupt, is_utf8, number_at, refuse, \
-    refuse_nonzero, xxh64
+from oracle import BODY, CELL, CHUNK, EXTENSION, FAR, JSON, LEFT_OUT, METADATA, PAGE, POOL, SUMS, TEXT, Corrupt, \
+    is_utf8, number_at, refuse, refuse_nonzero, xxh64
 from oracle_set import Set, of_file
 
 ORDER = "R15 V4 R16 R19 V6 V14 V5 V8 V10 V7 V3 V9 V11 V12 V13".split()  # of faults at one offset
@@ -69,7 +69,7 @@ def check_sums(index):
     """V2, then V1."""
     table = index.header.sections
     sums_at = table[SUMS][0]
-    refuse(xxh64(index.section(SUMS)) != index.header.sums_digest, "V2", 192, "wrong sums digest")
+    refuse(xxh64(index.section(SUMS)) != index.header.sums_digest, "V2", 208, "wrong sums digest")
     for i, at in enumerate(range(PAGE, sums_at, CHUNK)):
         good = xxh64(index.data[at:min(at + CHUNK, sums_at)], i) == number_at(index.data, sums_at + 8 * i, 8)
         refuse(not good, "V1", at, f"wrong sum of chunk {i}")
@@ -81,9 +81,9 @@ def check_padding(index):
 
 
 def check_tables(index):
-    for of_keys, side in zip((True, False), index.tables):
+    for has_key, side in zip((False, index.header.has_key_lengths), index.tables):
         for table in side:
-            table.check(of_keys)
+            table.check(has_key)
 
 
 def check_metadata(index):
@@ -99,7 +99,7 @@ def check_extension(index):
 def check_totals(index):
     keys, far = sum(b.n for b in index.cells()), sum(index.body_length(b) for b in index.cells() if b.far is not None)
     refuse(keys != index.header.keys, "V11", 40, f"{keys} keys in all cells")
-    refuse(far != index.header.sections[FAR][1], "V11", 112, f"{far} bytes in all far bodies")
+    refuse(far != index.header.sections[FAR][1], "V11", 128, f"{far} bytes in all far bodies")
 
 
 def cell_checks(index):
@@ -143,12 +143,13 @@ def check_records(index, b):
         key, value, end, minimal, padded = index.record(at, index.entry_at(b, slot))
         refuse(not minimal, "V6", at, "a length has more bytes than it needs")
         refuse(not padded, "V14", at, "an unused bit after the codes of a record is not zero")
-        hi, lo = index.hash(key)
-        own = index.cell_number(hi) == b.number and index.slot(b, key, lo) == slot
-        refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")
-        refuse(fingerprint != hi & (1 << h.fp) - 1, "V5", at, f"wrong fingerprint in slot {slot}")
-        good = (h.key_type == BYTES or is_utf8(key)) and (
-            h.value_type == BYTES or (is_utf8(value) if h.value_type == TEXT else is_json(value)))
+        if h.key_type != LEFT_OUT:
+            hi, lo = index.hash(key)
+            own = index.cell_number(hi) == b.number and index.slot(b, key, lo) == slot
+            refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")
+            refuse(fingerprint != hi & (1 << h.fp) - 1, "V5", at, f"wrong fingerprint in slot {slot}")
+        good = (h.key_type != TEXT or is_utf8(key)) and (h.value_type != TEXT or is_utf8(value)) \
+            and (h.value_type != JSON or is_json(value))
         refuse(not good, "V8", at, "a key or value does not have its type")
         at = end
     refuse(at != following, "V4", at, "the next cell begins elsewhere")

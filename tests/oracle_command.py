@@ -7,6 +7,7 @@
 """
 import json
 import os
+import struct
 import sys
 
 import oracle
@@ -14,13 +15,40 @@ import oracle_check
 from oracle_set import Set
 
 
+def numbers(header, value):
+    """A value of type 4: a number, or a list of numbers."""
+    kind = " bhiqBHIQefd"[header.number]
+    found = struct.unpack(f"<{max(header.dimension, 1)}{kind}", value)
+    return list(found) if header.dimension else found[0]
+
+
 def shown(index, number, key, value):
-    """A record for `dump`: text where the index promises text, else hexadecimal."""
-    fields = {"id": number}
-    for name, part, kind in ("key", key, index.header.key_type), ("value", value, index.header.value_type):
-        text = kind != oracle.BYTES and oracle.is_utf8(part)
-        fields[name if text else name + "_hex"] = str(part, "utf-8") if text else part.hex()
+    """A record for `dump`: numbers; text where the index promises text, else hexadecimal. Not what is left out."""
+    h, fields = index.header, {"id": number}
+    if h.key_type == oracle.INTEGERS:
+        fields["key"] = int.from_bytes(key, "little", signed=True)
+    elif h.key_type != oracle.LEFT_OUT:
+        fields.update(text_or_hex("key", key, h.key_type))
+    if h.value_type == oracle.NUMBERS:
+        fields["value"] = numbers(h, value)
+    elif h.has_values:
+        fields.update(text_or_hex("value", value, h.value_type))
     return json.dumps(fields, ensure_ascii=False)
+
+
+def text_or_hex(name, part, kind):
+    text = kind != oracle.BYTES and oracle.is_utf8(part)
+    return {name if text else name + "_hex": str(part, "utf-8") if text else part.hex()}
+
+
+def read_key(index, text):
+    """A key of the command line."""
+    return int(text) if index.header.key_type == oracle.INTEGERS else text.encode("utf-8", "surrogateescape")
+
+
+def answer(index, value):
+    """A value for `get`; numbers are JSON."""
+    return json.dumps(numbers(index.header, value)).encode() if index.header.value_type == oracle.NUMBERS else value
 
 
 def run(command, path, *keys):
@@ -35,9 +63,9 @@ def run(command, path, *keys):
             found = index.lookup(bytes.fromhex(line.strip()))
             print(f"{found[0]} {found[1].hex()}" if found else "-", flush=True)
     else:
-        values = [index.get(key.encode("utf-8", "surrogateescape")) for key in keys]
+        values = [index.get(read_key(index, key)) for key in keys]
         for value in values:
-            sys.stdout.buffer.write(value + b"\n" if value is not None else b"")
+            sys.stdout.buffer.write(answer(index, value) + b"\n" if value is not None else b"")
         return 3 if None in values else 0
     return 0
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
-from oracle import SIPHASH, XXH3, Corrupt, Index, ceil_div, hash_key, mulhi, number_at
+from oracle import SIPHASH, XXH3, Corrupt, Index, ceil_div, hash_key, integer, mulhi, number_at
 
 MANIFEST = "manifest.json"
 LONGEST = 32 << 20
@@ -61,6 +61,10 @@ def parse(data):
     return Manifest(hash_id, seed, second_seed, rows)
 
 
+def types_of(header):
+    return header.key_type, header.value_type, header.number, header.dimension
+
+
 class Set:
     """An open set. Opening checks M1 to M6 and R1 to R14 of each part; a fault has the name of its file."""
 
@@ -97,15 +101,15 @@ class Set:
         found = h.part, h.parts, h.hash_id, h.seed, h.second_seed, h.keys, h.length, number_at(part.data, 4088, 8)
         said = number, len(m.rows), m.hash_id, m.seed, m.second_seed, row.keys, row.length, row.digest
         refuse(found != said, "M5", row.at, f"{row.file} has {found} instead of {said}")
-        types = (self.parts or [part])[0].header[11:13]
-        refuse(h[11:13] != types, "M6", row.at, f"{row.file} has the types {h[11:13]} instead of {types}")
+        own, types = types_of(h), types_of((self.parts or [part])[0].header)
+        refuse(own != types, "M6", row.at, f"{row.file} has the types {own} instead of {types}")
         return part
 
     # Lookup -----------------------------------------------------------------------------------------------------------
 
     def lookup(self, key):
         """Dense id and value of a key, or None."""
-        h = self.header
+        h, key = self.header, integer(key)
         hi = hash_key(key, h.seed, h.second_seed if h.hash_id == SIPHASH else None)[0]
         number = mulhi(hi, len(self.parts))
         with of_file(self.manifest.rows[number].file):

@@ -1,4 +1,4 @@
-"""Strings that are codes of tokens, section 7 of spec.md: the tables, and how a string is read."""
+"""Strings that are codes of tokens, section 4 of spec.md: the tables, and how a string is read."""
 from collections import namedtuple
 
 from oracle_base import Corrupt, align, ceil_div, number_at, refuse
@@ -34,7 +34,7 @@ class Table:
         return Token(at, bytes(self.data[at:at + 16]), last >> 4 & 7, last & 15, last >> 7)
 
     def text(self, token, key):
-        """What a token stands for; None if it stands for nothing. `key`: of the record, None in a key."""
+        """What a token stands for; None if it stands for nothing. `key`: of the record, None if none stands for it."""
         if token.kind == INLINE:
             return token.entry[:token.length]
         if token.kind == LONG:
@@ -45,14 +45,14 @@ class Table:
             return None
         return key if token.kind == KEY else key[max(map(key.rfind, SEPARATORS)) + 1:]
 
-    def check(self, of_keys):
-        """V13."""
+    def check(self, has_key):
+        """V13. `has_key`: whether tokens may stand for the key of the record."""
         for token in map(self.token, range(self.count)):
             used = {INLINE: token.length, LONG: 5}.get(token.kind, 0)
             wrong = (token.kind > KEY_TAIL or token.kind != INLINE and token.length or any(token.entry[used:15])
                      or token.kind == INLINE and not token.length and not token.ends
                      or token.kind == LONG and (token.entry[4] < 16 or self.text(token, None) is None)
-                     or token.kind in (KEY, KEY_TAIL) and of_keys)
+                     or token.kind in (KEY, KEY_TAIL) and not has_key)
             refuse(wrong, "V13", token.at, "not a token")
         for at in range(self.long + self.long_length, self.end):
             refuse(self.data[at], "V13", at, "padding after a table is not zero")
