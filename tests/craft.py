@@ -7,114 +7,8 @@ import random
 from dataclasses import dataclass, field
 
 import oracle
-import oracle_tokens
+from craft_records import Tokens, integer_width, record, varint, write_record
 from oracle import BODY, CELL, CHUNK, HEADER, HUGE, MAGIC, MASK, PAGE, align, ceil_div, hash_key, mulhi, mullo, xxh64
-
-
-def varint(number, extra=0):
-    """LEB128, with `extra` bytes more than it needs."""
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number | (128 if extra else 0))
-    if extra:
-        out += b"\x80" * (extra - 1) + b"\0"
-    return bytes(out)
-
-
-def record(key, value, extra=0):
-    return varint(len(key), extra) + varint(len(value)) + key + value
-
-
-class Tokens:
-    """Token tables of a side, to be written and used. A table is its `bits` (k) and its tokens: (bytes, ends), where the bytes
-    may also be oracle_tokens.KEY or KEY_TAIL."""
-
-    def __init__(self, *tables):
-        self.tables = tables
-
-    def __len__(self):
-        return len(self.tables)
-
-    @classmethod
-    def of_bytes(cls, *texts, key=False, tables=1):
-        """Tables with every byte, the end, and these texts, all with the same classes."""
-        tokens = [(b"", True)] + [(text, ends) for text in texts for ends in (False, True)] \
-            + [(bytes([i]), False) for i in range(256)]
-        if key:
-            tokens[1:1] = [(kind, ends) for kind in (oracle_tokens.KEY, oracle_tokens.KEY_TAIL) for ends in (False, True)]
-        bits = [0, 1, 2, 3, 4, 5, 7, 8]
-        assert len(tokens) <= sum(2**k for k in bits)
-        # Another order in each table.
-        return cls(*((bits, tokens[7 * i:] + tokens[:7 * i]) for i in range(tables)))
-
-    def write(self):
-        out = b""
-        for bits, tokens in self.tables:
-            entries, long = b"", b""
-            for text, ends in tokens:
-                if text in (oracle_tokens.KEY, oracle_tokens.KEY_TAIL):
-                    body, flags = b"", text << 4
-                elif len(text) > 15:
-                    body, flags = len(long).to_bytes(4, "little") + bytes([len(text)]), oracle_tokens.LONG << 4
-                    long += text
-                else:
-                    body, flags = text, len(text)
-                entries += body.ljust(15, b"\0") + bytes([flags | ends << 7])
-            out += bytes(bits) + len(tokens).to_bytes(4, "little") + len(long).to_bytes(4, "little") + entries + long
-            out += bytes(-len(out) % 16)
-        return out
-
-    def encode(self, string, key=None, rng=None):
-        """Codes of a string as (number, bits): the longest token each time, or any that fits."""
-        out, position = [], 0
-        tail = None if key is None or len(key) > 255 else key[max(map(key.rfind, oracle_tokens.SEPARATORS)) + 1:]
-        texts = {oracle_tokens.KEY: key, oracle_tokens.KEY_TAIL: tail}
-        while True:
-            bits, tokens = self.tables[min(position, len(self.tables) - 1)]
-            fits = []
-            for number, (text, ends) in enumerate(tokens):
-                text = texts.get(text, text)
-                if text is not None and len(text or b"") <= 255 and string.startswith(text) and (text or ends) \
-                        and (not ends or text == string):
-                    fits.append((len(text) + ends, number, text, ends))
-            _, number, text, ends = rng.choice(fits) if rng else max(fits)
-            out.append(self.code(bits, number))
-            string, position = string[len(text):], position + 1
-            if ends:
-                return out
-
-    @staticmethod
-    def code(bits, number):
-        for j, k in enumerate(bits):
-            if number < 2**k:
-                return number << 3 | j, 3 + k
-            number -= 2**k
-        raise ValueError(number)
-
-
-def coded_record(key, value, key_tokens, value_tokens, rng=None):
-    """A record of which one field or both are codes (section 4)."""
-    number = size = 0
-
-    def put(codes):
-        nonlocal number, size
-        for code, bits in codes:
-            number, size = number | code << size, size + bits
-
-    def put_bytes(data):
-        nonlocal size
-        size = -(-size // 8) * 8
-        put((byte, 8) for byte in data)
-
-    put_bytes(b"".join(varint(len(field)) for field, tokens in ((key, key_tokens), (value, value_tokens)) if not tokens))
-    for field, tokens, own_key in (key, key_tokens, None), (value, value_tokens, key):
-        if tokens:
-            put(tokens.encode(field, own_key, rng))
-        else:
-            put_bytes(field)
-    return number.to_bytes(ceil_div(size, 8), "little")
 
 
 @dataclass
@@ -133,6 +27,7 @@ class Parts:
     far: bool = None         # whether the body lies in the far section; a body too long for its cell is cut off
     far_place: int = None
     gap: bytes = b""         # in the pool before the records
+    values: list = field(default_factory=list)  # in slot order, if they are not in the records
 
     def encode(self, fp, first, pool, far_place):
         """The cell and its far body (sections 5 and 6), given what is in the cells before it."""
@@ -160,14 +55,15 @@ def number6(given, right):
 
 
 class File:
-    """An index in pieces. Change what you like, then `seal()`."""
+    """An index in pieces. Change what you like, then `seal()`. `pairs`: what `make` made it of."""
 
     def __init__(self, cells, **header):
         self.cells = cells
         self.header = dict(version=1, zero1=0, required=0, ignorable=0, seed=0, part=0, parts=1, hash_id=1, key_type=0,
-                           value_type=0, fp=8, key_tables=0, value_tables=0, zero2=0, second_seed=0)
+                           value_type=0, fp=8, key_tables=0, value_tables=0, key_width=0, number=0, second_seed=0,
+                           dimension=0)
         self.metadata, self.extension = header.pop("metadata", b""), header.pop("extension", b"")
-        self.tables = header.pop("tables", b"")
+        self.tables, self.pairs = header.pop("tables", b""), None
         self.header.update(header)
 
     @classmethod
@@ -184,6 +80,8 @@ class File:
                     mark, at = index.slot_entry(b, slot)
                     parts.records.append(bytes(index.data[at:index.record(at, at)[2]]))
                     parts.prints.append(mark)
+                    if index.header.value_type == oracle.NUMBERS:
+                        parts.values.append(index.value(b.first + slot))
                 pilots = index.pilots_at(b)
                 parts.pilots = bytes(index.data[pilots:pilots + oracle.bucket_count(b.n)])
             cells.append(parts)
@@ -191,38 +89,48 @@ class File:
                    tables=bytes(index.section(oracle.TABLES)), **header)
 
     def seal(self, **header):
-        """The bytes of the file. A header field given here replaces the right one."""
+        """The bytes of the file. A header field given here replaces the right one. There are `keys` values, if they are
+        numbers."""
         fp, hot, pool, far, first = self.header["fp"], bytearray(), bytearray(), bytearray(), 0
         for parts in self.cells:
             cell, body = parts.encode(fp, first, len(pool), len(far))
             first, hot, far = first + len(parts.records), hot + cell, far + body
             pool += parts.gap + b"".join(parts.records)
-        data, table = bytearray(PAGE), []
-        for row, section in enumerate((pool, hot, far, self.tables, self.metadata, self.extension)):
+        keys, data, table = header.get("keys", first), bytearray(PAGE), []
+        values = b"".join(value for parts in self.cells for value in parts.values)
+        length = keys * value_size(self.header)
+        values = values[:length].ljust(length, b"\0")
+        for row, section in enumerate((values, pool, hot, far, self.tables, self.metadata, self.extension)):
             at = align(len(data), HUGE if row == oracle.HOT and len(section) >= 4 * HUGE else PAGE)
             table += [at, len(section)]
             data += bytes(at - len(data)) + section
         data += bytes(-len(data) % PAGE)
         table += [len(data), 8 * ceil_div(len(data) - PAGE, CHUNK)]
         data += bytes(table[-1])
-        fields = dict(self.header, length=len(data), keys=first, cells=len(self.cells), sections=table,
+        fields = dict(self.header, length=len(data), keys=keys, cells=len(self.cells), sections=table,
                       sums_digest=0)
         fields.update(header)
         order = [fields[name] for name in oracle.Header._fields if name != "sections"]
         data[:8] = MAGIC
-        HEADER.pack_into(data, 8, *order[:17], *fields["sections"], *order[17:])
+        HEADER.pack_into(data, 8, *order[:18], *fields["sections"], *order[18:])
         return reseal(data)
+
+
+def value_size(header):
+    """The bytes of a value in the values section, for fields of a header by name."""
+    numbers = header["value_type"] == oracle.NUMBERS
+    return oracle.NUMBER_SIZES[header["number"]] * max(header["dimension"], 1) if numbers else 0
 
 
 def reseal(data, sums=True, sums_digest=True, header=True):
     """`data` with its sums and digests computed again, where its header says that the sections are."""
     data = bytearray(data)
-    sums_at, length = HEADER.unpack_from(data, 8)[29:31]
+    sums_at, length = HEADER.unpack_from(data, 8)[32:34]
     if sums:
         out = [xxh64(bytes(data[at:min(at + CHUNK, sums_at)]), i) for i, at in enumerate(range(PAGE, sums_at, CHUNK))]
         data[sums_at:sums_at + 8 * len(out)] = b"".join(x.to_bytes(8, "little") for x in out)
     if sums_digest:
-        data[192:200] = xxh64(bytes(data[sums_at:sums_at + length])).to_bytes(8, "little")
+        data[208:216] = xxh64(bytes(data[sums_at:sums_at + length])).to_bytes(8, "little")
     if header:
         data[4088:4096] = xxh64(bytes(data[:4088])).to_bytes(8, "little")
     return bytes(data)
@@ -273,7 +181,7 @@ def search(keys, seed, second, salt, try_, rng):
     return None
 
 
-def make_cell(pairs, seed, second, fp, tries, rng, make_record=record):
+def make_cell(pairs, seed, second, fp, tries, rng, make_record=write_record):
     """A cell of key-value pairs. `tries`: pairs of try and salt, in the order in which to try them."""
     if not pairs:
         return Parts()
@@ -287,11 +195,15 @@ def make_cell(pairs, seed, second, fp, tries, rng, make_record=record):
     pilots, place = found
     order = [place[slot] for slot in range(len(pairs))]
     prints = [hash_key(key, seed, second)[0] & (1 << fp) - 1 for key in order]
-    return Parts([make_record(key, pairs[key]) for key in order], prints, pilots, try_, salt)
+    values = [pairs[key] for key in order]
+    return Parts(list(map(make_record, order, values)), prints, pilots, try_, salt, values=values)
 
 
 def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
-    """A File of key-value pairs; with part and parts, only of the pairs that belong there. `cells`: one per 40 keys by default."""
+    """A File of key-value pairs; with part and parts, only of the pairs that belong there. `cells`: one per 40 keys by
+    default. Integer keys have 8 bytes here, and all values the bytes that the file holds. `key_width`: of integers, the
+    least that holds them by default.
+    """
     rng, pairs = rng or random.Random(1), list(pairs)
     cells = cells or max(1, ceil_div(len(pairs), 40))
     tries = tries or [(try_, salt) for salt in range(16) for try_ in range(16)]
@@ -303,15 +215,24 @@ def make(pairs, cells=None, seed=0, tries=None, rng=None, **header):
         if mulhi(hi, parts) == part:
             routed[mulhi(mullo(hi, parts), cells)].append((key, value))
     fp, sides = header.get("fp", 8), (header.pop("key_tokens", ()), header.pop("value_tokens", ()))
-    made = record
     if any(sides):
         header.update(key_tables=len(sides[0]), value_tables=len(sides[1]),
                       tables=b"".join(side.write() for side in sides if side))
-        coding = header.pop("coding", None)
+    coding, key_type, value_type = header.pop("coding", None), header.get("key_type"), header.get("value_type")
+    if key_type == oracle.INTEGERS:
+        header.setdefault("key_width", max([1, *(integer_width(key) for key, _ in pairs)]))
+    has_length = key_type not in (oracle.INTEGERS, oracle.LEFT_OUT), value_type not in (oracle.NONE, oracle.NUMBERS)
 
-        def made(key, value):
-            return coded_record(key, value, *sides, coding)
-    return File([make_cell(group, seed & MASK, second, fp, tries, rng, made) for group in routed], seed=seed, **header)
+    def made(key, value):
+        if key_type == oracle.LEFT_OUT:
+            key = hash_key(key, seed, second)[1].to_bytes(8, "little")
+        if not has_length[0]:
+            key = key[:header.get("key_width", 0)]
+        return write_record(key, value if has_length[1] else b"", *sides, coding, has_length)
+
+    file = File([make_cell(group, seed & MASK, second, fp, tries, rng, made) for group in routed], seed=seed, **header)
+    file.pairs = sum(routed, [])
+    return file
 
 
 def pairs(n, rng, text=False):

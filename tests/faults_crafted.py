@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import oracle
 from craft import File, Parts, make, number6, pairs
-from faults import again, patch, put
+from faults_base import again, patch, put
 from oracle import BODY, FAR, JSON, PAGE, TEXT
 
 

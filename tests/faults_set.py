@@ -325,7 +325,8 @@ def part_faults(parts):
         data = craft.make(pairs, cells=2, **{**own, **fields}).seal()
         yield f"part 1 with {fields}", "M5", at[1], *fitted("M5", 1, data)
     for fields in (dict(value_type=oracle.BYTES), dict(value_type=oracle.JSON), dict(key_type=oracle.BYTES),
-                   dict(key_type=oracle.BYTES, value_type=oracle.BYTES)):
+                   dict(key_type=oracle.BYTES, value_type=oracle.BYTES), dict(key_type=oracle.LEFT_OUT),
+                   dict(value_type=oracle.NONE)):
         for number in 0, 1, last:
             data = craft.make(pairs, cells=2, **{**own, "part": number, **fields}).seal()
             where = at[number or 1]  # part 0 sets the types
@@ -339,13 +340,25 @@ def part_faults(parts):
     yield "the manifest as a part", "R1", len(self_named[MANIFEST]), MANIFEST, self_named
 
 
+def number_faults():
+    """M6 of numbers and dimensions, as `part_faults` yields it."""
+    pairs = [(key, bytes(8)) for key, _ in pairs_of(4)[0]]
+    own = dict(cells=1, parts=4, key_type=oracle.TEXT, value_type=oracle.NUMBERS, number=4)
+    parts = [craft.make(pairs, part=part, **own).seal() for part in range(4)]
+    for fields in dict(number=8), dict(number=11), dict(number=3), dict(dimension=1), dict(number=3, dimension=2):
+        size = 4 if fields == dict(number=3) else 8
+        other = craft.make([(key, value[:size]) for key, value in pairs], part=1, **{**own, **fields}).seal()
+        made = sealed([parts[0], other, *parts[2:]])
+        yield f"part 1 with {fields}", "M6", Lines(made[MANIFEST]).at[2], MANIFEST, made
+
+
 def order_of_parts(parts, files, names, at):
     """Two faults: all parts are opened, one by one, before any is verified."""
     last = len(parts) - 1
     byte0, byte1 = {names[0]: flip(parts[0], 5000)}, {names[1]: flip(parts[1], 5000)}
     sums1, header0 = {names[1]: flip(parts[1], len(parts[1]) - 1)}, {names[0]: flip(parts[0], 100)}
     yield "a byte", "V1", 4096, names[1], {**files, **byte1}
-    yield "a sum", "V2", 192, names[1], {**files, **sums1}
+    yield "a sum", "V2", 208, names[1], {**files, **sums1}
     yield "a byte in part 0, a sum in part 1", "V1", 4096, names[0], {**files, **byte0, **sums1}
     yield "bytes in two parts", "V1", 4096, names[0], {**files, **byte0, **byte1}
     yield "a byte in part 0, the last header", "R4", 4088, names[last], \

@@ -2,8 +2,8 @@
 import random
 
 import oracle
-from craft import File, Parts, Tokens, coded_record, hash_key, make, pairs
-from faults import broken, patch
+from craft import File, Parts, Tokens, hash_key, make, pairs
+from faults_base import patch
 from oracle import JSON, PAGE, POOL, TABLES, TEXT
 from oracle_tokens import KEY, KEY_TAIL
 
