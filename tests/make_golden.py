@@ -1,13 +1,15 @@
 """Makes golden/*.hlith and the sets golden/sets/* with the Rust builder, and next to each a .jsonl with its records in
 hex, in the order of their ids; and the index that the documentation of the Rust crates opens in its examples.
 
-A line is ["key", "value"]. Run once: `HASHLITH_BIN=target/release/hashlith python tests/make_golden.py`.
+A line is ["key", "value"]; an integer key has its 8 bytes there, and one that is left out is there all the same.
+Run once: `HASHLITH_BIN=target/release/hashlith python tests/make_golden.py`.
 The files are committed; the tests say whether later programs still read them, and whether the builder still makes the
 same bytes.
 """
 import json
 import random
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +18,7 @@ import craft
 import faults_tokens
 import oracle
 import oracle_check
+from oracle import INTEGERS, JSON, LEFT_OUT, NONE, NUMBERS, TEXT, integer
 from oracle_set import Set
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,7 +93,30 @@ def crafted():
     values = craft.Tokens(([0] * 8, [(b"value", True), (b"value", False), (b"s", True)]))
     yield "two_keys", craft.make([(b"key", b"value"), (b"sea", b"values")], key_type=oracle.TEXT, value_type=oracle.TEXT,
                                  value_tokens=values)
+    yield from crafted_types()
     yield "extension", craft.make([(b"key", b"value")], ignorable=1 << 63, extension=b"of a feature that is not known here")
+
+
+def crafted_types():
+    """The same of other types than text and bytes."""
+    rng = random.Random(2028)
+    small, large = range(-60, 60), [0, -1, 2**63 - 1, -2**63, *(rng.getrandbits(64) - 2**63 for _ in range(100))]
+    words = [b"word %d" % i for i in range(100)]
+    numbers = [struct.pack("<q", rng.choice([1, -1]) * rng.getrandbits(63)) for _ in words]
+    vectors = [struct.pack("<4f", *(rng.randrange(-2**20, 2**20) / 64 for _ in range(4))) for _ in words]
+    int64, float32 = dict(value_type=NUMBERS, number=4), dict(value_type=NUMBERS, number=10, dimension=4)
+    yield "integers_1", craft.make([(integer(i), b"%d" % (i * i)) for i in small], key_type=INTEGERS, value_type=TEXT)
+    halves = [(integer(i), b'{"half": %d}' % (i // 2)) for i in large]
+    yield "integers_8", craft.make(halves, key_type=INTEGERS, value_type=JSON)
+    yield "numbers", craft.make(zip(words, numbers), key_type=TEXT, **int64)
+    yield "vectors", craft.make(zip(words, vectors), key_type=TEXT, **float32)
+    yield "integers_vectors", craft.make(zip(map(integer, large), vectors), key_type=INTEGERS, **float32)
+    yield "key_set", craft.make([(word, b"") for word in words], key_type=TEXT, value_type=NONE)
+    yield "key_set_integers", craft.make([(integer(i), b"") for i in small], key_type=INTEGERS, value_type=NONE)
+    reverse = [(word, word[::-1]) for word in words]
+    yield "keys_left_out", craft.make(reverse, key_type=LEFT_OUT, key_width=3, fp=8, value_type=TEXT)
+    yield "no_records", craft.make(zip(words, numbers), key_type=LEFT_OUT, fp=32, **int64)
+    yield "no_records_key_set", craft.make([(word, b"") for word in words], key_type=LEFT_OUT, fp=20, value_type=NONE)
 
 
 def sets():
@@ -129,9 +155,13 @@ def recorded(name):
 def write_records(name, index, records):
     """Checks the index, and writes its .jsonl."""
     oracle_check.verify(index)
-    if sorted(index.items()) != sorted(records):
+    found = {key: index.lookup(key) for key, _ in records}
+    records = sorted(records, key=lambda record: found[record[0]][0])
+    right = [found[key] for key, _ in records] == list(enumerate(value for _, value in records))
+    kept = index.header.key_type != LEFT_OUT
+    if not right or list(index.items()) != [(key if kept else None, value) for key, value in records]:
         raise SystemExit(f"{name}: other records came out than went in")
-    lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in index.items())
+    lines = (json.dumps([shorten(k), shorten(v)], separators=(",", ":")) + "\n" for k, v in records)
     (GOLDEN / f"{name}.jsonl").write_text("".join(lines))
 
 
@@ -150,7 +180,7 @@ def main(binary):
     for name, file in crafted():
         data = file.seal()
         index = oracle.Index(data)
-        write_records(name, index, list(index.items()))
+        write_records(name, index, file.pairs or list(index.items()))
         (GOLDEN / f"{name}.hlith").write_bytes(data)
         print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
     for name, records, options in sets():
