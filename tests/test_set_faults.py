@@ -66,6 +66,13 @@ def test_faults_of_parts(tmp_path):
     assert {rule for _, rule, *_ in cases} >= RULES | {"M3", "M4", "M5", "M6"}
 
 
+def test_parts_with_other_numbers(tmp_path):
+    found = [(label, compare((rule, offset, file), put(files, tmp_path)))
+             for label, rule, offset, file, files in faults_set.number_faults()]
+    check(found)
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize("name", ["four", "siphash", "one", "twelve"])
 def test_random_edits_of_a_manifest(name, tmp_path, monkeypatch):
     """Each fault is found in its line. The command gets a sample, spread over rules and offsets."""

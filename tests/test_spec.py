@@ -6,7 +6,8 @@ import pytest
 
 import oracle
 import oracle_set
-from make_golden import GOLDEN
+from binary import hashlith
+from make_golden import GOLDEN, build
 from oracle import bucket_of, hash_key, mulhi, slot_of, tried
 
 SPEC = (Path(__file__).parent.parent / "spec.md").read_text()
@@ -54,8 +55,10 @@ def test_the_file_byte_by_byte():
     assert shown == data and oracle.Index(data).lookup(b"key") == (1, b"value")
 
 
-def test_the_manifest_of_a_set():
+def test_the_manifest_of_a_set(tmp_path):
     text = SPEC.split("## 15. Sets")[1].split("```")[1].lstrip("\n")
     found = oracle_set.parse(text.encode())
     assert [len(found.rows), found.hash_id, *(row.keys for row in found.rows)] == [2, oracle.XXH3, 5, 3]
     assert all(f"{row.digest:016x}" in row.file for row in found.rows)
+    build(hashlith(), [(bytes([sign]), b"1") for sign in b"abcdefgh"], tmp_path / "set", "--parts", 2)
+    assert (tmp_path / "set" / oracle_set.MANIFEST).read_text() == text
