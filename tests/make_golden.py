@@ -43,7 +43,8 @@ def build(binary, records, path, *options):
 
 
 def kinds():
-    """Name, records, options of each golden file. The records do not depend on the Python version."""
+    """Name, records, options of each golden file. The records do not depend on the Python version. Integers and numbers
+    are decimal text."""
     rng = random.Random(2025)
 
     def some(low, high):
@@ -75,6 +76,44 @@ def kinds():
         ["--keys", "text", "--values", "bytes", "--compress", "on"]
     yield "siphash", [(b"s%d" % i, some(0, 9)) for i in range(60)], [*raw, "--hash", "siphash", "--seed",
                                                                         "0x0f0e0d0c0b0a09080706050403020100"]
+    yield from kinds_of_types()
+
+
+def kinds_of_types():
+    """The same of other types than text and bytes."""
+    rng = random.Random(2029)
+    words = [b"word %d" % i for i in range(150)]
+    integers = [0, -1, 2**63 - 1, -2**63, *(rng.getrandbits(63) - rng.getrandbits(63) for _ in range(146))]
+    integers = [b"%d" % number for number in integers]
+    vectors = [" ".join(str(rng.randrange(-2**20, 2**20) / 64) for _ in range(4)).encode() for _ in words]
+    sentences = [b"%s is the number %s" % (word, word.split()[1]) for word in words]
+    yield "int", list(zip(integers, words)), ["--keys", "int", "--values", "text"]
+    yield "int_small", [(b"%d" % i, b"%d" % (i * i)) for i in range(-128, 128, 2)], \
+        ["--keys", "int", "--values", "bytes"]
+    yield "int_coded", [(b"%d" % (7 * i), sentences[i % 150] + b", %d" % i) for i in range(-300, 300)], \
+        ["--keys", "int", "--values", "text", "--compress", "on"]
+    yield "int_to_int64", list(zip(integers, integers[::-1])), ["--keys", "int", "--values", "int64"]
+    yield "int_none", [(number, b"") for number in integers], ["--keys", "int", "--values", "none"]
+    yield "text_to_float32", list(zip(words, vectors)), ["--keys", "text", "--values", "float32[4]"]
+    yield "text_none", [(word, b"") for word in words], ["--keys", "text", "--values", "none"]
+    yield "left_out", list(zip(words, sentences)), ["--keys", "none", "--check-bits", "40", "--values", "text"]
+    yield "left_out_to_uint16", [(word, b"%d" % (i * 434)) for i, word in enumerate(words)], \
+        ["--keys", "none", "--check-bits", "20", "--values", "uint16"]
+    yield "left_out_none", [(word, b"") for word in words], ["--keys", "none", "--check-bits", "64", "--values", "none"]
+
+
+def as_stored(records, options):
+    """Records of `kinds` as the file holds them."""
+    given = dict(zip(options[::2], options[1::2]))
+    name, _, dimension = given["--values"].rstrip("]").partition("[")
+    names = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+    kind = "bhiqBHIQefd"[names.index(name)] if name in names else None
+    number = float if kind and kind in "efd" else int
+
+    def value_of(text):
+        return struct.pack(f"<{dimension or 1}{kind}", *map(number, text.replace(b",", b" ").split())) if kind else text
+
+    return [(integer(int(key)) if given["--keys"] == "int" else key, value_of(value)) for key, value in records]
 
 
 def crafted():
@@ -174,7 +213,7 @@ def main(binary):
             build(binary, records, path, *options)
             data = path.read_bytes()
         index = oracle.Index(data)
-        write_records(name, index, records)
+        write_records(name, index, as_stored(records, options))
         (GOLDEN / f"{name}.hlith").write_bytes(data)
         print(f"{name}: {len(index)} keys, {index.header.cells} cells, {len(data)} bytes")
     for name, file in crafted():

@@ -15,6 +15,7 @@ import make_golden
 import oracle
 import oracle_command
 from agreement import check_agreement, check_faults, escape, oracle_verdict, run, rust_verdict, written
+from binary import hashlith
 from faults_set import put, sealed
 from faults_typed import KINDS, kind
 from make_golden import GOLDEN
@@ -157,6 +158,52 @@ def test_random_damage_under_right_sums(seed, tmp_path):
             data[at] = rng.choice([data[at] ^ 1 << rng.randrange(8), data[at] + 1 & 255, 0, 2, 3, 127, 128, 255])
         data = craft.reseal(data)
         assert oracle_verdict(data) == rust_verdict(data, tmp_path)
+
+
+NUMBER_TYPES = "int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+
+
+def some_records(keys, values, rng):
+    """Records as the command reads them, with another key each."""
+    bits = rng.choice([5, 8, 20, 64])
+    chosen = {"int": lambda: b"%d" % (rng.getrandbits(bits) - 2**(bits - 1)),
+              "text": lambda: b"%x" % rng.getrandbits(40)}
+    make_key = chosen.get(keys, lambda: rng.randbytes(rng.randrange(12)))
+    name, _, count = values.rstrip("]").partition("[")
+    size = int(name.lstrip("uintfloa")) if name in NUMBER_TYPES else None
+
+    def one():
+        if name.startswith("float"):
+            return b"%d.%d" % (rng.randrange(-500, 500), rng.choice([0, 25, 5, 75]))
+        return b"%d" % (rng.getrandbits(size) - (2**(size - 1) if name[0] == "i" else 0))
+
+    def value():
+        return rng.choice([b" ", b", "]).join(one() for _ in range(int(count or 1))) if size else \
+            b"" if name == "none" else b"%d" % rng.getrandbits(30)
+
+    return {make_key(): value() for _ in range(rng.choice([0, 1, 300, 2000]))}
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_built_files(seed, tmp_path):
+    rng = random.Random(seed)
+    keys = ["int", "none", "int", "none", "text", "bytes"][seed % 6]
+    vectors = [f"{name}[{rng.randrange(1, 9)}]" for name in NUMBER_TYPES]
+    values = rng.choice([*NUMBER_TYPES, *vectors, "none", "none", "text", "text", "text"])
+    has_strings = keys in ("text", "bytes") or values == "text"
+    options = ["--keys", keys, "--values", values, "--hash", rng.choice(["xxh3", "siphash"]),
+               "--compress", rng.choice(["on", "off"]) if has_strings else "off", "--threads", rng.randint(1, 3)]
+    bits = rng.randint(8, 64)
+    options += ["--check-bits", bits] if keys == "none" else ["--fingerprint-bits", rng.randint(1, 16)]
+    options += ["--parts", 3] if seed % 4 == 3 else []
+    records, path = some_records(keys, values, rng), tmp_path / "x.hlith"
+    make_golden.build(hashlith(), records.items(), path, *options)
+    index = check_agreement(path, make_golden.as_stored(records.items(), options), rng)
+    h = index.header
+    assert keys != "none" or h.fp + 8 * h.key_width == bits
+    name, _, dimension = values.rstrip("]").partition("[")
+    assert name not in NUMBER_TYPES or (NUMBER_TYPES[h.number - 1], h.dimension) == (name, int(dimension or 0))
+    assert keys == "none" or h.fp == options[options.index("--fingerprint-bits") + 1]
 
 
 @pytest.mark.parametrize("label", KINDS)
