@@ -36,7 +36,7 @@ def field_faults(data):
         yield f"length {length}", "R7", 32, patch(data, 32, u64(length))
     yield "no cells", "R8", 48, patch(data, 48, u64(0))
     yield "no cells, many keys", "R8", 48, patch(data, 40, u64(2**48) + u64(0))
-    for keys in 2**48, 2**64 - 1:
+    for keys in 2**48, 2**64 - 1, 255 * h.cells + 1:
         yield f"{keys} keys", "R8", 40, patch(data, 40, u64(keys))
     for part, parts in (1, 1), (0, 0), (5, 5), (2**32 - 1, 0), (0, 65_537), (9, 2**32 - 1):
         yield f"part {part} of {parts}", "R9", 64, patch(data, 64, struct.pack("<II", part, parts))
@@ -115,10 +115,10 @@ def length_faults(data, h, table, seal):
     if h.value_type == NUMBERS:
         # As 64 bits, the product would be right.
         for keys, dimension in ((2**30, 2**31), (2**47, 2**17), (2**45, 2**19)):
-            wraps = patch(data, 40, u64(keys), **seal)
+            wraps = patch(data, 40, u64(keys) + u64(2**48), **seal)
             wraps = patch(patch(wraps, 79, b"\4", **seal), 224, struct.pack("<I", dimension), **seal)
             yield f"{keys} values of 8 * {dimension} bytes", "R13", 80, patch(wraps, 88, u64(0), **seal)
-        for keys in h.keys + 1, h.keys - 1, 2**48 - 1:
+        for keys in h.keys + 1, h.keys - 1, 255 * h.cells:
             yield f"{keys % 2**48} keys and not as many values", "R13", 80, patch(data, 40, u64(keys % 2**48), **seal)
         for dimension in {h.dimension + 2, 2**32 - 1}:
             if h.keys:

@@ -157,9 +157,8 @@ class Index:
         return self.record(self.slot_entry(b, slot)[1], self.entry_at(b, slot), wanted)
 
     def value(self, number):
-        """The value of a dense id, of those that do not lie in records: R20."""
+        """The value of a dense id, of those that do not lie in records."""
         at = self.header.sections[VALUES][0] + self.header.value_size * number
-        refuse(number >= len(self), "R20", at, f"there is no value {number}")
         return bytes(self.data[at:at + self.header.value_size])
 
     # Lookup -----------------------------------------------------------------------------------------------------------
@@ -197,7 +196,11 @@ class Index:
         record, number = self.record_of(b, slot, wanted), b.first + slot
         if record.key != wanted:
             return None
-        return number, self.value(number) if h.value_type == NUMBERS else record.value
+        if h.value_type != NUMBERS:
+            return number, record.value
+        at = h.sections[POOL][0] if h.no_records else self.slot_entry(b, slot)[1]
+        refuse(number >= len(self), "R20", at, f"there is no value {number}")
+        return number, self.value(number)
 
     def get(self, key):
         """The value of `key`, or None."""

@@ -59,7 +59,7 @@ def open_header(data):
         refuse_nonzero(data, first, end, "R6", "reserved byte is not zero")
     refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
     refuse(h.cells == 0, "R8", 48, "no cells")
-    refuse(h.keys >= 2**48, "R8", 40, "too many keys")
+    refuse(h.keys >= 2**48 or h.keys > 255 * h.cells, "R8", 40, "too many keys")
     refuse(h.part >= h.parts or h.parts > 65_536, "R9", 64, f"part {h.part} of {h.parts}")
     refuse(h.hash_id not in (XXH3, SIPHASH), "R10", 72, "unknown hash")
     check_types(h)

@@ -6,7 +6,7 @@ use crate::{
     lookup::{Found, Lookup},
     read::ReadAt,
 };
-use hashlith_format::{KeyType, MAX_CELL_KEYS, key_int};
+use hashlith_format::{KeyType, key_int};
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
@@ -218,11 +218,6 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
         for (part, file) in (0..).zip(&files) {
             let in_part = |error: Error| if files.len() > 1 { error.in_part(part) } else { error };
             let lookup = Lookup::open(*file, hot_cache, keys).map_err(in_part)?;
-            // Each key takes memory below, so their number must be in proportion to the file.
-            if lookup.header.keys > lookup.header.cells.saturating_mul(u64::from(MAX_CELL_KEYS)) {
-                let what = "the cells cannot have as many keys as the header says";
-                return Err(in_part(Error::verifier(11, 40, what)));
-            }
             hot_cache -= lookup.hot_bytes().min(hot_cache);
             keys = lookup.ids().end;
             lookups.push(lookup);

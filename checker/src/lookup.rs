@@ -231,15 +231,15 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
         Ok(lengths.value == value.len() as u64 && record.has(self.file, start, value)?)
     }
 
-    /// True if the value of a dense id in the values section is this one.
-    fn row_is(&self, id: u64, width: u64, value: &[u8]) -> Result<bool, Error> {
-        let offset = self.header.sections.values.offset + (id - self.first_id) * width;
-        if !self.ids().contains(&id) {
-            return Err(Error::reader(20, offset, "a key has an id for which there is no value"));
+    /// True if the value of a record in the values section is this one.
+    fn row_is(&self, record: &Found, width: u64, value: &[u8]) -> Result<bool, Error> {
+        if !self.ids().contains(&record.id) {
+            return Err(Error::reader(20, record.at, "a key has an id for which there is no value"));
         }
         if width != value.len() as u64 {
             return Ok(false);
         }
+        let offset = self.header.sections.values.offset + (record.id - self.first_id) * width;
         let mut buffer = vec![0; value.len().min(PIECE)];
         for (number, piece) in (0..).zip(value.chunks(PIECE)) {
             let offset = offset + number * PIECE as u64;
@@ -332,7 +332,7 @@ impl<R: ReadAt + ?Sized> Lookup<'_, R> {
         let Some((value_len, bit)) = found.filter(|_| left.is_empty()) else { return Ok(None) };
         let Some(mut left) = value else { return Ok(Some(())) };
         if let Some(row) = self.header.value_type.row() {
-            return Ok(self.row_is(record.id, row.width(), left)?.then_some(()));
+            return Ok(self.row_is(record, row.width(), left)?.then_some(()));
         }
         if let Some((tables, from)) = self.codes.coding.values() {
             let bytes = self.codes.tables.get(from..).unwrap_or_default();

@@ -24,7 +24,7 @@ pub(crate) fn check_sums_digest<R: ReadAt + ?Sized>(
         Ok(())
     })?;
     if digest.finish() != header.sums_digest {
-        return Err(Error::verifier(2, 192, "the sums do not match their digest"));
+        return Err(Error::verifier(2, 208, "the sums do not match their digest"));
     }
     Ok(())
 }

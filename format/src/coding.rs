@@ -20,6 +20,7 @@ pub enum Value<'a> {
 
 /// How a file stores its keys.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each file")]
 enum Keys {
     /// As they are, after their lengths.
     Plain,
@@ -33,6 +34,7 @@ enum Keys {
 
 /// How a file stores its values.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each file")]
 enum Values {
     /// As they are, after their lengths.
     Plain,

@@ -1,9 +1,9 @@
 //! The header and the places of the sections (sections 3 and 4).
 
 use crate::{
-    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_FINGERPRINT_BITS, MAX_KEYS,
-    MAX_METADATA, MAX_PARTS, MAX_POOL, PAGE, Span, VERSION, ValueType, checksum, tokens::MAX_TABLES,
-    types::Part,
+    CELL_LEN, Error, HUGE_PAGE, HashId, KeyHasher, KeyType, MAGIC, MAX_CELL_KEYS, MAX_FINGERPRINT_BITS,
+    MAX_KEYS, MAX_METADATA, MAX_PARTS, MAX_POOL, PAGE, Span, VERSION, ValueType, checksum,
+    tokens::MAX_TABLES, types::Part,
 };
 use core::ops::Range;
 
@@ -272,8 +272,8 @@ impl Page<'_> {
         if cells == 0 {
             return Err(Error::reader(8, 48, "there are no cells"));
         }
-        if keys > MAX_KEYS {
-            return Err(Error::reader(8, 40, "more keys than an index can hold"));
+        if keys > MAX_KEYS.min(cells.saturating_mul(MAX_CELL_KEYS.into())) {
+            return Err(Error::reader(8, 40, "more keys than an index, or its cells, can hold"));
         }
         let (part, parts) = (self.half(64), self.half(68));
         if part >= parts || parts > MAX_PARTS {

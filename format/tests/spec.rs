@@ -216,9 +216,10 @@ fn a_manifest_has_at_most_32_mib() {
 /// The largest numbers that section 11 allows.
 #[test]
 fn headers_at_their_limits_come_back() {
-    let lens = Lens { pool: (1 << 48) - 1, cells: 1, metadata: 1 << 20, ..Lens::default() };
+    let cells = 1 << 41;
+    let lens = Lens { pool: (1 << 48) - 1, cells, metadata: 1 << 20, ..Lens::default() };
     let sections = Sections::place(lens).unwrap();
-    let header = Header { keys: (1 << 48) - 1, fingerprint_bits: 16, sections, ..header(10) };
+    let header = Header { keys: (1 << 48) - 1, cells, fingerprint_bits: 16, sections, ..header(10) };
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
 }
 
@@ -249,6 +250,8 @@ fn broken_headers_are_refused_by_the_rule_of_the_spec() {
     check(&[], len + 1, 7, 32);
     check(&[(48, 0)], len, 8, 48);
     check(&[(46, 2)], len, 8, 40);
+    // One cell has at most 255 keys.
+    check(&[(41, 1)], len, 8, 40);
     check(&[(64, 1)], len, 9, 64);
     check(&[(64, 7), (68, 7)], len, 9, 64);
     check(&[(68, 0)], len, 9, 64);

@@ -285,7 +285,7 @@ impl Builder {
             };
         };
         match (Column::any(records)?, Column::any(values)?) {
-            (Some(keys), Some(values)) => self.add_columns(py, &keys.as_keys()?, &values),
+            (Some(keys), Some(values)) => self.add_columns(py, &keys.into_keys()?, &values),
             (None, None) => {
                 let strict = PyDict::new(py);
                 strict.set_item("strict", true)?;

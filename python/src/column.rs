@@ -104,7 +104,7 @@ impl Column {
     ///
     /// # Errors
     /// TypeError for floats and lists, ValueError for an integer beyond 64 bits.
-    pub fn as_keys(self) -> PyResult<Column> {
+    pub fn into_keys(self) -> PyResult<Column> {
         match self.row() {
             None => Ok(self),
             Some(_) if self.is_int() => self.widened(),

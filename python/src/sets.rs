@@ -25,7 +25,7 @@ pub fn part_numbers<'py>(
         return Err(PyValueError::new_err(format!("parts must be 1 to 65,536, not {parts}")));
     }
     let column = Column::any(keys)?.ok_or_else(|| PyTypeError::new_err("keys must be an Arrow column"))?;
-    let column = column.as_keys()?;
+    let column = column.into_keys()?;
     let bytes = column.len().saturating_mul(size_of::<i32>());
     PyByteArray::new_with(py, bytes, |numbers| {
         let fill = || -> Result<(), Fault> {

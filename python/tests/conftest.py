@@ -108,7 +108,8 @@ def large(tmp_path_factory):
     hashlith.verify(path, threads=1)
     build(int(count * max(1, 0.5 / (time.perf_counter() - began))))
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        pool, sums = oracle.HEADER.unpack_from(data, 8)[17:19], oracle.HEADER.unpack_from(data, 8)[29:31]
+        header = oracle.Index(data).header
+        pool, sums = header.sections[oracle.POOL], header.sections[oracle.SUMS]
         last, sums_at, sums_end = sum(pool) - 1, sums[0], sum(sums)
         data[last] = 0xFF
         chunk = (last - oracle.PAGE) // oracle.CHUNK
@@ -116,6 +117,6 @@ def large(tmp_path_factory):
         end = min(begin + oracle.CHUNK, sums_at)
         sum_at = sums_at + 8 * chunk
         data[sum_at : sum_at + 8] = oracle.xxh64(data[begin:end], chunk).to_bytes(8, "little")
-        data[192:200] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
+        data[208:216] = oracle.xxh64(data[sums_at:sums_end]).to_bytes(8, "little")
         data[4088:4096] = oracle.xxh64(data[:4088]).to_bytes(8, "little")
     return path

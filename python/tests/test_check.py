@@ -13,7 +13,7 @@ import hashlith
 import oracle
 from agreement import oracle_verdict
 
-SECTIONS = ["pool", "hot", "far", "tables", "metadata", "extension", "sums"]
+SECTIONS = ["values", "pool", "hot", "far", "tables", "metadata", "extension", "sums"]
 
 
 def test_verify_returns_what_it_checked(path):
@@ -150,7 +150,7 @@ def test_damage_is_found_in_each_part_of_a_file(path, write):
     data = path.read_bytes()
     header = oracle.Index(data).header
     places = {name: offset for name, (offset, length) in zip(SECTIONS, header.sections) if length}
-    places.update({"header": 100, "padding": header.sections[0][0] + header.sections[0][1], "last byte": len(data) - 1})
+    places.update({"header": 100, "padding": header.sections[1][0] + header.sections[1][1], "last byte": len(data) - 1})
     for name, at in places.items():
         damaged = write(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         for threads in 1, 2:

@@ -289,7 +289,7 @@ impl<'a> Lookup<'a> {
         if let Some(coding) = self.coding {
             let found = coding.find(self.tables(), rest, key, hash).map_err(|fault| fault.at(at))?;
             let Some(value) = found else { return Ok(None) };
-            let value = if value == Value::Apart { Value::Plain(self.row(id)?) } else { value };
+            let value = if value == Value::Apart { Value::Plain(self.row(at, id)?) } else { value };
             return Ok(Some(Place { record: at, id, value }));
         }
         let (stored, value) = split_record(rest).ok_or_else(|| outside(at))?;
@@ -318,12 +318,12 @@ impl<'a> Lookup<'a> {
         self.header.sections.values.offset.wrapping_add(id.wrapping_sub(self.first_id).wrapping_mul(width))
     }
 
-    /// The value of a dense id in the values section; empty if the file has none.
+    /// The value of a dense id in the values section; empty if the file has none. The record lies at `at`.
     #[inline]
-    fn row(&self, id: u64) -> Result<&'a [u8], Error> {
+    fn row(&self, at: u64, id: u64) -> Result<&'a [u8], Error> {
         let width = self.header.value_type.width();
         if width > 0 && id.wrapping_sub(self.first_id) >= self.header.keys {
-            return Err(no_value(self.row_at(id)));
+            return Err(no_value(at));
         }
         slice(self.bytes, self.row_at(id), width).ok_or_else(|| changed(self.row_at(id)))
     }
@@ -359,7 +359,7 @@ impl<'a> Lookup<'a> {
         };
         let decoded = coding.decode(self.tables(), rest).map_err(|fault| fault.at(at))?;
         let width = self.header.value_type.width();
-        let value = if width > 0 { Cow::Borrowed(self.row(id)?) } else { decoded.value };
+        let value = if width > 0 { Cow::Borrowed(self.row(at, id)?) } else { decoded.value };
         Ok((Record { key: decoded.key, value, id }, decoded.len))
     }
 

@@ -11,9 +11,8 @@ pub trait Numeric: Pod {
     /// Its name in the header.
     const NUMBER: Number;
 
-    /// The number, from the order of bytes in the file to that of the machine.
-    #[must_use]
-    fn from_file(self) -> Self;
+    /// The number in these bytes, as the file has them; 0 if they are fewer or more than it has.
+    fn read(bytes: &[u8]) -> Self;
 }
 
 macro_rules! numeric {
@@ -21,8 +20,8 @@ macro_rules! numeric {
         impl Numeric for $type {
             const NUMBER: Number = Number::$number;
 
-            fn from_file(self) -> Self {
-                Self::from_le_bytes(self.to_ne_bytes())
+            fn read(bytes: &[u8]) -> Self {
+                bytes.try_into().map(Self::from_le_bytes).unwrap_or_default()
             }
         }
     )*};
@@ -33,13 +32,11 @@ numeric! {
 }
 
 /// Bytes of the file as numbers: where they lie if they are aligned, as they are in a mapped file; otherwise a copy.
-#[expect(clippy::host_endian_bytes, reason = "the other order is what the copy is for")]
 fn numbers<T: Numeric>(bytes: &[u8]) -> Cow<'_, [T]> {
     match bytemuck::try_cast_slice(bytes) {
         Ok(numbers) if cfg!(target_endian = "little") => Cow::Borrowed(numbers),
         Ok(_) | Err(PodCastError::TargetAlignmentGreaterAndInputNotAligned) => {
-            let copy = bytemuck::pod_collect_to_vec(bytes);
-            Cow::Owned(copy.into_iter().map(T::from_file).collect())
+            Cow::Owned(bytes.chunks_exact(size_of::<T>()).map(T::read).collect())
         }
         Err(_) => Cow::Borrowed(&[]),
     }

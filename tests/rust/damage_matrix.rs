@@ -71,6 +71,8 @@ fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
     let same = Index::new(&twin[..]).unwrap().first_header().sections == header.sections;
     // The builder makes no such files, or only with codes, which differ in length.
     let is_special = header.key_tables > 0
+        || header.keys_left_out()
+        || header.key_width > 0
         || header.value_tables > 0
         || header.sections.extension.len > 0
         || has_salt(bytes);

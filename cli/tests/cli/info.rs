@@ -23,7 +23,7 @@ fn programs_get_json() {
     assert_eq!(info["file_bytes"].as_u64(), Some(place.read("x.hlith").len() as u64));
     let names: Vec<_> =
         info["sections"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
     let counted: u64 = info["lengths"]["keys"]["buckets"]
         .as_array()
         .unwrap()
