@@ -16,6 +16,7 @@ UNSAFE = {
     "cli/src/open.rs": "calls Index::map",
     "cli/src/signals.rs": "installs a signal handler",
     "python/src/open.rs": "calls Index::map and Mapping::open",
+    "python/src/block.rs": "gives vectors to numpy through the buffer protocol",
     "python/src/capsule.rs": "takes Arrow arrays through the C data interface",
 }
 # The reader and all its dependencies. A new one needs a review; one that runs code during the build needs two.

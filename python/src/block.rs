@@ -1,7 +1,7 @@
 //! Bytes of an open index for other libraries, without a copy: through Python's buffer protocol.
 #![allow(unsafe_code)]
 
-use crate::handle::Open;
+use crate::open::Open;
 use pyo3::{exceptions::PyBufferError, ffi, prelude::*};
 use std::{ffi::c_int, ops::Range, sync::Arc};
 

@@ -4,7 +4,7 @@ use crate::{
     errors::{self, unless_not_utf8},
     kinds::{Asked, KeyBytes, key_bytes, key_type_name, type_name},
     numbers::{scalar, view},
-    open::Data,
+    open::Open,
 };
 use arc_swap::{ArcSwapOption, Guard};
 use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error, key_int};
@@ -15,9 +15,6 @@ use pyo3::{
     types::{PyBytes, PyString},
 };
 use std::{path::PathBuf, sync::Arc};
-
-/// An index of the library.
-pub type Open = hashlith::Index<Data>;
 
 /// An open index file. Threads may share it. Unpickling opens the same file again.
 #[pyclass(frozen, subclass, weakref, module = "hashlith._native")]

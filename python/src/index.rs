@@ -3,11 +3,11 @@
 use crate::{
     arrow,
     errors::{self, no_memory, unless_not_utf8},
-    handle::{Index, Open, is_not_json},
+    handle::{Index, is_not_json},
     kinds::{key_type_name, value_type_name},
     many::{self, Stop},
     numbers::view,
-    open::open,
+    open::{Open, open},
     records::{Records, Yields},
 };
 use arc_swap::ArcSwapOption;

@@ -1,6 +1,6 @@
 //! Numbers and vectors of numbers as Python objects, and back.
 
-use crate::{block::Block, handle::Open};
+use crate::{block::Block, kinds::type_name, open::Open};
 use half::f16;
 use hashlith::{Number, Row, inputs::typed::Numbers};
 use pyo3::{
@@ -88,7 +88,7 @@ fn push(numbers: &mut Numbers<'_>, item: &Bound<'_, PyAny>) -> Result<(), String
             Ok(float) if item.hasattr("dtype").unwrap_or(false) => {
                 numbers.float(float, &format!("{float:?}"))
             }
-            _ => Err(numbers.refused(&crate::kinds::type_name(item))),
+            _ => Err(numbers.refused(&type_name(item))),
         },
     }
 }

@@ -6,6 +6,9 @@ use hashlith::{Index, MapOptions, Mapping, OpenError, Span, check_path};
 use pyo3::prelude::*;
 use std::path::Path;
 
+/// An index of the library.
+pub type Open = Index<Data>;
+
 /// The bytes of an index: a file that all processes share, or a private copy in memory.
 #[derive(Debug)]
 pub enum Data {

@@ -108,7 +108,7 @@ def large(tmp_path_factory):
     hashlith.verify(path, threads=1)
     build(int(count * max(1, 0.5 / (time.perf_counter() - began))))
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        header = oracle.Index(data).header
+        header = oracle.Index(memoryview(data)).header
         pool, sums = header.sections[oracle.POOL], header.sections[oracle.SUMS]
         last, sums_at, sums_end = sum(pool) - 1, sums[0], sum(sums)
         data[last] = 0xFF

@@ -5,8 +5,9 @@
 //! of them at once (`benches/README.md` measures window sizes).
 
 use crate::{
+    found::Found,
     index::Index,
-    lookup::{Candidate, Found, Lookup, Place},
+    lookup::{Candidate, Lookup, Place},
     part::Part,
 };
 use hashlith_format::{Error, Header, KeyHash, Span, coding::Value};

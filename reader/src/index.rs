@@ -1,9 +1,6 @@
 //! An index over bytes, and the lookups of single keys.
 
-use crate::{
-    lookup::{Found, Record},
-    part::Part,
-};
+use crate::{found::Found, lookup::Record, part::Part};
 use hashlith_format::{Error, Header, KeyHash, KeyHasher, Rule, Span};
 use std::borrow::Cow;
 

@@ -23,6 +23,7 @@
 
 mod batch;
 mod fault;
+mod found;
 mod index;
 mod iter;
 mod lookup;
@@ -32,10 +33,11 @@ mod open;
 mod part;
 
 pub use batch::WINDOW;
+pub use found::Found;
 pub use hashlith_format::{Error, Header, KeyType, Number, Row, Rule, Span, ValueType, int_key};
 pub use index::Index;
 pub use iter::{Iter, Position};
-pub use lookup::{Field, Found, Record};
+pub use lookup::{Field, Record};
 pub use map::{MapOptions, Mapping};
 pub use numbers::Numeric;
 pub use open::OpenError;

@@ -4,7 +4,7 @@
 //! other reads a file piece by piece and must find the mistakes of this one. They share `CellView` and the record parser.
 
 use hashlith_format::{
-    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, Span, ValueType, coding::Value, record::Lengths,
+    CELL_LEN, CellView, Coding, Error, Header, KeyHash, Rule, Span, coding::Value, record::Lengths,
 };
 use prefetch_index::prefetch_index;
 use std::borrow::Cow;
@@ -23,22 +23,14 @@ pub struct Record<'a> {
 /// The bytes of a part, ready for lookups.
 #[derive(Clone, Copy)]
 pub(crate) struct Lookup<'a> {
-    bytes: &'a [u8],
-    header: &'a Header,
+    pub bytes: &'a [u8],
+    pub header: &'a Header,
     /// `None` if keys and values are stored as they are.
-    coding: Option<&'a Coding>,
+    pub coding: Option<&'a Coding>,
     /// Number of keys in the parts before.
     first_id: u64,
     /// The index has other parts, so that errors name this one.
     in_set: bool,
-}
-
-/// A key that was found. Its value is decoded when it is asked for.
-#[derive(Clone, Copy)]
-pub struct Found<'a, 'k> {
-    lookup: Lookup<'a>,
-    key: &'k [u8],
-    place: Place<'a>,
 }
 
 /// A field of a record.
@@ -54,102 +46,10 @@ pub enum Field {
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     /// Where its record begins, from the beginning of the file.
-    record: u64,
+    pub record: u64,
     /// Its dense id.
     pub id: u64,
     pub value: Value<'a>,
-}
-
-/// Leaves out the bytes of the file, which are too many.
-impl std::fmt::Debug for Found<'_, '_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Found").field("key", &self.key).field("id", &self.place.id).finish_non_exhaustive()
-    }
-}
-
-impl<'a, 'k> Found<'a, 'k> {
-    #[inline]
-    pub(crate) fn new(lookup: Lookup<'a>, key: &'k [u8], place: Place<'a>) -> Self {
-        Found { lookup, key, place }
-    }
-
-    /// The dense id: a number below [`Index::len`](crate::Index::len) that no other key of this index has.
-    #[inline]
-    pub fn id(&self) -> u64 {
-        self.place.id
-    }
-
-    /// The value: borrowed from the file, if that stores values as they are.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if the codes of the value are damaged (R19); in a set, [`Error::InPart`].
-    #[inline]
-    pub fn value(&self) -> Result<Cow<'a, [u8]>, Error> {
-        match self.place.value {
-            Value::Plain(value) => Ok(Cow::Borrowed(value)),
-            Value::Coded(_) => {
-                let mut value = Vec::new();
-                self.append_value(&mut value)?;
-                Ok(Cow::Owned(value))
-            }
-            Value::Apart => Ok(Cow::Borrowed(&[])),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn value_type(&self) -> ValueType {
-        self.lookup.header.value_type
-    }
-
-    /// The value, if the file stores values as they are.
-    #[inline]
-    pub fn stored_value(&self) -> Option<&'a [u8]> {
-        if let Value::Plain(value) = self.place.value { Some(value) } else { None }
-    }
-
-    pub(crate) fn record(&self) -> Result<Record<'a>, Error> {
-        let candidate = Candidate { record: self.place.record, id: self.place.id };
-        self.lookup.record(&candidate).map_err(|fault| self.lookup.in_part(fault))
-    }
-
-    /// Appends the value to `out`.
-    ///
-    /// # Errors
-    /// As [`Self::value`]; then `out` may hold a part of it.
-    #[inline]
-    pub fn append_value(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        match self.place.value {
-            Value::Plain(value) => {
-                out.extend_from_slice(value);
-                Ok(())
-            }
-            Value::Coded(bit) => self.decode(bit, out),
-            Value::Apart => Ok(()),
-        }
-    }
-
-    fn decode(&self, bit: u64, out: &mut Vec<u8>) -> Result<(), Error> {
-        let Lookup { coding, .. } = self.lookup;
-        let Some(coding) = coding else { return Err(changed(self.place.record)) };
-        let (record, tables) = (self.lookup.rest(self.place.record)?, self.lookup.tables());
-        match coding.decode_value(tables, record, bit, self.key, out) {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(self.lookup.in_part(fault.at(self.place.record))),
-        }
-    }
-
-    /// The corruption error for this value, for callers that find it to break a rule: the offset is that of the value, or of
-    /// its record if it is coded.
-    #[cold]
-    pub fn fault(&self, rule: Rule, what: &'static str) -> Error {
-        let offset = match self.place.value {
-            Value::Plain(value) => {
-                (value.as_ptr() as usize).wrapping_sub(self.lookup.bytes.as_ptr() as usize) as u64
-            }
-            Value::Coded(_) | Value::Apart => self.place.record,
-        };
-        self.lookup.in_part(Error::Corrupt { rule, offset, what })
-    }
 }
 
 /// A record that may be the one: its key is not compared yet.
@@ -157,7 +57,7 @@ impl<'a, 'k> Found<'a, 'k> {
 pub(crate) struct Candidate {
     /// Where it begins, from the beginning of the file.
     pub record: u64,
-    id: u64,
+    pub id: u64,
 }
 
 #[inline]
@@ -173,7 +73,7 @@ fn array<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
 
 /// Every section lay inside the bytes when the index was opened, so they have shrunk since.
 #[cold]
-fn changed(offset: u64) -> Error {
+pub(crate) fn changed(offset: u64) -> Error {
     Error::Corrupt { rule: Rule::R(7), offset, what: "the bytes have changed since the index was opened" }
 }
 
@@ -300,13 +200,13 @@ impl<'a> Lookup<'a> {
 
     /// The pool from here on.
     #[inline(always)]
-    fn rest(&self, at: u64) -> Result<&'a [u8], Error> {
+    pub fn rest(&self, at: u64) -> Result<&'a [u8], Error> {
         let len = self.header.sections.pool.end().wrapping_sub(at);
         slice(self.bytes, at, len).ok_or_else(|| changed(at))
     }
 
     #[inline]
-    fn tables(&self) -> &'a [u8] {
+    pub fn tables(&self) -> &'a [u8] {
         let span = self.header.sections.tables;
         slice(self.bytes, span.offset, span.len).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
 //! Values that are numbers or vectors of numbers, as slices of them.
 
-use crate::{index::Index, lookup::Found, part::Part};
+use crate::{found::Found, index::Index, part::Part};
 use bytemuck::{Pod, PodCastError};
 use hashlith_format::{Error, Number, ValueType, int_key};
 use std::borrow::Cow;

@@ -393,7 +393,6 @@ fn the_header_comes_first() {
     assert_eq!(fault(&unsealed), (R(4), 4088));
     let part = edited(&file, |file| file[64] = 1);
     assert_eq!(fault(&part), (R(9), 64));
-    // As one part of two it has keys that are not its own.
     let half = edited(&file, |file| file[68] = 2);
     assert_eq!(fault(&half).0, V(5));
     let cells = edited(&file, |file| file[48] += 1);
