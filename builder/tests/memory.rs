@@ -4,7 +4,7 @@
 
 mod support;
 
-use hashlith_builder::{Builder, OnDuplicate};
+use hashlith_builder::{Builder, OnDuplicate, ValueType};
 use support::{BASE, LIMIT, in_child, in_child_with};
 
 /// As `BASE`, for builds of few records.
@@ -49,6 +49,26 @@ fn values_of_some_kilobytes() {
     let case = || numbered(builder(LIMIT), 100_000, &[b'v'; 4096]).to_string();
     let Some((peak, _)) = in_child(module_path!(), "values_of_some_kilobytes", case) else { return };
     assert!(peak < LIMIT + BASE, "{peak}");
+}
+
+/// Values in a section of their own: short ones many times, and some that wait on disk until they are written.
+#[test]
+fn numbers() {
+    let vectors = |kind: &str, limit| {
+        let value_type: ValueType = kind.parse().unwrap();
+        let value = vec![b'v'; value_type.width() as usize];
+        let count = if value.len() < 100 { 3_500_000 } else { 200 };
+        numbered(builder(limit).value_type(value_type), count, &value).to_string()
+    };
+    let case = || vectors(&std::env::var("HASHLITH_CASE").unwrap(), LIMIT);
+    for kind in ["uint8[60]", "float32[262144]"] {
+        let Some((peak, answer)) = in_child_with(module_path!(), "numbers", &[("HASHLITH_CASE", kind)], case)
+        else {
+            return;
+        };
+        assert!(peak < LIMIT + BASE, "{kind}: {peak}");
+        assert_eq!(answer, vectors(kind, 4 << 30));
+    }
 }
 
 /// Long records of many sizes, from several feeders. Only the callers' records come on top of the limit.

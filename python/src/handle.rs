@@ -7,14 +7,18 @@ use crate::{
     open::Open,
 };
 use arc_swap::{ArcSwapOption, Guard};
-use hashlith::{Field, KeyType, MapOptions, Rule, ValueType, format::Error, key_int};
+use hashlith::{Field, KeyType, MapOptions, Row, Rule, ValueType, format::Error, key_int};
 use pyo3::{
     IntoPyObjectExt,
     exceptions::{PyBaseException, PyTypeError, PyValueError},
     prelude::*,
+    sync::MutexExt,
     types::{PyBytes, PyString},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// An open index file. Threads may share it. Unpickling opens the same file again.
 #[pyclass(frozen, subclass, weakref, module = "hashlith._native")]
@@ -26,6 +30,8 @@ pub struct Index {
     pub options: MapOptions,
     pub keys: KeyType,
     pub values: ValueType,
+    /// The values of each part as a numpy array, once a vector was asked for.
+    pub matrices: Mutex<Vec<Py<PyAny>>>,
     /// `json.loads`, for JSON values.
     pub loads: Option<Py<PyAny>>,
     pub digest: String,
@@ -126,11 +132,35 @@ impl Index {
             ValueType::Json => self.json(py, index, value, id),
             ValueType::None => true.into_bound_py_any(py),
             ValueType::Numbers(row) if row.dimension == 0 => scalar(py, row.number, value),
-            ValueType::Numbers(row) => {
-                let part = index.part_of_id(id).map_or(0, |(number, _)| number);
-                view(py, self.share()?, part, value, row.number)
-            }
+            ValueType::Numbers(row) => self.vector(py, index, id, row),
         }
+    }
+
+    /// The vector with a dense id.
+    fn vector<'py>(&self, py: Python<'py>, index: &Open, id: u64, row: Row) -> PyResult<Bound<'py, PyAny>> {
+        let (number, first) = index.part_of_id(id).map_or((0, 0), |(number, part)| (number, part.first_id()));
+        let known = |matrices: &Vec<Py<PyAny>>| matrices.get(number).map(|matrix| matrix.clone_ref(py));
+        let mut matrix = known(&self.matrices.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner));
+        if matrix.is_none() {
+            let all = self.matrices(py, row)?;
+            let all: Vec<_> = all.into_iter().map(Bound::unbind).collect();
+            matrix = known(&all);
+            *self.matrices.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner) = all;
+        }
+        matrix.ok_or_else(|| self.not_open())?.into_bound(py).get_item(id.saturating_sub(first))
+    }
+
+    /// The values of each part, in the order of the dense ids, as numpy arrays that share the memory of the index.
+    pub fn matrices<'py>(&self, py: Python<'py>, row: Row) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let index = self.share()?;
+        let matrix = |(number, part): (usize, &hashlith::Part<_>)| {
+            let array = view(py, Arc::clone(&index), number, part.values(), row.number)?;
+            match row.dimension {
+                0 => Ok(array),
+                dimension => array.call_method1("reshape", (part.header().keys, dimension)),
+            }
+        };
+        index.parts().iter().enumerate().map(matrix).collect()
     }
 
     /// The open index, to keep.

@@ -6,7 +6,6 @@ use crate::{
     handle::{Index, is_not_json},
     kinds::{key_type_name, value_type_name},
     many::{self, Stop},
-    numbers::view,
     open::{Open, open},
     records::{Records, Yields},
 };
@@ -18,7 +17,12 @@ use pyo3::{
     prelude::*,
     types::{PyDict, PyString},
 };
-use std::{borrow::Cow, ffi::OsString, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 /// A value and its dense id.
 type Value<'a> = (Cow<'a, [u8]>, u64);
@@ -75,6 +79,7 @@ impl Index {
                     options,
                     keys: KeyType::Text,
                     values: ValueType::Text,
+                    matrices: Mutex::default(),
                     loads: None,
                     digest,
                     refused: Some(error.into_value(py)),
@@ -93,6 +98,7 @@ impl Index {
             options,
             keys: header.key_type,
             values: header.value_type,
+            matrices: Mutex::default(),
             loads,
             digest,
             refused: None,
@@ -268,6 +274,7 @@ impl Index {
     /// Closes the file. Using the index afterwards is a ValueError; closing it again is not.
     fn close(&self) {
         self.index.store(None);
+        self.matrices.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
@@ -328,20 +335,13 @@ impl Index {
 
     /// The values of each file, in the order of the dense ids, as numpy arrays that share the memory of the index.
     fn _matrices<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let index = self.share()?;
+        self.open()?;
         let Some(row) = self.values.row() else {
             let message =
                 format!("the values of this index are {}, not numbers", value_type_name(self.values));
             return Err(PyTypeError::new_err(message));
         };
-        let matrix = |(number, part): (usize, &hashlith::Part<_>)| {
-            let array = view(py, Arc::clone(&index), number, part.values(), row.number)?;
-            match row.dimension {
-                0 => Ok(array),
-                dimension => array.call_method1("reshape", (part.header().keys, dimension)),
-            }
-        };
-        index.parts().iter().enumerate().map(matrix).collect()
+        self.matrices(py, row)
     }
 
     /// Length of the file, or of all files of a set, in bytes.

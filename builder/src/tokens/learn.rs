@@ -10,6 +10,7 @@ use super::{
     vocabulary::{END, LEARNT, Vocabulary},
 };
 use hashlith_format::tokens::{MAX_INLINE, MAX_TABLES, MAX_TEXT};
+use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 
 /// How much time learning may take, and encoding after it.
@@ -101,13 +102,13 @@ pub fn learn(sample: &Sample<'_>, effort: Effort) -> Learnt {
 /// How often tokens and pairs of them occur.
 struct Counted {
     tokens: Vec<u64>,
-    /// All pairs, sorted: the first token above the second.
-    pairs: Vec<u32>,
+    /// Each pair, the first token above the second, and how often it occurs.
+    pairs: FxHashMap<u32, u32>,
 }
 
 impl Counted {
     fn new(tokens: usize) -> Self {
-        Counted { tokens: vec![0; tokens], pairs: Vec::new() }
+        Counted { tokens: vec![0; tokens], pairs: FxHashMap::default() }
     }
 
     /// Parses every `step`th string from number `from` on. Returns their bytes.
@@ -127,18 +128,20 @@ impl Counted {
             sample.parse(i, parser, scratch, &mut |_, token| {
                 self.tokens[usize::from(token)] += 1;
                 if pairs && before != NO_TOKEN {
-                    self.pairs.push(u32::from(before) << 16 | u32::from(token));
+                    *self.pairs.entry(u32::from(before) << 16 | u32::from(token)).or_default() += 1;
                 }
                 before = token;
             });
         }
-        self.pairs.sort_unstable();
         bytes
     }
 
-    /// Each pair, and how often it occurs.
+    /// Each pair that occurs more than twice, and how often; in the order of the tokens, so that nothing depends on the map.
     fn pairs(&self) -> impl Iterator<Item = (u16, u16, u64)> {
-        self.pairs.chunk_by(|a, b| a == b).map(|run| ((run[0] >> 16) as u16, run[0] as u16, run.len() as u64))
+        let mut pairs: Vec<_> =
+            self.pairs.iter().filter(|&(_, &count)| count > 2).map(|(&pair, &count)| (pair, count)).collect();
+        pairs.sort_unstable();
+        pairs.into_iter().map(|(pair, count)| ((pair >> 16) as u16, pair as u16, count.into()))
     }
 }
 
@@ -203,7 +206,7 @@ fn candidates(
     let all = counted.tokens.iter().sum();
     for (a, b, count) in counted.pairs() {
         let len = vocabulary.text(a.into()).len() + vocabulary.text(b.into()).len();
-        if count > 2 && len <= MAX_PAIR && is_text(a) && is_text(b) {
+        if len <= MAX_PAIR && is_text(a) && is_text(b) {
             let parts = costs[usize::from(a)] + costs[usize::from(b)];
             add(count, parts.saturating_sub(cost::of_count(count, all)), len, Candidate::Pair(a, b));
         }
