@@ -44,10 +44,13 @@ fn refused(what: &str, bytes: &[u8], keys: &[Vec<u8>]) {
 }
 
 /// The same keys with other values of the same lengths, so that all sections keep their places. `None` for JSON, whose
-/// bytes cannot be changed one by one, and for files whose values are empty.
+/// bytes cannot be changed one by one, and for files whose values are empty or whose keys are left out.
 fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
     let index = Index::new(bytes).unwrap();
     let header = index.first_header();
+    if header.keys_left_out() {
+        return None;
+    }
     let mut builder = Builder::new().threads(1).memory_limit(64 << 20);
     builder = builder.key_type(header.key_type).value_type(header.value_type).hasher(header.hasher);
     builder = builder.fingerprint_bits(header.fingerprint_bits);
@@ -71,7 +74,6 @@ fn twin(bytes: &[u8]) -> Option<Vec<u8>> {
     let same = Index::new(&twin[..]).unwrap().first_header().sections == header.sections;
     // The builder makes no such files, or only with codes, which differ in length.
     let is_special = header.key_tables > 0
-        || header.keys_left_out()
         || header.key_width > 0
         || header.value_tables > 0
         || header.sections.extension.len > 0
