@@ -96,8 +96,10 @@ impl Source<'_> {
 
     /// The records, in the order of their hashes, and how many partitions they are in.
     fn choose(&self) -> Result<(Vec<Candidate>, usize), Error> {
-        let mut found: Vec<Candidate> = Vec::new();
+        let (mut chosen, mut wanted): (Vec<Candidate>, _) = (Vec::new(), Wanted::default());
         for (number, partition) in self.partitions.iter().enumerate() {
+            // The hashes of a partition are above those of the ones before.
+            let mut found = Vec::new();
             let mut limit = (u64::MAX, u64::MAX);
             self.each(partition, |hash, origin, fields| {
                 if hash <= limit {
@@ -112,13 +114,14 @@ impl Source<'_> {
                 }
             })?;
             self.settle(&mut found);
-            let enough = enough(&found);
-            if found.len() == RECORDS || enough < found.len() {
-                found.truncate(enough);
-                return Ok((found, number + 1));
+            for one in found {
+                if chosen.len() == RECORDS || !wanted.take(&one) {
+                    return Ok((chosen, number + 1));
+                }
+                chosen.push(one);
             }
         }
-        Ok((found, self.partitions.len()))
+        Ok((chosen, self.partitions.len()))
     }
 
     /// Keeps one record per key, of the [`RECORDS`] smallest hashes.
@@ -183,17 +186,23 @@ impl Source<'_> {
     }
 }
 
-/// How many of these records are enough: with as many bytes of keys as are wanted, and of values, or with far more of one.
-fn enough(found: &[Candidate]) -> usize {
-    let (mut keys, mut values) = (0, 0);
-    let cost = |len: u64| len.min(FIELD as u64) + EACH as u64;
-    let mut is_wanted = |one: &Candidate| {
-        let wanted = keys.min(values) < BYTES as u64 && keys.max(values) < 8 * BYTES as u64;
-        keys += cost(one.key_len);
-        values += cost(one.value_len);
-        wanted
-    };
-    found.iter().take_while(|one| is_wanted(one)).count()
+/// How much a sample has of keys and of values.
+#[derive(Default)]
+struct Wanted {
+    keys: u64,
+    values: u64,
+}
+
+impl Wanted {
+    /// Takes a record, unless there is enough: as many bytes of keys as are wanted, and of values, or far more of one.
+    fn take(&mut self, one: &Candidate) -> bool {
+        let is_wanted =
+            self.keys.min(self.values) < BYTES as u64 && self.keys.max(self.values) < 8 * BYTES as u64;
+        let cost = |len: u64| len.min(FIELD as u64) + EACH as u64;
+        self.keys += cost(one.key_len);
+        self.values += cost(one.value_len);
+        is_wanted
+    }
 }
 
 fn first(bytes: &[u8], most: usize) -> &[u8] {
