@@ -15,7 +15,7 @@ class VerifyReport(NamedTuple):
     """What `verify` checked and found right."""
 
     keys: int
-    """Number of keys, each of which was looked up."""
+    """Number of keys. Each was looked up, unless keys are left out of the index."""
     cells: int
     """Number of cells."""
     nbytes: int

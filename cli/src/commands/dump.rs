@@ -18,7 +18,8 @@ Examples:
 
 The records come in the order of the file, which has no meaning. If the format cannot hold a record
 (a newline in a TSV value, bytes in JSON that are not text), the dump fails with a message that
-names its key; the records before it have been written.")]
+names its key; the records before it have been written. If keys are left out of the index, their
+dense ids are written instead.")]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]

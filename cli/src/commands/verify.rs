@@ -57,6 +57,8 @@ struct Verdict {
     keys: Option<u64>,
     cells: Option<u64>,
     bytes: Option<u64>,
+    /// Each key was looked up: false for keys that are left out, unless the inputs name them.
+    keys_proved: Option<bool>,
     /// The broken rule of spec.md section 9 or 15.
     rule: Option<String>,
     /// Where the fault is, in bytes.
@@ -193,6 +195,7 @@ impl Args {
             keys: Some(verified.report.keys),
             cells: Some(verified.report.cells),
             bytes: Some(verified.report.bytes),
+            keys_proved: Some(!verified.report.header.keys_left_out() || against.is_some()),
             against,
             seconds: began.elapsed().as_secs_f64(),
             ..Verdict::default()
@@ -218,6 +221,10 @@ impl Args {
             began.elapsed().as_secs_f64()
         );
         out.write(line.as_bytes())?;
+        if verified.report.header.keys_left_out() && comparison.is_none() {
+            let line = "its keys are left out: only --against INPUT proves that each of them is there\n";
+            out.write(line.as_bytes())?;
+        }
         if let Some(Comparison { report, skipped, .. }) = comparison {
             let holds = if report.agrees() { "holds" } else { "does NOT hold" };
             let skipped = match skipped {

@@ -54,7 +54,12 @@ fn keys_left_out() {
     assert_eq!(place.run("get x.hlith key\\ 7").code, 3);
     let place_of_seven = place.run_args(["get", "x.hlith", "key 7"]).ok();
     assert_eq!(place_of_seven.text(), "21\n");
-    place.run("verify x.hlith --against a.tsv").ok();
+    let alone = place.run("verify x.hlith").ok();
+    assert!(alone.text().contains("only --against INPUT proves"), "{alone:?}");
+    for (against, proved) in [("", false), (" --against a.tsv", true)] {
+        let json = place.run(&format!("verify x.hlith --json{against}")).ok();
+        assert!(json.text().contains(&format!("\"keys_proved\":{proved}")), "{json:?}");
+    }
     let info = place.run("info x.hlith").ok();
     assert!(info.text().contains("an absent key is taken for a present one once in 2^16 times"), "{info:?}");
     let dump = place.run("dump x.hlith").ok();
