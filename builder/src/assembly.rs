@@ -112,7 +112,8 @@ struct Assembly {
 
 impl Assembly {
     fn create(file: NewFile, options: &Options, temp_dir: &Path) -> Self {
-        let in_memory = (options.memory() / 32) as usize;
+        // Three of these, or two, share a sixteenth.
+        let in_memory = (options.memory() / 48) as usize;
         let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
         Assembly {
             file,

@@ -103,6 +103,7 @@ impl Builder {
             feeder.finish()?;
         }
         let intake = self.intake()?.clone();
+        self.options.check_types()?;
         if (intake.key_type, intake.value_type) != (self.options.key_type, self.options.value_type) {
             return Err(Error::Options {
                 what: "the types of keys and values were changed after the first record",

@@ -97,7 +97,7 @@ impl<'a> Work<'a> {
                 + groups.iter().map(Group::copied).sum::<usize>();
         let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>() + dropped;
         let width = self.context.options.codecs.map_or(0, Codecs::width);
-        let values = if width < LONG as u64 { (loaded * width) as usize } else { 0 };
+        let values = if width < LONG as u64 { ((loaded * width) as usize).min(bytes) } else { 0 };
         let mut output = Output {
             pool: Pool::with_capacity(bytes.saturating_sub(values)),
             values: Pool::with_capacity(values),

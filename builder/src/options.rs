@@ -179,9 +179,6 @@ impl Options {
             return Err(Error::MemoryLimit { given, smallest, threads: self.threads });
         }
         limits::check_addresses(given, self.threads)?;
-        if !(1..=16).contains(&self.fingerprint_bits) {
-            return Err(Error::Options { what: "fingerprints have 1 to 16 bits" });
-        }
         self.check_types()?;
         let (part, parts) = match self.shape {
             Shape::Part { part, parts } => (part, parts),
@@ -195,9 +192,10 @@ impl Options {
     }
 
     /// Checks options that have an effect with some types only.
-    fn check_types(&self) -> Result<(), Error> {
+    pub fn check_types(&self) -> Result<(), Error> {
         let left_out = self.key_type == KeyType::None;
         let what = match self.check_bits {
+            _ if !(1..=16).contains(&self.fingerprint_bits) => "fingerprints have 1 to 16 bits",
             Some(_) if !left_out => "check bits are for keys that are left out",
             Some(bits) if !(8..=64).contains(&bits) => "keys that are left out have 8 to 64 check bits",
             _ if left_out && self.fingerprint_bits_set => {

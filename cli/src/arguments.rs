@@ -122,6 +122,12 @@ impl InputArgs {
         if policy == Some("stop") && self.max_errors.is_some() {
             return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
         }
+        if self.values == Some(ValueType::None) && (self.value_column.is_some() || self.value_field.is_some())
+        {
+            return Err(Failure::usage(
+                "with --values none there is no value: leave out --value-column and --value-field",
+            ));
+        }
         let skip = policy == Some("skip") || self.max_errors.is_some();
         let defaults = ReadOptions::default();
         Ok(ReadOptions {

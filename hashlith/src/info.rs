@@ -43,7 +43,7 @@ pub struct Info {
     /// How many bits of its hash stand for each key, if keys are left out: an absent key is taken for a present one once in 2^bits
     /// times.
     pub check_bits: Option<u32>,
-    /// Bytes of a key in its record, if all have the same number.
+    /// Bytes of a key in its record, if all have the same number; of a set, the most.
     pub key_width: Option<u8>,
     /// How keys and values are compressed; `None` if both are stored as they are.
     pub compression: Option<CompressionInfo>,
@@ -153,8 +153,9 @@ pub fn info(index: &Index<Mapping>) -> Result<Info, Error> {
         seed,
         second_seed,
         fingerprint_bits: header.fingerprint_bits,
-        check_bits: header.check_bits(),
-        key_width: (header.key_type == KeyType::Int).then_some(header.key_width),
+        check_bits: index.check_bits(),
+        key_width: (header.key_type == KeyType::Int)
+            .then(|| index.parts().iter().map(|part| part.header().key_width).max().unwrap_or_default()),
         compression: compression(index, &lengths),
         bytes_per_key: per_key(bytes, keys),
         sections: sections(index),

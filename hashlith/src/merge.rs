@@ -96,7 +96,9 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         let first = first_header(&inputs)?;
         let mut builder = builder.hasher(first.hasher).key_type(first.key_type).value_type(first.value_type);
         builder = match first.check_bits() {
-            Some(bits) => builder.check_bits(bits),
+            // Cells that are copied keep their own, which may be others than a build makes.
+            Some(bits) if (8..=64).contains(&bits) => builder.check_bits(bits),
+            Some(_) => builder,
             None => builder.fingerprint_bits(first.fingerprint_bits),
         };
         if builder.metadata_in_use().is_empty() {

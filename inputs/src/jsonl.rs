@@ -195,7 +195,10 @@ impl<'de> Visitor<'de> for Row<'_> {
         } else {
             seq.next_element_seed(self.text("value"))?
         };
-        let value = value.ok_or_else(wrong)?;
+        let value = match value {
+            None if self.options.value_type == ValueType::None => Cow::Borrowed(""),
+            value => value.ok_or_else(wrong)?,
+        };
         if seq.next_element::<IgnoredAny>()?.is_some() {
             return Err(wrong());
         }

@@ -47,7 +47,7 @@ impl<'o> Numbers<'o> {
                         let number = <$type>::try_from(number).map_err(|_| self.refused(&number.to_string()))?;
                         self.out.extend_from_slice(&number.to_le_bytes());
                     })*
-                    _ => return self.float(number as f64, &number.to_string()),
+                    _ => return self.whole(number),
                 }
             };
         }
@@ -65,7 +65,12 @@ impl<'o> Numbers<'o> {
             ($($number:ident $type:ty,)*) => {
                 match self.row.number {
                     $(Number::$number => self.out.extend_from_slice(&text.parse::<$type>().map_err(|_| self.refused(text))?.to_le_bytes()),)*
-                    _ => return self.float(text.parse().map_err(|_| self.refused(text))?, text),
+                    _ => {
+                        if let Ok(whole) = text.parse() {
+                            return self.whole(whole);
+                        }
+                        return self.float(text.parse().map_err(|_| self.refused(text))?, text);
+                    }
                 }
             };
         }
@@ -74,23 +79,40 @@ impl<'o> Numbers<'o> {
         Ok(())
     }
 
+    /// An integer as a floating-point number, if there is one.
+    fn whole(&mut self, number: i128) -> Result<(), String> {
+        let float = number as f64;
+        let stored = match self.row.number {
+            Number::Float16 => f16::from_f64(float).to_f64(),
+            Number::Float32 => f64::from(float as f32),
+            _ => float,
+        };
+        if float as i128 != number || stored != float {
+            return Err(self.refused(&number.to_string()));
+        }
+        self.float(float, &number.to_string())
+    }
+
     /// A floating-point number, which may be shown as `text`.
     ///
     /// # Errors
     /// As for [`Self::int`].
     pub fn float(&mut self, number: f64, text: &str) -> Result<(), String> {
-        // A number that becomes infinite would be another one. A `float32` is not rounded twice.
-        let fits = |is_finite: bool| if is_finite || !number.is_finite() { Ok(()) } else { Err(()) };
+        // A number that becomes infinite or 0 would be another one. A `float32` is not rounded twice.
+        let fits = |is_finite: bool, is_zero: bool| {
+            let fits = (is_finite || !number.is_finite()) && (!is_zero || number == 0.0);
+            fits.then_some(()).ok_or(())
+        };
         let fits = match self.row.number {
             Number::Float16 => {
                 let half = f16::from_f64(number);
                 self.out.extend_from_slice(&half.to_le_bytes());
-                fits(half.is_finite())
+                fits(half.is_finite(), half.to_f64() == 0.0)
             }
             Number::Float32 => {
                 let single = text.parse().unwrap_or(number as f32);
                 self.out.extend_from_slice(&single.to_le_bytes());
-                fits(single.is_finite())
+                fits(single.is_finite(), single == 0.0)
             }
             Number::Float64 => {
                 self.out.extend_from_slice(&number.to_le_bytes());
@@ -266,6 +288,11 @@ mod tests {
             ("float64", "1e309"),
             ("float16", "65520"),
             ("float32", "x"),
+            ("float32", "16777217"),
+            ("float64", "9007199254740993"),
+            ("float16", "2049"),
+            ("float32", "1e-60"),
+            ("float16", "1e-30"),
             ("uint8", "-1"),
             ("uint8", "256"),
             ("int64", "9223372036854775808"),
@@ -274,7 +301,7 @@ mod tests {
             assert!(parsed(name, text).is_err(), "{name} {text}");
         }
         for name in ["float16", "float32", "float64"] {
-            for text in ["inf", "-inf", "NaN", "0.1", "1e-30"] {
+            for text in ["inf", "-inf", "NaN", "0.1", "1e-4", "0", "-0.0", "2048", "0e9"] {
                 assert!(parsed(name, text).is_ok(), "{name} {text}");
             }
         }

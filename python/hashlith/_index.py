@@ -27,8 +27,14 @@ def _same(value: object, own: object) -> bool:
     """True for equal values; arrays are compared as a whole."""
     if value is own:
         return True
-    equal = value == own
-    return equal if isinstance(equal, bool) else bool(getattr(equal, "all", lambda: equal)())
+    if not hasattr(own, "shape"):
+        return bool(value == own)
+    import numpy
+
+    try:
+        return numpy.shape(value) == own.shape and bool((own == value).all())  # type: ignore[call-overload]
+    except ValueError:
+        return False
 
 
 class IndexItems(ItemsView[K, V]):

@@ -46,6 +46,18 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// ValueError for vectors that no Arrow list can hold.
+    pub fn check(self) -> PyResult<Self> {
+        match self {
+            Kind::Numbers(row) if i32::try_from(row.dimension).is_err() => {
+                Err(PyValueError::new_err(format!("an Arrow list cannot hold {} numbers", row.dimension)))
+            }
+            kind => Ok(kind),
+        }
+    }
+}
+
 /// Collects values for an Arrow array.
 pub struct Values {
     /// Bytes of a null.

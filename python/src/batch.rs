@@ -76,6 +76,8 @@ impl Encoder {
             Some(*self.keys.get_or_init(|| kind))
         });
         let key_bytes = match kind {
+            // More likely a mistake; a lookup takes it, as a dict does.
+            Some(KeyType::Int) if key.is_instance_of::<PyBool>() => Asked::WrongType,
             Some(kind) => key_bytes(key, kind)?,
             None => Asked::WrongType,
         };
@@ -206,7 +208,7 @@ impl Encoder {
         if own_keys != key_type && !left_out || own_values != value_type && own_values != ValueType::None {
             return Err(PyTypeError::new_err(
                 "the columns have other types than the keys and values of this index: text needs strings, bytes \
-                 need binary, and JSON values must be Python objects",
+                 need binary, numbers a column of their own type, and JSON values must be Python objects",
             ));
         }
         Ok(())

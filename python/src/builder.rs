@@ -8,6 +8,7 @@ use crate::{
     batch::{Encoder, is_full, push_record},
     column::Column,
     errors, files,
+    handle::Index,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
 };
@@ -115,8 +116,9 @@ impl Builder {
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
         for pair in keys.rows().zip(values.rows()) {
             let (what, why) = match pair {
-                (Ok(Some(key)), Ok(Some(value))) => {
-                    push_record(&mut batch, key, if no_values { &[] } else { value })?;
+                (Ok(Some(key)), value) if no_values || matches!(value, Ok(Some(_))) => {
+                    let value = if no_values { &[] } else { value.ok().flatten().unwrap_or_default() };
+                    push_record(&mut batch, key, value)?;
                     if is_full(&batch) {
                         self.feed_rows(py, &mut batch, text)?;
                         ticker.tick(py, &self.listener)?;
@@ -127,6 +129,8 @@ impl Builder {
                 (_, Ok(None)) => ("value", NULL),
                 (Err(fault), _) => ("key", fault.what),
                 (_, Err(fault)) => ("value", fault.what),
+                // Not reached: such a row was taken.
+                (_, Ok(Some(_))) => ("value", NULL),
             };
             // As with pairs, the rows before it are in.
             self.feed_rows(py, &mut batch, text)?;
@@ -277,6 +281,13 @@ impl Builder {
             let before = self.expected.fetch_update(Relaxed, Relaxed, more).unwrap_or_else(|before| before);
             let expected = before.saturating_add(length as u64);
             self.progress.set_total(Some(expected).filter(|&expected| expected > 0));
+        }
+        if let Ok(index) = records.cast::<Index>()
+            && index.get().keys == KeyType::None
+        {
+            return Err(PyTypeError::new_err(
+                "the keys of this index are left out: it cannot be built again from its records",
+            ));
         }
         let Some(values) = values else {
             return match records.getattr_opt("items")? {

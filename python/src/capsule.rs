@@ -19,7 +19,7 @@ use pyo3::{
     prelude::*,
     types::{PyCapsule, PyTuple},
 };
-use std::{ffi::CStr, ptr::NonNull, sync::Arc};
+use std::{ffi::CStr, ops::Range, ptr::NonNull, sync::Arc};
 
 /// The arrays of a column of strings or binary, and its type; `None` if the object is not an Arrow object.
 ///
@@ -180,7 +180,7 @@ impl Foreign<'_> {
             DataType::FixedSizeList(item, dimension) => {
                 let child = self.array.num_children().checked_sub(1).map(|last| self.array.child(last));
                 let array = child.ok_or_else(|| contradiction("its list has no items"))?;
-                self.lists(array, item.data_type(), *dimension, end)?
+                self.lists(array, item.data_type(), *dimension, first..end, valid.as_ref())?
             }
             other => match row_of(other) {
                 Some(row) => {
@@ -193,10 +193,18 @@ impl Foreign<'_> {
         Ok(Chunk { rows, first, valid, layout })
     }
 
-    /// Lists of `dimension` numbers, which follow one another in another array.
-    fn lists(&self, array: &FFI_ArrowArray, item: &DataType, dimension: i32, end: usize) -> PyResult<Layout> {
+    /// Lists of `dimension` numbers, which follow one another in another array. `rows` are those that are looked at, unless they are
+    /// null in `own_valid`.
+    fn lists(
+        &self,
+        array: &FFI_ArrowArray,
+        item: &DataType,
+        dimension: i32,
+        rows: Range<usize>,
+        own_valid: Option<&Buffer>,
+    ) -> PyResult<Layout> {
         let beyond = || contradiction("its lists are beyond any memory");
-        let items = usize::try_from(dimension).ok().and_then(|dimension| dimension.checked_mul(end));
+        let items = usize::try_from(dimension).ok().and_then(|dimension| dimension.checked_mul(rows.end));
         let items = items.ok_or_else(beyond)?;
         if array.len() < items {
             return Err(contradiction("its lists have fewer items than their sizes say"));
@@ -207,12 +215,18 @@ impl Foreign<'_> {
         };
         let is_null =
             |valid: &Buffer, at: usize| valid.get(at / 8).is_some_and(|bits| bits >> (at % 8) & 1 == 0);
-        if valid.is_some_and(|valid| (first..first + items).any(|at| is_null(&valid, at))) {
+        let dimension = dimension as usize;
+        let has_null = |valid: &Buffer, row: usize| {
+            let from = first + row * dimension;
+            (from..from + dimension).any(|at| is_null(valid, at))
+        };
+        let is_list = |row: &usize| own_valid.is_none_or(|valid| !is_null(valid, *row));
+        if valid.is_some_and(|valid| rows.filter(is_list).any(|row| has_null(&valid, row))) {
             return Err(PyValueError::new_err("a list of an Arrow column has a null in it: fill it first"));
         }
-        let width = width.checked_mul(dimension as usize).ok_or_else(beyond)?;
-        let start = (bytes.len() / array.len().saturating_add(first).max(1)) * first;
-        Ok(Layout::Fixed { width, bytes: bytes.slice(start.min(bytes.len())) })
+        let start = (width * first).min(bytes.len());
+        let width = width.checked_mul(dimension).ok_or_else(beyond)?;
+        Ok(Layout::Fixed { width, bytes: bytes.slice(start) })
     }
 
     fn offsets(&self, offsets: Numbers, end: usize) -> PyResult<Layout> {

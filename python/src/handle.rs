@@ -145,7 +145,9 @@ impl Index {
             let all = self.matrices(py, row)?;
             let all: Vec<_> = all.into_iter().map(Bound::unbind).collect();
             matrix = known(&all);
-            *self.matrices.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner) = all;
+            let mut kept = self.matrices.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+            // It may have been closed meanwhile.
+            *kept = if self.index.load().is_some() { all } else { Vec::new() };
         }
         matrix.ok_or_else(|| self.not_open())?.into_bound(py).get_item(id.saturating_sub(first))
     }

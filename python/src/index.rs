@@ -183,7 +183,8 @@ impl Index {
     ///
     /// Takes any object with __arrow_c_array__ or __arrow_c_stream__, such as arrays of pyarrow and series of polars and
     /// pandas. For str keys the column may have strings, large strings, string views or dictionaries of them; for bytes
-    /// keys, the same kinds of binary. The result is large_string, also for JSON values, or large_binary.
+    /// keys, the same kinds of binary; for int keys, integers. The result is large_string, also for JSON values, large_binary,
+    /// numbers, or lists of a fixed size.
     #[pyo3(signature = (column, /))]
     fn get_many_arrow(&self, column: &Bound<'_, PyAny>) -> PyResult<arrow::ArrowArray> {
         many::get_many_arrow(self, column)
@@ -226,6 +227,7 @@ impl Index {
         want_values: bool,
     ) -> PyResult<(u64, Option<arrow::ArrowArray>, Option<arrow::ArrowArray>)> {
         let index = self.open()?;
+        let kind = arrow::Kind::of_values(self.values).check()?;
         let rows = usize::try_from(stop.saturating_sub(start)).unwrap_or(usize::MAX).min(1 << 20);
         let column = |wanted: bool| wanted.then(|| arrow::Values::new(rows).map_err(no_memory)).transpose();
         let mut columns = [column(want_keys)?, column(want_values)?];
@@ -257,7 +259,6 @@ impl Index {
             })
         };
         let keys = finish(keys, arrow::Kind::of_keys(self.keys), Field::Key, "a key is not UTF-8")?;
-        let kind = arrow::Kind::of_values(self.values);
         Ok((id, keys, finish(values, kind, Field::Value, "a value is not UTF-8")?))
     }
 
@@ -330,7 +331,7 @@ impl Index {
     /// If keys are left out: how many bits of its hash stand for each. None otherwise.
     #[getter]
     fn check_bits(&self) -> PyResult<Option<u32>> {
-        Ok(self.open()?.first_header().check_bits())
+        Ok(self.open()?.check_bits())
     }
 
     /// The values of each file, in the order of the dense ids, as numpy arrays that share the memory of the index.

@@ -96,9 +96,11 @@ pub fn get_rows<'py>(
         }
     }
     if let Some(missing) = missing {
+        // Of other objects an item need not be the one in this place.
+        let is_sequence = keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>();
         let key = match keys.get_item(missing) {
-            Ok(key) => key.unbind(),
-            Err(_) => format!("key number {missing}, from 0").into_pyobject(py)?.into_any().unbind(),
+            Ok(key) if is_sequence => key.unbind(),
+            _ => format!("key number {missing}, from 0").into_pyobject(py)?.into_any().unbind(),
         };
         return Err(PyKeyError::new_err((key,)));
     }
@@ -116,7 +118,7 @@ pub fn get_many_arrow(handle: &Index, column: &Bound<'_, PyAny>) -> PyResult<Arr
     // First, because a refused handle does not know its types.
     let index = handle.open()?;
     let column = Column::required(column, handle.keys)?;
-    let kind = Kind::of_values(handle.values);
+    let kind = Kind::of_values(handle.values).check()?;
     let mut values = Values::of(column.len(), kind).map_err(no_memory)?;
     search_column(handle, &index, py, &column, |found| match found {
         Some(found) => match found.stored_value() {

@@ -41,7 +41,9 @@ pub fn row_of(value: &Bound<'_, PyAny>) -> Option<Row> {
 
 /// Appends the bytes of a value. The inner error says what is wrong, as words that follow "the value".
 pub fn encode(row: Row, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<Result<(), String>> {
-    if row.dimension > 0 && row_of(value) == Some(row) {
+    // Others, such as masked arrays, may mean something else than their bytes.
+    let is_array = value.get_type().name()?.to_cow()? == "ndarray";
+    if row.dimension > 0 && is_array && row_of(value) == Some(row) {
         let bytes = value.call_method0("tobytes")?;
         let stored = value.getattr("dtype")?.getattr("str")?.extract::<String>()? == dtype(row.number);
         if stored {

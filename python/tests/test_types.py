@@ -4,6 +4,7 @@ import math
 
 import hashlith
 import numpy
+import pandas
 import pyarrow
 import pytest
 from hypothesis import given, settings
@@ -105,6 +106,10 @@ def test_integers_that_no_index_has(tmp_path):
     ("int32", True, "no int32"),
     ("float32", 1e39, "no float32"),
     ("float16", 65520.0, "no float16"),
+    ("float32", 2**24 + 1, "no float32"),
+    ("float64", 2**53 + 1, "no float64"),
+    ("float32", 1e-60, "no float32"),
+    ("float32[3]", numpy.ma.array([1, 2, 3], mask=[0, 1, 0], dtype="f4"), "no float32"),
     ("float64", "1", "no float64"),
     ("float64", None, "no float64"),
     ("float32[2]", [1.0], "has 1 numbers instead of 2"),
@@ -134,12 +139,15 @@ def test_types_are_those_of_the_first_record(tmp_path):
     index = hashlith.open(tmp_path / "x")
     assert (index.key_type, index.value_type) == ("int", "float64[3]")
     assert (index.get_many(range(4)) == vectors).all()
+    hashlith.build(tmp_path / "s", {"k": pandas.Series([1.5, 2.5], dtype="float32")})
+    assert hashlith.open(tmp_path / "s")["k"].tolist() == [1.5, 2.5]
     hashlith.build(tmp_path / "y", [("k", numpy.float32(1.5))])
     assert hashlith.open(tmp_path / "y").value_type == "float32"
     with pytest.raises(TypeError, match="keys of this index are int, but 'a' is str"):
         hashlith.build(tmp_path / "z", {1: "x", "a": "y"})
-    with pytest.raises(TypeError, match="but True is bool"):
-        hashlith.build(tmp_path / "z", {True: "x"})
+    for records in {True: "x"}, [(2, "x"), (True, "y")]:
+        with pytest.raises(TypeError, match="but True is bool"):
+            hashlith.build(tmp_path / "z", records)
     with pytest.raises(hashlith.InputError, match="64 bits"):
         hashlith.build(tmp_path / "z", {2**63: "x"})
 
@@ -167,6 +175,9 @@ def test_batches_of_numbers_name_the_absent_key(tmp_path):
         index.get_many(["a", "z"])
     with pytest.raises(KeyError, match="key number 1"):
         index.get_many(iter(["a", "z"]))
+    for others in iter(["a", "z"]), pandas.Series(["a", "z"], index=[1, 0]), {"a": "b", "z": "a", 1: 0}:
+        with pytest.raises((KeyError, TypeError), match="key number 1|not int"):
+            index.get_many(others)
     with pytest.raises(ValueError, match="the default"):
         index.get_many(["a"], default="x")
     assert index.get("z") is None and index.get("z", 7) == 7
@@ -181,6 +192,18 @@ def test_sets_of_keys(tmp_path):
     assert set(hashlith.open(tmp_path / "y")) == set(range(1000))
     with pytest.raises(TypeError, match="not numbers"):
         index.to_numpy()
+    with hashlith.Builder(tmp_path / "z", values="none") as builder:
+        builder.add_many(pyarrow.array(["a", "b"]), pyarrow.array([None, 5], pyarrow.int8()))
+    assert set(hashlith.open(tmp_path / "z")) == {"a", "b"}
+
+
+def test_arrays_are_equal_as_a_whole(tmp_path):
+    hashlith.build(tmp_path / "x", {"a": [1, 1, 1]}, values="float32[3]")
+    index = hashlith.open(tmp_path / "x")
+    for other in 1.0, [1.0], [1, 1, 1, 1], [[1, 1, 1]], "x", None, [1, [2, 3]]:
+        assert index != {"a": other} and ("a", other) not in index.items() and other not in index.values()
+    for equal in [1, 1, 1], (1.0, 1.0, 1.0), numpy.ones(3):
+        assert index == {"a": equal} and ("a", equal) in index.items() and equal in index.values()
 
 
 def test_keys_left_out(tmp_path):
@@ -196,6 +219,8 @@ def test_keys_left_out(tmp_path):
     assert 100_000 / 2**12 / 3 < wrong < 100_000 / 2**12 * 3
     with pytest.raises(TypeError, match="left out"):
         list(index)
+    with pytest.raises(TypeError, match="left out"):
+        hashlith.build(tmp_path / "y", index)
     with pytest.raises(TypeError, match="str or bytes"):
         index[5]
     assert hashlith.info(tmp_path / "x")["check_bits"] == 12
@@ -231,9 +256,12 @@ def test_columns(tmp_path):
             assert {key: value if column == "number" else value.tolist() for key, value in index.items()} == wanted
             batch = [(pyarrow.array(k), pyarrow.array(v)) for k, v in index.batches()]
             assert {k: v for ks, vs in batch for k, v in zip(ks.to_pylist(), vs.to_pylist())} == wanted
-    holed = pyarrow.array([[1, None]], pyarrow.list_(pyarrow.float32(), 2))
+    holed = pyarrow.array([[1, None], [1, 2], [3, 4]], pyarrow.list_(pyarrow.float32(), 2))
+    with hashlith.Builder(tmp_path / "x") as builder:
+        builder.add_many(pyarrow.array(["a", "b"]), holed.slice(1))
+    assert hashlith.open(tmp_path / "x").get_many(["a", "b"]).tolist() == [[1, 2], [3, 4]]
     with pytest.raises(ValueError, match="null in it"), hashlith.Builder(tmp_path / "y") as builder:
-        builder.add_many(pyarrow.array(["k"]), holed)
+        builder.add_many(pyarrow.array(["a", "b", "c"]), holed)
     with pytest.raises(TypeError, match="other types"), hashlith.Builder(tmp_path / "y", values="int8") as builder:
         builder.add_many(pyarrow.array(["k"]), pyarrow.array([1], pyarrow.int16()))
     with pytest.raises(ValueError, match="64 bits"), hashlith.Builder(tmp_path / "y") as builder:
@@ -260,7 +288,7 @@ def test_from_files(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"key": 5, "value": [1, 2.5]}\n["6", [3, 4]]\n')
     hashlith.build_from_files(tmp_path / "x", tmp_path / "x.jsonl", keys="int", values="float64[2]")
     assert hashlith.open(tmp_path / "x").get_many([5, 6]).tolist() == [[1, 2.5], [3, 4]]
-    for name, text in ("s.jsonl", '"a"\n{"key": "b"}\n["c", 1]\n'), ("s.tsv", "a\nb\tx\nc\n"), ("s.csv", "a\nb,1\nc\n"):
+    for name, text in ("s.jsonl", '"a"\n{"key": "b"}\n["c"]\n'), ("s.tsv", "a\nb\tx\nc\n"), ("s.csv", "a\nb,1\nc\n"):
         (tmp_path / name).write_text(text)
         hashlith.build_from_files(tmp_path / "x", tmp_path / name, values="none")
         assert set(hashlith.open(tmp_path / "x")) == {"a", "b", "c"}

@@ -276,6 +276,18 @@ impl<D: AsRef<[u8]>> Index<D> {
         Some((number, self.parts.get(number)?))
     }
 
+    /// If keys are left out: how many bits of its hash stand for a key, in the part that has the fewest. A key that the index does
+    /// not have is taken for one that it has, once in 2^n times.
+    ///
+    /// ```
+    /// # let index = hashlith_reader::Index::new(include_bytes!("../tests/colours.hlith"))?;
+    /// assert_eq!(index.check_bits(), None);
+    /// # Ok::<(), hashlith_reader::Error>(())
+    /// ```
+    pub fn check_bits(&self) -> Option<u32> {
+        self.parts.iter().filter_map(|part| part.header().check_bits()).min()
+    }
+
     /// Number of keys.
     ///
     /// ```

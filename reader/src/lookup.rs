@@ -167,10 +167,10 @@ impl<'a> Lookup<'a> {
         let start = view.record_start(slot, delta);
         let pool = self.header.sections.pool;
         let id = self.first_id.wrapping_add(view.head.first_id).wrapping_add(u64::from(slot));
+        if self.coding.is_some() && self.header.has_no_records() {
+            return Ok(Candidate { record: pool.offset, id });
+        }
         if start >= pool.len {
-            if self.header.has_no_records() {
-                return Ok(Candidate { record: pool.offset, id });
-            }
             return Err(outside(view.entry_at(slot)));
         }
         Ok(Candidate { record: pool.offset.wrapping_add(start), id })

@@ -257,6 +257,31 @@ fn what_does_not_have_the_width_of_its_type_is_refused() {
     assert!(Builder::new().value_type(ValueType::None).add(b"key", b"value").is_err());
 }
 
+/// The fewest check bits of all parts say how often an answer is wrong.
+#[test]
+fn parts_may_have_other_check_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<_> = [(0, 64), (1, 8)]
+        .map(|(part, bits)| {
+            let path = dir.path().join(format!("{part}"));
+            let mut builder = Builder::new().key_type(KeyType::None).check_bits(bits).part(part, 2);
+            for key in (0..100u32).map(u32::to_le_bytes) {
+                if KeyHasher::xxh3(0).hash(&key).part(2) == part {
+                    builder.add(&key, b"v").unwrap();
+                }
+            }
+            builder.finish(&path).unwrap();
+            path
+        })
+        .into();
+    let set = dir.path().join("set");
+    hashlith_builder::commit_set(&set, &files, &Progress::default()).unwrap();
+    assert_eq!(Index::load(&set).unwrap().check_bits(), Some(8));
+    let mut late = Builder::new().key_type(KeyType::None);
+    late.add(b"k", b"v").unwrap();
+    assert!(late.check_bits(200).finish(dir.path().join("x")).is_err());
+}
+
 /// R20: a damaged cell gives ids that have no value.
 #[test]
 fn an_id_without_a_value_is_reported() {
