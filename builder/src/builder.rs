@@ -22,6 +22,8 @@ pub struct Builder {
     pub(crate) progress: Arc<Progress>,
     pub(crate) intake: Option<Arc<Intake>>,
     pub(crate) own_feeder: Option<Feeder>,
+    /// [`Self::preflight`] has checked the options: the threads that start after it take addresses of their own.
+    checked: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -169,6 +171,7 @@ impl Builder {
         let is_set = self.options.shape.is_set();
         let dir = output::directory(output, is_set)?;
         self.options.check()?;
+        self.checked = true;
         if is_set {
             drop(Staging::create(output)?);
         } else {
@@ -233,7 +236,7 @@ impl Builder {
     pub(crate) fn intake(&mut self) -> Result<&Arc<Intake>, Error> {
         if self.intake.is_none() {
             let options = &self.options;
-            options.check()?;
+            if self.checked { options.check_types() } else { options.check() }?;
             let partitions = options.partitions();
             let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
             let spill = Spill::new(partitions, options.memory() / 16 * 7, temp_dir, options.page_cache);
