@@ -23,7 +23,7 @@ _BATCH_BYTES = 32 << 20
 _SHOWN_METADATA = 1000
 
 
-def _same(value: object, own: object) -> bool:
+def _same(value: Any, own: Any) -> bool:
     """True for equal values; arrays are compared as a whole."""
     if value is own:
         return True
@@ -32,7 +32,7 @@ def _same(value: object, own: object) -> bool:
     import numpy
 
     try:
-        return numpy.shape(value) == own.shape and bool((own == value).all())  # type: ignore[call-overload]
+        return numpy.shape(value) == own.shape and bool(numpy.all(own == value))
     except ValueError:
         return False
 
