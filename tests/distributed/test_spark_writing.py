@@ -147,10 +147,10 @@ def test_options_that_make_no_sense(spark, tmp_path):
             df.write.format("hashlith").options(path=str(tmp_path / "set"), **options).mode("overwrite").save()
     with pytest.raises(Exception, match="No such file or directory: .*none/report"):
         write(df, tmp_path / "set", report=tmp_path / "none/report")
-    with pytest.raises(TypeError, match="the column key is int"):
-        hashlith.spark.partition(df.withColumn("key", F.lit(1)), 2)
-    with pytest.raises(Exception, match="the column value is int"):
-        save(df.withColumn("value", F.lit(1)), tmp_path / "set")
+    with pytest.raises(TypeError, match="the column key is date"):
+        hashlith.spark.partition(df.withColumn("key", F.current_date()), 2)
+    with pytest.raises(Exception, match="the column value is date"):
+        save(df.withColumn("value", F.current_date()), tmp_path / "set")
     with pytest.raises(Exception, match="no path"):
         df.write.format("hashlith").mode("overwrite").save()
     with pytest.raises(Exception, match="not a path of a file system"):
