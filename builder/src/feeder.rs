@@ -198,9 +198,7 @@ impl Feeder {
                 None => return Err(wrong_width("key", key, key_type, 8)),
             }
         }
-        if let ValueType::None | ValueType::Numbers(_) = value_type
-            && value.len() as u64 != value_type.width()
-        {
+        if !value_type.is_string() && value.len() as u64 != value_type.width() {
             return Err(wrong_width("value", value, value_type, value_type.width()));
         }
         Ok(())

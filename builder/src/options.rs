@@ -211,8 +211,7 @@ impl Options {
 
     /// True if keys or values are strings.
     fn can_compress(&self) -> bool {
-        matches!(self.key_type, KeyType::Bytes | KeyType::Text)
-            || matches!(self.value_type, ValueType::Bytes | ValueType::Text | ValueType::Json)
+        self.key_type.is_string() || self.value_type.is_string()
     }
 
     /// Sets what follows from the types: bits of a fingerprint, and bytes of a key in its record. `int_width` is what the widest
@@ -222,9 +221,8 @@ impl Options {
             KeyType::Bytes | KeyType::Text => self.key_width = 0,
             KeyType::Int => self.key_width = int_width.clamp(1, 8),
             KeyType::None => {
-                let is_apart = matches!(self.value_type, ValueType::None | ValueType::Numbers(_));
                 let check_bits = self.check_bits.unwrap_or(32);
-                let bytes = if is_apart {
+                let bytes = if !self.value_type.is_string() {
                     // If the slot entry has all bits, a lookup need not go to the record.
                     check_bits.saturating_sub(2 * MAX_FINGERPRINT_BITS).div_ceil(8)
                 } else {

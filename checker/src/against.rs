@@ -180,7 +180,7 @@ impl<'a, R: ReadAt + ?Sized> Against<'a, R> {
     /// Most keys of each kind that a report names.
     pub const SHOWN: usize = 10;
 
-    /// Opens a file for comparison. Checks its header (R1 to R14), and that its cells can hold the number of keys (V4).
+    /// Opens a file for comparison. Checks its header (R1 to R14) and its token tables (R18).
     ///
     /// ```
     /// use hashlith_checker::{Against, AgainstOptions};

@@ -140,8 +140,7 @@ impl Header {
     /// True if records have no bytes: the pool is empty, and lookups do not go there.
     #[inline]
     pub fn has_no_records(&self) -> bool {
-        let value_apart = matches!(self.value_type, ValueType::None | ValueType::Numbers(_));
-        self.keys_left_out() && self.key_width == 0 && value_apart
+        self.keys_left_out() && self.key_width == 0 && !self.value_type.is_string()
     }
 
     /// Parses the first 4,096 bytes of a file of `file_len` bytes, and checks R1 to R14.
@@ -308,10 +307,10 @@ impl Page<'_> {
             ));
         }
         let [key_tables, value_tables] = self.field(76);
-        let key_text = matches!(key_type, KeyType::Bytes | KeyType::Text);
-        let value_text = !matches!(value_type, ValueType::None | ValueType::Numbers(_));
-        for (at, tables, is_text) in [(76, key_tables, key_text), (77, value_tables, value_text)] {
-            if usize::from(tables) > if is_text { MAX_TABLES } else { 0 } {
+        for (at, tables, is_string) in
+            [(76, key_tables, key_type.is_string()), (77, value_tables, value_type.is_string())]
+        {
+            if usize::from(tables) > if is_string { MAX_TABLES } else { 0 } {
                 return Err(Error::reader(12, at, "there are more than 4 token tables, or some of numbers"));
             }
         }

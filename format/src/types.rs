@@ -49,6 +49,12 @@ pub fn key_int(key: &[u8]) -> Option<i64> {
 }
 
 impl KeyType {
+    /// True if the file has keys of any length, as they are or as codes.
+    #[inline]
+    pub fn is_string(self) -> bool {
+        matches!(self, Self::Bytes | Self::Text)
+    }
+
     /// The names of all types.
     pub const NAMES: &[&str] = &["bytes", "text", "int", "none"];
 
@@ -132,6 +138,12 @@ impl ValueType {
     #[inline]
     pub fn width(self) -> u64 {
         self.row().map_or(0, Row::width)
+    }
+
+    /// True if values have any length, as they are or as codes; if not, records have none.
+    #[inline]
+    pub fn is_string(self) -> bool {
+        matches!(self, Self::Bytes | Self::Text | Self::Json)
     }
 
     /// True if values are UTF-8.

@@ -3,7 +3,6 @@
 use crate::Error;
 use hashlith_builder::{Builder, Feeder, OnDuplicate, Report};
 use hashlith_feedback::{Phase, Progress, Unit};
-use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{Format, OnError, ReadError, ReadOptions, Sink, Skipped, Source, Sources};
 use parking_lot::Mutex;
 use std::{
@@ -184,9 +183,7 @@ impl Sink for FeederSink {
 fn least_bytes(sources: &Sources, options: &ReadOptions) -> u64 {
     let least = |(source, format): (&Source, Format)| {
         // Numbers may take far fewer bytes than their text.
-        if !matches!(options.key_type, KeyType::Bytes | KeyType::Text)
-            || !matches!(options.value_type, ValueType::Bytes | ValueType::Text | ValueType::Json)
-        {
+        if !options.key_type.is_string() || !options.value_type.is_string() {
             return 0;
         }
         let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));

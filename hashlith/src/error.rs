@@ -206,7 +206,6 @@ impl Error {
         }
     }
 
-    /// An error of a build. `place` says where a record came from.
     /// The error of a build with keys of this type. `place` names where a record came from.
     pub fn of_build(
         error: builder::Error,

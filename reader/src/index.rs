@@ -113,7 +113,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if the lookup finds damage (R15, R16, R19); in a set, [`Error::InPart`] with the number of the part.
+    /// [`Error::Corrupt`] if the lookup finds damage (R15, R16, R19, R20); in a set, [`Error::InPart`] with the number of the part.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
         match self.lookup(key)? {
