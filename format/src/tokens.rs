@@ -17,7 +17,7 @@ use core::fmt;
 /// Classes of codes.
 pub const CLASSES: usize = 8;
 /// Bits of a code that name its class.
-pub const CLASS_BITS: u32 = 3;
+pub const CLASS_BITS: u8 = 3;
 /// Most bits of an index within a class.
 pub const MAX_INDEX_BITS: u8 = 20;
 /// Most tables of a side.
@@ -27,6 +27,8 @@ pub const MAX_TEXT: usize = 255;
 /// Most bytes of a text that is in the entry of its token.
 pub const MAX_INLINE: usize = 15;
 
+/// Bits that a word of the pool has at least, wherever it begins.
+const WORD_BITS: u8 = 57;
 /// Bytes in front of the entries of a table.
 const HEAD_LEN: usize = 16;
 /// Bytes of an entry, and what the length of a table is a multiple of.
@@ -108,8 +110,6 @@ pub struct TableFault {
 /// A class of codes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Class {
-    /// Bits of a code.
-    bits: u32,
     /// The number of its first token.
     first: u32,
     /// The bits of an index.
@@ -126,6 +126,10 @@ struct Table {
     /// Where its long texts end.
     end: usize,
     classes: [Class; CLASSES],
+    /// Bits of the codes of each class, a byte for each, that of class 0 lowest.
+    code_bits: u64,
+    /// Three codes are in a word, of whatever classes.
+    three_in_word: bool,
 }
 
 /// The tables of a side, keys or values: where they lie in the bytes that hold them.
@@ -206,16 +210,17 @@ impl Table {
         let (count, long_len) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
         let mut classes = [Class::default(); CLASSES];
         let mut first = 0u32;
+        let code_bits = index_bits.map(|bits| bits.wrapping_add(CLASS_BITS));
         for (class, bits) in classes.iter_mut().zip(index_bits) {
             if bits > MAX_INDEX_BITS {
                 return Err("a class of tokens has more than 20 bits");
             }
             let held = 1u32.wrapping_shl(u32::from(bits));
-            *class =
-                Class { bits: CLASS_BITS.wrapping_add(u32::from(bits)), first, mask: held.wrapping_sub(1) };
+            *class = Class { first, mask: held.wrapping_sub(1) };
             // Eight times 2^20 at most.
             first = first.wrapping_add(held);
         }
+        let three_in_word = code_bits.into_iter().all(|bits| bits <= WORD_BITS / 3);
         if count > first {
             return Err("a table has more tokens than its classes hold");
         }
@@ -225,9 +230,17 @@ impl Table {
             .and_then(|long| Some((long, span(long, u64::from(long_len))?)))
             .and_then(|(long, end)| Some((long, end, end.checked_next_multiple_of(ENTRY_LEN)?)));
         match end {
-            Some((long, end, next)) if next <= bytes.len() => {
-                Ok((Table { entries, long, end, classes }, next))
-            }
+            Some((long, end, next)) if next <= bytes.len() => Ok((
+                Table {
+                    entries,
+                    long,
+                    end,
+                    classes,
+                    code_bits: u64::from_le_bytes(code_bits),
+                    three_in_word,
+                },
+                next,
+            )),
             _ => Err(CUT),
         }
     }

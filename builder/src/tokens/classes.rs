@@ -69,10 +69,8 @@ pub fn best(counts: &[u64]) -> [u8; CLASSES] {
 /// The codes of the first `count` tokens of a table.
 pub fn codes(index_bits: &[u8; CLASSES], count: usize) -> Vec<Code> {
     let class = |(class, &bits): (usize, &u8)| {
-        let code = move |index: u32| Code {
-            code: index << CLASS_BITS | class as u32,
-            bits: bits + CLASS_BITS as u8,
-        };
+        let code =
+            move |index: u32| Code { code: index << CLASS_BITS | class as u32, bits: bits + CLASS_BITS };
         (0..1 << bits).map(code)
     };
     index_bits.iter().enumerate().flat_map(class).take(count).collect()

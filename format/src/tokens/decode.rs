@@ -1,25 +1,36 @@
-//! Decodes strings of codes, compares them and passes over them.
+//! Decodes strings of codes, and compares them.
+//!
+//! A step is a chain: the class of a code says how long it is, and so where the next one begins. Nothing else is in that
+//! chain: the lengths of all classes fit into a number, and most tokens are copied by one store of 16 bytes.
 
 use super::{
-    CLASSES, Class, ENDS, Entry, Fault, INLINE_LEN, KEY, KEY_TAIL, KIND, LONG, MAX_TEXT, RESERVED, Table,
-    Tables, key_tail,
+    ENDS, Entry, Fault, INLINE_LEN, KEY, KEY_TAIL, KIND, LONG, MAX_TEXT, RESERVED, Table, Tables, key_tail,
 };
 use alloc::vec::Vec;
 
-/// Why a walk over codes stops before the end of the string.
-pub(super) enum Stop {
-    /// The codes are corrupt.
-    Fault(Fault),
-    /// The string is not the expected one.
-    Differs,
+/// By how many bytes a string grows while it is decoded.
+const ROOM: usize = 128;
+/// Bytes of a key that are decoded before they are compared.
+const COMPARED: usize = 96;
+
+/// Why [`Walk::run`] stops.
+enum Pause<'a> {
+    /// At a token that ends the string, or is not in its entry. The walk is behind its code.
+    At(&'a Table, &'a Entry),
+    /// At a token for which there is no room.
+    Full,
 }
 
-/// What takes the texts of a string, one after another.
-pub(super) trait Sink {
-    /// Takes the first `len` bytes of `entry`, at most 15.
-    fn short(&mut self, entry: &Entry, len: usize) -> Result<(), Stop>;
-    fn long(&mut self, text: &[u8]) -> Result<(), Stop>;
-    fn key(&mut self, tail: bool) -> Result<(), Stop>;
+/// Where a string of codes is read.
+struct Walk<'a> {
+    tables: &'a Tables,
+    /// The tables.
+    bytes: &'a [u8],
+    pool: &'a [u8],
+    /// The next code.
+    bit: u64,
+    /// The table of the next token.
+    table: usize,
 }
 
 impl Tables {
@@ -39,12 +50,28 @@ impl Tables {
         key: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<u64, Fault> {
-        self.walk(bytes, pool, bit, &mut Append { out, key }).map_err(fault)
+        let mut at = out.len();
+        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0 };
+        loop {
+            out.try_reserve(ROOM).map_err(|_| Fault::Memory)?;
+            out.resize(at.saturating_add(ROOM), 0);
+            let pause = walk.run(out, &mut at);
+            out.truncate(at);
+            let Pause::At(table, entry) = pause? else { continue };
+            if is_elsewhere(entry) {
+                out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
+                out.extend_from_slice(table.text_elsewhere(bytes, entry, key)?);
+                at = out.len();
+            }
+            if ends(entry) {
+                return walk.end();
+            }
+        }
     }
 
     /// The bit behind the string that begins at bit `bit` of `pool`, if it is `expected`, a key; otherwise `None`.
     ///
-    /// It stops at the first difference.
+    /// It stops soon after the first difference.
     ///
     /// # Errors
     /// If the codes up to there are corrupt, as for [`Self::decode`].
@@ -56,63 +83,113 @@ impl Tables {
         bit: u64,
         expected: &[u8],
     ) -> Result<Option<u64>, Fault> {
-        let mut compare = Compare::new(expected);
-        match self.walk(bytes, pool, bit, &mut compare) {
-            Ok(end) => Ok((compare.at == expected.len()).then_some(end)),
-            Err(Stop::Differs) => Ok(None),
-            Err(Stop::Fault(fault)) => Err(fault),
-        }
-    }
-
-    /// The bit behind the string that begins at bit `bit` of `pool`.
-    ///
-    /// # Errors
-    /// As for [`Self::decode`], except that the key is not looked at.
-    #[inline]
-    pub fn skip(&self, bytes: &[u8], pool: &[u8], bit: u64) -> Result<u64, Fault> {
-        self.walk(bytes, pool, bit, &mut Pass).map_err(fault)
-    }
-
-    #[inline(always)]
-    fn walk<S: Sink>(&self, bytes: &[u8], pool: &[u8], bit: u64, sink: &mut S) -> Result<u64, Stop> {
-        let mut at = bit;
-        for table in self.tables.iter().take(self.last) {
-            let (bits, ends) = table.view(bytes).step(load(pool, at)?, sink)?;
-            at = at.wrapping_add(u64::from(bits));
-            if ends {
-                return end(pool, at);
-            }
-        }
-        let Some(last) = self.tables.get(self.last) else { return Err(Stop::Fault(Fault::NoToken)) };
-        let last = last.view(bytes);
+        let mut rest = expected;
+        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0 };
         loop {
-            // A word has 57 bits or more, and a code at most 23: two in a word need no question between them.
-            let word = load(pool, at)?;
-            let (bits, ends) = last.step(word, sink)?;
-            at = at.wrapping_add(u64::from(bits));
-            if ends {
-                return end(pool, at);
+            let (mut buffer, mut at) = ([0; COMPARED], 0);
+            let pause = walk.run(&mut buffer, &mut at);
+            match rest.strip_prefix(buffer.get(..at).unwrap_or_default()) {
+                Some(behind) => rest = behind,
+                None => return Ok(None),
             }
-            let (bits, ends) = last.step(word >> (bits & 63), sink)?;
-            at = at.wrapping_add(u64::from(bits));
-            if ends {
-                return end(pool, at);
+            let Pause::At(table, entry) = pause? else { continue };
+            if is_elsewhere(entry) {
+                match rest.strip_prefix(table.text_elsewhere(bytes, entry, None)?) {
+                    Some(behind) => rest = behind,
+                    None => return Ok(None),
+                }
+            }
+            if ends(entry) {
+                let end = walk.end()?;
+                return Ok(rest.is_empty().then_some(end));
             }
         }
     }
 }
 
-pub(super) fn fault(stop: Stop) -> Fault {
-    match stop {
-        Stop::Fault(fault) => fault,
-        // Only a comparison finds a difference.
-        Stop::Differs => Fault::NoEnd,
+impl<'a> Walk<'a> {
+    /// Writes texts of tokens to `buffer` from `at` on, up to one that ends the string or is not in its entry. On an error `at`
+    /// is behind the texts before.
+    #[inline(always)]
+    fn run(&mut self, buffer: &mut [u8], at: &mut usize) -> Result<Pause<'a>, Fault> {
+        while let Some(table) = self.tables.tables.get(self.table).filter(|_| self.table < self.tables.last) {
+            let (entry, bits) = table.step(table.entries(self.bytes), load(self.pool, self.bit)?)?;
+            if !put(entry, buffer, at) {
+                return Ok(Pause::Full);
+            }
+            self.pass(bits);
+            self.table = self.table.wrapping_add(1);
+            if is_special(entry) {
+                return Ok(pause_at(table, entry, at));
+            }
+        }
+        let Some(last) = self.tables.tables.get(self.tables.last) else { return Err(Fault::NoToken) };
+        // A word has 57 bits or more, and a code at most 23.
+        if last.three_in_word {
+            self.run_last::<3>(last, buffer, at)
+        } else {
+            self.run_last::<2>(last, buffer, at)
+        }
     }
+
+    /// [`Self::run`] in the last table, where any `CODES` codes are in a word.
+    #[inline(always)]
+    fn run_last<const CODES: usize>(
+        &mut self,
+        table: &'a Table,
+        buffer: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Pause<'a>, Fault> {
+        let entries = table.entries(self.bytes);
+        loop {
+            let mut word = load(self.pool, self.bit)?;
+            for _ in 0..CODES {
+                let (entry, bits) = table.step(entries, word)?;
+                if !put(entry, buffer, at) {
+                    return Ok(Pause::Full);
+                }
+                self.pass(bits);
+                if is_special(entry) {
+                    return Ok(pause_at(table, entry, at));
+                }
+                word >>= bits & 63;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pass(&mut self, bits: u32) {
+        self.bit = self.bit.wrapping_add(u64::from(bits));
+    }
+
+    /// The bit behind the last code, unless that reaches beyond the pool.
+    #[inline(always)]
+    fn end(&self) -> Result<u64, Fault> {
+        end(self.pool, self.bit)
+    }
+}
+
+/// Writes an entry to `buffer`, and moves `at` behind the text that it holds; `false` if there is no room for all 16 bytes.
+#[inline(always)]
+fn put(entry: &Entry, buffer: &mut [u8], at: &mut usize) -> bool {
+    let Some(place) = buffer.get_mut(*at..).and_then(<[u8]>::first_chunk_mut) else { return false };
+    *place = *entry;
+    *at = at.wrapping_add(inline_len(entry));
+    true
+}
+
+/// The pause at this token, which was [`put`]: what is not text does not count.
+#[inline(always)]
+fn pause_at<'a>(table: &'a Table, entry: &'a Entry, at: &mut usize) -> Pause<'a> {
+    if is_elsewhere(entry) {
+        *at = at.wrapping_sub(inline_len(entry));
+    }
+    Pause::At(table, entry)
 }
 
 /// At least 57 bits of the pool from bit `bit` on, the first one lowest; zeros behind the end of the pool.
 #[inline(always)]
-pub(super) fn load(pool: &[u8], bit: u64) -> Result<u64, Stop> {
+pub(super) fn load(pool: &[u8], bit: u64) -> Result<u64, Fault> {
     let at = usize::try_from(bit >> 3).unwrap_or(usize::MAX);
     // A jump that is never taken costs less than a number that depends on the length.
     let word = match pool.get(at..at.wrapping_add(8)).and_then(<[u8]>::first_chunk) {
@@ -123,186 +200,82 @@ pub(super) fn load(pool: &[u8], bit: u64) -> Result<u64, Stop> {
 }
 
 #[cold]
-fn load_last(pool: &[u8], at: usize) -> Result<u64, Stop> {
+fn load_last(pool: &[u8], at: usize) -> Result<u64, Fault> {
     let rest = pool.get(at..).unwrap_or_default();
     if rest.is_empty() {
-        return Err(Stop::Fault(Fault::NoEnd));
+        return Err(Fault::NoEnd);
     }
     Ok(rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
 }
 
 /// `at`, unless the last code reaches beyond the pool.
 #[inline(always)]
-pub(super) fn end(pool: &[u8], at: u64) -> Result<u64, Stop> {
-    if at.div_ceil(8) <= pool.len() as u64 { Ok(at) } else { Err(Stop::Fault(Fault::NoEnd)) }
-}
-
-/// A table with its bytes.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    classes: &'a [Class; CLASSES],
-    entries: &'a [Entry],
-    long: &'a [u8],
+pub(super) fn end(pool: &[u8], at: u64) -> Result<u64, Fault> {
+    if at.div_ceil(8) <= pool.len() as u64 { Ok(at) } else { Err(Fault::NoEnd) }
 }
 
 impl Table {
+    /// The token of the lowest code of `word`, and the bits of the code.
     #[inline(always)]
-    pub(super) fn view<'a>(&'a self, bytes: &'a [u8]) -> View<'a> {
-        View {
-            classes: &self.classes,
-            entries: self.entries(bytes),
-            long: bytes.get(self.long..self.end).unwrap_or_default(),
-        }
-    }
-}
-
-impl View<'_> {
-    /// Gives the text of the lowest code of `word` to `sink`. Returns the bits of the code, and whether it ends the string.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the mask has 20 bits")]
-    pub(super) fn step<S: Sink>(&self, word: u64, sink: &mut S) -> Result<(u32, bool), Stop> {
-        let class = self.classes.get((word & 7) as usize).copied().unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, reason = "a length is a byte, and the mask has 20 bits")]
+    pub(super) fn step<'a>(&self, entries: &'a [Entry], word: u64) -> Result<(&'a Entry, u32), Fault> {
+        let class = word & 7;
+        let bits = (self.code_bits >> class.wrapping_mul(8)) as u32 & 0xff;
+        let class = self.classes.get(class as usize).copied().unwrap_or_default();
         let number = class.first.wrapping_add((word >> 3) as u32 & class.mask);
-        let entry = self.entries.get(number as usize).ok_or(Stop::Fault(Fault::NoToken))?;
-        let [.., flags] = *entry;
-        if flags & (KIND | RESERVED) == 0 {
-            sink.short(entry, usize::from(flags & INLINE_LEN))?;
-        } else {
-            self.other(entry, sink)?;
-        }
-        Ok((class.bits, flags & ENDS != 0))
+        let entry = entries.get(number as usize).ok_or(Fault::NoToken)?;
+        Ok((entry, bits))
     }
 
-    /// Gives a text that is not in its entry to `sink`.
+    /// The text of a token that has it not in its entry. `key` is that of the record, if the string is a value.
     #[inline(never)]
-    fn other<S: Sink>(&self, entry: &Entry, sink: &mut S) -> Result<(), Stop> {
-        let [o0, o1, o2, o3, len, .., flags] = *entry;
-        match flags & (KIND | RESERVED) {
+    pub(super) fn text_elsewhere<'a>(
+        &self,
+        bytes: &'a [u8],
+        entry: &Entry,
+        key: Option<&'a [u8]>,
+    ) -> Result<&'a [u8], Fault> {
+        let [o0, o1, o2, o3, len, ..] = *entry;
+        let key = || key.filter(|key| key.len() <= MAX_TEXT).ok_or(Fault::Key);
+        match flags(entry) & (KIND | RESERVED) {
             LONG => {
+                let long = bytes.get(self.long..self.end).unwrap_or_default();
                 let at = u32::from_le_bytes([o0, o1, o2, o3]) as usize;
-                let text = self.long.get(at..at.wrapping_add(usize::from(len)));
-                sink.long(text.ok_or(Stop::Fault(Fault::Outside))?)
+                long.get(at..at.wrapping_add(usize::from(len))).ok_or(Fault::Outside)
             }
-            KEY => sink.key(false),
-            KEY_TAIL => sink.key(true),
-            _ => Err(Stop::Fault(Fault::Kind)),
+            KEY => key(),
+            KEY_TAIL => key().map(key_tail),
+            _ => Err(Fault::Kind),
         }
     }
 }
 
-/// Appends to a vector.
-pub(super) struct Append<'a> {
-    pub out: &'a mut Vec<u8>,
-    pub key: Option<&'a [u8]>,
+#[inline(always)]
+fn flags(entry: &Entry) -> u8 {
+    let [.., flags] = *entry;
+    flags
 }
 
-impl Append<'_> {
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self) -> Result<(), Stop> {
-        self.out.try_reserve(MAX_TEXT).map_err(|_| Stop::Fault(Fault::Memory))
-    }
+/// True if the token ends its string.
+#[inline(always)]
+pub(super) fn ends(entry: &Entry) -> bool {
+    flags(entry) & ENDS != 0
 }
 
-impl Sink for Append<'_> {
-    #[inline(always)]
-    fn short(&mut self, entry: &Entry, len: usize) -> Result<(), Stop> {
-        let start = self.out.len();
-        if self.out.capacity().wrapping_sub(start) < entry.len() {
-            self.grow()?;
-        }
-        // Sixteen bytes take one instruction; a number that differs takes a call.
-        self.out.extend_from_slice(entry);
-        self.out.truncate(start.wrapping_add(len));
-        Ok(())
-    }
-
-    #[inline]
-    fn long(&mut self, text: &[u8]) -> Result<(), Stop> {
-        if self.out.capacity().wrapping_sub(self.out.len()) < text.len() {
-            self.grow()?;
-        }
-        self.out.extend_from_slice(text);
-        Ok(())
-    }
-
-    fn key(&mut self, tail: bool) -> Result<(), Stop> {
-        match self.key {
-            Some(key) if key.len() <= MAX_TEXT => self.long(if tail { key_tail(key) } else { key }),
-            _ => Err(Stop::Fault(Fault::Key)),
-        }
-    }
+/// True if the text of the token is not in its entry.
+#[inline(always)]
+pub(super) fn is_elsewhere(entry: &Entry) -> bool {
+    flags(entry) & (KIND | RESERVED) != 0
 }
 
-/// Compares with an expected string.
-struct Compare<'a> {
-    expected: &'a [u8],
-    /// Bytes of it that are found.
-    at: usize,
-    /// Its last 16 bytes, or all it has, the first one lowest.
-    last: u128,
-    /// Where `last` begins in it.
-    last_at: usize,
+/// True if either.
+#[inline(always)]
+fn is_special(entry: &Entry) -> bool {
+    flags(entry) & (ENDS | KIND | RESERVED) != 0
 }
 
-impl<'a> Compare<'a> {
-    #[inline(always)]
-    fn new(expected: &'a [u8]) -> Self {
-        let (last, last_at) = match expected.last_chunk() {
-            Some(chunk) => (u128::from_le_bytes(*chunk), expected.len().wrapping_sub(chunk.len())),
-            None => (expected.iter().rev().fold(0, |word, &byte| word << 8 | u128::from(byte)), 0),
-        };
-        Compare { expected, at: 0, last, last_at }
-    }
-}
-
-impl Sink for Compare<'_> {
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 16 bytes, 128 bits")]
-    fn short(&mut self, entry: &Entry, len: usize) -> Result<(), Stop> {
-        let expected = match self.expected.get(self.at..).and_then(<[u8]>::first_chunk) {
-            Some(chunk) => u128::from_le_bytes(*chunk),
-            None => {
-                let behind = self.at.wrapping_sub(self.last_at).wrapping_mul(8);
-                self.last.checked_shr(behind as u32).unwrap_or(0)
-            }
-        };
-        let mask = 1u128.wrapping_shl(len.wrapping_mul(8) as u32).wrapping_sub(1);
-        self.at = self.at.wrapping_add(len);
-        // Zeros seem to lie behind the end; the length tells at last.
-        if (u128::from_le_bytes(*entry) ^ expected) & mask == 0 { Ok(()) } else { Err(Stop::Differs) }
-    }
-
-    #[inline]
-    fn long(&mut self, text: &[u8]) -> Result<(), Stop> {
-        if self.expected.get(self.at..).is_some_and(|rest| rest.starts_with(text)) {
-            self.at = self.at.wrapping_add(text.len());
-            Ok(())
-        } else {
-            Err(Stop::Differs)
-        }
-    }
-
-    fn key(&mut self, _: bool) -> Result<(), Stop> {
-        Err(Stop::Fault(Fault::Key))
-    }
-}
-
-/// Takes nothing.
-struct Pass;
-
-impl Sink for Pass {
-    #[inline(always)]
-    fn short(&mut self, _: &Entry, _: usize) -> Result<(), Stop> {
-        Ok(())
-    }
-
-    #[inline]
-    fn long(&mut self, _: &[u8]) -> Result<(), Stop> {
-        Ok(())
-    }
-
-    fn key(&mut self, _: bool) -> Result<(), Stop> {
-        Ok(())
-    }
+/// Bytes of a text in the entry.
+#[inline(always)]
+pub(super) fn inline_len(entry: &Entry) -> usize {
+    usize::from(flags(entry) & INLINE_LEN)
 }

@@ -1,8 +1,8 @@
 //! Decodes a string piece by piece, in memory of any size.
 
 use super::{
-    Fault, Tables,
-    decode::{Append, end, fault, load},
+    Fault, MAX_TEXT, Tables,
+    decode::{end, ends, inline_len, is_elsewhere, load},
 };
 use alloc::vec::Vec;
 
@@ -44,18 +44,25 @@ impl Tables {
         most: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
-        let mut sink = Append { out, key };
-        while !state.ended && sink.out.len() < most {
+        while !state.ended && out.len() < most {
             if cut && (state.bit >> 3).saturating_add(LONGEST) > pool.len() as u64 {
                 break;
             }
             let Some(table) = self.tables.get(state.table) else { return Err(Fault::NoToken) };
-            let word = load(pool, state.bit).map_err(fault)?;
-            let (bits, ends) = table.view(bytes).step(word, &mut sink).map_err(fault)?;
+            let (entry, bits) = table.step(table.entries(bytes), load(pool, state.bit)?)?;
+            out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
+            if is_elsewhere(entry) {
+                out.extend_from_slice(table.text_elsewhere(bytes, entry, key)?);
+            } else {
+                // Sixteen bytes take one instruction; a number that differs takes a call.
+                let len = out.len().wrapping_add(inline_len(entry));
+                out.extend_from_slice(entry);
+                out.truncate(len);
+            }
             state.bit = state.bit.wrapping_add(u64::from(bits));
             state.table = state.table.wrapping_add(1).min(self.last);
-            if ends {
-                state.bit = end(pool, state.bit).map_err(fault)?;
+            if ends(entry) {
+                state.bit = end(pool, state.bit)?;
                 state.ended = true;
             }
         }
