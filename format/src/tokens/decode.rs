@@ -15,10 +15,27 @@ const COMPARED: usize = 96;
 
 /// Why [`Walk::run`] stops.
 enum Pause<'a> {
-    /// At a token that ends the string, or is not in its entry. The walk is behind its code.
-    At(&'a Table, &'a Entry),
-    /// At a token for which there is no room.
+    /// The string has ended.
+    End,
+    /// At this text, for which there is no room; and whether it ends the string. The walk is behind its code.
+    Text(&'a [u8], bool),
+    /// There is no room for a token.
     Full,
+}
+
+/// What a step of [`Walk`] does.
+enum Step<'a> {
+    /// It goes on behind a code of so many bits.
+    Code(u32),
+    Pause(Pause<'a>),
+}
+
+/// What becomes of a text.
+enum Put<'a> {
+    /// It is written, up to here.
+    Behind(usize),
+    /// There is no room for it.
+    NoRoom(&'a [u8]),
 }
 
 /// Where a string of codes is read.
@@ -31,6 +48,8 @@ struct Walk<'a> {
     bit: u64,
     /// The table of the next token.
     table: usize,
+    /// The key of the record, if the string is a value.
+    key: Option<&'a [u8]>,
 }
 
 impl Tables {
@@ -50,21 +69,26 @@ impl Tables {
         key: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<u64, Fault> {
-        let mut at = out.len();
-        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0 };
+        let start = out.len();
+        let mut at = start;
+        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0, key };
         loop {
-            out.try_reserve(ROOM).map_err(|_| Fault::Memory)?;
-            out.resize(at.saturating_add(ROOM), 0);
+            let room = at.saturating_sub(start).max(ROOM);
+            out.try_reserve(room).map_err(|_| Fault::Memory)?;
+            out.resize(at.saturating_add(room), 0);
             let pause = walk.run(out, &mut at);
             out.truncate(at);
-            let Pause::At(table, entry) = pause? else { continue };
-            if is_elsewhere(entry) {
-                out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
-                out.extend_from_slice(table.text_elsewhere(bytes, entry, key)?);
-                at = out.len();
-            }
-            if ends(entry) {
-                return walk.end();
+            match pause? {
+                Pause::End => return walk.end(),
+                Pause::Text(text, ends) => {
+                    out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
+                    out.extend_from_slice(text);
+                    at = out.len();
+                    if ends {
+                        return walk.end();
+                    }
+                }
+                Pause::Full => {}
             }
         }
     }
@@ -84,22 +108,24 @@ impl Tables {
         expected: &[u8],
     ) -> Result<Option<u64>, Fault> {
         let mut rest = expected;
-        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0 };
+        let mut walk = Walk { tables: self, bytes, pool, bit, table: 0, key: None };
         loop {
             let (mut buffer, mut at) = ([0; COMPARED], 0);
             let pause = walk.run(&mut buffer, &mut at);
-            match rest.strip_prefix(buffer.get(..at).unwrap_or_default()) {
-                Some(behind) => rest = behind,
-                None => return Ok(None),
-            }
-            let Pause::At(table, entry) = pause? else { continue };
-            if is_elsewhere(entry) {
-                match rest.strip_prefix(table.text_elsewhere(bytes, entry, None)?) {
-                    Some(behind) => rest = behind,
-                    None => return Ok(None),
+            let Some(behind) = rest.strip_prefix(buffer.get(..at).unwrap_or_default()) else {
+                return Ok(None);
+            };
+            rest = behind;
+            let ended = match pause? {
+                Pause::End => true,
+                Pause::Text(text, ends) => {
+                    let Some(behind) = rest.strip_prefix(text) else { return Ok(None) };
+                    rest = behind;
+                    ends
                 }
-            }
-            if ends(entry) {
+                Pause::Full => false,
+            };
+            if ended {
                 let end = walk.end()?;
                 return Ok(rest.is_empty().then_some(end));
             }
@@ -108,19 +134,18 @@ impl Tables {
 }
 
 impl<'a> Walk<'a> {
-    /// Writes texts of tokens to `buffer` from `at` on, up to one that ends the string or is not in its entry. On an error `at`
-    /// is behind the texts before.
+    /// Writes texts of tokens to `buffer` from `at` on, until the string ends or there is no room. On an error `at` is behind
+    /// the texts before.
     #[inline(always)]
     fn run(&mut self, buffer: &mut [u8], at: &mut usize) -> Result<Pause<'a>, Fault> {
         while let Some(table) = self.tables.tables.get(self.table).filter(|_| self.table < self.tables.last) {
-            let (entry, bits) = table.step(table.entries(self.bytes), load(self.pool, self.bit)?)?;
-            if !put(entry, buffer, at) {
-                return Ok(Pause::Full);
+            let word = load(self.pool, self.bit)?;
+            let step = self.step(table, table.entries(self.bytes), word, buffer, at)?;
+            if !matches!(step, Step::Pause(Pause::Full)) {
+                self.table = self.table.wrapping_add(1);
             }
-            self.pass(bits);
-            self.table = self.table.wrapping_add(1);
-            if is_special(entry) {
-                return Ok(pause_at(table, entry, at));
+            if let Step::Pause(pause) = step {
+                return Ok(pause);
             }
         }
         let Some(last) = self.tables.tables.get(self.tables.last) else { return Err(Fault::NoToken) };
@@ -144,22 +169,45 @@ impl<'a> Walk<'a> {
         loop {
             let mut word = load(self.pool, self.bit)?;
             for _ in 0..CODES {
-                let (entry, bits) = table.step(entries, word)?;
-                if !put(entry, buffer, at) {
-                    return Ok(Pause::Full);
+                match self.step(table, entries, word, buffer, at)? {
+                    Step::Code(bits) => word >>= bits & 63,
+                    Step::Pause(pause) => return Ok(pause),
                 }
-                self.pass(bits);
-                if is_special(entry) {
-                    return Ok(pause_at(table, entry, at));
-                }
-                word >>= bits & 63;
             }
         }
     }
 
+    /// Writes the text of the lowest code of `word`.
     #[inline(always)]
-    fn pass(&mut self, bits: u32) {
-        self.bit = self.bit.wrapping_add(u64::from(bits));
+    fn step(
+        &mut self,
+        table: &'a Table,
+        entries: &'a [Entry],
+        word: u64,
+        buffer: &mut [u8],
+        at: &mut usize,
+    ) -> Result<Step<'a>, Fault> {
+        let (entry, bits) = table.token(entries, word)?;
+        let Some(place) = buffer.get_mut(*at..).and_then(<[u8]>::first_chunk_mut) else {
+            return Ok(Step::Pause(Pause::Full));
+        };
+        // As a number, so that it is copied as one.
+        let text = u128::from_le_bytes(*entry);
+        *place = text.to_le_bytes();
+        let flags = (text >> 120) as u8;
+        let behind = self.bit.wrapping_add(u64::from(bits));
+        if flags & (KIND | RESERVED) == 0 {
+            *at = at.wrapping_add(usize::from(flags & INLINE_LEN));
+            self.bit = behind;
+        } else {
+            let put = table.put(self.bytes, entry, self.key, buffer, *at)?;
+            self.bit = behind;
+            match put {
+                Put::Behind(behind) => *at = behind,
+                Put::NoRoom(text) => return Ok(Step::Pause(Pause::Text(text, flags & ENDS != 0))),
+            }
+        }
+        Ok(if flags & ENDS != 0 { Step::Pause(Pause::End) } else { Step::Code(bits) })
     }
 
     /// The bit behind the last code, unless that reaches beyond the pool.
@@ -167,24 +215,6 @@ impl<'a> Walk<'a> {
     fn end(&self) -> Result<u64, Fault> {
         end(self.pool, self.bit)
     }
-}
-
-/// Writes an entry to `buffer`, and moves `at` behind the text that it holds; `false` if there is no room for all 16 bytes.
-#[inline(always)]
-fn put(entry: &Entry, buffer: &mut [u8], at: &mut usize) -> bool {
-    let Some(place) = buffer.get_mut(*at..).and_then(<[u8]>::first_chunk_mut) else { return false };
-    *place = *entry;
-    *at = at.wrapping_add(inline_len(entry));
-    true
-}
-
-/// The pause at this token, which was [`put`]: what is not text does not count.
-#[inline(always)]
-fn pause_at<'a>(table: &'a Table, entry: &'a Entry, at: &mut usize) -> Pause<'a> {
-    if is_elsewhere(entry) {
-        *at = at.wrapping_sub(inline_len(entry));
-    }
-    Pause::At(table, entry)
 }
 
 /// At least 57 bits of the pool from bit `bit` on, the first one lowest; zeros behind the end of the pool.
@@ -218,7 +248,7 @@ impl Table {
     /// The token of the lowest code of `word`, and the bits of the code.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a length is a byte, and the mask has 20 bits")]
-    pub(super) fn step<'a>(&self, entries: &'a [Entry], word: u64) -> Result<(&'a Entry, u32), Fault> {
+    pub(super) fn token<'a>(&self, entries: &'a [Entry], word: u64) -> Result<(&'a Entry, u32), Fault> {
         let class = word & 7;
         let bits = (self.code_bits >> class.wrapping_mul(8)) as u32 & 0xff;
         let class = self.classes.get(class as usize).copied().unwrap_or_default();
@@ -227,17 +257,36 @@ impl Table {
         Ok((entry, bits))
     }
 
-    /// The text of a token that has it not in its entry. `key` is that of the record, if the string is a value.
+    /// Writes the text of a token to `buffer`, if there is room.
     #[inline(never)]
-    pub(super) fn text_elsewhere<'a>(
+    fn put<'a>(
         &self,
         bytes: &'a [u8],
-        entry: &Entry,
+        entry: &'a Entry,
+        key: Option<&'a [u8]>,
+        buffer: &mut [u8],
+        at: usize,
+    ) -> Result<Put<'a>, Fault> {
+        let text = self.text(bytes, entry, key)?;
+        let Some(place) = buffer.get_mut(at..).and_then(|rest| rest.get_mut(..text.len())) else {
+            return Ok(Put::NoRoom(text));
+        };
+        place.copy_from_slice(text);
+        Ok(Put::Behind(at.wrapping_add(text.len())))
+    }
+
+    /// The text of a token. `key` is that of the record, if the string is a value.
+    #[inline]
+    pub(super) fn text<'a>(
+        &self,
+        bytes: &'a [u8],
+        entry: &'a Entry,
         key: Option<&'a [u8]>,
     ) -> Result<&'a [u8], Fault> {
-        let [o0, o1, o2, o3, len, ..] = *entry;
+        let [o0, o1, o2, o3, len, .., flags] = *entry;
         let key = || key.filter(|key| key.len() <= MAX_TEXT).ok_or(Fault::Key);
-        match flags(entry) & (KIND | RESERVED) {
+        match flags & (KIND | RESERVED) {
+            0 => Ok(entry.get(..usize::from(flags & INLINE_LEN)).unwrap_or_default()),
             LONG => {
                 let long = bytes.get(self.long..self.end).unwrap_or_default();
                 let at = u32::from_le_bytes([o0, o1, o2, o3]) as usize;
@@ -250,32 +299,9 @@ impl Table {
     }
 }
 
-#[inline(always)]
-fn flags(entry: &Entry) -> u8 {
-    let [.., flags] = *entry;
-    flags
-}
-
 /// True if the token ends its string.
 #[inline(always)]
 pub(super) fn ends(entry: &Entry) -> bool {
-    flags(entry) & ENDS != 0
-}
-
-/// True if the text of the token is not in its entry.
-#[inline(always)]
-pub(super) fn is_elsewhere(entry: &Entry) -> bool {
-    flags(entry) & (KIND | RESERVED) != 0
-}
-
-/// True if either.
-#[inline(always)]
-fn is_special(entry: &Entry) -> bool {
-    flags(entry) & (ENDS | KIND | RESERVED) != 0
-}
-
-/// Bytes of a text in the entry.
-#[inline(always)]
-pub(super) fn inline_len(entry: &Entry) -> usize {
-    usize::from(flags(entry) & INLINE_LEN)
+    let [.., flags] = *entry;
+    flags & ENDS != 0
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Fault, MAX_TEXT, Tables,
-    decode::{end, ends, inline_len, is_elsewhere, load},
+    decode::{end, ends, load},
 };
 use alloc::vec::Vec;
 
@@ -49,16 +49,9 @@ impl Tables {
                 break;
             }
             let Some(table) = self.tables.get(state.table) else { return Err(Fault::NoToken) };
-            let (entry, bits) = table.step(table.entries(bytes), load(pool, state.bit)?)?;
+            let (entry, bits) = table.token(table.entries(bytes), load(pool, state.bit)?)?;
             out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
-            if is_elsewhere(entry) {
-                out.extend_from_slice(table.text_elsewhere(bytes, entry, key)?);
-            } else {
-                // Sixteen bytes take one instruction; a number that differs takes a call.
-                let len = out.len().wrapping_add(inline_len(entry));
-                out.extend_from_slice(entry);
-                out.truncate(len);
-            }
+            out.extend_from_slice(table.text(bytes, entry, key)?);
             state.bit = state.bit.wrapping_add(u64::from(bits));
             state.table = state.table.wrapping_add(1).min(self.last);
             if ends(entry) {
