@@ -45,17 +45,19 @@ class Tokens:
     def write(self):
         out = b""
         for bits, tokens in self.tables:
-            entries, long = b"", b""
+            entries, texts = b"", b""
             for text, ends in tokens:
+                entry = ends << 31
                 if text in (oracle_tokens.KEY, oracle_tokens.KEY_TAIL):
-                    body, flags = b"", text << 4
-                elif len(text) > 15:
-                    body, flags = len(long).to_bytes(4, "little") + bytes([len(text)]), oracle_tokens.LONG << 4
-                    long += text
+                    entry |= text << 28
                 else:
-                    body, flags = text, len(text)
-                entries += body.ljust(15, b"\0") + bytes([flags | ends << 7])
-            out += bytes(bits) + len(tokens).to_bytes(4, "little") + len(long).to_bytes(4, "little") + entries + long
+                    # Some texts lie within others.
+                    start = texts.find(text)
+                    if start < 0:
+                        start, texts = len(texts), texts + text
+                    entry |= start | len(text) << 20
+                entries += entry.to_bytes(4, "little")
+            out += bytes(bits) + len(tokens).to_bytes(4, "little") + len(texts).to_bytes(4, "little") + entries + texts
             out += bytes(-len(out) % 16)
         return out
 

@@ -9,7 +9,7 @@ from oracle_tokens import KEY, KEY_TAIL
 
 # A token that the records use: they have the lower offsets.
 USED = "V13|R19|R16|V4|V5|V6|V8|V14"
-LONG = b"a text of more than fifteen bytes"
+LONG = b"a text of more than thirty-two bytes"
 
 
 def kinds():
@@ -71,7 +71,7 @@ def table_faults(data):
             yield name + f"field {field} of 2^32 - 1", "R18", table.at, patch(data, table.at + field, b"\xff" * 4)
         last = table is everything[-1]
         if last:
-            fewer = patch(data, table.at + 12, (table.long_length + 16).to_bytes(4, "little"))
+            fewer = patch(data, table.at + 12, (table.text_length + 16).to_bytes(4, "little"))
             yield name + "cut off", "R18", table.at, fewer
         for side, tables in enumerate(index.tables):
             if table in tables:
@@ -91,21 +91,29 @@ def table_faults(data):
 def token_faults(data, table, name, of_keys):
     tokens = list(map(table.token, range(table.count)))
     short = next(token for token in tokens if token.kind == 0 and 0 < token.length < 9)
-    yield name + "reserved bit", USED, None, patch(data, short.at + 15, bytes([data[short.at + 15] | 64]))
-    yield name + "byte after a text", "V13", short.at, patch(data, short.at + 14, b"\1")
+    for kind in 3, 7:
+        yield name + f"kind {kind}", USED, None, patch(data, short.at + 3, bytes([data[short.at + 3] | kind << 4]))
     bare = next(token for token in tokens if token.kind == 0 and token.length == 0)
-    yield name + "nothing", USED, None, patch(data, bare.at + 15, b"\0")
-    long = next((token for token in tokens if token.kind == 1), None)
-    if long:
-        yield name + "short text among the long ones", USED, None, patch(data, long.at + 4, b"\x0f")
-        yield name + "text outside", USED, None, patch(data, long.at + 2, b"\xff")
-        yield name + "byte after an offset", "V13", long.at, patch(data, long.at + 5, b"\1")
-        yield name + "length twice", "V13", long.at, patch(data, long.at + 15, bytes([data[long.at + 15] | 1]))
-    for end in range(table.long + table.long_length, table.end)[:1]:
+    yield name + "nothing", USED, None, patch(data, bare.at, bytes(4))
+    last = max((token for token in tokens if token.kind == 0), key=lambda token: token.start + token.length)
+    assert last.start + last.length == table.text_length
+    longer = (token_bits(last) + (1 << 20)).to_bytes(4, "little")
+    yield name + "text outside", USED, None, patch(data, last.at, longer)
+    yield name + "empty text outside", USED, None, patch(data, bare.at, token_bits(bare._replace(start=0xfffff)).to_bytes(4, "little"))
+    key = next((token for token in tokens if token.kind == KEY), None)
+    if key:
+        for more in dict(start=1), dict(length=1):
+            yield name + f"the key with a {next(iter(more))}", "V13", key.at, \
+                patch(data, key.at, token_bits(key._replace(**more)).to_bytes(4, "little"))
+    for end in range(table.texts + table.text_length, table.end)[:1]:
         yield name + "padding", "V13", end, patch(data, end, b"\1")
-    key = patch(data, short.at, bytes(15) + b"\x20")
     if of_keys:
-        yield name + "the key", USED, None, key
+        yield name + "the key", USED, None, patch(data, short.at, (KEY << 28).to_bytes(4, "little"))
+
+
+def token_bits(token):
+    """The entry of a token, as a number."""
+    return token.start | token.length << 20 | token.kind << 28 | token.ends << 31
 
 
 def code_faults(keys, values):
@@ -137,17 +145,17 @@ def code_faults(keys, values):
         fewer = Tokens((bits, tokens[:1]), *side.tables[1:])
         tables = b"".join((fewer if other is side else other).write() for other in sides if other)
         yield f"no token in a {name}", "R19", PAGE, with_record(raw, tables=tables)
-        for label, entry in ("a kind that is not there", b"\0" * 15 + b"\x40"), ("a text outside", b"\xff" * 5 + bytes(10) + b"\x10"):
+        for label, entry in ("a kind that is not there", 3 << 28), ("a text outside", 0xffffff):
             yield f"{label} in a {name}", "R19", PAGE, with_record(raw, tables=spoiled(file, sides, side, field, entry))
         if side is keys:
             yield "the key in a key", "R19", PAGE, \
-                with_record(raw, tables=spoiled(file, sides, side, field, bytes(15) + b"\x20"))
+                with_record(raw, tables=spoiled(file, sides, side, field, KEY << 28))
     if values:
         long = b"k" * 256
         made = make([(long, b"12")], cells=1, key_tokens=keys, value_tokens=values)
         if not keys:
             for kind in KEY, KEY_TAIL:
-                tables = spoiled(made, sides, values, b"12", bytes(15) + bytes([kind << 4]), long)
+                tables = spoiled(made, sides, values, b"12", kind << 28, long)
                 yield f"a key of 256 bytes, {kind}", "R19", PAGE, File(made.cells, tables=tables, **made.header).seal()
 
 
@@ -156,8 +164,8 @@ def spoiled(file, sides, side, field, entry, key=b"key"):
     code, _ = side.encode(field, key if side is sides[1] else None)[0]
     bits = side.tables[0][0]
     number = sum(2**k for k in bits[:code & 7]) + (code >> 3)
-    at = 16 + 16 * number + (len(sides[0].write()) if side is sides[1] and sides[0] else 0)
-    return file.tables[:at] + entry + file.tables[at + 16:]
+    at = 16 + 4 * number + (len(sides[0].write()) if side is sides[1] and sides[0] else 0)
+    return file.tables[:at] + entry.to_bytes(4, "little") + file.tables[at + 4:]
 
 
 def text_faults():

@@ -116,7 +116,7 @@ def crafted():
         values = Tokens.of_bytes(b"12")
         file = make([(key, b"12")], cells=1, value_tokens=values, **header)
         for token in KEY, KEY_TAIL:
-            tables = spoiled(file, ((), values), values, b"12", bytes(15) + bytes([token << 4]), None)
+            tables = spoiled(file, ((), values), values, b"12", token << 28, None)
             made = File(file.cells, tables=tables, **file.header).seal()
             yield f"a token {token} for a key of type {kind_of}", "R19", PAGE, made
     keys = Tokens.of_bytes(b"12")

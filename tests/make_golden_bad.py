@@ -62,10 +62,10 @@ CHOSEN = {
     "coded records: cut off by 1": "value_without_an_end", "coded records: no token in a key": "code_without_a_token",
     "coded keys: the key in a key": "key_that_stands_for_itself",
     "coded values: a text outside in a value": "text_outside_its_table",
-    "coded values: a key of 256 bytes, 2": "token_for_a_key_of_256_bytes",
+    "coded values: a key of 256 bytes, 1": "token_for_a_key_of_256_bytes",
     "coded records: table 0, padding": "byte_after_a_table",
-    "coded values: table 0, byte after a text": "byte_after_a_text",
-    "coded values: table 0, length twice": "length_twice", "coded records: unused bit": "bit_after_the_codes",
+    "coded values: table 0, the key with a start": "key_that_begins_in_the_texts",
+    "coded values: table 0, the key with a length": "key_with_a_length", "coded records: unused bit": "bit_after_the_codes",
     "coded records: a value not JSON": "coded_value_not_JSON", "metadata b'[]'": "metadata_not_an_object",
 }
 # The same of faults_typed.py.
@@ -86,7 +86,7 @@ CHOSEN_TYPED = {
     "nothing: a key less": "a_key_less_in_the_header",
     "a token for a key of type 2 that no value has": "token_for_an_integer_key",
     "a token 2 for a key of type 2": "value_that_is_an_integer_key",
-    "a token 3 for a key of type 3": "value_that_is_a_key_left_out",
+    "a token 1 for a key of type 3": "value_that_is_a_key_left_out",
     "codes, values of type 4: unused bit": "bit_after_a_coded_key",
     "codes, values of type 3: cut off": "coded_key_without_an_end",
     "nothing: bytes in the pool of no cell": "pool_of_no_records",

@@ -3,11 +3,11 @@ from collections import namedtuple
 
 from oracle_base import Corrupt, align, ceil_div, number_at, refuse
 
-INLINE, LONG, KEY, KEY_TAIL = range(4)
+BYTES, KEY, KEY_TAIL = range(3)
 SEPARATORS = b":/|#"
 
-# A token of a table: `at` is its place in the file. `ends`: it ends the string.
-Token = namedtuple("Token", "at entry kind length ends")
+# A token of a table: `at` is its place in the file, `start` where its text begins. `ends`: it ends the string.
+Token = namedtuple("Token", "at start length kind ends")
 
 
 class Table:
@@ -16,11 +16,11 @@ class Table:
     def __init__(self, data, at, end):
         refuse(at + 16 > end, "R18", at, "a table is cut off")
         self.data, self.at, self.bits = data, at, list(data[at:at + 8])
-        self.count, self.long_length = number_at(data, at + 8, 4), number_at(data, at + 12, 4)
+        self.count, self.text_length = number_at(data, at + 8, 4), number_at(data, at + 12, 4)
         refuse(max(self.bits) > 20, "R18", at, "a class of more than 2^20 tokens")
         refuse(self.count > sum(2**k for k in self.bits), "R18", at, "more tokens than the classes hold")
-        self.long = at + 16 + 16 * self.count
-        self.end = align(self.long + self.long_length - at, 16) + at
+        self.texts = at + 16 + 4 * self.count
+        self.end = align(self.texts + self.text_length - at, 16) + at
         refuse(self.end > end, "R18", at, "a table is cut off")
 
     def number(self, word):
@@ -29,18 +29,15 @@ class Table:
         return sum(2**k for k in self.bits[:j]) + (word >> 3 & 2**self.bits[j] - 1), 3 + self.bits[j]
 
     def token(self, number):
-        at = self.at + 16 + 16 * number
-        last = self.data[at + 15]
-        return Token(at, bytes(self.data[at:at + 16]), last >> 4 & 7, last & 15, last >> 7)
+        at = self.at + 16 + 4 * number
+        entry = number_at(self.data, at, 4)
+        return Token(at, entry & 0xfffff, entry >> 20 & 255, entry >> 28 & 7, entry >> 31)
 
     def text(self, token, key):
         """What a token stands for; None if it stands for nothing. `key`: of the record, None if none stands for it."""
-        if token.kind == INLINE:
-            return token.entry[:token.length]
-        if token.kind == LONG:
-            start, length = number_at(token.entry, 0, 4), token.entry[4]
-            at = self.long + start
-            return bytes(self.data[at:at + length]) if start + length <= self.long_length else None
+        if token.kind == BYTES:
+            at = self.texts + token.start
+            return bytes(self.data[at:at + token.length]) if token.start + token.length <= self.text_length else None
         if token.kind > KEY_TAIL or key is None or len(key) > 255:
             return None
         return key if token.kind == KEY else key[max(map(key.rfind, SEPARATORS)) + 1:]
@@ -48,13 +45,10 @@ class Table:
     def check(self, has_key):
         """V13. `has_key`: whether tokens may stand for the key of the record."""
         for token in map(self.token, range(self.count)):
-            used = {INLINE: token.length, LONG: 5}.get(token.kind, 0)
-            wrong = (token.kind > KEY_TAIL or token.kind != INLINE and token.length or any(token.entry[used:15])
-                     or token.kind == INLINE and not token.length and not token.ends
-                     or token.kind == LONG and (token.entry[4] < 16 or self.text(token, None) is None)
-                     or token.kind in (KEY, KEY_TAIL) and not has_key)
+            wrong = (token.kind > KEY_TAIL or token.kind != BYTES and (token.start or token.length or not has_key)
+                     or token.kind == BYTES and (self.text(token, None) is None or not token.length and not token.ends))
             refuse(wrong, "V13", token.at, "not a token")
-        for at in range(self.long + self.long_length, self.end):
+        for at in range(self.texts + self.text_length, self.end):
             refuse(self.data[at], "V13", at, "padding after a table is not zero")
 
 

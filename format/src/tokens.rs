@@ -24,33 +24,67 @@ pub const MAX_INDEX_BITS: u8 = 20;
 pub const MAX_TABLES: usize = 4;
 /// Most bytes that a code stands for.
 pub const MAX_TEXT: usize = 255;
-/// Most bytes of a text that is in the entry of its token.
-pub const MAX_INLINE: usize = 15;
-
 /// Bits that a word of the pool has at least, wherever it begins.
 const WORD_BITS: u8 = 57;
 /// Bytes in front of the entries of a table.
 const HEAD_LEN: usize = 16;
-/// Bytes of an entry, and what the length of a table is a multiple of.
-const ENTRY_LEN: usize = 16;
+/// Bytes of an entry.
+const ENTRY_LEN: usize = 4;
+/// What the length of a table is a multiple of.
+const TABLE_ALIGN: usize = 16;
+/// Most bytes of all texts of a table.
+pub const MAX_TEXTS: usize = 1 << 20;
 
-/// The last byte of an entry: the length of a text in the entry.
-const INLINE_LEN: u8 = 0x0f;
-/// The last byte of an entry: the kind.
-const KIND: u8 = 0x30;
-/// A text among the long ones of the table: their offset in 4 bytes, their length in one.
-const LONG: u8 = 0x10;
+/// An entry, bits 0 to 19: where the text begins among the texts of the table.
+const BEGIN: u32 = MAX_TEXTS as u32 - 1;
+/// Where the other fields of an entry begin: the length of the text in a byte, the kind in three bits.
+const LEN_SHIFT: u32 = 20;
+const KIND_SHIFT: u32 = 28;
+/// The kind of a text.
+const TEXT: u32 = 0;
 /// The key of the record.
-const KEY: u8 = 0x20;
+const KEY: u32 = 1;
 /// The key of the record behind its last separator.
-const KEY_TAIL: u8 = 0x30;
-/// The last byte of an entry: must be zero.
-const RESERVED: u8 = 0x40;
-/// The last byte of an entry: the token ends its string.
-const ENDS: u8 = 0x80;
+const KEY_TAIL: u32 = 2;
+/// An entry: the token ends its string.
+const ENDS: u32 = 1 << 31;
 
-/// One entry of a table.
-type Entry = [u8; ENTRY_LEN];
+/// One entry of a table, as the table has it.
+type Bytes = [u8; ENTRY_LEN];
+
+/// An entry of a table: a token.
+#[derive(Clone, Copy)]
+struct Entry(u32);
+
+impl Entry {
+    #[inline(always)]
+    fn new(bytes: Bytes) -> Self {
+        Entry(u32::from_le_bytes(bytes))
+    }
+
+    /// Where the text begins.
+    #[inline(always)]
+    fn begin(self) -> usize {
+        (self.0 & BEGIN) as usize
+    }
+
+    /// Bytes of the text.
+    #[inline(always)]
+    fn len(self) -> usize {
+        (self.0 >> LEN_SHIFT & 0xff) as usize
+    }
+
+    #[inline(always)]
+    fn kind(self) -> u32 {
+        self.0 >> KIND_SHIFT & 7
+    }
+
+    /// True if the token ends its string.
+    #[inline(always)]
+    fn ends(self) -> bool {
+        self.0 & ENDS != 0
+    }
+}
 
 /// The key behind its last `:`, `/`, `|` or `#`; the whole key if it has none.
 pub fn key_tail(key: &[u8]) -> &[u8] {
@@ -67,7 +101,7 @@ pub enum Fault {
     NoToken,
     /// The kind of the token does not exist.
     Kind,
-    /// The text of the token is not among the long ones.
+    /// The text of the token is not among those of its table.
     Outside,
     /// The token stands for the key, but this is a key, or one of more than 255 bytes.
     Key,
@@ -121,9 +155,9 @@ struct Class {
 struct Table {
     /// Where its entries begin.
     entries: usize,
-    /// Where its long texts begin.
-    long: usize,
-    /// Where its long texts end.
+    /// Where its texts begin.
+    texts: usize,
+    /// Where its texts end.
     end: usize,
     classes: [Class; CLASSES],
     /// Bits of the codes of each class, a byte for each, that of class 0 lowest.
@@ -184,12 +218,12 @@ impl Tables {
     pub fn check(&self, bytes: &[u8], keys: bool) -> Result<(), TableFault> {
         let mut end = 0;
         for table in self.tables.iter().take(self.count()) {
-            let long = table.end.saturating_sub(table.long);
+            let texts = table.end.saturating_sub(table.texts);
             let offsets = (table.entries..).step_by(ENTRY_LEN);
-            for (offset, entry) in offsets.zip(table.entries(bytes)) {
-                check_entry(entry, long, keys).map_err(|what| TableFault { offset, what })?;
+            for (offset, &entry) in offsets.zip(table.entries(bytes)) {
+                check_entry(Entry::new(entry), texts, keys).map_err(|what| TableFault { offset, what })?;
             }
-            end = table.end.next_multiple_of(ENTRY_LEN);
+            end = table.end.next_multiple_of(TABLE_ALIGN);
             let padding = (table.end..).zip(bytes.get(table.end..end).unwrap_or_default());
             if let Some((offset, _)) = padding.into_iter().find(|(_, byte)| **byte != 0) {
                 return Err(TableFault { offset, what: "padding behind a table of tokens is not zero" });
@@ -207,7 +241,7 @@ impl Table {
         let head: &[u8; HEAD_LEN] =
             bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or("a table of tokens is cut off")?;
         let [index_bits @ .., c0, c1, c2, c3, l0, l1, l2, l3] = *head;
-        let (count, long_len) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
+        let (count, texts_len) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
         let mut classes = [Class::default(); CLASSES];
         let mut first = 0u32;
         let code_bits = index_bits.map(|bits| bits.wrapping_add(CLASS_BITS));
@@ -227,59 +261,40 @@ impl Table {
         let span = |from: usize, len: u64| from.checked_add(usize::try_from(len).ok()?);
         let entries = at.wrapping_add(HEAD_LEN);
         let end = span(entries, u64::from(count).wrapping_mul(ENTRY_LEN as u64))
-            .and_then(|long| Some((long, span(long, u64::from(long_len))?)))
-            .and_then(|(long, end)| Some((long, end, end.checked_next_multiple_of(ENTRY_LEN)?)));
+            .and_then(|texts| Some((texts, span(texts, u64::from(texts_len))?)))
+            .and_then(|(texts, end)| Some((texts, end, end.checked_next_multiple_of(TABLE_ALIGN)?)));
+        let code_bits = u64::from_le_bytes(code_bits);
         match end {
-            Some((long, end, next)) if next <= bytes.len() => Ok((
-                Table {
-                    entries,
-                    long,
-                    end,
-                    classes,
-                    code_bits: u64::from_le_bytes(code_bits),
-                    three_in_word,
-                },
-                next,
-            )),
+            Some((texts, end, next)) if next <= bytes.len() => {
+                Ok((Table { entries, texts, end, classes, code_bits, three_in_word }, next))
+            }
             _ => Err(CUT),
         }
     }
 
     #[inline]
-    fn entries<'a>(&self, bytes: &'a [u8]) -> &'a [Entry] {
-        bytes.get(self.entries..self.long).unwrap_or_default().as_chunks().0
+    fn entries<'a>(&self, bytes: &'a [u8]) -> &'a [Bytes] {
+        bytes.get(self.entries..self.texts).unwrap_or_default().as_chunks().0
+    }
+
+    /// The texts of its tokens.
+    #[inline]
+    fn texts<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.texts..self.end).unwrap_or_default()
     }
 }
 
-/// What is wrong with an entry of a table with `long` bytes of long texts.
-fn check_entry(entry: &Entry, long: usize, keys: bool) -> Result<(), &'static str> {
-    let [text @ .., flags] = entry;
-    let len = flags & INLINE_LEN;
-    let zero_from = match flags & KIND {
-        0 => usize::from(len),
-        LONG => 5,
-        _ => 0,
-    };
-    if flags & RESERVED != 0 || flags & KIND != 0 && len != 0 {
-        return Err("a token has a kind that does not exist");
-    }
-    if text.iter().skip(zero_from).any(|&byte| byte != 0) {
-        return Err("bytes behind the text of a token are not zero");
-    }
-    match flags & KIND {
-        0 if len == 0 && flags & ENDS == 0 => Err("a token stands for nothing"),
-        LONG => {
-            let &[o0, o1, o2, o3, len, ..] = text;
-            let end = u64::from(u32::from_le_bytes([o0, o1, o2, o3])).saturating_add(u64::from(len));
-            if usize::from(len) <= MAX_INLINE {
-                Err("the text of a token is short, but among the long ones")
-            } else if end > long as u64 {
-                Err(Fault::Outside.what())
-            } else {
-                Ok(())
-            }
-        }
+/// What is wrong with an entry of a table with `texts` bytes of texts.
+fn check_entry(entry: Entry, texts: usize, keys: bool) -> Result<(), &'static str> {
+    match entry.kind() {
+        TEXT if entry.begin().wrapping_add(entry.len()) > texts => Err(Fault::Outside.what()),
+        TEXT if entry.len() == 0 && !entry.ends() => Err("a token stands for nothing"),
+        TEXT => Ok(()),
         KEY | KEY_TAIL if keys => Err("a token of keys stands for the key"),
-        _ => Ok(()),
+        KEY | KEY_TAIL if entry.begin() | entry.len() != 0 => {
+            Err("a token that stands for the key has a text")
+        }
+        KEY | KEY_TAIL => Ok(()),
+        _ => Err(Fault::Kind.what()),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     sample::Sample,
     vocabulary::{END, LEARNT, Vocabulary},
 };
-use hashlith_format::tokens::{MAX_INLINE, MAX_TABLES, MAX_TEXT};
+use hashlith_format::tokens::{MAX_TABLES, MAX_TEXT, MAX_TEXTS};
 use rustc_hash::FxHashMap;
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ pub struct Effort {
 impl Effort {
     /// For small files.
     pub const THOROUGH: Self =
-        Effort { tokens: 16 << 10, generations: 9, whole: 3, every: 1, tables: MAX_TABLES };
+        Effort { tokens: 32 << 10, generations: 9, whole: 3, every: 1, tables: MAX_TABLES };
     /// For quick builds.
     pub const FAST: Self = Effort { tokens: 4 << 10, generations: 6, whole: 1, every: 3, tables: 1 };
 }
@@ -48,9 +48,9 @@ pub struct Learnt {
     pub savings: Vec<Cost>,
 }
 
-/// Bits in a table for a text of `len` bytes.
+/// Bits in a table for a text of `len` bytes: four bytes, and half the text, because texts share theirs.
 pub fn table_cost(len: usize) -> u64 {
-    8 * 16 + if len > MAX_INLINE { 8 * len as u64 } else { 0 }
+    32 + 4 * len as u64
 }
 
 /// What a token saves in the whole file, less its place in the table, if it occurs `count` times in `part` of the sample and
@@ -246,7 +246,7 @@ fn select(
             }
             Candidate::Whole(i) => (sample.strings.get(i as usize).to_vec(), true),
         };
-        if seen.insert((text.clone(), ends)) {
+        if next.text_bytes() + text.len() <= MAX_TEXTS && seen.insert((text.clone(), ends)) {
             next.push(&text, ends);
         }
     }

@@ -43,6 +43,11 @@ impl Vocabulary {
         self.tokens.len()
     }
 
+    /// Bytes of all texts.
+    pub fn text_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes of a token; none for those that stand for the key.
     pub fn text(&self, token: usize) -> &[u8] {
         let (start, len, _) = self.tokens[token];

@@ -1,11 +1,9 @@
 //! Decodes strings of codes, and compares them.
 //!
 //! A step is a chain: the class of a code says how long it is, and so where the next one begins. Nothing else is in that
-//! chain: the lengths of all classes fit into a number, and most tokens are copied by one store of 16 bytes.
+//! chain: the lengths of all classes fit into a number, and most texts are copied as 32 bytes, whatever their length.
 
-use super::{
-    ENDS, Entry, Fault, INLINE_LEN, KEY, KEY_TAIL, KIND, LONG, MAX_TEXT, RESERVED, Table, Tables, key_tail,
-};
+use super::{Bytes, Entry, Fault, KEY, KEY_TAIL, LEN_SHIFT, MAX_TEXT, TEXT, Table, Tables, key_tail};
 use alloc::vec::Vec;
 
 /// By how many bytes a string grows while it is decoded.
@@ -13,14 +11,15 @@ const ROOM: usize = 128;
 /// Bytes of a key that are decoded before they are compared.
 const COMPARED: usize = 96;
 
+/// Bytes that are copied at once, for any text that has no more.
+const COPIED: usize = 32;
+
 /// Why [`Walk::run`] stops.
 enum Pause<'a> {
     /// The string has ended.
     End,
     /// At this text, for which there is no room; and whether it ends the string. The walk is behind its code.
     Text(&'a [u8], bool),
-    /// There is no room for a token.
-    Full,
 }
 
 /// What a step of [`Walk`] does.
@@ -88,7 +87,6 @@ impl Tables {
                         return walk.end();
                     }
                 }
-                Pause::Full => {}
             }
         }
     }
@@ -123,7 +121,6 @@ impl Tables {
                     rest = behind;
                     ends
                 }
-                Pause::Full => false,
             };
             if ended {
                 let end = walk.end()?;
@@ -140,11 +137,9 @@ impl<'a> Walk<'a> {
     fn run(&mut self, buffer: &mut [u8], at: &mut usize) -> Result<Pause<'a>, Fault> {
         while let Some(table) = self.tables.tables.get(self.table).filter(|_| self.table < self.tables.last) {
             let word = load(self.pool, self.bit)?;
-            let step = self.step(table, table.entries(self.bytes), word, buffer, at)?;
-            if !matches!(step, Step::Pause(Pause::Full)) {
-                self.table = self.table.wrapping_add(1);
-            }
-            if let Step::Pause(pause) = step {
+            let (entries, texts) = (table.entries(self.bytes), table.texts(self.bytes));
+            self.table = self.table.wrapping_add(1);
+            if let Step::Pause(pause) = self.step(table, entries, texts, word, buffer, at)? {
                 return Ok(pause);
             }
         }
@@ -165,11 +160,11 @@ impl<'a> Walk<'a> {
         buffer: &mut [u8],
         at: &mut usize,
     ) -> Result<Pause<'a>, Fault> {
-        let entries = table.entries(self.bytes);
+        let (entries, texts) = (table.entries(self.bytes), table.texts(self.bytes));
         loop {
             let mut word = load(self.pool, self.bit)?;
             for _ in 0..CODES {
-                match self.step(table, entries, word, buffer, at)? {
+                match self.step(table, entries, texts, word, buffer, at)? {
                     Step::Code(bits) => word >>= bits & 63,
                     Step::Pause(pause) => return Ok(pause),
                 }
@@ -181,33 +176,32 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn step(
         &mut self,
-        table: &'a Table,
-        entries: &'a [Entry],
+        table: &Table,
+        entries: &[Bytes],
+        texts: &'a [u8],
         word: u64,
         buffer: &mut [u8],
         at: &mut usize,
     ) -> Result<Step<'a>, Fault> {
         let (entry, bits) = table.token(entries, word)?;
-        let Some(place) = buffer.get_mut(*at..).and_then(<[u8]>::first_chunk_mut) else {
-            return Ok(Step::Pause(Pause::Full));
-        };
-        // As a number, so that it is copied as one.
-        let text = u128::from_le_bytes(*entry);
-        *place = text.to_le_bytes();
-        let flags = (text >> 120) as u8;
         let behind = self.bit.wrapping_add(u64::from(bits));
-        if flags & (KIND | RESERVED) == 0 {
-            *at = at.wrapping_add(usize::from(flags & INLINE_LEN));
+        let text = texts.get(entry.begin()..).and_then(<[u8]>::first_chunk::<COPIED>);
+        let place = buffer.get_mut(*at..).and_then(<[u8]>::first_chunk_mut::<COPIED>);
+        // Without the bit that says that it ends: the length, if it is a text.
+        let kind_and_len = (entry.0 << 1 >> (LEN_SHIFT + 1)) as usize;
+        if let (Some(text), Some(place), 0..=COPIED) = (text, place, kind_and_len) {
+            *place = *text;
+            *at = at.wrapping_add(kind_and_len);
             self.bit = behind;
         } else {
-            let put = table.put(self.bytes, entry, self.key, buffer, *at)?;
+            let put = put(entry, texts, self.key, buffer, *at)?;
             self.bit = behind;
             match put {
                 Put::Behind(behind) => *at = behind,
-                Put::NoRoom(text) => return Ok(Step::Pause(Pause::Text(text, flags & ENDS != 0))),
+                Put::NoRoom(text) => return Ok(Step::Pause(Pause::Text(text, entry.ends()))),
             }
         }
-        Ok(if flags & ENDS != 0 { Step::Pause(Pause::End) } else { Step::Code(bits) })
+        Ok(if entry.ends() { Step::Pause(Pause::End) } else { Step::Code(bits) })
     }
 
     /// The bit behind the last code, unless that reaches beyond the pool.
@@ -248,60 +242,43 @@ impl Table {
     /// The token of the lowest code of `word`, and the bits of the code.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a length is a byte, and the mask has 20 bits")]
-    pub(super) fn token<'a>(&self, entries: &'a [Entry], word: u64) -> Result<(&'a Entry, u32), Fault> {
+    pub(super) fn token(&self, entries: &[Bytes], word: u64) -> Result<(Entry, u32), Fault> {
         let class = word & 7;
         let bits = (self.code_bits >> class.wrapping_mul(8)) as u32 & 0xff;
         let class = self.classes.get(class as usize).copied().unwrap_or_default();
         let number = class.first.wrapping_add((word >> 3) as u32 & class.mask);
         let entry = entries.get(number as usize).ok_or(Fault::NoToken)?;
-        Ok((entry, bits))
+        Ok((Entry::new(*entry), bits))
     }
+}
 
-    /// Writes the text of a token to `buffer`, if there is room.
-    #[inline(never)]
-    fn put<'a>(
-        &self,
-        bytes: &'a [u8],
-        entry: &'a Entry,
-        key: Option<&'a [u8]>,
-        buffer: &mut [u8],
-        at: usize,
-    ) -> Result<Put<'a>, Fault> {
-        let text = self.text(bytes, entry, key)?;
-        let Some(place) = buffer.get_mut(at..).and_then(|rest| rest.get_mut(..text.len())) else {
-            return Ok(Put::NoRoom(text));
-        };
-        place.copy_from_slice(text);
-        Ok(Put::Behind(at.wrapping_add(text.len())))
-    }
+/// Writes the text of a token to `buffer`, if there is room.
+#[inline(never)]
+fn put<'a>(
+    entry: Entry,
+    texts: &'a [u8],
+    key: Option<&'a [u8]>,
+    buffer: &mut [u8],
+    at: usize,
+) -> Result<Put<'a>, Fault> {
+    let text = entry.text(texts, key)?;
+    let Some(place) = buffer.get_mut(at..).and_then(|rest| rest.get_mut(..text.len())) else {
+        return Ok(Put::NoRoom(text));
+    };
+    place.copy_from_slice(text);
+    Ok(Put::Behind(at.wrapping_add(text.len())))
+}
 
-    /// The text of a token. `key` is that of the record, if the string is a value.
+impl Entry {
+    /// What the token stands for. `texts` are those of its table, `key` is that of the record, if the string is a value.
     #[inline]
-    pub(super) fn text<'a>(
-        &self,
-        bytes: &'a [u8],
-        entry: &'a Entry,
-        key: Option<&'a [u8]>,
-    ) -> Result<&'a [u8], Fault> {
-        let [o0, o1, o2, o3, len, .., flags] = *entry;
+    pub(super) fn text<'a>(self, texts: &'a [u8], key: Option<&'a [u8]>) -> Result<&'a [u8], Fault> {
         let key = || key.filter(|key| key.len() <= MAX_TEXT).ok_or(Fault::Key);
-        match flags & (KIND | RESERVED) {
-            0 => Ok(entry.get(..usize::from(flags & INLINE_LEN)).unwrap_or_default()),
-            LONG => {
-                let long = bytes.get(self.long..self.end).unwrap_or_default();
-                let at = u32::from_le_bytes([o0, o1, o2, o3]) as usize;
-                long.get(at..at.wrapping_add(usize::from(len))).ok_or(Fault::Outside)
-            }
+        match self.kind() {
+            TEXT => texts.get(self.begin()..self.begin().wrapping_add(self.len())).ok_or(Fault::Outside),
             KEY => key(),
             KEY_TAIL => key().map(key_tail),
             _ => Err(Fault::Kind),
         }
     }
-}
-
-/// True if the token ends its string.
-#[inline(always)]
-pub(super) fn ends(entry: &Entry) -> bool {
-    let [.., flags] = *entry;
-    flags & ENDS != 0
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Fault, MAX_TEXT, Tables,
-    decode::{end, ends, load},
+    decode::{end, load},
 };
 use alloc::vec::Vec;
 
@@ -51,10 +51,10 @@ impl Tables {
             let Some(table) = self.tables.get(state.table) else { return Err(Fault::NoToken) };
             let (entry, bits) = table.token(table.entries(bytes), load(pool, state.bit)?)?;
             out.try_reserve(MAX_TEXT).map_err(|_| Fault::Memory)?;
-            out.extend_from_slice(table.text(bytes, entry, key)?);
+            out.extend_from_slice(entry.text(table.texts(bytes), key)?);
             state.bit = state.bit.wrapping_add(u64::from(bits));
             state.table = state.table.wrapping_add(1).min(self.last);
-            if ends(entry) {
+            if entry.ends() {
                 state.bit = end(pool, state.bit)?;
                 state.ended = true;
             }

@@ -39,7 +39,7 @@ fn some_tables(random: &mut Random, count: usize, texts: &[Vec<u8>]) -> (Vec<u8>
 }
 
 fn texts() -> Vec<Vec<u8>> {
-    [0, 1, 2, 7, 14, 15, 16, 17, 100, 254, 255]
+    [0, 1, 2, 7, 14, 15, 16, 17, 31, 32, 33, 100, 254, 255]
         .map(|len| (0..len).map(|i| i as u8 ^ len as u8).collect())
         .into()
 }
@@ -165,36 +165,36 @@ fn table_faults() {
     let mut bytes = Vec::new();
     write_table(&[2, 0, 0, 0, 0, 0, 0, 0], &tokens, &mut bytes).unwrap();
     write_table(&[2, 0, 0, 0, 0, 0, 0, 0], &tokens, &mut bytes).unwrap();
-    assert_eq!(bytes.len(), 224);
+    // 16 bytes in front, four tokens, 22 bytes of texts.
+    assert_eq!(bytes.len(), 2 * 64);
     let fault = |bytes: &[u8], keys| match Tables::parse(bytes, 2) {
         Ok(tables) => tables.check(bytes, keys).err(),
         Err(fault) => Some(fault),
     };
     assert_eq!(fault(&bytes, false), None);
-    assert_eq!(fault(&bytes, true).unwrap().offset, 48);
+    assert_eq!(fault(&bytes, true).unwrap().offset, 24);
     // Byte, its value, where the fault is, a word of what it is.
     for (at, value, offset, word) in [
-        (112, 21, 112, "20 bits"),
-        (120, 12, 112, "than its classes"),
-        (124, 49, 112, "cut off"),
-        (128 + 2, 1, 128, "behind the text"),
-        (128 + 15, 0x42, 128, "kind"),
-        (144 + 4, 15, 144, "short"),
-        (144 + 4, 21, 144, "outside"),
-        (144, 1, 144, "outside"),
-        (144 + 5, 1, 144, "behind the text"),
-        (144 + 15, 0x11, 144, "kind"),
-        (160 + 3, 1, 160, "behind the text"),
-        (160 + 15, 0x21, 160, "kind"),
-        (176 + 15, 0, 176, "nothing"),
-        (212, 1, 212, "padding"),
-        (223, 1, 223, "padding"),
+        (64, 21, 64, "20 bits"),
+        (72, 12, 64, "than its classes"),
+        (76, 33, 64, "cut off"),
+        (80, 21, 80, "outside"),
+        (81, 1, 80, "outside"),
+        (83, 0x30, 80, "kind"),
+        (83, 0x40, 80, "kind"),
+        (84 + 2, 0x80, 84, "outside"),
+        (88, 1, 88, "has a text"),
+        (88 + 2, 0x10, 88, "has a text"),
+        (88 + 3, 0x70, 88, "kind"),
+        (92 + 3, 0, 92, "nothing"),
+        (118, 1, 118, "padding"),
+        (127, 1, 127, "padding"),
     ] {
         let mut bad = bytes.clone();
         bad[at] = value;
         let found = fault(&bad, false).unwrap_or_else(|| panic!("byte {at} may be {value}"));
-        assert_eq!(found.offset, offset, "{found:?}");
-        assert!(found.what.contains(word), "{found:?}");
+        assert_eq!(found.offset, offset, "byte {at}: {found:?}");
+        assert!(found.what.contains(word), "byte {at}: {found:?}");
     }
     for len in 0..bytes.len() {
         assert!(Tables::parse(&bytes[..len], 2).is_err());
@@ -213,8 +213,42 @@ fn unwritable() {
     assert_eq!(write_table(&[21, 0, 0, 0, 0, 0, 0, 0], &[text(b"a")], &mut out), None);
     assert_eq!(write_table(&[0; 8], &[text(b"")], &mut out), None);
     assert_eq!(write_table(&[0; 8], &[text(&[0; 256])], &mut out), None);
+    // Texts of 255 bytes that share nothing: 4,113 fill more than a mebibyte.
+    let many: Vec<Vec<u8>> = (0..4_113u32)
+        .map(|i| [i.to_le_bytes(), (!i).to_le_bytes()].concat().into_iter().cycle().take(255).collect())
+        .collect();
+    let many: Vec<Token<'_>> = many.iter().map(|bytes| text(bytes)).collect();
+    let classes = [12, 12, 0, 0, 0, 0, 0, 0];
+    assert_eq!(write_table(&classes, &many, &mut out), None);
+    assert_eq!(write_table(&classes, &many[1..], &mut Vec::new()), Some(()));
     assert!(out.is_empty());
     assert_eq!(write_table(&[0; 8], &[text(b"a"); 8], &mut out), Some(()));
+}
+
+/// Texts lie within others that begin or end with them, whatever their order.
+#[test]
+fn shared_texts() {
+    let texts: [&[u8]; 10] = [b"abcdef", b"abc", b"a", b"ef", b"def", b"xabc", b"", b"abcdef", b"b", b"cd"];
+    let mut orders = vec![texts];
+    orders.push({
+        let mut reversed = texts;
+        reversed.reverse();
+        reversed
+    });
+    for texts in orders {
+        let tokens = texts.map(|text| Token { text: Text::Bytes(text), ends: true });
+        let mut bytes = Vec::new();
+        write_table(&[4, 0, 0, 0, 0, 0, 0, 0], &tokens, &mut bytes).unwrap();
+        let all = b"abcdefxabccdb";
+        assert_eq!(&bytes[16 + 4 * texts.len()..][..all.len()], all);
+        let tables = Tables::parse(&bytes, 1).unwrap();
+        tables.check(&bytes, true).unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            let mut out = Vec::new();
+            tables.decode(&bytes, &[(number << 3) as u8], 0, None, &mut out).unwrap();
+            assert_eq!(out, *text);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Writes a table of tokens.
 
-use super::{CLASSES, ENDS, ENTRY_LEN, KEY, KEY_TAIL, LONG, MAX_INDEX_BITS, MAX_INLINE, MAX_TEXT};
-use alloc::vec::Vec;
+use super::{
+    CLASSES, ENDS, ENTRY_LEN, KEY, KEY_TAIL, KIND_SHIFT, LEN_SHIFT, MAX_INDEX_BITS, MAX_TEXTS, TABLE_ALIGN,
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::cmp::Reverse;
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,38 +36,67 @@ pub fn write_table(index_bits: &[u8; CLASSES], tokens: &[Token<'_>], out: &mut V
         if bits > MAX_INDEX_BITS { None } else { sum.checked_add(1u32.checked_shl(bits.into())?) }
     })?;
     let count = u32::try_from(tokens.len()).ok().filter(|&count| count <= held)?;
+    let texts: Vec<&[u8]> =
+        tokens.iter().map(|token| if let Text::Bytes(text) = token.text { text } else { &[] }).collect();
+    let (begins, mut texts) = share(&texts);
+    let texts_len = u32::try_from(texts.len()).ok().filter(|_| texts.len() <= MAX_TEXTS)?;
     let mut entries = Vec::with_capacity(tokens.len().checked_mul(ENTRY_LEN)?);
-    let mut long = Vec::new();
-    for token in tokens {
-        let mut entry = [0; ENTRY_LEN];
-        let mut put = |bytes: &[u8]| entry.iter_mut().zip(bytes).for_each(|(to, &byte)| *to = byte);
-        let flags = match token.text {
+    for (token, &begin) in tokens.iter().zip(&begins) {
+        let entry = match token.text {
             Text::Bytes([]) if !token.ends => return None,
+            // One that has no bytes may begin behind the last one.
+            Text::Bytes([]) => 0,
             Text::Bytes(text) => {
-                let len = u8::try_from(text.len()).ok().filter(|&len| usize::from(len) <= MAX_TEXT)?;
-                if text.len() <= MAX_INLINE {
-                    put(text);
-                    len
-                } else {
-                    let [o0, o1, o2, o3] = u32::try_from(long.len()).ok()?.to_le_bytes();
-                    put(&[o0, o1, o2, o3, len]);
-                    long.extend_from_slice(text);
-                    LONG
-                }
+                u32::try_from(begin).ok()? | u32::from(u8::try_from(text.len()).ok()?) << LEN_SHIFT
             }
-            Text::Key => KEY,
-            Text::KeyTail => KEY_TAIL,
+            Text::Key => KEY << KIND_SHIFT,
+            Text::KeyTail => KEY_TAIL << KIND_SHIFT,
         };
-        let [.., last] = &mut entry;
-        *last = flags | if token.ends { ENDS } else { 0 };
-        entries.extend_from_slice(&entry);
+        entries.extend_from_slice(&(entry | if token.ends { ENDS } else { 0 }).to_le_bytes());
     }
-    let long_len = u32::try_from(long.len()).ok()?;
     out.extend_from_slice(index_bits);
     out.extend_from_slice(&count.to_le_bytes());
-    out.extend_from_slice(&long_len.to_le_bytes());
+    out.extend_from_slice(&texts_len.to_le_bytes());
     out.append(&mut entries);
-    long.resize(long.len().checked_next_multiple_of(ENTRY_LEN)?, 0);
-    out.append(&mut long);
+    out.append(&mut texts);
+    out.resize(out.len().checked_next_multiple_of(TABLE_ALIGN)?, 0);
     Some(())
+}
+
+/// Puts texts one after another, but those that another begins or ends with into that one. Returns where each begins, and all.
+///
+/// The order of the texts makes no difference to the bytes.
+fn share(texts: &[&[u8]]) -> (Vec<usize>, Vec<u8>) {
+    let text = |number: usize| texts.get(number).copied().unwrap_or_default();
+    // In alphabetical order a text comes in front of those that begin with it; read backwards, of those that end with it.
+    let mut sorted: Vec<usize> = (0..texts.len()).collect();
+    sorted.sort_unstable_by_key(|&number| text(number));
+    let (begin_with, mut sorted) = holders(&sorted, |holder, held| text(holder).starts_with(text(held)));
+    sorted.sort_unstable_by(|&a, &b| text(a).iter().rev().cmp(text(b).iter().rev()));
+    let (end_with, mut alone) = holders(&sorted, |holder, held| text(holder).ends_with(text(held)));
+    alone.sort_unstable_by_key(|&number| (Reverse(text(number).len()), text(number)));
+    let mut all = Vec::new();
+    let mut ends = BTreeMap::new();
+    for number in alone {
+        all.extend_from_slice(text(number));
+        ends.insert(number, all.len());
+    }
+    let begins = (0..texts.len()).map(|number| {
+        let whole = begin_with.get(&number).copied().unwrap_or(number);
+        let end = ends.get(end_with.get(&whole).unwrap_or(&whole)).copied().unwrap_or_default();
+        end.wrapping_sub(text(whole).len())
+    });
+    (begins.collect(), all)
+}
+
+/// For each number the next one behind it that holds it and is held by none, if there is one; and those that are held by none.
+fn holders(sorted: &[usize], holds: impl Fn(usize, usize) -> bool) -> (BTreeMap<usize, usize>, Vec<usize>) {
+    let (mut held, mut others) = (BTreeMap::new(), Vec::new());
+    for &number in sorted.iter().rev() {
+        match others.last() {
+            Some(&holder) if holds(holder, number) => drop(held.insert(number, holder)),
+            _ => others.push(number),
+        }
+    }
+    (held, others)
 }
