@@ -6,6 +6,7 @@ mod damage_matrix;
 mod golden_bad;
 mod hostile;
 mod mapped;
+mod numbers;
 mod sets;
 mod spec;
 mod typed;
