@@ -3,6 +3,7 @@
 
 mod built;
 mod damage_matrix;
+mod golden;
 mod golden_bad;
 mod hostile;
 mod mapped;
