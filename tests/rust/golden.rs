@@ -2,8 +2,11 @@
 
 use crate::golden;
 use hashlith_checker::{Against, AgainstOptions, Mismatch, Options, Progress, verify};
-use hashlith_reader::Index;
-use std::fs::{self, File};
+use hashlith_reader::{Field, Index, Rule};
+use std::{
+    borrow::Cow,
+    fs::{self, File},
+};
 
 /// The records of a list, in the order of their ids: lines of two words in hexadecimal digits, `["6b","76*3"]`. With a number
 /// after it, a word is repeated.
@@ -33,6 +36,8 @@ fn each_file_has_its_records() {
         let name = path.display();
         let records = records(&fs::read_to_string(path.with_extension("jsonl")).unwrap());
         let index = Index::load(&path).unwrap();
+        let part = &index.parts()[0];
+        let pool = part.header().sections.pool;
         let left_out = index.first_header().keys_left_out();
         let keys: Vec<_> = records.iter().map(|(key, _)| key).collect();
         let many = index.get_many(&keys).unwrap();
@@ -40,9 +45,22 @@ fn each_file_has_its_records() {
         for (id, ((key, value), found)) in (0..).zip(records.iter().zip(many)) {
             assert_eq!(found.as_deref(), Some(&value[..]), "{name} {id}");
             assert_eq!(index.id(key).unwrap(), Some(id), "{name}");
+            let mut buffer = b"before".to_vec();
+            index.lookup(key).unwrap().unwrap().append_value(&mut buffer).unwrap();
+            assert_eq!(buffer.strip_prefix(b"before"), Some(&value[..]), "{name} {id}");
+            assert_eq!(index.get_into(key, &mut buffer).unwrap(), Some(&value[..]), "{name} {id}");
             let record = walk.next().unwrap().unwrap();
             let stored: &[u8] = if left_out { b"" } else { key };
             assert_eq!((&*record.key, &*record.value, record.id), (stored, &value[..], id), "{name}");
+            for (field, bytes) in [(Field::Value, &record.value), (Field::Key, &record.key)] {
+                let at = index.fault_of(id, field, Rule::R(17), "not a word").offset();
+                match bytes {
+                    _ if field == Field::Key && left_out => {}
+                    Cow::Borrowed(bytes) => assert_eq!(at, part.offset_of(bytes), "{name} {id}"),
+                    // Of what is coded, the offset is that of the record.
+                    Cow::Owned(_) => assert!((pool.offset..pool.end()).contains(&at), "{name} {id}"),
+                }
+            }
             assert_eq!(index.by_id(id).unwrap(), Some(record), "{name}");
         }
         assert!(walk.next().is_none(), "{name}");
