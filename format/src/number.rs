@@ -70,11 +70,6 @@ impl Number {
     pub const fn is_float(self) -> bool {
         matches!(self, Self::Float16 | Self::Float32 | Self::Float64)
     }
-
-    /// True for the four signed integers.
-    pub const fn is_signed(self) -> bool {
-        matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
-    }
 }
 
 /// What each value is: a number, or a vector of numbers.
@@ -89,19 +84,14 @@ pub struct Row {
 impl Row {
     /// How many numbers a value has.
     #[inline]
-    pub fn len(self) -> u32 {
+    pub fn count(self) -> u32 {
         self.dimension.max(1)
-    }
-
-    /// False: a value has at least one number.
-    pub fn is_empty(self) -> bool {
-        false
     }
 
     /// Bytes of a value.
     #[inline]
     pub fn width(self) -> u64 {
-        u64::from(self.len()).wrapping_mul(u64::from(self.number.size()))
+        u64::from(self.count()).wrapping_mul(u64::from(self.number.size()))
     }
 
     /// The row that a name means: `float32`, or `float32[128]` for vectors.

@@ -2,7 +2,7 @@
 
 use crate::Header;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{cmp::Ordering, fmt};
 
 /// Why files are not all parts of one set. Files are named by their place in the list that was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +84,13 @@ pub fn in_order(headers: &[Header]) -> Result<Vec<usize>, NotOneSet> {
     let part = |&file: &usize| headers.get(file).map_or(0, |header| header.part);
     order.sort_by_key(part);
     for (number, file) in (0u32..).zip(&order) {
-        match part(file) {
-            found if found == number => {}
-            found if found > number => return Err(NotOneSet::Missing { part: number, parts: first.parts }),
-            found => {
-                let twice = |other: &&usize| *other < file && part(other) == found;
-                let other = order.iter().find(twice).copied().unwrap_or_default();
+        let found = part(file);
+        match found.cmp(&number) {
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(NotOneSet::Missing { part: number, parts: first.parts }),
+            Ordering::Less => {
+                // Files of one part keep their order.
+                let other = order.iter().find(|&other| part(other) == found).copied().unwrap_or_default();
                 return Err(NotOneSet::Twice { file: *file, other, part: found });
             }
         }
@@ -134,6 +135,13 @@ mod tests {
         assert_eq!(in_order(&[part(1), part(0)]), Err(NotOneSet::Missing { part: 2, parts: 3 }));
         let twice = NotOneSet::Twice { file: 2, other: 0, part: 1 };
         assert_eq!(in_order(&[part(1), part(0), part(1)]), Err(twice));
+        let files = [
+            twice,
+            NotOneSet::Other { file: 1 },
+            NotOneSet::NoFiles,
+            NotOneSet::Missing { part: 1, parts: 3 },
+        ];
+        assert_eq!(files.map(|fault| fault.file()), [Some(2), Some(1), None, None]);
         for other in
             [header(1, 4, 0, KeyType::Bytes), header(1, 3, 1, KeyType::Bytes), header(1, 3, 0, KeyType::Text)]
         {

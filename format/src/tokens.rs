@@ -238,8 +238,7 @@ impl Table {
     /// The table at `at`, and where the next one begins.
     fn parse(bytes: &[u8], at: usize) -> Result<(Self, usize), &'static str> {
         const CUT: &str = "a table of tokens is cut off";
-        let head: &[u8; HEAD_LEN] =
-            bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or("a table of tokens is cut off")?;
+        let head: &[u8; HEAD_LEN] = bytes.get(at..).and_then(<[u8]>::first_chunk).ok_or(CUT)?;
         let [index_bits @ .., c0, c1, c2, c3, l0, l1, l2, l3] = *head;
         let (count, texts_len) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
         let mut classes = [Class::default(); CLASSES];

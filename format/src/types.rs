@@ -236,7 +236,22 @@ mod tests {
             assert_eq!(parsed.to_string(), name);
             let (id, number, dimension) = parsed.ids();
             assert_eq!(ValueType::from_ids(id, number, dimension), Ok(parsed));
+            assert_eq!(parsed.is_text(), name == "text" || name == "json");
+            assert_eq!(parsed.is_string(), parsed.is_text() || name == "bytes");
         }
+        for (name, width, is_float) in [
+            ("int8", 1, false),
+            ("uint16", 2, false),
+            ("int32[3]", 12, false),
+            ("uint64[1]", 8, false),
+            ("float16[5]", 10, true),
+            ("float32", 4, true),
+            ("float64[1000]", 8000, true),
+        ] {
+            let kind = name.parse::<ValueType>().unwrap();
+            assert_eq!((kind.width(), kind.row().unwrap().number.is_float()), (width, is_float));
+        }
+        assert_eq!((ValueType::Text.width(), ValueType::None.width()), (0, 0));
         for wrong in [
             "",
             "float32[0]",

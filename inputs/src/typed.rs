@@ -131,7 +131,7 @@ impl<'o> Numbers<'o> {
     /// As for [`Self::int`].
     pub fn finish(self) -> Result<(), String> {
         match (self.row.dimension, self.found) {
-            (_, found) if found == self.row.len() => Ok(()),
+            (_, found) if found == self.row.count() => Ok(()),
             (0, found) => Err(format!("has {found} numbers instead of one")),
             (dimension, found) => Err(format!("has {found} numbers instead of {dimension}")),
         }

@@ -64,7 +64,7 @@ pub fn get_rows<'py>(
             let item = Row { dimension: 0, ..row };
             encode(item, &default, &mut one)?
                 .map_err(|what| PyValueError::new_err(format!("the default {what}")))?;
-            Some(one.repeat(row.len() as usize))
+            Some(one.repeat(row.count() as usize))
         }
     };
     let mut rows: Vec<u8> = Vec::new();

@@ -3,9 +3,11 @@
 
 mod built;
 mod damage_matrix;
+mod golden;
 mod golden_bad;
 mod hostile;
 mod mapped;
+mod numbers;
 mod sets;
 mod spec;
 mod typed;

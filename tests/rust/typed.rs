@@ -282,6 +282,23 @@ fn parts_may_have_other_check_bits() {
     assert!(late.check_bits(200).finish(dir.path().join("x")).is_err());
 }
 
+/// A part alone does not take keys of the other parts for its own, however few bits tell keys apart.
+#[test]
+fn a_part_alone_has_no_keys_of_other_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("part");
+    let mut builder = Builder::new().key_type(KeyType::None).check_bits(8).part(1, 2);
+    let keys: Vec<[u8; 4]> = (0..10_000u32).map(u32::to_le_bytes).collect();
+    let (own, others): (Vec<[u8; 4]>, Vec<[u8; 4]>) =
+        keys.iter().partition(|key| KeyHasher::xxh3(0).hash(*key).part(2) == 1);
+    own.iter().for_each(|key| builder.add(key, b"v").unwrap());
+    builder.finish(&path).unwrap();
+    let index = Index::load(&path).unwrap();
+    assert!(index.get_many(&own).unwrap().iter().all(Option::is_some));
+    assert!(index.get_many(&others).unwrap().iter().all(Option::is_none));
+    assert!(others.iter().all(|key| !index.contains(key).unwrap()));
+}
+
 /// R20: a damaged cell gives ids that have no value.
 #[test]
 fn an_id_without_a_value_is_reported() {

@@ -66,6 +66,31 @@ fn push_code(pool: &mut Vec<u8>, end: &mut u64, mut number: u64) {
     panic!("no code");
 }
 
+/// Decodes a string from pieces of the pool, and a part of it at a time.
+fn in_pieces(
+    tables: &Tables,
+    bytes: &[u8],
+    pool: &[u8],
+    begin: u64,
+    key: &[u8],
+    random: &mut Random,
+) -> (Vec<u8>, u64) {
+    let (mut at, mut state, mut out) = (begin / 8, Decoding::at(begin % 8), Vec::new());
+    while !state.ended {
+        let piece = &pool[at as usize..pool.len().min(at as usize + 8 + random.below(5) as usize)];
+        let cut = at as usize + piece.len() < pool.len();
+        let (before, had) = (state, out.len());
+        let most = had + random.below(400) as usize;
+        tables.decode_piece(bytes, piece, cut, &mut state, Some(key), most, &mut out).unwrap();
+        assert!(out.len() < most.max(1) + MAX_TEXT);
+        assert_eq!(state == before, most == had);
+        assert!(state.ended || out.len() >= most || state.bit / 8 + 8 > piece.len() as u64);
+        at += state.bit / 8;
+        state.bit %= 8;
+    }
+    (out, 8 * at + state.bit)
+}
+
 /// What tokens stand for, and codes that begin and end at any bit, also at the end of the pool.
 #[test]
 fn strings_of_any_tokens() {
@@ -97,6 +122,7 @@ fn strings_of_any_tokens() {
         let mut out = b"before".to_vec();
         assert_eq!(parsed.decode(&bytes, &pool, begin, Some(key), &mut out), Ok(end));
         assert_eq!(out.strip_prefix(b"before"), Some(&expected[..]));
+        assert_eq!(in_pieces(&parsed, &bytes, &pool, begin, key, &mut random), (out[6..].to_vec(), end));
         let last_byte = pool.len() - 1;
         assert_eq!(parsed.decode(&bytes, &pool[..last_byte], begin, Some(key), &mut out), Err(Fault::NoEnd));
         if with_key {
@@ -223,6 +249,7 @@ fn unwritable() {
     assert_eq!(write_table(&classes, &many[1..], &mut Vec::new()), Some(()));
     assert!(out.is_empty());
     assert_eq!(write_table(&[0; 8], &[text(b"a"); 8], &mut out), Some(()));
+    assert_eq!(write_table(&[20, 0, 0, 0, 0, 0, 0, 0], &[text(b"a")], &mut out), Some(()));
 }
 
 /// Texts lie within others that begin or end with them, whatever their order.
