@@ -121,6 +121,11 @@ def path_size(debian):
             yield f"{source['Directory']}/{name}", size
 
 
+def homepage_section(debian):
+    for package in debian.of_all_releases():
+        yield package.get("Homepage", ""), package["Section"]
+
+
 # Paths and sections are real, the host is not.
 def url_category(debian):
     common = {section for section, _ in Counter(section for _, section, _ in debian.files()).most_common(50)}
@@ -177,6 +182,7 @@ SETS = {
     "package -> version": version,
     "path -> package": path_package,
     "path -> size": path_size,
+    "homepage -> section": homepage_section,
     "URL -> category": url_category,
     "package -> JSON, 890 B": debian_json,
     "package -> JSON, 240 B": package_json,
