@@ -194,7 +194,7 @@ def main():
     args = parser.parse_args()
     names = [name for name in data_sets.SETS if any(part in name for part in args.sets) or not (args.sets or args.tsv)]
     if not names and not args.tsv:
-        parser.error(f"the sets are: {', '.join(data_sets.SETS)}")
+        parser.error(f"the sets are: {'; '.join(data_sets.SETS)}")
     files = [(name, data_sets.made(name, DATA, args.mirror)) for name in names]
     files += [(file.stem, file) for file in args.tsv]
     if args.sets_only:
