@@ -35,8 +35,6 @@ impl Effort {
     pub const FAST: Self = Effort { tokens: 4 << 10, generations: 6, whole: 1, every: 3, tables: 1 };
 }
 
-/// Most bytes of a token that is made of two.
-const MAX_PAIR: usize = 32;
 /// The early generations read so many bytes of the sample, or a quarter.
 const PART: usize = 1 << 20;
 
@@ -206,7 +204,7 @@ fn candidates(
     let all = counted.tokens.iter().sum();
     for (a, b, count) in counted.pairs() {
         let len = vocabulary.text(a.into()).len() + vocabulary.text(b.into()).len();
-        if len <= MAX_PAIR && is_text(a) && is_text(b) {
+        if len <= MAX_TEXT && is_text(a) && is_text(b) {
             let parts = costs[usize::from(a)] + costs[usize::from(b)];
             add(count, parts.saturating_sub(cost::of_count(count, all)), len, Candidate::Pair(a, b));
         }
