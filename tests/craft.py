@@ -29,13 +29,17 @@ class Parts:
     gap: bytes = b""         # in the pool before the records
     values: list = field(default_factory=list)  # in slot order, if they are not in the records
 
-    def encode(self, fp, first, pool, far_place):
-        """The cell and its far body (sections 5 and 6), given what is in the cells before it."""
+    def encode(self, fp, first, pool, far_place, shared=None):
+        """The cell and its far body (sections 5 and 6), given what is in the cells before it. `shared`: where each record
+        begins, from the pool start, if keys share them."""
         n, starts, at = len(self.records), [], 0
         for raw in self.records:
             starts.append(at)
             at += len(raw)
-        mean = min(256 * at // max(n, 1), 2**32 - 1) if self.mean is None else self.mean
+        mean = min(256 * at // max(n, 1), 2**32 - 1)
+        if shared is not None:
+            starts, mean = [shared[raw] for raw in self.records], 0
+        mean = mean if self.mean is None else self.mean
         deltas = [start - i * mean // 256 for i, start in enumerate(starts)]
         least = max((d if d >= 0 else ~d).bit_length() + 1 for d in deltas) if any(deltas) else 0
         width = least if self.width is None else self.width
@@ -64,6 +68,7 @@ class File:
                            dimension=0)
         self.metadata, self.extension = header.pop("metadata", b""), header.pop("extension", b"")
         self.tables, self.pairs = header.pop("tables", b""), None
+        self.shared = header.pop("shared", None)  # the records in the order of the pool, if keys share them
         self.header.update(header)
 
     @classmethod
@@ -92,16 +97,22 @@ class File:
         """The bytes of the file. A header field given here replaces the right one. There are `keys` values, if they are
         numbers."""
         fp, hot, pool, far, first = self.header["fp"], bytearray(), bytearray(), bytearray(), 0
+        shared = None
+        if self.header["required"] & oracle.SHARED:
+            shared = self.shared or sorted({raw for parts in self.cells for raw in parts.records})
+            pool, shared = b"".join(shared), {raw: sum(map(len, shared[:i])) for i, raw in enumerate(shared)}
+            shared = {raw: start - len(pool) // 2 for raw, start in shared.items()}
         for parts in self.cells:
-            cell, body = parts.encode(fp, first, len(pool), len(far))
+            cell, body = parts.encode(fp, first, len(pool) if shared is None else len(pool) // 2, len(far), shared)
             first, hot, far = first + len(parts.records), hot + cell, far + body
-            pool += parts.gap + b"".join(parts.records)
+            if shared is None:
+                pool += parts.gap + b"".join(parts.records)
         keys, data, table = header.get("keys", first), bytearray(PAGE), []
         values = b"".join(value for parts in self.cells for value in parts.values)
         length = keys * value_size(self.header)
         values = values[:length].ljust(length, b"\0")
         for row, section in enumerate((values, pool, hot, far, self.tables, self.metadata, self.extension)):
-            at = align(len(data), HUGE if row == oracle.HOT and len(section) >= 4 * HUGE else PAGE)
+            at = align(len(data), HUGE if row == oracle.HOT and len(section) >= 16 * HUGE else PAGE)
             table += [at, len(section)]
             data += bytes(at - len(data)) + section
         data += bytes(-len(data) % PAGE)

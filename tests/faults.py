@@ -55,7 +55,7 @@ def cell_faults(data):
         b, where = index.cell(number), f"cell {number}: "
         for wrong in b.first + 1, 2**48 - 1:
             yield where + f"first id {wrong}", "V10", b.at, patch(data, b.at, number6(wrong, 0))
-        for wrong in (b.pool - pool_at + 1, 2**48 - 1) if number else ():
+        for wrong in (b.pool - pool_at + 1, 2**48 - 1) if number and not h.shared else ():
             yield where + f"pool start {wrong}", "V4", b.pool, patch(data, b.at + 6, number6(wrong, 0))
     for number in empty:
         b = index.cell(number)
@@ -97,5 +97,7 @@ def broken(data):
     """Every fault that this file can make in an index."""
     for group in header_faults, sum_faults, total_faults, cell_faults:
         yield from group(data)
-    if not any(oracle.Index(data).tables):  # faults_tokens.py has those of coded records
+    index = oracle.Index(data)
+    # faults_tokens.py has those of coded records, faults_typed.py those of shared ones.
+    if not any(index.tables) and not index.header.shared:
         yield from record_faults(data)

@@ -24,7 +24,7 @@ def field_faults(data):
         yield f"version {version}", "R3", 8, patch(data, 8, struct.pack("<I", version))
     yield "header digest", "R4", 4088, patch(data, 4088, u64(0), header=False)
     yield "header byte", "R4", 4088, patch(data, 56, u64(h.seed + 1), header=False)
-    for bit in 0, 31, 63:
+    for bit in 1, 31, 63:
         yield f"required feature {bit}", "R5", 16, patch(data, 16, u64(1 << bit))
     for at in 12, 15, *(() if h.hash_id == oracle.SIPHASH else (216, 223)), 228, 231, 2048, 4080, 4087:
         yield f"reserved {at}", "R6", at, patch(data, at, b"\x80")
@@ -63,6 +63,11 @@ def type_faults(data):
     for (first, rule, numbers), (second, _, others) in zip(wrong, wrong[1:]):
         yield f"bytes {first} and {second}", rule, min(first, 224), \
             patch(patch(data, first, bytes(numbers[-1:])), second, bytes(others[-1:]))
+    if not h.shared and (h.key_type != LEFT_OUT or h.key_width or not h.has_values):
+        yield "shared records that hold keys, or nothing", "R12", 16, patch(data, 16, b"\1")
+        yield "a width, and shared records", "R12", 78, patch(patch(data, 78, b"\xff"), 16, b"\1")
+    if h.shared:
+        yield "shared records of a byte of hash", "R12", 16, patch(data, 78, b"\1")
     if h.has_key_lengths and not h.key_tables:
         yield "integers without a width", "R12", 78, patch(data, 73, bytes([INTEGERS]))
     if h.value_type != NUMBERS and not h.value_tables:
@@ -105,7 +110,8 @@ def length_faults(data, h, table, seal):
         yield f"hot section of {wrong} bytes", "R13", 112, patch(data, 120, u64(wrong))
     for wrong in {table[VALUES][1] + 1, table[VALUES][1] - 1, table[VALUES][1] + h.value_size} - {-1, table[VALUES][1]}:
         yield f"values of {wrong} bytes", "R13", 80, patch(data, 88, u64(wrong), **seal)
-    for wrong, rule, first in (2**48, "R13", 96), (2**48 - 1, "R14", 112):
+    most = oracle.MOST_SHARED if h.shared else 2**48 - 1
+    for wrong, rule, first in (most + 1, "R13", 96), (most, "R14", 112):
         yield f"pool of {wrong} bytes", rule, first, patch(data, 104, u64(wrong))
     three = patch(patch(patch(data, 104, u64(2**48), **seal), 120, u64(1), **seal), 168, u64(2**20 + 1), **seal)
     yield "hot section, pool and metadata", "R13", 112, three

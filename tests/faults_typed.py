@@ -4,7 +4,7 @@ import struct
 from dataclasses import replace
 
 import oracle
-from craft import File, Tokens, make, pairs, write_record
+from craft import File, Parts, Tokens, make, pairs, varint, write_record
 from faults_base import again, flip, patch
 from faults_tokens import spoiled
 from oracle import BYTES, HOT, INTEGERS, JSON, LEFT_OUT, NONE, NUMBERS, PAGE, TEXT, integer
@@ -17,6 +17,7 @@ SMALL, WIDE = dict(key_type=INTEGERS, key_width=1), dict(key_type=INTEGERS)
 TEXTS, RAW = dict(key_type=TEXT), dict(key_type=BYTES)
 NO_KEYS, TWO_BYTES, FIVE_BYTES = (dict(key_type=LEFT_OUT, key_width=width, fp=fp)
                                   for width, fp in ((0, 20), (2, 8), (5, 32)))
+SHARE = dict(required=oracle.SHARED)
 INTS, HALF = dict(value_type=NUMBERS, number=INT64), dict(value_type=NUMBERS, number=FLOAT16, dimension=1)
 VECTORS, ALONE = dict(value_type=NUMBERS, number=FLOAT32, dimension=3), dict(value_type=NONE)
 KINDS = {
@@ -24,6 +25,7 @@ KINDS = {
     "small integers alone": {**SMALL, **ALONE}, "integers and numbers": {**WIDE, **INTS}, "integers and codes": WIDE,
     "text and numbers": {**TEXTS, **INTS}, "bytes and vectors": {**RAW, **VECTORS}, "text alone": {**TEXTS, **ALONE},
     "codes and numbers": {**TEXTS, **HALF}, "codes alone": {**RAW, **ALONE},
+    "shared records": {**NO_KEYS, "value_type": JSON, **SHARE}, "shared records and codes": {**NO_KEYS, **SHARE},
     "no keys, but text": {**NO_KEYS, "value_type": TEXT}, "two bytes and codes": TWO_BYTES,
     "two bytes and bytes": TWO_BYTES, "two bytes alone": {**TWO_BYTES, **ALONE},
     "five bytes and vectors": {**FIVE_BYTES, **VECTORS},
@@ -45,6 +47,8 @@ def some_value(rng, header):
         if kind in "efd":
             return struct.pack(f"<{count}{kind}", *(rng.randrange(-2**10, 2**10) / 64 for _ in range(count)))
         return rng.randbytes(count * oracle.NUMBER_SIZES[header["number"]])
+    if header.get("required"):
+        return rng.choice([b"1", b"12", b"121212", b"0"])
     return b"" if header.get("value_type") == NONE else b"%d" % rng.randrange(10**rng.randrange(1, 20))
 
 
@@ -130,6 +134,51 @@ def crafted():
         many = make([(b"12ab12", value)], cells=1, key_tokens=keys, **header)
         yield f"{label}: cut off", "R19", pool, again(many, 0, records=[many.cells[0].records[0][:-1]])
     yield from no_bytes()
+    yield from shared()
+
+
+def shared():
+    """Faults of records that keys share."""
+    for label in "shared records", "shared records and codes":
+        file = kind(label, cells=9, count=40)
+        file.cells[4] = Parts()
+        data = file.seal()
+        index = oracle.Index(data)
+        (pool, length), h, b = index.header.sections[oracle.POOL], index.header, index.cell(8)
+        for number in 0, 4, 8:
+            for wrong in 0, length // 2 + 1, 2**48 - 1:
+                at = index.cell(number).at
+                yield f"{label}: pool start {wrong} of cell {number}", "V4", at, again(file, number, pool=wrong)
+        for slot in 0, b.n - 1:
+            # The sign of a wide delta.
+            bit = slot * (h.fp + 30) + h.fp + 29
+            outside = flip(again(file, 8, width=30), index.entry_at(b, 0), bit)
+            yield f"{label}: entry {slot} leads outside", "V4", b.at, outside
+        yield f"{label}: mean", "V4", b.at, patch(data, b.at + 16, struct.pack("<I", 2**32 - 1))
+        yield f"{label}: a key more in the header", "V11", 40, file.seal(keys=h.keys + 1)
+        records = sorted({raw for parts in file.cells for raw in parts.records})
+        broken = {"a record is cut off": ("R19" if "codes" in label else "R16", max(records, key=len)[:-1])}
+        if label == "shared records":
+            for place, raw in enumerate(records):
+                at = pool + sum(map(len, records[:place]))
+                yield f"record {place} is not JSON", "V8", at, patch(data, at + 1, b"x")
+                yield f"record {place} is longer than the pool", "R16", at, patch(data, at, b"\x7f")
+            broken["a length of two bytes"] = "V6", varint(1, 1) + b"1"
+            yield f"{label}: an entry leads into a record", "V4", index.cell(0).at, leading_inside(file, records)
+        for what, (rule, raw) in broken.items():
+            made = File(file.cells, shared=[*records, raw], tables=file.tables, **file.header).seal()
+            yield f"{label}: {what}", rule, pool + length, made
+
+
+def leading_inside(file, records):
+    """The first entry leads to the second byte of the last record."""
+    data = File(file.cells, shared=[*records, varint(3) + b"[1]"], **file.header).seal()
+    index = oracle.Index(data)
+    b, fp, length = index.cell(0), index.header.fp, index.header.sections[oracle.POOL][1]
+    at, delta = index.entry_at(b, 0), length - 3 - length // 2
+    assert 0 < delta < 1 << b.width - 1
+    entry = int.from_bytes(data[at:at + 8], "little") & ~((1 << b.width) - 1 << fp)
+    return patch(data, at, (entry | delta << fp).to_bytes(8, "little"))
 
 
 def no_bytes():

@@ -97,6 +97,8 @@ def kinds_of_types():
     yield "text_to_float32", list(zip(words, vectors)), ["--keys", "text", "--values", "float32[4]"]
     yield "text_none", [(word, b"") for word in words], ["--keys", "text", "--values", "none"]
     yield "left_out", list(zip(words, sentences)), ["--keys", "none", "--check-bits", "40", "--values", "text"]
+    yield "left_out_few_values", [(word, [b"red", b"", b"dark green", b"blue"][i * i % 4]) for i, word in enumerate(words)], \
+        ["--keys", "none", "--check-bits", "12", "--values", "text"]
     yield "left_out_to_uint16", [(word, b"%d" % (i * 434)) for i, word in enumerate(words)], \
         ["--keys", "none", "--check-bits", "20", "--values", "uint16"]
     yield "left_out_none", [(word, b"") for word in words], ["--keys", "none", "--check-bits", "64", "--values", "none"]
@@ -154,6 +156,10 @@ def crafted_types():
     yield "key_set_integers", craft.make([(integer(i), b"") for i in small], key_type=INTEGERS, value_type=NONE)
     reverse = [(word, word[::-1]) for word in words]
     yield "keys_left_out", craft.make(reverse, key_type=LEFT_OUT, key_width=3, fp=8, value_type=TEXT)
+    few = craft.make([(word, words[i % 5]) for i, word in enumerate(words)], key_type=LEFT_OUT, fp=20, value_type=TEXT, required=1)
+    # In no order, and one that no key has.
+    few.shared = [b"\x06%s" % words[number] for number in (3, 0, 7, 2, 4, 1)]
+    yield "shared_records", few
     yield "no_records", craft.make(zip(words, numbers), key_type=LEFT_OUT, fp=32, **int64)
     yield "no_records_key_set", craft.make([(word, b"") for word in words], key_type=LEFT_OUT, fp=20, value_type=NONE)
 

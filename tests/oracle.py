@@ -12,7 +12,7 @@ from collections import namedtuple
 from oracle_base import Corrupt, align, ceil_div, number_at, refuse, refuse_nonzero
 from oracle_hash import MASK, body_length, bucket_count, bucket_of, hash_key, mulhi, mullo, slot_of, tried, xxh64
 from oracle_header import BYTES, CELL, CHUNK, EXTENSION, FAR, HEADER, HOT, HUGE, INTEGERS, JSON, LEFT_OUT, MAGIC, \
-    METADATA, NONE, NUMBER_SIZES, NUMBERS, PAGE, POOL, SECTION_NAMES, SIPHASH, SUMS, TABLES, TEXT, VALUES, XXH3, \
+    METADATA, MOST_SHARED, NONE, NUMBER_SIZES, NUMBERS, PAGE, POOL, SECTION_NAMES, SHARED, SIPHASH, SUMS, TABLES, TEXT, VALUES, XXH3, \
     Header, open_header
 from oracle_tokens import string, tables
 
@@ -242,7 +242,10 @@ class Index:
         return str(key, "utf-8", "surrogateescape"), str(value, "utf-8")
 
     def items(self):
-        """All keys and values in the order of their ids: the pool from front to back."""
+        """All keys and values in the order of their ids: the pool from front to back; of shared records, slot by slot."""
+        if self.header.shared:
+            yield from map(self.by_id, range(len(self)))
+            return
         at, length = self.header.sections[POOL]
         end = at + length
         for number in range(len(self)):

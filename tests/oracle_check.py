@@ -56,7 +56,7 @@ def verify(index):
         return
     check_sums(index)
     faults = []
-    for check in (check_totals, check_padding, check_tables, check_metadata, check_extension, *cell_checks(index)):
+    for check in (check_totals, check_padding, check_tables, check_metadata, check_extension, check_shared, *cell_checks(index)):
         try:
             check(index)
         except Corrupt as fault:
@@ -116,7 +116,12 @@ def check_fields(index, b, first, far):
     """`first`, `far`: the right first id, and where the body must begin if the cell is far."""
     at, length = b.at, index.body_length(b)
     index.check_cell(b)
-    refuse(b.number == 0 and b.pool != index.header.sections[POOL][0], "V4", at, "the first pool start is not 0")
+    pool, size = index.header.sections[POOL]
+    if index.header.shared:
+        refuse(b.pool != pool + size // 2, "V4", at, "the pool start is not the middle of the pool")
+        begins = shared_records(index)
+        refuse(any(index.slot_entry(b, slot)[1] not in begins for slot in range(b.n)), "V4", at, "an entry leads to no record")
+    refuse(b.number == 0 and b.pool != pool and not index.header.shared, "V4", at, "the first pool start is not 0")
     refuse(b.first != first, "V10", at, f"first id {b.first} instead of {first}")
     refuse(b.far is not None and b.far != far, "V10", at, f"far body at {b.far} instead of {far}")
     refuse(b.n == 0 and any(index.data[at + 12:at + CELL]), "V7", at, "an empty cell with a body or layout")
@@ -128,8 +133,53 @@ def check_fields(index, b, first, far):
     refuse(bits and index.data[last] >> bits, "V7", at, "unused bit of the slot entries")
 
 
+def shared_records(index):
+    """Where the records begin, up to the first fault."""
+    at, length = index.header.sections[POOL]
+    begins = set()
+    try:
+        for at in walk(index, at, at + length):
+            begins.add(at)
+    except Corrupt:
+        pass
+    return begins
+
+
+def check_shared(index):
+    """The first fault of shared records."""
+    at, length = index.header.sections[POOL]
+    if index.header.shared:
+        list(walk(index, at, at + length))
+
+
+def walk(index, at, end):
+    """The places of the records that fill the pool; each is checked after its place is known."""
+    while at < end:
+        yield at
+        at = check_record(index, at, at)[2]
+
+
+def check_record(index, at, led_by):
+    """Key, value and end of a record: R16, R19, V6, V14. Types are looked at later."""
+    key, value, end, minimal, padded = index.record(at, led_by)
+    refuse(not minimal, "V6", at, "a length has more bytes than it needs")
+    refuse(not padded, "V14", at, "an unused bit after the codes of a record is not zero")
+    if index.header.shared:
+        check_types(index, key, value, at)
+    return key, value, end
+
+
+def check_types(index, key, value, at):
+    h = index.header
+    good = (h.key_type != TEXT or is_utf8(key)) and (h.value_type != TEXT or is_utf8(value)) \
+        and (h.value_type != JSON or is_json(value))
+    refuse(not good, "V8", at, "a key or value does not have its type")
+
+
 def check_records(index, b):
     """The first fault of the records of a cell."""
+    if index.header.shared:
+        return
     try:
         index.check_cell(b)
     except Corrupt:
@@ -140,16 +190,12 @@ def check_records(index, b):
     for slot in range(b.n):
         fingerprint, place = index.slot_entry(b, slot)
         refuse(place != at, "V4", at, f"the entry of slot {slot} says {place}")
-        key, value, end, minimal, padded = index.record(at, index.entry_at(b, slot))
-        refuse(not minimal, "V6", at, "a length has more bytes than it needs")
-        refuse(not padded, "V14", at, "an unused bit after the codes of a record is not zero")
+        key, value, end = check_record(index, at, index.entry_at(b, slot))
         if h.key_type != LEFT_OUT:
             hi, lo = index.hash(key)
             own = index.cell_number(hi) == b.number and index.slot(b, key, lo) == slot
             refuse(not own, "V5", at, f"the key of slot {slot} does not find itself")
             refuse(fingerprint != hi & (1 << h.fp) - 1, "V5", at, f"wrong fingerprint in slot {slot}")
-        good = (h.key_type != TEXT or is_utf8(key)) and (h.value_type != TEXT or is_utf8(value)) \
-            and (h.value_type != JSON or is_json(value))
-        refuse(not good, "V8", at, "a key or value does not have its type")
+        check_types(index, key, value, at)
         at = end
     refuse(at != following, "V4", at, "the next cell begins elsewhere")

@@ -12,6 +12,8 @@ HUGE = 2 << 20
 CELL = 128
 VALUES, POOL, HOT, FAR, TABLES, METADATA, EXTENSION, SUMS = range(8)
 SECTION_NAMES = ("values", "pool", "hot section", "far section", "tables", "metadata", "extension", "sums")
+SHARED = 1  # required feature
+MOST_SHARED = 65_536
 BYTES, TEXT = range(2)  # keys and values
 INTEGERS, LEFT_OUT = 2, 3  # keys
 JSON, NONE, NUMBERS = 2, 3, 4  # values
@@ -41,6 +43,11 @@ class Header(namedtuple("Header", FIELDS)):
         return self.value_type in (BYTES, TEXT, JSON)
 
     @property
+    def shared(self):
+        """Whether keys share records."""
+        return self.required & SHARED
+
+    @property
     def no_records(self):
         """Whether records have no bytes."""
         return self.key_type == LEFT_OUT and self.key_width == 0 and not self.has_values
@@ -54,7 +61,7 @@ def open_header(data):
     h = Header(*fields[:18], list(zip(fields[18:34:2], fields[19:34:2])), *fields[34:])
     refuse(h.version != 1, "R3", 8, f"version {h.version}")
     refuse(xxh64(data[:4088]) != number_at(data, 4088, 8), "R4", 4088, "wrong header digest")
-    refuse(h.required, "R5", 16, "unknown required feature")
+    refuse(h.required & ~SHARED, "R5", 16, "unknown required feature")
     for first, end in (12, 16), (216, 216 if h.hash_id == SIPHASH else 224), (228, 4088):
         refuse_nonzero(data, first, end, "R6", "reserved byte is not zero")
     refuse(len(data) != h.length, "R7", 32, f"{len(data)} bytes instead of {h.length}")
@@ -81,6 +88,7 @@ def check_types(h):
     refuse(h.value_tables > (4 if h.has_values else 0), "R12", 77, f"{h.value_tables} tables of the values")
     least, most = {INTEGERS: (1, 8), LEFT_OUT: (0, 8)}.get(h.key_type, (0, 0))
     refuse(not least <= h.key_width <= most, "R12", 78, f"keys of {h.key_width} bytes")
+    refuse(h.shared and not (h.key_type == LEFT_OUT and h.key_width == 0 and h.has_values), "R12", 16, "nothing to share")
 
 
 def check_sections(h, file_length):
@@ -88,10 +96,10 @@ def check_sections(h, file_length):
     table, end = h.sections, PAGE
     refuse(table[VALUES][1] != h.keys * h.value_size, "R13", 80, "wrong length of the values")
     refuse(table[HOT][1] != CELL * h.cells, "R13", 112, "wrong length of the hot section")
-    refuse(table[POOL][1] >= 2**48, "R13", 96, "pool of 2^48 bytes or more")
+    refuse(table[POOL][1] >= (MOST_SHARED + 1 if h.shared else 2**48), "R13", 96, "the pool is too long")
     refuse(table[METADATA][1] > 1 << 20, "R13", 160, "metadata above 1 MiB")
     for row, (offset, length) in enumerate(table):
-        unit = HUGE if row == HOT and length >= 4 * HUGE else PAGE
+        unit = HUGE if row == HOT and length >= 16 * HUGE else PAGE
         refuse(offset != align(end, unit), "R14", 80 + 16 * row, f"{SECTION_NAMES[row]} is not in its place")
         end = offset + length
     sums_length = 8 * ceil_div(table[SUMS][0] - PAGE, CHUNK)

@@ -75,7 +75,8 @@ impl<'a> Piece<'a> {
         let mut heads = second.as_chunks().0.iter().map(Head::parse);
         let cut = heads.clone().next().map_or(self.end, |head| Offsets {
             keys: head.first_id,
-            pool: head.pool_start,
+            // Cells that share records have none of their own.
+            pool: if self.pool.len() == 0 { self.start.pool } else { head.pool_start },
             far: heads.find_map(|head| head.far).unwrap_or(self.end.far),
         });
         let (pool, pool_rest) = self.pool.split_at(cut.pool - self.start.pool);
@@ -108,22 +109,30 @@ struct Assembly {
     len: Offsets,
     cells: u64,
     temp_dir: PathBuf,
+    /// Keys share records, which are written first.
+    shared: bool,
 }
 
 impl Assembly {
-    fn create(file: NewFile, options: &Options, temp_dir: &Path) -> Self {
+    fn create(mut file: NewFile, options: &Options, temp_dir: &Path) -> Result<Self, Error> {
         // Three of these, or two, share a sixteenth.
         let in_memory = (options.memory() / 48) as usize;
         let temporary = || tempfile::spooled_tempfile_in(in_memory, temp_dir);
-        Assembly {
+        let mut len = Offsets::default();
+        if let Some(shared) = &options.shared {
+            file.write(&shared.pool)?;
+            len.pool = shared.len();
+        }
+        Ok(Assembly {
             file,
             pool: options.value_type.row().map(|_| temporary()),
             hot: temporary(),
             far: temporary(),
-            len: Offsets::default(),
+            len,
             cells: 0,
             temp_dir: temp_dir.into(),
-        }
+            shared: options.shared.is_some(),
+        })
     }
 
     /// Appends cells, and makes their offsets and ids count from the beginning of the file.
@@ -132,7 +141,9 @@ impl Assembly {
         for cell in cells.as_chunks_mut::<{ CELL_LEN as usize }>().0 {
             let mut head = Head::parse(cell);
             head.first_id = head.first_id - start.keys + self.len.keys;
-            head.pool_start = head.pool_start - start.pool + self.len.pool;
+            if !self.shared {
+                head.pool_start = head.pool_start - start.pool + self.len.pool;
+            }
             head.far = head.far.map(|at| at - start.far + self.len.far);
             head.write(cell);
         }
@@ -209,6 +220,7 @@ impl Assembly {
             key_width: options.key_width,
             key_tables: tables.counts.0,
             value_tables: tables.counts.1,
+            shared_records: options.shared.is_some(),
             sections,
             sums_digest,
         };
@@ -311,7 +323,7 @@ impl<'b> Writer<'b> {
                 if self.direct {
                     file.write_directly();
                 }
-                Assembly::create(file, self.options, &self.temp_dir)
+                Assembly::create(file, self.options, &self.temp_dir)?
             }
         };
         Ok(self.current.insert(current))

@@ -6,10 +6,13 @@ use crate::{
     codecs::{Codecs, Coder, Store},
     origin::Origin,
     pool::Pool,
+    shared::Shared,
     solver::{Solver, Unsolved},
-    spill::{Chunk, Disk},
+    spill::{Chunk, Disk, READ},
 };
-use hashlith_format::{Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, record::Lengths};
+use hashlith_format::{
+    Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, cell::shared_start, record::Lengths,
+};
 use std::cmp::Ordering;
 
 /// The largest salt (spec section 10, point 7).
@@ -69,6 +72,8 @@ pub(crate) struct CellBuilder<'a> {
     fingerprints: Vec<u32>,
     coder: Option<Coder<'a>>,
     coded: Vec<u8>,
+    /// Bytes of all records, if keys share them.
+    shared_len: Option<u64>,
 }
 
 impl<'a> CellBuilder<'a> {
@@ -93,6 +98,7 @@ impl<'a> CellBuilder<'a> {
             fingerprints: Vec::new(),
             coder: options.codecs.map(Coder::new),
             coded: Vec::new(),
+            shared_len: options.codecs.and_then(Codecs::shared).map(Shared::len),
         }
     }
 
@@ -104,7 +110,8 @@ impl<'a> CellBuilder<'a> {
             if members.is_empty() {
                 let Output { pool, cells, keys, .. } = &mut *self.output;
                 let mut bytes = [0; CELL_LEN as usize];
-                Head { first_id: *keys, pool_start: pool.len(), ..Head::default() }.write(&mut bytes);
+                let pool_start = self.shared_len.map_or(pool.len(), shared_start);
+                Head { first_id: *keys, pool_start, ..Head::default() }.write(&mut bytes);
                 cells.extend_from_slice(&bytes);
                 return Ok(());
             }
@@ -153,13 +160,32 @@ impl<'a> CellBuilder<'a> {
     /// Appends the records in slot order, and the cell that finds them.
     fn emit(&mut self, attempt: Attempt) -> Result<(), Error> {
         let Output { pool, values, store, cells, far, keys, .. } = &mut *self.output;
-        let pool_start = pool.len();
+        let pool_start = self.shared_len.map_or(pool.len(), shared_start);
         self.offsets.clear();
         self.fingerprints.clear();
         for &member in &self.by_slot {
             let record = &self.records[member as usize];
-            self.offsets.push(pool.len() - pool_start);
             self.fingerprints.push(record.hash.fingerprint(self.options.fingerprint_bits) as u32);
+            if let Some(shared) = self.options.codecs.and_then(Codecs::shared) {
+                let place = match &self.chunks[record.chunk as usize] {
+                    Chunk::Short(chunk) => {
+                        let bytes = record_at(chunk, record);
+                        let lengths = lengths_of(bytes);
+                        shared.place(&bytes[(lengths.head + lengths.key) as usize..])
+                    }
+                    Chunk::Long(long) => {
+                        self.coded.clear();
+                        long.each_block_of_value(self.disk.failed(READ), |block| {
+                            self.coded.extend_from_slice(block);
+                            Ok(())
+                        })?;
+                        shared.place(&self.coded)
+                    }
+                };
+                self.offsets.push(place.ok_or_else(|| self.disk.damaged())?);
+                continue;
+            }
+            self.offsets.push(pool.len() - pool_start);
             match (&self.chunks[record.chunk as usize], &mut self.coder) {
                 (Chunk::Short(chunk), None) => pool.push(record_at(chunk, record)),
                 (Chunk::Long(long), None) => pool.push_long(long),
@@ -185,14 +211,17 @@ impl<'a> CellBuilder<'a> {
                 }
             }
         }
-        let len = pool.len() - pool_start;
-        self.offsets.push(len);
+        let len = pool.len().saturating_sub(pool_start);
+        if self.shared_len.is_none() {
+            self.offsets.push(len);
+        }
         let data = CellData {
             offsets: &self.offsets,
             fingerprints: &self.fingerprints,
             fingerprint_bits: self.options.fingerprint_bits,
             pilots: &self.solver.pilots,
             attempt,
+            shared: self.shared_len,
         };
         let too_long = Error::TooLong { what: "cell of records", len, limit: MAX_CELL };
         data.write(*keys, pool_start, cells, far).ok_or(too_long)?;

@@ -4,6 +4,7 @@ use crate::{
     Error,
     chunk::{BLOCK, Long},
     sample::Sample,
+    shared::Shared,
     sizing::LengthCounts,
     spill::Disk,
     tokens::{BitWriter, Codec, Effort, Scratch, train},
@@ -31,6 +32,8 @@ enum Values {
     Coded(Codec),
     /// Not in the records.
     Apart,
+    /// In records that keys share.
+    Shared(Arc<Shared>),
 }
 
 /// How the records of the new files are stored.
@@ -52,16 +55,17 @@ pub(crate) struct Tables {
 }
 
 impl Codecs {
-    /// For these types, without codes.
-    pub fn new(key_type: KeyType, key_width: u8, value_type: ValueType) -> Self {
+    /// For these types, without codes but those of shared records.
+    pub fn new(key_type: KeyType, key_width: u8, value_type: ValueType, shared: Option<Arc<Shared>>) -> Self {
         let keys = match key_type {
             KeyType::Int => Keys::Int(key_width),
             KeyType::None => Keys::Hash(key_width),
             KeyType::Bytes | KeyType::Text => Keys::Plain,
         };
-        let values = match value_type {
-            ValueType::None | ValueType::Numbers(_) => Values::Apart,
-            ValueType::Bytes | ValueType::Text | ValueType::Json => Values::Plain,
+        let values = match (value_type, shared) {
+            (_, Some(shared)) => Values::Shared(shared),
+            (ValueType::None | ValueType::Numbers(_), None) => Values::Apart,
+            (ValueType::Bytes | ValueType::Text | ValueType::Json, None) => Values::Plain,
         };
         Codecs { keys, values, width: value_type.width() }
     }
@@ -107,6 +111,11 @@ impl Codecs {
         self.width
     }
 
+    /// The values that share records, if they do.
+    pub fn shared(&self) -> Option<&Shared> {
+        if let Values::Shared(shared) = &self.values { Some(shared) } else { None }
+    }
+
     fn key_codec(&self) -> Option<&Codec> {
         if let Keys::Coded(codec) = &self.keys { Some(codec) } else { None }
     }
@@ -116,6 +125,9 @@ impl Codecs {
     }
 
     pub fn tables(&self) -> Tables {
+        if let Some(shared) = self.shared() {
+            return Tables { counts: (0, 1), bytes: shared.table.clone() };
+        }
         let sides = [self.key_codec(), self.value_codec()];
         let [keys, values] = sides.map(|codec| codec.map_or(0, Codec::table_count));
         Tables {
@@ -148,7 +160,10 @@ impl Codecs {
             Keys::Int(_) => 8,
             Keys::Hash(width) => width.into(),
         };
-        key + if matches!(self.values, Values::Apart) { 0 } else { value_len + 1 }
+        key + match self.values {
+            Values::Plain | Values::Coded(_) => value_len + 1,
+            Values::Apart | Values::Shared(_) => 0,
+        }
     }
 }
 
@@ -182,7 +197,7 @@ impl<'c> Coder<'c> {
                 codec.encode(value, own_key, &mut self.scratch, &mut writer);
                 writer.finish();
             }
-            Values::Apart => BitWriter::resume(out, bits).finish(),
+            Values::Apart | Values::Shared(_) => BitWriter::resume(out, bits).finish(),
         }
     }
 
@@ -240,7 +255,7 @@ impl<'c> Coder<'c> {
                     bits = writer.pause();
                 }
                 Values::Plain => out.extend_from_slice(part),
-                Values::Apart => {}
+                Values::Apart | Values::Shared(_) => {}
             }
             if out.len() >= BLOCK {
                 stored.append(&mut out, disk)?;

@@ -6,6 +6,7 @@ use crate::{
     codecs::Codecs,
     options::{Options, Shape},
     origin::Origin,
+    shared::Distinct,
     sizing::LengthCounts,
     spill::Spill,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Intake {
     pub value_type: ValueType,
     /// How records are stored without codes.
     codecs: Codecs,
+    /// Values may share records, if they are few.
+    may_share: bool,
     /// Bytes of the widest integer key.
     pub int_width: AtomicU8,
     /// The part that all keys must belong to, and the number of parts.
@@ -46,6 +49,8 @@ pub(crate) struct Intake {
     /// Bytes of all keys and values, and two more per record.
     pub bytes: AtomicU64,
     pub lengths: Mutex<LengthCounts>,
+    /// The different values, if they may share records.
+    pub distinct: Mutex<Distinct>,
     sources: AtomicU32,
     /// Feeders that are not finished yet.
     pub open: AtomicU32,
@@ -66,13 +71,15 @@ impl Intake {
             hasher,
             key_type,
             value_type,
-            codecs: Codecs::new(key_type, stored.key_width, value_type),
+            codecs: Codecs::new(key_type, stored.key_width, value_type, None),
+            may_share: options.can_share(),
             int_width: AtomicU8::new(0),
             part,
             partitions,
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             lengths: Mutex::default(),
+            distinct: Mutex::new(Distinct::new(options.can_share())),
             sources: AtomicU32::new(0),
             open: AtomicU32::new(0),
         }
@@ -92,6 +99,7 @@ pub struct Feeder {
     records: u64,
     bytes: u64,
     lengths: LengthCounts,
+    distinct: Distinct,
     int_width: u8,
 }
 
@@ -107,6 +115,7 @@ impl Feeder {
             records: 0,
             bytes: 0,
             lengths: LengthCounts::default(),
+            distinct: Distinct::new(intake.may_share),
             int_width: 0,
             intake: intake.clone(),
         }
@@ -175,6 +184,7 @@ impl Feeder {
         self.records += 1;
         self.bytes += (key.len() + value.len()) as u64 + 2;
         self.lengths.add(self.intake.codecs.plain_len(key.len(), value.len()));
+        self.distinct.add(value);
         if self.records >= COUNTED {
             self.count();
         }
@@ -270,6 +280,7 @@ impl Feeder {
         }
         self.count();
         self.intake.lengths.lock().take(&mut self.lengths);
+        self.intake.distinct.lock().join(std::mem::replace(&mut self.distinct, Distinct::new(false)));
         self.intake.int_width.fetch_max(self.int_width, Relaxed);
         self.intake.open.fetch_sub(1, Release);
         Ok(())

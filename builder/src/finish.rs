@@ -11,7 +11,8 @@ use crate::{
     options::{Compress, Options, Shape},
     output, plan,
     sample::Source,
-    sizing::{LengthCounts, cell_count},
+    shared::Distinct,
+    sizing::{LengthCounts, cell_count, keys_of_entries},
     spill::{Disk, Partition},
     tokens::Effort,
 };
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use std::{
     path::Path,
     sync::{
+        Arc,
         atomic::Ordering::{Acquire, Relaxed},
         mpsc,
     },
@@ -118,13 +120,18 @@ impl Builder {
         // Spilled records are freed while the output grows; other policies may drop any number of them.
         let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
         let (partitions, disk) = spill.into_partitions();
+        let distinct = std::mem::replace(&mut *intake.distinct.lock(), Distinct::new(false));
+        self.options.shared = distinct.into_shared().filter(|_| self.options.can_share()).map(Arc::new);
         self.options.settle_widths(intake.int_width.load(Relaxed));
         let (codecs, lengths) = self.learn(&partitions, &disk, records)?;
         let cell_keys = |lengths: &LengthCounts| lengths.cell_keys(self.options.fingerprint_bits);
-        let cell_keys = match (self.options.cell_keys, &lengths) {
-            (Some(keys), _) => keys,
-            (None, None) => cell_keys(&intake.lengths.lock()),
-            (None, Some(lengths)) => cell_keys(lengths),
+        let cell_keys = match (self.options.cell_keys, &self.options.shared, &lengths) {
+            (Some(keys), _, _) => keys,
+            (None, Some(shared), _) => {
+                keys_of_entries(f64::from(self.options.fingerprint_bits + shared.width()))
+            }
+            (None, None, None) => cell_keys(&intake.lengths.lock()),
+            (None, None, Some(lengths)) => cell_keys(lengths),
         };
         let tables = codecs.tables();
         let parts = if let Shape::Set { parts } = self.options.shape { parts } else { 1 };
@@ -168,7 +175,10 @@ impl Builder {
         records: u64,
     ) -> Result<(Codecs, Option<LengthCounts>), Error> {
         let Options { key_type, key_width, value_type, .. } = self.options;
-        let mut codecs = Codecs::new(key_type, key_width, value_type);
+        let mut codecs = Codecs::new(key_type, key_width, value_type, self.options.shared.clone());
+        if codecs.shared().is_some() {
+            return Ok((codecs, None));
+        }
         let effort = match self.options.compress {
             Compress::Off => return Ok((codecs, None)),
             Compress::Fast => Effort::FAST,

@@ -54,6 +54,7 @@ mod recut;
 mod sample;
 mod set_lock;
 mod setters;
+mod shared;
 mod sizing;
 #[doc(hidden)]
 pub mod solver;

@@ -11,10 +11,11 @@ use crate::{
     options::Shape,
     output,
     pool::PoolView,
+    shared::Shared,
 };
 use hashlith_feedback::{Phase, Unit};
 use hashlith_format::{CELL_LEN, CellView, Head, Header, Span, set::in_order};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// Cells that are copied at a time.
 const CELLS: u64 = 1024;
@@ -26,10 +27,9 @@ const BYTES: u64 = 1 << 20;
 fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     let old = headers.len() as u64;
     let (new, first) = (u64::from(parts), headers.first().filter(|_| parts > 0)?);
+    let kind = |header: &Header| (header.fingerprint_bits, header.key_width, header.shared_records);
     let is_set = in_order(headers).is_ok_and(|order| order.is_sorted())
-        && headers.iter().all(|header| {
-            (header.fingerprint_bits, header.key_width) == (first.fingerprint_bits, first.key_width)
-        });
+        && headers.iter().all(|header| kind(header) == kind(first));
     let cells = |part: u64| {
         // The old parts that it overlaps must have cells of the same width, and each new part a whole number of them.
         let (from, to) = (part * old / new, ((part + 1) * old).div_ceil(new));
@@ -42,16 +42,17 @@ fn cells_of(headers: &[Header], parts: u32) -> Option<Vec<u64>> {
     if is_set { (0..new).map(cells).collect() } else { None }
 }
 
-/// The token tables of these files; `None` if they are not all the same.
-fn tables_of(files: &[&[u8]], headers: &[Header]) -> Option<Tables> {
+/// The token tables of these files, and the records that their keys share; `None` if they are not all the same.
+fn tables_of(files: &[&[u8]], headers: &[Header]) -> Option<(Tables, Option<Shared>)> {
     let mut all = files.iter().zip(headers).map(|(bytes, header)| {
-        let span = header.sections.tables;
-        let tables = bytes.get(span.offset as usize..span.end() as usize);
-        (tables, (header.key_tables, header.value_tables))
+        let section = |span: Span| bytes.get(span.offset as usize..span.end() as usize);
+        let shared = header.shared_records.then(|| section(header.sections.pool));
+        (section(header.sections.tables), (header.key_tables, header.value_tables), shared)
     });
     let first = all.next()?;
     let tables = Tables { counts: first.1, bytes: first.0?.to_vec() };
-    all.all(|other| other == first).then_some(tables)
+    let shared = first.2.map(|pool| Some(Shared::copied(pool?.to_vec())));
+    all.all(|other| other == first).then_some((tables, shared.flatten()))
 }
 
 fn parse_headers(files: &[&[u8]]) -> Result<Vec<Header>, hashlith_format::Error> {
@@ -113,8 +114,9 @@ impl Builder {
         };
         let cells = cells_of(&headers, parts)
             .ok_or(Error::Options { what: "these files have other cells than the new ones would have" })?;
-        let tables = tables_of(files, &headers)
-            .ok_or(Error::Options { what: "these files have different token tables" })?;
+        let (tables, shared) = tables_of(files, &headers)
+            .ok_or(Error::Options { what: "these files have different token tables, or shared records" })?;
+        self.options.shared = shared.map(Arc::new);
         let (path, progress) = (path.as_ref(), &*self.progress);
         let dir = output::directory(path, self.options.shape.is_set())?;
         if let Some(first) = headers.first() {
@@ -172,11 +174,14 @@ impl<'a> Source<'a> {
 
     /// Where a cell's records and ids begin; after the last cell, where they end. Says nothing about far bodies.
     fn offsets(&self, number: u64) -> Option<Offsets> {
-        if number == self.header.cells {
-            return Some(Offsets { keys: self.header.keys, pool: self.header.sections.pool.len, far: 0 });
-        }
-        let Head { first_id, pool_start, .. } = self.cell(number)?.1.head;
-        Some(Offsets { keys: first_id, pool: pool_start, far: 0 })
+        let (keys, pool) = if number == self.header.cells {
+            (self.header.keys, self.header.sections.pool.len)
+        } else {
+            let Head { first_id, pool_start, .. } = self.cell(number)?.1.head;
+            (first_id, pool_start)
+        };
+        // Shared records are not those of a cell.
+        Some(Offsets { keys, pool: if self.header.shared_records { 0 } else { pool }, far: 0 })
     }
 
     /// The next cells, from number `next` on; advances `next`. `None` if the file is damaged.

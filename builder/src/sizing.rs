@@ -77,13 +77,17 @@ impl LengthCounts {
         for _ in 0..8 {
             let astray = deviation * keys.sqrt();
             let width = if astray < 0.25 { 0.0 } else { (astray.log2() + 1.0).max(1.0) };
-            // A byte of pilots per 8/3 keys, and one more; the rest of the cell is its head.
-            let bits_per_key = f64::from(fingerprint_bits) + width + 3.0;
-            let room = (8 * (CELL_LEN - 22)) as f64 / bits_per_key;
-            keys = (room - 1.8 * room.sqrt()).clamp(1.0, MOST_KEYS);
+            keys = keys_of_entries(f64::from(fingerprint_bits) + width);
         }
         keys
     }
+}
+
+/// The best average number of keys per cell, if slot entries have so many bits.
+pub(crate) fn keys_of_entries(bits: f64) -> f64 {
+    // A byte of pilots per 8/3 keys, and one more; the rest of the cell is its head.
+    let room = (8 * (CELL_LEN - 22)) as f64 / (bits + 3.0);
+    (room - 1.8 * room.sqrt()).clamp(1.0, MOST_KEYS)
 }
 
 /// The number of cells of each of `parts` parts, for `records` records of `bytes` bytes in all parts together, at `keys` keys

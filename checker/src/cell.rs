@@ -5,10 +5,10 @@ use crate::{
     error::Error,
     findings::Findings,
     read::{ReadAt, Window},
-    records::Records,
+    records::{Records, SharedRecords},
 };
 use hashlith_feedback::Progress;
-use hashlith_format::{CELL_LEN, CellView, Head, Header, KeyHash};
+use hashlith_format::{CELL_LEN, CellView, Head, Header, KeyHash, cell::shared_start};
 use std::ops::Range;
 
 /// The bytes of a cell in the file.
@@ -102,6 +102,8 @@ pub(crate) struct CellChecker<'a, R: ?Sized> {
     cells: Window<'a, R>,
     far: Window<'a, R>,
     records: Records<'a, R>,
+    /// The records, if keys share them.
+    shared: Option<&'a SharedRecords>,
     /// The body of the cell, and [`READ`] zeros.
     body: Vec<u8>,
 }
@@ -111,12 +113,13 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         file: &'a R,
         header: &'a Header,
         codes: &'a Codes,
+        shared: Option<&'a SharedRecords>,
         findings: &'a Findings,
         progress: &'a Progress,
     ) -> Self {
         let window = || Window::new(file, progress);
         let records = Records::new(window(), header, codes);
-        CellChecker { header, findings, cells: window(), far: window(), records, body: Vec::new() }
+        CellChecker { header, findings, cells: window(), far: window(), records, shared, body: Vec::new() }
     }
 
     /// Checks the cells with these numbers, each together with the first bytes of the next cell. Faults are reported to the
@@ -147,8 +150,18 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         next.iter_mut().zip(link).for_each(|(byte, &found)| *byte = found);
         let (head, next) = (Head::parse(&cell), Head::parse(&next));
 
-        if number == 0 && head.pool_start != 0 {
-            self.findings.report(Error::verifier(4, at, "the first cell does not begin with the pool"));
+        match self.shared {
+            Some(_) if head.pool_start != shared_start(sections.pool.len) => {
+                self.findings.report(Error::verifier(
+                    4,
+                    at,
+                    "a cell does not begin in the middle of the pool",
+                ));
+            }
+            None if number == 0 && head.pool_start != 0 => {
+                self.findings.report(Error::verifier(4, at, "the first cell does not begin with the pool"));
+            }
+            _ => {}
         }
         if number == 0 && head.first_id != 0 {
             self.findings.report(Error::verifier(10, at, "the first cell does not begin at id 0"));
@@ -189,7 +202,23 @@ impl<'a, R: ReadAt + ?Sized> CellChecker<'a, R> {
         if let Some(what) = self.spare(cell, view) {
             self.findings.report(Error::verifier(7, at, what));
         }
-        self.walk(number, view, self.place(end))
+        match self.shared {
+            None => self.walk(number, view, self.place(end)),
+            Some(starts) => self.check_places(at, view, starts),
+        }
+    }
+
+    /// Checks that each entry of the cell at `at` leads to a record: V4.
+    fn check_places(&self, at: u64, view: &CellView, starts: &SharedRecords) -> Result<(), Error> {
+        let mut places = (0..view.head.keys).map(|slot| {
+            let (_, delta) = view.split_entry(slot, self.body(view, view.entry_at(slot)));
+            view.record_start(slot, delta)
+        });
+        if places.all(|place| starts.begins(place)) {
+            Ok(())
+        } else {
+            Err(Error::verifier(4, at, "a slot leads to no record"))
+        }
     }
 
     fn load_body(&mut self, cell: &Cell, view: &CellView) -> Result<(), Error> {

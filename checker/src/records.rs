@@ -3,6 +3,7 @@
 use crate::{
     coded::{Codes, Decoder, KeyHead, Pool, Stream, take_utf8},
     error::Error,
+    findings::Findings,
     read::{ReadAt, WINDOW, Window},
 };
 use hashlith_format::{
@@ -313,6 +314,45 @@ impl<'a, R: ReadAt + ?Sized> Records<'a, R> {
         let parsed =
             serde_json::from_reader::<_, IgnoredAny>(io::BufReader::with_capacity(WINDOW, &mut stream));
         stream.error.map_or(Ok(parsed.is_ok()), Err)
+    }
+}
+
+/// Where the records begin that keys share.
+pub(crate) struct SharedRecords(Vec<bool>);
+
+impl SharedRecords {
+    /// Reads all records of a pool, up to the first fault, which goes to the findings: R16, R19, V6, V8 and V14.
+    pub(crate) fn read<R: ReadAt + ?Sized>(
+        window: Window<'_, R>,
+        header: &Header,
+        codes: &Codes,
+        findings: &Findings,
+    ) -> Self {
+        let pool = header.sections.pool;
+        let mut records = Records::new(window, header, codes);
+        let mut starts = vec![false; pool.len as usize];
+        let mut at = pool.offset;
+        while at < pool.end() {
+            if let Some(start) = starts.get_mut((at - pool.offset) as usize) {
+                *start = true;
+            }
+            let fault = match records.check(at, 0) {
+                Ok(Checked { wrong_type: None, end, .. }) => {
+                    at = end;
+                    continue;
+                }
+                Ok(Checked { wrong_type: Some(what), .. }) => Error::verifier(8, at, what),
+                Err(error) => error,
+            };
+            findings.report(fault);
+            break;
+        }
+        SharedRecords(starts)
+    }
+
+    /// True if a record begins at this place of the pool.
+    pub(crate) fn begins(&self, place: u64) -> bool {
+        usize::try_from(place).is_ok_and(|place| self.0.get(place) == Some(&true))
     }
 }
 

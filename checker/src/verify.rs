@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     findings::Findings,
     read::{ReadAt, Window, read_array, read_codes, read_header},
+    records::SharedRecords,
     sums::{ChunkChecker, check_extension, check_metadata, check_padding, check_sums_digest, check_tables},
 };
 use hashlith_feedback::{Phase, Progress, Unit};
@@ -110,7 +111,8 @@ pub fn verify_file<R: ReadAt + ?Sized>(
     ] {
         result.unwrap_or_else(|error| findings.report(error));
     }
-    let queue = Queue::new(file, &header, &codes, &findings);
+    let shared = header.shared_records.then(|| SharedRecords::read(window, &header, &codes, &findings));
+    let queue = Queue::new(file, &header, &codes, shared.as_ref(), &findings);
     let joined = Joined::default();
     let work = || work(&queue, &joined, progress);
     thread::scope(|scope| {
@@ -134,9 +136,9 @@ fn sums_cover(header: &Header) -> u64 {
 
 /// What each thread does: takes tasks until none is left that could change the answer.
 fn work<R: ReadAt + ?Sized>(queue: &Queue<R>, joined: &Joined, progress: &Progress) {
-    let Queue { file, header, codes, findings, .. } = *queue;
+    let Queue { file, header, codes, shared, findings, .. } = *queue;
     let mut chunks = ChunkChecker::new(file, header, progress);
-    let mut cells = CellChecker::new(file, header, codes, findings, progress);
+    let mut cells = CellChecker::new(file, header, codes, shared, findings, progress);
     while let Some(task) = queue.next() {
         if findings.chunks_settled(chunk_span(task.chunks.start, header.sections.sums.offset).offset) {
             return;
@@ -163,6 +165,7 @@ struct Queue<'a, R: ?Sized> {
     file: &'a R,
     header: &'a Header,
     codes: &'a Codes,
+    shared: Option<&'a SharedRecords>,
     findings: &'a Findings,
     /// How many cells make a task.
     cells: u64,
@@ -178,10 +181,16 @@ impl<'a, R: ReadAt + ?Sized> Queue<'a, R> {
     /// How many chunks behind the pool make a task.
     const CHUNKS: u64 = 16;
 
-    fn new(file: &'a R, header: &'a Header, codes: &'a Codes, findings: &'a Findings) -> Self {
+    fn new(
+        file: &'a R,
+        header: &'a Header,
+        codes: &'a Codes,
+        shared: Option<&'a SharedRecords>,
+        findings: &'a Findings,
+    ) -> Self {
         let per_cell = header.sections.pool.len / header.cells + 1;
         let cells = (Self::BYTES / per_cell).clamp(1, Self::CELLS);
-        Queue { file, header, codes, findings, cells, next: Mutex::new((0, 0)) }
+        Queue { file, header, codes, shared, findings, cells, next: Mutex::new((0, 0)) }
     }
 
     fn next(&self) -> Option<Task> {

@@ -242,6 +242,13 @@ fn line(slot: u8, mean: u32) -> u64 {
     u64::from(slot).wrapping_mul(u64::from(mean)) >> 8
 }
 
+/// The pool start of every cell of a file with shared records, whose pool has `len` bytes: its middle, so that the deltas are
+/// as short as they can be (section 6).
+#[inline]
+pub fn shared_start(len: u64) -> u64 {
+    len / 2
+}
+
 /// The contents of a cell with at least one key.
 pub struct CellData<'a> {
     /// Where the record of each slot begins, from the beginning of the cell's records; and where the last one ends.
@@ -254,6 +261,8 @@ pub struct CellData<'a> {
     pub pilots: &'a [u8],
     /// The attempt that found the pilots.
     pub attempt: Attempt,
+    /// The bytes of all records, if records are shared. `offsets` then begin with the pool, and there is none for an end.
+    pub shared: Option<u64>,
 }
 
 impl CellData<'_> {
@@ -268,11 +277,14 @@ impl CellData<'_> {
     ) -> Option<()> {
         let keys = u8::try_from(self.fingerprints.len()).ok()?;
         let total = self.offsets.last()?.checked_shl(8).unwrap_or(u64::MAX);
-        let mean = u32::try_from(total.checked_div(u64::from(keys))?).unwrap_or(u32::MAX);
+        let (mean, middle) = match self.shared {
+            None => (u32::try_from(total.checked_div(u64::from(keys))?).unwrap_or(u32::MAX), 0),
+            Some(len) => (0, shared_start(len)),
+        };
         let deltas = || {
-            (0..keys)
-                .zip(self.offsets)
-                .map(|(slot, &offset)| offset.wrapping_sub(line(slot, mean)).cast_signed())
+            (0..keys).zip(self.offsets).map(|(slot, &offset)| {
+                offset.wrapping_sub(line(slot, mean)).wrapping_sub(middle).cast_signed()
+            })
         };
         let width = deltas().map(signed_bits).max().unwrap_or(0);
         let entry_bits = width.checked_add(self.fingerprint_bits).filter(|&bits| bits <= MAX_ENTRY_BITS)?;

@@ -56,7 +56,7 @@ impl Sections {
 
     /// The alignment of a hot section of `len` bytes.
     pub fn hot_alignment(len: u64) -> u64 {
-        if len / 4 >= HUGE_PAGE { HUGE_PAGE } else { PAGE }
+        if len / 16 >= HUGE_PAGE { HUGE_PAGE } else { PAGE }
     }
 
     /// Name and place of each section, in file order.
@@ -113,6 +113,8 @@ pub struct Header {
     pub key_tables: u8,
     /// The same for the values.
     pub value_tables: u8,
+    /// Records hold values alone, and keys with equal ones share a record: the pool is not in the order of the slots.
+    pub shared_records: bool,
     /// Where the sections lie.
     pub sections: Sections,
     /// XXH3-64 of the sums section.
@@ -179,6 +181,7 @@ impl Header {
         let [seed, second_seed] = self.hasher.seeds();
         put(0, &MAGIC);
         put(8, &VERSION.to_le_bytes());
+        put(16, &if self.shared_records { SHARED_RECORDS } else { 0 }.to_le_bytes());
         put(24, &self.ignorable_features.to_le_bytes());
         put(32, &self.file_len().to_le_bytes());
         put(40, &self.keys.to_le_bytes());
@@ -201,6 +204,11 @@ impl Header {
         page
     }
 }
+
+/// The required feature of shared records.
+const SHARED_RECORDS: u64 = 1;
+/// Most bytes of a pool of shared records.
+pub const MAX_SHARED: u64 = 1 << 16;
 
 /// Where the header digest lies in the page.
 const DIGEST_AT: usize = 4088;
@@ -248,9 +256,9 @@ impl Page<'_> {
 
     /// R5 and R6.
     fn check_features(self) -> Result<(), Error> {
-        let required = self.word(16);
-        if required != 0 {
-            return Err(Error::Feature { bits: required });
+        let unknown = self.word(16) & !SHARED_RECORDS;
+        if unknown != 0 {
+            return Err(Error::Feature { bits: unknown });
         }
         // Only one hash has a second seed.
         let reserved_from = if self.byte(72) == HashId::SipHash13 as u8 { 224 } else { 216 };
@@ -322,6 +330,10 @@ impl Page<'_> {
         if !widths.contains(&key_width) {
             return Err(Error::reader(12, 78, "keys of this type do not have this width"));
         }
+        let shared_records = self.word(16) & SHARED_RECORDS != 0;
+        if shared_records && (key_type != KeyType::None || key_width > 0 || !value_type.is_string()) {
+            return Err(Error::reader(12, 16, "records are shared, but they hold keys, or no values"));
+        }
         let [values, pool, hot, far, tables, metadata, extension, sums] =
             SECTION_ROWS.map(|row| self.span(row));
         Ok(Header {
@@ -337,6 +349,7 @@ impl Page<'_> {
             key_width,
             key_tables,
             value_tables,
+            shared_records,
             sections: Sections { values, pool, hot, far, tables, metadata, extension, sums },
             sums_digest: self.word(208),
         })
@@ -351,7 +364,7 @@ impl Page<'_> {
         if header.cells.checked_mul(CELL_LEN) != Some(found.hot.len) {
             return Err(Error::reader(13, 112, "the hot section does not have 128 bytes for each cell"));
         }
-        if found.pool.len >= MAX_POOL {
+        if found.pool.len >= if header.shared_records { MAX_SHARED + 1 } else { MAX_POOL } {
             return Err(Error::reader(13, 96, "the pool is too long"));
         }
         if found.metadata.len > MAX_METADATA {

@@ -49,7 +49,7 @@ pub const MAGIC: [u8; 8] = *b"\x89HLITH\r\n";
 pub const VERSION: u32 = 1;
 /// Length of the header, and the alignment of sections, in bytes.
 pub const PAGE: u64 = 4096;
-/// Alignment, in bytes, of a hot section of at least four times this length.
+/// Alignment, in bytes, of a hot section of at least sixteen times this length: it costs at most a sixteenth of it.
 pub const HUGE_PAGE: u64 = 2 << 20;
 /// How many bytes one sum covers (section 8).
 pub const CHUNK: u64 = 65_536;

@@ -121,6 +121,7 @@ mod tests {
             key_width: 0,
             key_tables: 0,
             value_tables: 0,
+            shared_records: false,
             sections: Sections::default(),
             sums_digest: 0,
         }

@@ -60,6 +60,7 @@ fn file(
         key_width,
         key_tables,
         value_tables,
+        shared_records: false,
         sections: Sections::place(lens).unwrap(),
         sums_digest: 0,
     };

@@ -76,6 +76,7 @@ fn cells_are_read_as_they_were_written() {
                 fingerprint_bits,
                 pilots: &vec![9; geometry.buckets() as usize],
                 attempt: Attempt(0xb4),
+                shared: None,
             };
             let (mut cells, mut far) = (vec![0xee; 128], vec![0xee; 5]);
             data.write(3, 1 << 47, &mut cells, &mut far).unwrap();
@@ -144,6 +145,7 @@ fn entries_above_57_bits_are_refused() {
         fingerprint_bits: 8,
         pilots: &[0],
         attempt: Attempt(0),
+        shared: None,
     };
     assert_eq!(data.write(0, 0, &mut Vec::new(), &mut Vec::new()), None);
 }
@@ -162,6 +164,7 @@ fn header(pool: u64) -> Header {
         key_width: 0,
         key_tables: 0,
         value_tables: 0,
+        shared_records: false,
         sections: Sections::place(Lens { pool, cells: 1, ..Lens::default() }).unwrap(),
         sums_digest: 2,
     }
@@ -314,10 +317,13 @@ fn sections_that_pass_the_end_of_all_files_are_refused() {
     ] {
         assert_eq!(Sections::place(lens), None);
     }
-    let lens = Lens { values: 5, pool: 1 << 50, cells: 3 << 16, far: 1 << 20, tables: 9, metadata: 7 };
+    let lens = Lens { values: 5, pool: 1 << 50, cells: 1 << 18, far: 1 << 20, tables: 9, metadata: 7 };
     let large = Sections::place(lens).unwrap();
     assert_eq!((large.values.offset, large.pool.offset), (4096, 8192));
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
+    // Below 32 MiB there is no such gap.
+    let smaller = Sections::place(Lens { cells: (1 << 18) - 1, ..lens }).unwrap();
+    assert_eq!(smaller.hot.offset, smaller.pool.end());
 }
 
 /// Section 8: sums made piece by piece are those of the chunks.

@@ -70,6 +70,8 @@ pub struct CompressionInfo {
     pub plain_bytes: u64,
     /// Bytes of the pool and the token tables, which hold them.
     pub stored_bytes: u64,
+    /// Few values are different, and slot entries say which one a key has.
+    pub values_in_slots: bool,
 }
 
 /// One section.
@@ -176,6 +178,7 @@ fn compression(index: &Index<Mapping>, lengths: &LengthStats) -> Option<Compress
         value_tables,
         plain_bytes: (mean * index.len() as f64) as u64,
         stored_bytes: stored,
+        values_in_slots: headers().any(|header| header.shared_records),
     })
 }
 

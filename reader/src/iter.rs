@@ -160,7 +160,7 @@ impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut part = self.part?;
         while self.id >= part.first_id.saturating_add(part.header().keys) {
-            if !self.rest.is_empty() {
+            if !self.rest.is_empty() && !part.header().shared_records {
                 let what = "there are more records than keys";
                 let fault = Error::Corrupt { rule: Rule::V(4), offset: self.offset(), what };
                 return self.fail(part, fault);
@@ -168,6 +168,14 @@ impl<'a, D: AsRef<[u8]>> Iterator for Iter<'a, D> {
             let next = Position { part: self.number.saturating_add(1), pool_offset: 0, id: self.id };
             *self = Iter::new(self.index, next);
             part = self.part?;
+        }
+        if part.header().shared_records {
+            let record = part.lookup().by_id(self.id.wrapping_sub(part.first_id)).transpose()?;
+            self.id = self.id.saturating_add(1);
+            return match record {
+                Ok(record) => Some(Ok(record)),
+                Err(fault) => self.fail(part, fault),
+            };
         }
         let (record, len) = match part.lookup().decode(self.offset(), self.rest, self.id) {
             Ok(decoded) => decoded,

@@ -9,6 +9,7 @@ mod hostile;
 mod mapped;
 mod numbers;
 mod sets;
+mod shared;
 mod spec;
 mod typed;
 

@@ -11,22 +11,22 @@ use std::{
     path::Path,
 };
 
-type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// How an index is built.
 #[derive(Clone, Debug)]
-struct Plan {
-    keys: KeyType,
-    values: ValueType,
-    check_bits: u32,
-    siphash: bool,
-    compress: bool,
-    parts: u32,
-    threads: usize,
+pub(crate) struct Plan {
+    pub(crate) keys: KeyType,
+    pub(crate) values: ValueType,
+    pub(crate) check_bits: u32,
+    pub(crate) siphash: bool,
+    pub(crate) compress: bool,
+    pub(crate) parts: u32,
+    pub(crate) threads: usize,
 }
 
 impl Plan {
-    fn build(&self, records: &Map, path: &Path) {
+    pub(crate) fn build(&self, records: &Map, path: &Path) {
         let can_compress = self.keys != KeyType::Int && self.keys != KeyType::None
             || !matches!(self.values, ValueType::None | ValueType::Numbers(_));
         let mut builder = Builder::new()
@@ -54,7 +54,7 @@ impl Plan {
 }
 
 /// The files of an index, in order.
-fn files(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn files(path: &Path) -> Vec<Vec<u8>> {
     if path.is_file() {
         return vec![fs::read(path).unwrap()];
     }
@@ -63,7 +63,7 @@ fn files(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// What the map says of an index: every way to read it, verification, comparison.
-fn check(plan: &Plan, records: &Map, absent: &[Vec<u8>], path: &Path) {
+pub(crate) fn check(plan: &Plan, records: &Map, absent: &[Vec<u8>], path: &Path) {
     let index = Index::load(path).unwrap();
     let left_out = plan.keys == KeyType::None;
     assert_eq!(index.len(), records.len() as u64);

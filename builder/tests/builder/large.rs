@@ -70,6 +70,7 @@ fn values_above_four_gib_and_wide_offsets() {
         fingerprint_bits: 8,
         pilots: &cell[20..][..small_head.geometry().buckets() as usize],
         attempt: small_head.attempt,
+        shared: None,
     };
     let mut hot = Vec::new();
     data.write(0, 0, &mut hot, &mut Vec::new()).unwrap();

@@ -177,6 +177,7 @@ impl Model {
             key_width: 0,
             key_tables: 0,
             value_tables: 0,
+            shared_records: false,
             sections: Sections::place(Lens {
                 pool: pool.len() as u64,
                 cells,
@@ -247,6 +248,7 @@ impl Cell {
             fingerprint_bits,
             pilots: &self.pilots,
             attempt: self.attempt,
+            shared: None,
         };
         data.write(first_id, pool_start, hot, far).unwrap();
     }

@@ -70,10 +70,10 @@ fn v3_a_byte_between_two_sections_is_not_zero() {
     }
 }
 
-/// A hot section of 8 MiB begins at a huge page, so the gap before it is longer than one read.
+/// A hot section of 32 MiB begins at a huge page, so the gap before it is longer than one read.
 #[test]
 fn v3_far_behind_the_end_of_a_section() {
-    let file = plan(65_536).file(&pairs(3));
+    let file = plan(262_144).file(&pairs(3));
     let hot = header(&file).sections.hot.offset;
     assert_eq!(hot, 2 << 20);
     for at in [300 << 10, hot - 1] {

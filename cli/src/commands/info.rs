@@ -100,11 +100,12 @@ fn write_facts(path: &Path, info: &Info, out: &mut Output) -> io::Result<()> {
             _ => "keys and values",
         };
         let (stored, plain) = (compression.stored_bytes, compression.plain_bytes);
-        let share = percent(stored, plain);
-        table.row([
-            &"compressed",
-            &format!("{what}: {} of records in {}, {share}", Bytes(plain), Bytes(stored)),
-        ]);
+        let how = if compression.values_in_slots {
+            format!("{what}: few are different, and slot entries say which one a key has")
+        } else {
+            format!("{what}: {} of records in {}, {}", Bytes(plain), Bytes(stored), percent(stored, plain))
+        };
+        table.row([&"compressed", &how]);
     }
     table.row([&"cells", &Count(info.cells)]);
     table.row([&"format", &format!("version {}", info.format_version)]);
