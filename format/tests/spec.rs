@@ -221,6 +221,8 @@ fn headers_at_their_limits_come_back() {
     let sections = Sections::place(lens).unwrap();
     let header = Header { keys: (1 << 48) - 1, cells, fingerprint_bits: 16, sections, ..header(10) };
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
+    let error = Header::parse(&Header { keys: 1 << 48, ..header }.to_bytes(), header.file_len()).unwrap_err();
+    assert_eq!((error.rule(), error.offset()), (Rule::R(8), 40));
 }
 
 /// Rules R1 to R14, each broken alone and the header sealed again: the number and the offset are those of the spec.
