@@ -47,12 +47,13 @@ fn varints_are_minimal_and_bounded() {
 #[test]
 fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
-    for fingerprint_bits in [1u32, 7, 8, 16, 31] {
+    for fingerprint_bits in [1u32, 7, 8, 12, 16, 31] {
         for (count, step) in [
             (1u8, 3u64),
             (2, 1000),
             (40, 1),
-            (60, 1),
+            // With fingerprints of 12 bits, the longest body in a cell.
+            (57, 1),
             (100, 37),
             (127, 51),
             (255, 9),
@@ -320,6 +321,8 @@ fn sections_that_pass_the_end_of_all_files_are_refused() {
     let large = Sections::place(lens).unwrap();
     assert_eq!((large.values.offset, large.pool.offset), (4096, 8192));
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
+    let alignments = [(8 << 20) - 1, 8 << 20].map(Sections::hot_alignment);
+    assert_eq!(alignments, [4096, 2 << 20]);
 }
 
 /// Section 8: sums made piece by piece are those of the chunks.

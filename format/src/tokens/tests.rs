@@ -247,6 +247,13 @@ fn unwritable() {
 }
 
 #[test]
+fn a_fault_says_what_is_wrong() {
+    use alloc::string::ToString;
+    assert_eq!(Fault::NoEnd.to_string(), Fault::NoEnd.what());
+    assert!(Fault::Outside.to_string().contains("outside"));
+}
+
+#[test]
 fn tails() {
     for (key, tail) in [("", ""), ("a", "a"), ("a:", ""), ("a:b", "b"), ("a/b|c#d:ef", "ef"), (":/#|x", "x")]
     {
