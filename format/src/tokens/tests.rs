@@ -244,6 +244,8 @@ fn unwritable() {
     assert!(out.is_empty());
     assert_eq!(write_table(&[0; 8], &[text(b"a"); 8], &mut out), Some(()));
     assert_eq!(write_table(&[20, 0, 0, 0, 0, 0, 0, 0], &[text(b"a")], &mut out), Some(()));
+    // A full table, and one with the largest class.
+    assert_eq!(Tables::parse(&out, 2).unwrap().len(), out.len());
 }
 
 #[test]
