@@ -255,3 +255,32 @@ fn records_at_fault() {
     assert_eq!(fault(&bytes), None);
     assert_eq!(Index::new(&bytes[..]).unwrap().get(b"k").unwrap().as_deref(), Some(LONG_TEXT));
 }
+
+#[test]
+fn messages_name_key_or_value_and_its_type() {
+    let message = |bytes: &[u8]| {
+        let verified = verify(bytes, &Options { threads: 1 }, &Progress::default());
+        verified.unwrap_err().to_string()
+    };
+    for is_coded in [false, true] {
+        for (value_type, words) in
+            [(ValueType::Text, "a value is not UTF-8"), (ValueType::Json, "a value is not JSON")]
+        {
+            let message = message(&with_value(value_type, is_coded, b"\xff"));
+            assert!(message.contains(words), "{message}");
+        }
+    }
+    let record = [&[0][..], &Codes::default().text(b"\xff").end().bytes].concat();
+    let message = message(&file((KeyType::Text, ValueType::Text), (true, false), b"\xff", &record));
+    assert!(message.contains("a key is not UTF-8"), "{message}");
+}
+
+/// A key in pieces has the hash of the whole.
+#[test]
+fn a_long_key_before_a_coded_value() {
+    let key = vec![b'k'; 200_000];
+    let mut front = Vec::new();
+    write_varint(key.len() as u64, &mut front);
+    let record = [&front[..], &key, &Codes::default().text(b"v").end().bytes].concat();
+    assert_eq!(fault(&file((KeyType::Text, ValueType::Text), (false, true), &key, &record)), None);
+}
