@@ -2,7 +2,7 @@
 
 use hashlith_checker::{Against, AgainstOptions, Error, Options, Progress, verify};
 use hashlith_format::{
-    Attempt, CellData, Header, KeyHasher, KeyType, Rule, Sections, ValueType,
+    Attempt, CellData, Geometry, Header, KeyHasher, KeyType, Rule, Sections, ValueType,
     checksum::{ChunkSums, digest},
     header::Lens,
     record::write_varint,
@@ -65,22 +65,46 @@ fn table(of_keys: bool) -> Vec<u8> {
 
 /// A file with this key and this record. Which sides have tables: keys, values.
 fn file(types: (KeyType, ValueType), coded: (bool, bool), key: &[u8], record: &[u8]) -> Vec<u8> {
+    file_of(types, coded, &[(key, record)], Attempt(0))
+}
+
+/// The same with one or two records, in a cell of this attempt.
+fn file_of(
+    types: (KeyType, ValueType),
+    coded: (bool, bool),
+    records: &[(&[u8], &[u8])],
+    attempt: Attempt,
+) -> Vec<u8> {
     let hasher = KeyHasher::xxh3(0);
+    let geometry = Geometry { keys: records.len() as u8 };
+    let slot = |key: &[u8], pilot| {
+        let lo = hasher.salted_lo(key, hasher.hash(key), attempt.salt());
+        geometry.slot(attempt.number(lo), pilot)
+    };
+    let mut records = records.to_vec();
+    let (first, last) = (records[0].0, records[records.len() - 1].0);
+    let parts_them = |&pilot: &u8| records.len() == 1 || slot(first, pilot) != slot(last, pilot);
+    let pilot = (0..=255).find(parts_them).unwrap();
+    records.sort_by_key(|(key, _)| slot(key, pilot));
+    let mut offsets = vec![0];
+    records.iter().for_each(|(_, record)| offsets.push(offsets.last().unwrap() + record.len() as u64));
+    let fingerprint = |(key, _): &(&[u8], _)| hasher.hash(key).fingerprint(8) as u32;
     let (mut cells, mut far) = (Vec::new(), Vec::new());
     let cell = CellData {
-        offsets: &[0, record.len() as u64],
-        fingerprints: &[hasher.hash(key).fingerprint(8) as u32],
+        offsets: &offsets,
+        fingerprints: &records.iter().map(fingerprint).collect::<Vec<_>>(),
         fingerprint_bits: 8,
-        pilots: &[0],
-        attempt: Attempt(0),
+        pilots: &[pilot],
+        attempt,
     };
     cell.write(0, 0, &mut cells, &mut far).unwrap();
+    let pool = records.iter().map(|(_, record)| *record).collect::<Vec<_>>().concat();
     let tables =
         [coded.0.then(|| table(true)), coded.1.then(|| table(false))].map(Option::unwrap_or_default).concat();
-    let lens = Lens { pool: record.len() as u64, cells: 1, tables: tables.len() as u64, ..Lens::default() };
+    let lens = Lens { pool: pool.len() as u64, cells: 1, tables: tables.len() as u64, ..Lens::default() };
     let sections = Sections::place(lens).unwrap();
     let mut bytes = vec![0; sections.sums.offset as usize];
-    for (section, content) in [(sections.pool, record), (sections.hot, &cells), (sections.tables, &tables)] {
+    for (section, content) in [(sections.pool, &pool), (sections.hot, &cells), (sections.tables, &tables)] {
         bytes[section.offset as usize..section.end() as usize].copy_from_slice(content);
     }
     let mut sums = ChunkSums::default();
@@ -88,7 +112,7 @@ fn file(types: (KeyType, ValueType), coded: (bool, bool), key: &[u8], record: &[
     let sums = sums.finish();
     let header = Header {
         ignorable_features: 0,
-        keys: 1,
+        keys: records.len() as u64,
         cells: 1,
         part: 0,
         parts: 1,
@@ -283,4 +307,28 @@ fn a_long_key_before_a_coded_value() {
     write_varint(key.len() as u64, &mut front);
     let record = [&front[..], &key, &Codes::default().text(b"v").end().bytes].concat();
     assert_eq!(fault(&file((KeyType::Text, ValueType::Text), (false, true), &key, &record)), None);
+}
+
+/// Under a salt, a key in pieces has another hash, which leads to its slot (V5).
+#[test]
+fn salts() {
+    let keys = ["a".to_owned(), "b".repeat(100_000)];
+    for coded_keys in [true, false] {
+        let records = keys.each_ref().map(|key| {
+            if coded_keys {
+                return Codes::default().text(key.as_bytes()).end().text(b"v").end().bytes;
+            }
+            let mut front = Vec::new();
+            write_varint(key.len() as u64, &mut front);
+            [&front[..], key.as_bytes(), &Codes::default().text(b"v").end().bytes].concat()
+        });
+        let records = [(keys[0].as_bytes(), &records[0][..]), (keys[1].as_bytes(), &records[1][..])];
+        for attempt in (0..=255).step_by(15) {
+            let types = (KeyType::Text, ValueType::Text);
+            let bytes = file_of(types, (coded_keys, true), &records, Attempt(attempt));
+            assert_eq!(fault(&bytes), None, "{attempt}");
+            let index = Index::new(&bytes[..]).unwrap();
+            assert!(keys.iter().all(|key| index.contains(key.as_bytes()).unwrap()));
+        }
+    }
 }
