@@ -148,7 +148,7 @@ mutants: $(TARGET)/tools/bin/cargo-mutants .venv/.test test-wheel ## changes of 
 
 # The tests have passed without a change.
 mutants-short: $(TARGET)/tools/bin/cargo-mutants ## one change in 600 of each crate: ten minutes
-	tests/mutants $< --shard 0/600 --baseline skip
+	tests/mutants $< --shard=0/600 --baseline skip
 
 # The list of known faults comes from the network; without it that part is left out, with a message.
 audit: $(TARGET)/tools/bin/cargo-deny ## licences, sources and known faults of all crates

@@ -107,13 +107,13 @@ impl Source<'_> {
                     found.push(Candidate { hash, origin, digest, key_len, value_len });
                 }
                 if found.len() >= 2 * RECORDS {
-                    self.settle(&mut found);
+                    settle(&mut found, self.on_duplicate);
                     if found.len() == RECORDS {
                         limit = found[RECORDS - 1].hash;
                     }
                 }
             })?;
-            self.settle(&mut found);
+            settle(&mut found, self.on_duplicate);
             for one in found {
                 if chosen.len() == RECORDS || !wanted.take(&one) {
                     return Ok((chosen, number + 1));
@@ -122,22 +122,6 @@ impl Source<'_> {
             }
         }
         Ok((chosen, self.partitions.len()))
-    }
-
-    /// Keeps one record per key, of the [`RECORDS`] smallest hashes.
-    fn settle(&self, found: &mut Vec<Candidate>) {
-        let last = self.on_duplicate == OnDuplicate::Last;
-        let by_policy = |one: &Candidate| {
-            // With errors for copies, different keys with the same hash are left: any rule that forgets the origin will do.
-            let origin = if self.on_duplicate == OnDuplicate::Error { None } else { Some(one.origin) };
-            (origin, one.digest)
-        };
-        found.sort_unstable_by(|a, b| {
-            let order = by_policy(a).cmp(&by_policy(b));
-            a.hash.cmp(&b.hash).then(if last { order.reverse() } else { order })
-        });
-        found.dedup_by_key(|one| one.hash);
-        found.truncate(RECORDS);
     }
 
     /// Calls `each` for every record of a partition, with the hash of its key, in the order of cells.
@@ -186,6 +170,21 @@ impl Source<'_> {
     }
 }
 
+/// Keeps one record per key, of the [`RECORDS`] smallest hashes.
+fn settle(found: &mut Vec<Candidate>, on_duplicate: OnDuplicate) {
+    let by_policy = |one: &Candidate| {
+        // With errors for copies, different keys with the same hash are left: any rule that forgets the origin will do.
+        let origin = if on_duplicate == OnDuplicate::Error { None } else { Some(one.origin) };
+        (origin, one.digest)
+    };
+    found.sort_unstable_by(|a, b| {
+        let order = by_policy(a).cmp(&by_policy(b));
+        a.hash.cmp(&b.hash).then(if on_duplicate == OnDuplicate::Last { order.reverse() } else { order })
+    });
+    found.dedup_by_key(|one| one.hash);
+    found.truncate(RECORDS);
+}
+
 /// How much a sample has of keys and of values.
 #[derive(Default)]
 struct Wanted {
@@ -220,4 +219,63 @@ fn lengths_within(lengths: impl Iterator<Item = u64>) -> Vec<usize> {
             is_room.then_some(len)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(hash: u64, position: u64, digest: u64) -> Candidate {
+        let origin = Origin { source: 0, position };
+        Candidate { hash: (hash, 0), origin, digest, key_len: 1, value_len: 1 }
+    }
+
+    #[test]
+    fn one_record_per_key_by_the_policy() {
+        for (policy, positions) in
+            [(OnDuplicate::First, [1, 2]), (OnDuplicate::Last, [1, 5]), (OnDuplicate::Error, [1, 3])]
+        {
+            // The digests are in another order than the positions.
+            let mut found =
+                vec![candidate(7, 3, 10), candidate(7, 2, 30), candidate(7, 5, 20), candidate(4, 1, 40)];
+            settle(&mut found, policy);
+            assert_eq!(found.iter().map(|one| one.hash.0).collect::<Vec<_>>(), [4, 7]);
+            assert_eq!(found.iter().map(|one| one.origin.position).collect::<Vec<_>>(), positions);
+        }
+        let mut many: Vec<_> = (0..RECORDS as u64 + 5).rev().map(|hash| candidate(hash, 0, 0)).collect();
+        settle(&mut many, OnDuplicate::First);
+        assert_eq!((many.len(), many[RECORDS - 1].hash.0), (RECORDS, RECORDS as u64 - 1));
+    }
+
+    #[test]
+    fn a_sample_has_enough_bytes_of_keys_and_of_values() {
+        for (key_len, value_len, count) in [
+            // Until both have 4 MiB, each string with 16 bytes more.
+            (1, 1, (4 << 20) / 17 + 1),
+            (0, 1, (4 << 20) / 16),
+            (1, 0, (4 << 20) / 16),
+            // Or until one has 32 MiB; of a long string 16 KiB are taken.
+            (16 << 10, 0, (32 << 20) / (16 * 1024 + 16) + 1),
+            (0, 1 << 40, (32 << 20) / (16 * 1024 + 16) + 1),
+        ] {
+            let mut wanted = Wanted::default();
+            let one = Candidate { key_len, value_len, ..candidate(0, 0, 0) };
+            let taken = (0..).take_while(|_| wanted.take(&one)).count();
+            assert_eq!(taken, count, "{key_len} {value_len}");
+        }
+    }
+
+    #[test]
+    fn strings_are_taken_until_there_are_enough() {
+        assert_eq!(lengths_within([10, 20_000, 0].into_iter()), [10, 16_384, 0]);
+        for (len, count) in [(1 << 40, 256), (16_384 - 16, 256), (16_384 - 17, 257), (0, (4 << 20) / 16)] {
+            let taken = lengths_within(std::iter::repeat_n(len, 300_000));
+            assert_eq!(taken.len(), count, "{len}");
+            assert!(taken.iter().all(|&one| one as u64 == len.min(16_384)));
+        }
+        assert_eq!(
+            (first(b"abc", 2), first(b"abc", 3), first(b"abc", 9)),
+            (&b"ab"[..], &b"abc"[..], &b"abc"[..])
+        );
+    }
 }

@@ -88,7 +88,7 @@ impl<'a, R: ReadAt + ?Sized> Records<'a, R> {
     /// As [`Self::check`], for records that are not plain.
     fn check_coded(&mut self, at: u64, salt: u8) -> Result<Checked, Error> {
         let codes = self.codes;
-        let front = codes.coding.front(self.piece(at, 2 * MAX_VARINT)?);
+        let front = codes.coding.front(self.piece(at, MAX_VARINT)?);
         let front = front.ok_or_else(|| RecordFault::Outside.at(at))?;
         let key = self.key(at, &front, salt)?;
         let value = self.value(at, &front, key.end)?;

@@ -105,7 +105,7 @@ pub fn in_order(headers: &[Header]) -> Result<Vec<usize>, NotOneSet> {
 mod tests {
     use super::*;
     use crate::{KeyHasher, KeyType, Sections, ValueType};
-    use alloc::vec;
+    use alloc::{string::ToString, vec};
 
     fn header(part: u32, parts: u32, seed: u64, key_type: KeyType) -> Header {
         Header {
@@ -136,13 +136,15 @@ mod tests {
         assert_eq!(in_order(&[part(1), part(0)]), Err(NotOneSet::Missing { part: 2, parts: 3 }));
         let twice = NotOneSet::Twice { file: 2, other: 0, part: 1 };
         assert_eq!(in_order(&[part(1), part(0), part(1)]), Err(twice));
-        let files = [
-            twice,
-            NotOneSet::Other { file: 1 },
-            NotOneSet::NoFiles,
-            NotOneSet::Missing { part: 1, parts: 3 },
-        ];
-        assert_eq!(files.map(|fault| fault.file()), [Some(2), Some(1), None, None]);
+        for (fault, file, words) in [
+            (twice, Some(2), "part 1 again"),
+            (NotOneSet::Other { file: 1 }, Some(1), "another set"),
+            (NotOneSet::NoFiles, None, "at least one part"),
+            (NotOneSet::Missing { part: 1, parts: 3 }, None, "part 1 of 3"),
+        ] {
+            assert_eq!(fault.file(), file);
+            assert!(fault.to_string().contains(words), "{fault}");
+        }
         for other in
             [header(1, 4, 0, KeyType::Bytes), header(1, 3, 1, KeyType::Bytes), header(1, 3, 0, KeyType::Text)]
         {

@@ -264,6 +264,8 @@ mod tests {
         ] {
             assert!(wrong.parse::<ValueType>().is_err(), "{wrong}");
         }
+        let message = "integer".parse::<KeyType>().unwrap_err().to_string();
+        assert_eq!(message, "the type of keys must be one of bytes, text, int, none");
         assert_eq!(ValueType::from_ids(5, 0, 0), Err(Part::Type));
         assert_eq!(ValueType::from_ids(4, 0, 0), Err(Part::Number));
         assert_eq!(ValueType::from_ids(4, 12, 0), Err(Part::Number));

@@ -47,12 +47,13 @@ fn varints_are_minimal_and_bounded() {
 #[test]
 fn cells_are_read_as_they_were_written() {
     let (mut in_cells, mut far_cells) = (0, 0);
-    for fingerprint_bits in [1u32, 7, 8, 16, 31] {
+    for fingerprint_bits in [1u32, 7, 8, 12, 16, 31] {
         for (count, step) in [
             (1u8, 3u64),
             (2, 1000),
             (40, 1),
-            (60, 1),
+            // With fingerprints of 12 bits, the longest body in a cell.
+            (57, 1),
             (100, 37),
             (127, 51),
             (255, 9),
@@ -224,6 +225,8 @@ fn headers_at_their_limits_come_back() {
     let sections = Sections::place(lens).unwrap();
     let header = Header { keys: (1 << 48) - 1, cells, fingerprint_bits: 16, sections, ..header(10) };
     assert_eq!(Header::parse(&header.to_bytes(), header.file_len()), Ok(header));
+    let error = Header::parse(&Header { keys: 1 << 48, ..header }.to_bytes(), header.file_len()).unwrap_err();
+    assert_eq!((error.rule(), error.offset()), (Rule::R(8), 40));
 }
 
 /// Rules R1 to R14, each broken alone and the header sealed again: the number and the offset are those of the spec.
@@ -321,9 +324,8 @@ fn sections_that_pass_the_end_of_all_files_are_refused() {
     let large = Sections::place(lens).unwrap();
     assert_eq!((large.values.offset, large.pool.offset), (4096, 8192));
     assert_eq!((large.hot.offset % (2 << 20), large.sums.len % 8), (0, 0));
-    // Below 32 MiB there is no such gap.
-    let smaller = Sections::place(Lens { cells: (1 << 18) - 1, ..lens }).unwrap();
-    assert_eq!(smaller.hot.offset, smaller.pool.end());
+    let alignments = [(32 << 20) - 1, 32 << 20].map(Sections::hot_alignment);
+    assert_eq!(alignments, [4096, 2 << 20]);
 }
 
 /// Section 8: sums made piece by piece are those of the chunks.

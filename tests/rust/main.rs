@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod built;
+mod coded;
 mod damage_matrix;
 mod golden;
 mod golden_bad;

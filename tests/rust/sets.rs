@@ -355,3 +355,16 @@ fn parts_share_the_memory_of_a_comparison() {
         assert!(kept <= hot_cache + 4 * 8 && kept + whole / 3 > hot_cache, "{kept} of {hot_cache}");
     }
 }
+
+/// A manifest that is missing, and one that is cut off.
+#[test]
+fn messages_name_the_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("manifest.json");
+    let message = || hashlith_format::SetFiles::read(dir.path()).unwrap_err().to_string();
+    let missing = message();
+    fs::write(&path, "{").unwrap();
+    for message in [missing, message()] {
+        assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
+    }
+}

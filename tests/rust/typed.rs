@@ -299,6 +299,35 @@ fn a_part_alone_has_no_keys_of_other_parts() {
     assert!(others.iter().all(|key| !index.contains(key).unwrap()));
 }
 
+/// A comparison shows the keys that it misses as what they are.
+#[test]
+fn missed_keys_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "k".repeat(100);
+    let long_shown = format!("{:?}... (100 bytes)", &long[..64]);
+    for (key_type, key, shown) in [
+        (KeyType::Int, &int_key(-7)[..], "\"-7\""),
+        (KeyType::Bytes, long.as_bytes(), &long_shown),
+        (KeyType::Text, b"8 bytes.", "\"8 bytes.\""),
+        (KeyType::None, b"key", "\"(left out, dense id 0)\""),
+    ] {
+        let path = dir.path().join(key_type.name());
+        let mut builder = Builder::new().key_type(key_type);
+        builder.add(key, b"v").unwrap();
+        builder.finish(&path).unwrap();
+        let file = File::open(&path).unwrap();
+        let report = Against::new(&file, &AgainstOptions::default()).unwrap().finish().unwrap();
+        assert_eq!(report.unseen_keys[0].to_string(), shown);
+        let against = Against::new(&file, &AgainstOptions::default()).unwrap();
+        let Err(Mismatch::Value { key: found, .. }) = against.check(key, b"w") else {
+            panic!("the same value")
+        };
+        if key_type != KeyType::None {
+            assert_eq!(found.to_string(), shown);
+        }
+    }
+}
+
 /// R20: a damaged cell gives ids that have no value.
 #[test]
 fn an_id_without_a_value_is_reported() {

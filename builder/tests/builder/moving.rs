@@ -9,7 +9,7 @@ use hashlith_builder::{Error, PartFault, Progress, commit_set};
 use hashlith_reader::Index;
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -72,7 +72,10 @@ fn the_same_file_twice_is_refused() {
 #[test]
 fn a_part_on_another_file_system_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let other = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    let elsewhere = ["/dev/shm", env!("CARGO_TARGET_TMPDIR")].map(Path::new);
+    let elsewhere = elsewhere.into_iter().find(|path| device(path) != device(dir.path())).unwrap();
+    let other = tempfile::tempdir_in(elsewhere).unwrap();
     let (set, [zero, one]) = (dir.path().join("set"), parts(dir.path()));
     let far = other.path().join("1");
     fs::copy(&one, &far).unwrap();

@@ -250,6 +250,15 @@ fn unwritable() {
     assert!(out.is_empty());
     assert_eq!(write_table(&[0; 8], &[text(b"a"); 8], &mut out), Some(()));
     assert_eq!(write_table(&[20, 0, 0, 0, 0, 0, 0, 0], &[text(b"a")], &mut out), Some(()));
+    // A full table, and one with the largest class.
+    assert_eq!(Tables::parse(&out, 2).unwrap().len(), out.len());
+}
+
+#[test]
+fn a_fault_says_what_is_wrong() {
+    use alloc::string::ToString;
+    assert_eq!(Fault::NoEnd.to_string(), Fault::NoEnd.what());
+    assert!(Fault::Outside.to_string().contains("outside"));
 }
 
 /// Texts lie within others that begin or end with them, whatever their order.
