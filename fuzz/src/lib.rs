@@ -127,7 +127,7 @@ pub fn builder(bytes: &[u8]) {
     builder = builder.key_type(key_type).value_type(value_type);
     let left_out = key_type == KeyType::None;
     builder = match left_out {
-        true => builder.check_bits(u32::from(fingerprint % 16) * 3 + 19),
+        true => builder.check_bits(u32::from(fingerprint % 16) * 3 + 10),
         false => builder.fingerprint_bits(u32::from(fingerprint % 16) + 1),
     };
     if cell % 2 == 1 {
