@@ -369,3 +369,6 @@ impl<'b> Writer<'b> {
         Ok(self.done)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -311,3 +311,6 @@ impl Stored {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
