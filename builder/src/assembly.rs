@@ -381,3 +381,6 @@ impl<'b> Writer<'b> {
         Ok(self.done)
     }
 }
+
+#[cfg(test)]
+mod tests;

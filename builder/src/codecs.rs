@@ -326,3 +326,6 @@ impl Stored {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ const MOST_KEYS: f64 = 120.0;
 const ROUNDING: u64 = 32;
 
 /// How many records have each length.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LengthCounts {
     short: Box<[u64; SHORT]>,
     long: [u64; 64],
