@@ -10,7 +10,7 @@ fn lengths_of_plain_records() {
         ("none", "text", 3, 3 + 7 + 1),
         ("none", "none", 3, 3),
     ] {
-        let codecs = Codecs::new(keys.parse().unwrap(), width, values.parse().unwrap());
+        let codecs = Codecs::new(keys.parse().unwrap(), width, values.parse().unwrap(), None);
         assert_eq!(codecs.plain_len(4, 7), len, "{keys} {values}");
     }
 }
@@ -18,7 +18,7 @@ fn lengths_of_plain_records() {
 /// Of a record of which the sample has a part, the length is estimated.
 #[test]
 fn lengths_of_a_sample() {
-    let codecs = Codecs::new(KeyType::Text, 0, ValueType::Text);
+    let codecs = Codecs::new(KeyType::Text, 0, ValueType::Text, None);
     let (key, value) = ([b'k'; 10], [b'v'; 20]);
     let sample = Sample {
         keys: [&key[..], &key, b"", &key].into_iter().collect(),
@@ -55,7 +55,7 @@ fn which_sides_are_learnt() {
         ("none", "int8", (false, false)),
     ] {
         let tables = [1, 2].map(|threads| {
-            let mut codecs = Codecs::new(keys.parse().unwrap(), 8, values.parse().unwrap());
+            let mut codecs = Codecs::new(keys.parse().unwrap(), 8, values.parse().unwrap(), None);
             assert_eq!(codecs.is_plain(), learnt == (true, true));
             codecs.learn(&sample, 2000, threads, Effort::FAST);
             assert!(!codecs.is_plain());
