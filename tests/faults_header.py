@@ -89,7 +89,7 @@ def table_faults(data):
         if row < SUMS:
             for wrong in length + 2 * PAGE, 2**64 - 1, 2**64 - offset, 2**64 - 4096:
                 rule, first = ("R14", at + 16)
-                if row in (VALUES, HOT) or row == METADATA and wrong > 1 << 20 or row == POOL and wrong >= 2**48:
+                if row in (VALUES, HOT) or row == METADATA and wrong > 1 << 20 or row == POOL and wrong >= (oracle.MOST_SHARED + 1 if h.shared else 2**48):
                     rule, first = "R13", at
                 yield f"{name} of {wrong} bytes", rule, first, patch(data, at + 8, u64(wrong), **seal)
         else:
@@ -111,7 +111,7 @@ def length_faults(data, h, table, seal):
     for wrong in {table[VALUES][1] + 1, table[VALUES][1] - 1, table[VALUES][1] + h.value_size} - {-1, table[VALUES][1]}:
         yield f"values of {wrong} bytes", "R13", 80, patch(data, 88, u64(wrong), **seal)
     most = oracle.MOST_SHARED if h.shared else 2**48 - 1
-    for wrong, rule, first in (most + 1, "R13", 96), (most, "R14", 112):
+    for wrong, rule, first in (most + 1, "R13", 96), *([] if h.shared else [(most, "R14", 112)]):
         yield f"pool of {wrong} bytes", rule, first, patch(data, 104, u64(wrong))
     three = patch(patch(patch(data, 104, u64(2**48), **seal), 120, u64(1), **seal), 168, u64(2**20 + 1), **seal)
     yield "hot section, pool and metadata", "R13", 112, three

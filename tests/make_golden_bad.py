@@ -91,7 +91,7 @@ CHOSEN_TYPED = {
     "codes, values of type 3: cut off": "coded_key_without_an_end",
     "text and numbers: shared records that hold keys, or nothing": "shared_records_that_hold_keys",
     "shared records: shared records of a byte of hash": "shared_records_with_a_key_width",
-    "shared records: pool of 65537 bytes": "pool_of_shared_records_too_long",
+    "shared records: pool of 4097 bytes": "pool_of_shared_records_too_long",
     "shared records: pool start 0 of cell 4": "pool_start_not_in_the_middle",
     "shared records: entry 0 leads outside": "entry_leads_to_no_shared_record",
     "shared records: an entry leads into a record": "entry_leads_into_a_shared_record",

@@ -63,6 +63,8 @@ impl Intake {
             Shape::Set { .. } => (0, 1),
         };
         let Options { hasher, key_type, value_type, .. } = *options;
+        // Whether they do, other options decide in the end.
+        let may_share = key_type == KeyType::None && value_type.is_string();
         let mut stored = options.clone();
         stored.settle_widths(0);
         Intake {
@@ -72,14 +74,14 @@ impl Intake {
             key_type,
             value_type,
             codecs: Codecs::new(key_type, stored.key_width, value_type, None),
-            may_share: options.can_share(),
+            may_share,
             int_width: AtomicU8::new(0),
             part,
             partitions,
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             lengths: Mutex::default(),
-            distinct: Mutex::new(Distinct::new(options.can_share())),
+            distinct: Mutex::new(Distinct::new(may_share)),
             sources: AtomicU32::new(0),
             open: AtomicU32::new(0),
         }

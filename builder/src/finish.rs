@@ -176,9 +176,6 @@ impl Builder {
     ) -> Result<(Codecs, Option<LengthCounts>), Error> {
         let Options { key_type, key_width, value_type, .. } = self.options;
         let mut codecs = Codecs::new(key_type, key_width, value_type, self.options.shared.clone());
-        if codecs.shared().is_some() {
-            return Ok((codecs, None));
-        }
         let effort = match self.options.compress {
             Compress::Off => return Ok((codecs, None)),
             Compress::Fast => Effort::FAST,

@@ -208,7 +208,7 @@ impl Header {
 /// The required feature of shared records.
 const SHARED_RECORDS: u64 = 1;
 /// Most bytes of a pool of shared records.
-pub const MAX_SHARED: u64 = 1 << 16;
+pub const MAX_SHARED: u64 = 1 << 12;
 
 /// Where the header digest lies in the page.
 const DIGEST_AT: usize = 4088;

@@ -178,7 +178,7 @@ fn compression(index: &Index<Mapping>, lengths: &LengthStats) -> Option<Compress
         value_tables,
         plain_bytes: (mean * index.len() as f64) as u64,
         stored_bytes: stored,
-        values_in_slots: headers().any(|header| header.shared_records),
+        values_in_slots: headers().all(|header| header.shared_records),
     })
 }
 

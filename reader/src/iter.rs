@@ -53,15 +53,17 @@ impl<D: AsRef<[u8]>> Index<D> {
         Ok(self.iter_at(match candidate.map_err(|fault| part.lookup().in_part(fault))? {
             None => Position::END,
             Some(candidate) => {
-                let pool = part.header().sections.pool.offset;
-                Position::new(number, candidate.record.saturating_sub(pool), id)
+                let pool = part.header().sections.pool;
+                // Shared records are found by their ids.
+                let record = if part.header().shared_records { pool.offset } else { candidate.record };
+                Position::new(number, record.saturating_sub(pool.offset), id)
             }
         }))
     }
 }
 
-/// The records of an index in the order of their dense ids. Ends after the first error: damage (R16, R19), or bytes left over
-/// behind the last record (V4).
+/// The records of an index in the order of their dense ids. Ends after the first error: damage (R16, R19; where keys share
+/// records also R15), or bytes left over behind the last record (V4).
 #[derive(Debug)]
 pub struct Iter<'a, D> {
     index: &'a Index<D>,

@@ -3,7 +3,7 @@
 use super::cost::{BIT, Cost};
 use hashlith_format::tokens::{CLASS_BITS, CLASSES};
 
-/// Sizes of classes up to 2^15 are tried: tables have fewer tokens.
+/// Sizes of classes up to 2^15 are tried: tables have hardly more tokens.
 const MAX_BITS: u8 = 15;
 
 /// The code of each token, by its place in the table.

@@ -111,13 +111,14 @@ impl Tables {
             let (mut buffer, mut at) = ([0; COMPARED], 0);
             let pause = walk.run(&mut buffer, &mut at);
             let Some(behind) = rest.strip_prefix(buffer.get(..at).unwrap_or_default()) else {
-                return Ok(None);
+                // Zeros behind the pool are no codes.
+                return walk.end().map(|_| None);
             };
             rest = behind;
             let ended = match pause? {
                 Pause::End => true,
                 Pause::Text(text, ends) => {
-                    let Some(behind) = rest.strip_prefix(text) else { return Ok(None) };
+                    let Some(behind) = rest.strip_prefix(text) else { return walk.end().map(|_| None) };
                     rest = behind;
                     ends
                 }

@@ -287,6 +287,28 @@ fn shared_texts() {
     }
 }
 
+/// Zeros behind the pool are not codes, whatever they would stand for: the string does not end, and differs from nothing.
+#[test]
+fn what_lies_behind_the_pool() {
+    let text = |text| Token { text: Text::Bytes(text), ends: false };
+    let long = [b'x'; 100];
+    for first in [&b"x"[..], &long] {
+        let mut bytes = Vec::new();
+        write_table(&[5; 8], &[text(first), text(b"a")], &mut bytes).unwrap();
+        let tables = Tables::parse(&bytes, 1).unwrap();
+        for pool in [&[8][..], &[8, 8, 8, 8]] {
+            let mut out = Vec::new();
+            assert_eq!(tables.decode(&bytes, pool, 0, None, &mut out), Err(Fault::NoEnd));
+            for key in ["ab", "a", "aaaa", "aaaab", "axx", "", "b"] {
+                let found = tables.compare(&bytes, pool, 0, key.as_bytes());
+                let text = &"aaaa"[..pool.len()];
+                let differs = !text.starts_with(key) && !key.starts_with(text);
+                assert!(found == Err(Fault::NoEnd) || differs && found == Ok(None), "{key}: {found:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn tails() {
     for (key, tail) in [("", ""), ("a", "a"), ("a:", ""), ("a:b", "b"), ("a/b|c#d:ef", "ef"), (":/#|x", "x")]
