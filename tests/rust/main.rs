@@ -3,6 +3,7 @@
 
 mod built;
 mod coded;
+mod compressed;
 mod damage_matrix;
 mod golden;
 mod golden_bad;
