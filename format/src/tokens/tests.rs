@@ -222,6 +222,10 @@ fn table_faults() {
         assert_eq!(found.offset, offset, "byte {at}: {found:?}");
         assert!(found.what.contains(word), "byte {at}: {found:?}");
     }
+    // Beginning and length are the same number.
+    let mut bad = bytes.clone();
+    (bad[88], bad[90]) = (1, 0x10);
+    assert_eq!(fault(&bad, false).map(|fault| fault.offset), Some(88));
     for len in 0..bytes.len() {
         assert!(Tables::parse(&bytes[..len], 2).is_err());
     }
@@ -284,6 +288,29 @@ fn shared_texts() {
             tables.decode(&bytes, &[(number << 3) as u8], 0, None, &mut out).unwrap();
             assert_eq!(out, *text);
         }
+    }
+}
+
+/// Codes of 23 bits one after another, of which a word holds two; and of 19 and 20 bits, of which it holds three and two.
+#[test]
+fn the_longest_codes() {
+    for bits in [20, 17, 16] {
+        let tokens: Vec<Vec<u8>> = (0..60_000u32).map(|i| i.to_le_bytes()[..3].to_vec()).collect();
+        let mut table: Vec<_> =
+            tokens.iter().map(|text| Token { text: Text::Bytes(text), ends: false }).collect();
+        table.push(Token { text: Text::Bytes(b""), ends: true });
+        let mut bytes = Vec::new();
+        write_table(&[bits, 0, 0, 0, 0, 0, 0, 0], &table, &mut bytes).unwrap();
+        let tables = Tables::parse(&bytes, 1).unwrap();
+        let (mut pool, mut end, mut expected) = (Vec::new(), 0, Vec::new());
+        for number in (0..200u64).map(|i| i * 7919 % 60_000).chain([60_000]) {
+            push(&mut pool, &mut end, number << 3, u32::from(bits) + 3);
+            expected.extend_from_slice(tokens.get(number as usize).map_or(&[], Vec::as_slice));
+        }
+        let mut out = Vec::new();
+        assert_eq!(tables.decode(&bytes, &pool, 0, None, &mut out), Ok(end));
+        assert_eq!(out, expected);
+        assert_eq!(tables.compare(&bytes, &pool, 0, &expected), Ok(Some(end)));
     }
 }
 
