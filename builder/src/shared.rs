@@ -128,9 +128,12 @@ mod tests {
             assert_eq!(distinct.into_shared(), None);
         }
         assert_eq!(all(0).into_shared(), None);
+        // What is of no use takes no memory.
+        assert_eq!(all(257), Distinct::new(false));
         for (len, is_short) in [(255, true), (256, false)] {
             let mut distinct = all(1);
             distinct.add(&vec![1; len]);
+            assert_eq!(distinct != Distinct::new(false), is_short);
             assert_eq!(distinct.into_shared().is_some(), is_short);
         }
         let mut joined = all(200);
