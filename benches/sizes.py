@@ -32,6 +32,7 @@ VARIANTS = [
     ("on", ["--compress", "on"], "any"),
     ("on, fp4", ["--compress", "on", "--fingerprint-bits", "4"], "any"),
     ("no keys", ["--compress", "on", *NO_KEYS], "few values"),
+    ("no keys, off", NO_KEYS, "few values"),
     ("uint32", ["--compress", "on", *NUMBERS], "numbers"),
     ("uint32, no keys", [*NUMBERS, *NO_KEYS], "numbers"),
 ]
