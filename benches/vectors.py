@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Vectors by key: hashlith, a numpy matrix with known rows, and a matrix with a dict of rows, as gensim's KeyedVectors has it.
+"""Vectors by key: hashlith, a numpy matrix with known rows, a matrix with a dict of rows, and gensim's KeyedVectors.
 
     python benches/vectors.py [KEYS]
 
 Each round asks all of them for the same random keys, in batches of 1,000, and one by one. Figures are medians over rounds, in
-nanoseconds per key. Needs numpy and the package.
+nanoseconds per key. Needs numpy, the package, and gensim (.venv/bin/pip install gensim).
 """
 import os
 import statistics
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import gensim
 import hashlith
 import numpy
 
@@ -32,14 +33,18 @@ def main(count):
         print(f"bytes per pair beside the vectors: {beside:.2f}, of which keys {keys:.2f}")
         index = hashlith.open(path, random=False)
         rows = dict(zip(words, range(count)))
+        keyed = gensim.models.KeyedVectors(DIMENSION)
+        keyed.add_vectors(words, matrix)
         own = index.to_numpy()
         own.sum()  # all pages are mapped
         contenders = {
             "numpy, matrix[rows]": lambda batch, numbers: matrix[numbers],
             "dict of rows, then matrix[rows]": lambda batch, numbers: matrix[[rows[word] for word in batch]],
+            "gensim, keyed[batch]": lambda batch, numbers: keyed[batch],
             "hashlith, get_many": lambda batch, numbers: index.get_many(batch),
             "hashlith, to_numpy()[ids]": lambda batch, numbers: own[index.ids(batch)],
             "one by one: dict, matrix[row]": lambda batch, numbers: [matrix[rows[word]] for word in batch],
+            "one by one: gensim, keyed[word]": lambda batch, numbers: [keyed[word] for word in batch],
             "one by one: hashlith, index[word]": lambda batch, numbers: [index[word] for word in batch],
         }
         times = {name: [] for name in contenders}
