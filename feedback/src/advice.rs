@@ -12,6 +12,12 @@ pub enum Advice {
     BytesValues,
     /// Declare keys and values to be bytes.
     Bytes,
+    /// Name the encoding of the text, or declare keys and values to be bytes.
+    EncodingOrBytes,
+    /// Name the encoding of the text.
+    Encoding,
+    /// Allow more memory.
+    MoreMemory,
     /// Store values as JSON text.
     JsonValues,
     /// State the format of the input.
@@ -46,6 +52,11 @@ impl fmt::Display for Advice {
             Advice::BytesKeys => "declare keys to be bytes to keep them as they are",
             Advice::BytesValues => "declare values to be bytes to keep them as they are",
             Advice::Bytes => "declare keys and values to be bytes to keep any bytes",
+            Advice::EncodingOrBytes => {
+                "name the encoding of the text, or declare keys and values to be bytes"
+            }
+            Advice::Encoding => "name the encoding of the text",
+            Advice::MoreMemory => "allow more memory",
             Advice::JsonValues => "declare values to be JSON to store them as JSON text",
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",

@@ -1,19 +1,25 @@
 //! Blocks: runs of whole records, which any worker can parse.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::bad_row::{BadRow, Reason};
+use crate::columns::Layout;
 use crate::format::Format;
+use crate::rows::Fields;
 use crate::scan::newlines;
 
 /// The formats that are read in blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockFormat {
-    Tsv,
-    Csv,
+    Delimited,
     Jsonl,
+    /// The elements of one JSON array.
+    JsonArray,
+    /// The pairs of one JSON object.
+    JsonObject,
     Cdbmake,
 }
 
@@ -22,9 +28,10 @@ impl BlockFormat {
     pub fn of(format: Format) -> Option<Self> {
         match format {
             Format::Pickle => None,
-            Format::Tsv => Some(BlockFormat::Tsv),
-            Format::Csv => Some(BlockFormat::Csv),
+            Format::Tsv | Format::Csv => Some(BlockFormat::Delimited),
             Format::Jsonl => Some(BlockFormat::Jsonl),
+            // Its beginning may show something else.
+            Format::Json => Some(BlockFormat::JsonObject),
             Format::Cdbmake => Some(BlockFormat::Cdbmake),
         }
     }
@@ -33,15 +40,6 @@ impl BlockFormat {
     pub fn has_lines(self) -> bool {
         self != BlockFormat::Cdbmake
     }
-}
-
-/// CSV: the fields of key and value, from 0, and how many bytes to skip at the start of the file's first block: a byte
-/// order mark and the header.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Columns {
-    pub key: usize,
-    pub value: usize,
-    pub preface: usize,
 }
 
 /// What holds a block, and what decoding it needs.
@@ -59,7 +57,8 @@ pub(crate) struct Block<'a> {
     pub start: u64,
     /// An offset in the block, and how many newlines the source has before it.
     pub counted: Cell<(usize, u64)>,
-    pub columns: Columns,
+    /// Delimited text: how its rows are read.
+    pub layout: Option<Arc<Layout>>,
     own: Buffers,
     /// For long records.
     shared: &'a Mutex<Buffers>,
@@ -72,10 +71,10 @@ impl<'a> Block<'a> {
     pub fn new(shared: &'a Mutex<Buffers>) -> Self {
         Block {
             source: 0,
-            format: BlockFormat::Tsv,
+            format: BlockFormat::Delimited,
             start: 0,
             counted: Cell::default(),
-            columns: Columns::default(),
+            layout: None,
             own: Buffers::default(),
             shared,
             long: None,
@@ -135,5 +134,14 @@ impl<'a> Block<'a> {
 pub(crate) struct Scratch {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
-    pub ends: Vec<usize>,
+    pub fields: Fields,
+    pub picked: Picked,
+}
+
+/// What several columns make, and fields without their escapes.
+#[derive(Default)]
+pub(crate) struct Picked {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+    pub decoded: Vec<Vec<u8>>,
 }

@@ -20,6 +20,8 @@ pub(crate) struct Check {
     no_value: bool,
     /// Values are numbers in decimal.
     row: Option<Row>,
+    /// What helps if something is not UTF-8.
+    advice: Advice,
 }
 
 /// The bytes of a key and a value that are text in the input.
@@ -34,7 +36,8 @@ impl Check {
     pub fn new(options: &ReadOptions, block: &[u8]) -> Self {
         let each = Check::each(options);
         let valid = (each.key_text || each.value_text) && std::str::from_utf8(block).is_ok();
-        Check { key_text: each.key_text && !valid, value_text: each.value_text && !valid, ..each }
+        let advice = Advice::EncodingOrBytes;
+        Check { key_text: each.key_text && !valid, value_text: each.value_text && !valid, advice, ..each }
     }
 
     /// For formats whose fields may end anywhere: each field is checked.
@@ -46,6 +49,7 @@ impl Check {
             key_int: options.key_type == KeyType::Int,
             no_value: options.value_type == ValueType::None,
             row: options.value_type.row(),
+            advice: Advice::Bytes,
         }
     }
 
@@ -108,7 +112,7 @@ impl Check {
     #[inline]
     pub fn key(self, key: &[u8]) -> Result<(), Reason> {
         if self.key_text && std::str::from_utf8(key).is_err() {
-            return Err(Reason::with(Advice::Bytes, "the key is not valid UTF-8"));
+            return Err(Reason::with(self.advice, "the key is not valid UTF-8"));
         }
         Ok(())
     }
@@ -119,7 +123,7 @@ impl Check {
             if self.value_text || self.value_json { std::str::from_utf8(value).ok() } else { Some("") };
         let Some(text) = text else {
             let what = format!("the value of key {} is not valid UTF-8", shown(key));
-            return Err(Reason::with(Advice::Bytes, what));
+            return Err(Reason::with(self.advice, what));
         };
         if self.value_json
             && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
@@ -132,13 +136,19 @@ impl Check {
 
 /// A key in a message: quoted, and cut off if it is long.
 pub(crate) fn shown(key: &[u8]) -> String {
-    const MOST: usize = 60;
-    let text = String::from_utf8_lossy(&key[..key.len().min(4 * MOST)]);
-    let mut head: String = text.chars().take(MOST).collect();
-    if head.len() < text.len() || key.len() > 4 * MOST {
+    format!("{:?}", cut_off(&String::from_utf8_lossy(&key[..key.len().min(8 * SHOWN)])))
+}
+
+/// As many characters as are shown.
+const SHOWN: usize = 60;
+
+/// The text, cut off if it is long.
+pub(crate) fn cut_off(text: &str) -> String {
+    let mut head: String = text.chars().take(SHOWN).collect();
+    if head.len() < text.len() {
         head.push('…');
     }
-    format!("{head:?}")
+    head
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use hashlith_feedback::Advice;
 
 use crate::decompress::Damage;
+use crate::encoding::NotInEncoding;
+use crate::format::Format;
 use crate::location::Location;
 use crate::sink::Skipped;
 use crate::temp_copy::TempCopyError;
@@ -86,6 +88,28 @@ pub enum Error {
         /// The directory as it was named.
         path: String,
     },
+    /// An option has been given that applies to no source.
+    #[error("the option {option} has no effect: it is for {}, and no input is that", listed_formats(.formats))]
+    UnusedOption {
+        /// The option, as [`ReadOptions`](crate::ReadOptions) has it.
+        option: &'static str,
+        /// The formats that it is for.
+        formats: &'static [Format],
+    },
+    /// Options contradict each other.
+    #[error("{what}")]
+    Options {
+        /// How, and what to do.
+        what: String,
+    },
+    /// Text is not in the encoding that it should be in.
+    #[error("{path}: {what}")]
+    Encoding {
+        /// The file as it was named, or "standard input".
+        path: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// A compressed file is cut off or damaged.
     #[error("{path}: {what}")]
     Compression {
@@ -117,6 +141,14 @@ pub enum Error {
     NoSources,
 }
 
+fn listed_formats(formats: &[Format]) -> String {
+    let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 fn listed(rows: &[Skipped]) -> String {
     rows.iter().map(Skipped::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -144,6 +176,10 @@ impl Error {
     pub(crate) fn from_io(path: String, error: io::Error) -> Self {
         let error = match error.downcast::<Damage>() {
             Ok(damage) => return Error::Compression { path, what: damage.to_string() },
+            Err(error) => error,
+        };
+        let error = match error.downcast::<NotInEncoding>() {
+            Ok(wrong) => return Error::Encoding { path, what: wrong.to_string() },
             Err(error) => error,
         };
         match error.downcast::<TempCopyError>() {

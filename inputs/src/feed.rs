@@ -1,17 +1,23 @@
 //! Hands out work in input order: whole pickles, and blocks of the other formats, which end between two records.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
-use hashlith_feedback::Progress;
+use hashlith_feedback::{Advice, Progress};
+use hashlith_format::{KeyType, ValueType};
 
-use crate::bad_row::BadRow;
-use crate::block::{Block, BlockFormat, Columns};
-use crate::options::ReadOptions;
+use crate::bad_row::{BadRow, Reason};
+use crate::block::{Block, BlockFormat};
+use crate::cdbmake;
+use crate::columns::{self, Layout};
+use crate::document;
+use crate::encoding::utf16;
+use crate::format::Format;
+use crate::options::{Quotes, ReadOptions};
 use crate::scan::{self, newlines};
 use crate::source::Source;
 use crate::sources::Sources;
 use crate::stop::{PlainStop, Stop};
-use crate::{cdbmake, csv};
 
 /// What a worker does next.
 pub(crate) enum Work<'a> {
@@ -30,11 +36,13 @@ pub(crate) struct Feed<'a> {
     progress: &'a Progress,
     next_source: u32,
     current: Option<Cutter<'a>>,
+    /// What people should know about how files were read.
+    pub notes: Vec<String>,
 }
 
 impl<'a> Feed<'a> {
     pub fn new(sources: &'a Sources, options: &'a ReadOptions, progress: &'a Progress) -> Self {
-        Feed { sources, options, progress, next_source: 0, current: None }
+        Feed { sources, options, progress, next_source: 0, current: None, notes: Vec::new() }
     }
 
     /// The next piece of work; a block is put into `block`. After an error there is no more work.
@@ -42,7 +50,14 @@ impl<'a> Feed<'a> {
         loop {
             if let Some(cutter) = &mut self.current {
                 match cutter.next(block, self.options, self.progress) {
-                    Ok(true) => return Ok(Work::Block),
+                    Ok(true) => {
+                        let note = cutter.note.take().zip(self.sources.get(cutter.source));
+                        // One file stands for all.
+                        if let (Some((note, (source, _))), true) = (note, self.notes.is_empty()) {
+                            self.notes.push(format!("{}: {note}", source.name()));
+                        }
+                        return Ok(Work::Block);
+                    }
                     Ok(false) => {
                         block.release();
                         self.current = None;
@@ -57,9 +72,9 @@ impl<'a> Feed<'a> {
             let number = self.next_source;
             let Some((source, format)) = self.sources.get(number) else { return Ok(Work::Done) };
             self.next_source += 1;
-            let Some(format) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
-            match source.open(Some(self.progress)) {
-                Ok((_, reader)) => self.current = Some(Cutter::new(number, format, reader)),
+            let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
+            match source.open_text(self.sources.encoding_of(format), Some(self.progress)) {
+                Ok(reader) => self.current = Some(Cutter::new(number, format, blocks, reader)),
                 Err(error) => {
                     self.end();
                     return Err((number, Stop::Io(0, error)));
@@ -80,6 +95,8 @@ const LONGEST: usize = 4;
 /// Cuts one source into blocks.
 struct Cutter<'a> {
     source: u32,
+    /// What the file is.
+    of: Format,
     format: BlockFormat,
     reader: Box<dyn Read + Send + 'a>,
     /// The beginning of a record whose end has not been read yet.
@@ -89,23 +106,35 @@ struct Cutter<'a> {
     /// Newlines before `carry`.
     lines: u64,
     at_end: bool,
-    /// CSV: known from the first block on.
-    columns: Option<Columns>,
+    /// The beginning of the file has been read.
+    begun: bool,
+    /// Lines that are yet to be passed over.
+    skip_rows: u64,
+    /// Delimited text: known from the first block on.
+    layout: Option<Arc<Layout>>,
+    note: Option<String>,
+    /// A JSON document.
+    document: document::Cut,
     /// cdbmake: the empty line that ends the records has been read.
     closed: bool,
 }
 
 impl<'a> Cutter<'a> {
-    fn new(source: u32, format: BlockFormat, reader: Box<dyn Read + Send + 'a>) -> Self {
+    fn new(source: u32, of: Format, format: BlockFormat, reader: Box<dyn Read + Send + 'a>) -> Self {
         Cutter {
             source,
+            of,
             format,
             reader,
             carry: Vec::new(),
             offset: 0,
             lines: 0,
             at_end: false,
-            columns: None,
+            begun: false,
+            skip_rows: 0,
+            layout: None,
+            note: None,
+            document: document::Cut::default(),
             closed: false,
         }
     }
@@ -127,7 +156,13 @@ impl<'a> Cutter<'a> {
         let cut = loop {
             let buffer = block.buffer(wanted, most_own, filled);
             self.fill(&mut buffer[..wanted], &mut filled, progress)?;
-            let cut = self.cut(&buffer[..filled], options)?;
+            let before = self.begin(&buffer[..filled], options)?;
+            if before > 0 {
+                buffer.copy_within(before..filled, 0);
+                filled -= before;
+                continue;
+            }
+            let cut = if self.begun { self.cut(&buffer[..filled])? } else { 0 };
             if cut > 0 || self.at_end {
                 break cut;
             }
@@ -145,7 +180,7 @@ impl<'a> Cutter<'a> {
         block.format = self.format;
         block.start = self.offset;
         block.counted.set((0, self.lines));
-        block.columns = self.columns.unwrap_or_default();
+        block.layout.clone_from(&self.layout);
         self.offset += cut as u64;
         if self.format.has_lines() {
             self.lines += newlines(block.bytes());
@@ -169,41 +204,135 @@ impl<'a> Cutter<'a> {
         Ok(())
     }
 
+    /// Reads what comes before the records: a byte order mark, rows to pass over, a header. Returns how many bytes of it were there, and
+    /// sets `begun` when nothing is left of it.
+    fn begin(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
+        if self.begun || self.format == BlockFormat::Cdbmake {
+            self.begun = true;
+            return Ok(0);
+        }
+        if self.offset == 0 {
+            // Enough to know an encoding by.
+            if bytes.len() < 64 && !self.at_end {
+                return Ok(0);
+            }
+            self.skip_rows = options.skip_rows;
+            let is_text = options.key_type != KeyType::Bytes || options.value_type != ValueType::Bytes;
+            if let (Some(encoding), true) = (utf16(bytes), is_text && options.encoding.is_none()) {
+                let what = format!("the file is UTF-16, not UTF-8: name the encoding {encoding}");
+                return Err(self.bad(bytes, 0, Reason::with(Advice::Encoding, what)));
+            }
+            if bytes.starts_with(b"\xef\xbb\xbf") {
+                return Ok(self.pass(3, 0));
+            }
+        }
+        if self.skip_rows > 0 {
+            let end = scan::first(b'\n', bytes).map(|newline| newline + 1);
+            let Some(end) = end.or_else(|| self.at_end.then_some(bytes.len())) else { return Ok(0) };
+            self.skip_rows = if end == 0 { 0 } else { self.skip_rows - 1 };
+            return if end == 0 { self.begin(bytes, options) } else { Ok(self.pass(end, 1)) };
+        }
+        match self.of {
+            Format::Json => self.begin_json(bytes, options),
+            Format::Jsonl => {
+                let first = bytes.trim_ascii_start();
+                let line = &first[..scan::first(b'\n', first).unwrap_or(first.len())];
+                if matches!(line.trim_ascii(), b"{" | b"[") && (line.len() < first.len() || self.at_end) {
+                    let what = "this is one JSON document (format json), not JSON lines";
+                    return Err(self.bad(
+                        bytes,
+                        bytes.len() - first.len(),
+                        Reason::with(Advice::Format, what),
+                    ));
+                }
+                self.begun = true;
+                Ok(0)
+            }
+            _ => self.begin_delimited(bytes, options),
+        }
+    }
+
+    fn begin_json(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
+        let explicit = options.format.is_some();
+        let beginning = document::begin(bytes, self.at_end, options, explicit);
+        let beginning =
+            beginning.map_err(|(at, what)| self.bad(bytes, at, Reason::with(Advice::Format, what)))?;
+        match beginning {
+            document::Beginning::Unknown => Ok(0),
+            document::Beginning::Lines => {
+                (self.format, self.begun) = (BlockFormat::Jsonl, true);
+                Ok(0)
+            }
+            document::Beginning::Document(format, inside) => {
+                (self.format, self.begun) = (format, true);
+                Ok(self.pass(inside, newlines(&bytes[..inside])))
+            }
+        }
+    }
+
+    fn begin_delimited(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
+        let whole = columns::whole_rows(bytes, self.at_end, options, self.of);
+        if whole == 0 && !self.at_end {
+            return Ok(0);
+        }
+        let beginning = columns::begin(&bytes[..whole], options, self.of);
+        let beginning = beginning.map_err(|(at, what)| self.bad(bytes, at, what.into()))?;
+        self.layout = Some(Arc::new(beginning.layout));
+        self.note = beginning.note;
+        self.begun = true;
+        Ok(self.pass(beginning.header, newlines(&bytes[..beginning.header])))
+    }
+
+    /// These bytes, with so many newlines, are not records.
+    fn pass(&mut self, bytes: usize, lines: u64) -> usize {
+        self.offset += bytes as u64;
+        self.lines += lines;
+        bytes
+    }
+
+    fn bad(&self, bytes: &[u8], at: usize, reason: Reason) -> PlainStop {
+        let line = self.format.has_lines().then(|| 1 + self.lines + newlines(&bytes[..at]));
+        BadRow { at: self.offset + at as u64, line, reason }.into()
+    }
+
     /// How many of the bytes are whole records.
-    fn cut(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
-        let bad = |(at, what): (usize, String)| {
-            let line = self.format.has_lines().then(|| 1 + self.lines + newlines(&bytes[..at]));
-            BadRow { at: self.offset + at as u64, line, reason: what.into() }
-        };
+    fn cut(&mut self, bytes: &[u8]) -> Result<usize, PlainStop> {
+        let bad = |this: &Self, (at, what): (usize, String)| this.bad(bytes, at, what.into());
         match self.format {
             BlockFormat::Cdbmake => {
-                let (cut, closed) = cdbmake::cut(bytes, self.at_end, self.closed).map_err(bad)?;
+                let cut = cdbmake::cut(bytes, self.at_end, self.closed);
+                let (cut, closed) = cut.map_err(|wrong| bad(self, wrong))?;
                 self.closed = closed;
                 Ok(cut)
             }
-            BlockFormat::Csv => {
-                let cut = csv::cut(bytes, self.at_end, self.columns.is_none()).map_err(bad)?;
-                if self.columns.is_none() && cut > 0 {
-                    self.columns = Some(csv::columns(&bytes[..cut], options).map_err(bad)?);
-                }
-                Ok(cut)
+            BlockFormat::JsonArray | BlockFormat::JsonObject => {
+                let cut = self.document.cut(bytes, self.at_end);
+                cut.map_err(|wrong| bad(self, wrong))
             }
-            _ if self.at_end => Ok(bytes.len()),
-            _ => Ok(scan::last(b'\n', bytes).map_or(0, |newline| newline + 1)),
+            BlockFormat::Delimited => {
+                Ok(self.layout.as_ref().map_or(0, |layout| layout.dialect.cut(bytes, self.at_end)))
+            }
+            BlockFormat::Jsonl if self.at_end => Ok(bytes.len()),
+            BlockFormat::Jsonl => Ok(scan::last(b'\n', bytes).map_or(0, |newline| newline + 1)),
         }
     }
 
     #[cold]
     fn too_long(&self, options: &ReadOptions) -> PlainStop {
         let hint = match self.format {
-            BlockFormat::Csv => "is a quote not closed?",
+            BlockFormat::Delimited
+                if self.layout.as_ref().is_none_or(|layout| layout.dialect.quotes != Quotes::Off) =>
+            {
+                "is a quote not closed?"
+            }
             _ => "is this the right format?",
         };
         let line = self.format.has_lines().then_some(1 + self.lines);
         let most = options.max_record_bytes;
-        let what =
-            format!("this record is longer than {most} bytes, the longest that fits in memory; {hint}");
-        BadRow { at: self.offset, line, reason: what.into() }.into()
+        let what = format!("this record is longer than {most} bytes, the longest that is allowed; {hint}");
+        // The usual limit is one of its own.
+        let advice = (most < ReadOptions::default().max_record_bytes).then_some(Advice::MoreMemory);
+        BadRow { at: self.offset, line, reason: Reason { what: what.into(), advice } }.into()
     }
 }
 
@@ -282,7 +411,8 @@ mod tests {
         let mut block = Block::new(&shared);
         for count in [0, 1, 10, 100] {
             let lines = b"key\tvalue\n".repeat(count);
-            let mut cutter = Cutter::new(0, BlockFormat::Tsv, Box::new(Slow(&lines, false)));
+            let mut cutter =
+                Cutter::new(0, Format::Tsv, BlockFormat::Delimited, Box::new(Slow(&lines, false)));
             let error = loop {
                 match cutter.next(&mut block, &options, &progress) {
                     Ok(more) => assert!(more),

@@ -11,22 +11,25 @@ pub enum Format {
     /// Python pickles, protocols 0 to 5: a dict, `OrderedDict`, `defaultdict` or `Counter`, or a list or tuple of
     /// pairs. A file may hold several, one after another.
     Pickle,
-    /// Lines of key, TAB, value.
+    /// Lines of key, TAB, value; or of columns with any delimiter, as [`ReadOptions`](crate::ReadOptions) say.
     Tsv,
-    /// Comma-separated values with RFC 4180 quotes.
+    /// Comma-separated values with a header and RFC 4180 quotes.
     Csv,
     /// One JSON object or `["key", "value"]` array per line.
     Jsonl,
+    /// One JSON document: an object of keys and values, or an array of what a line of [`Self::Jsonl`] may be.
+    Json,
     /// The input of D. J. Bernstein's `cdbmake`: lines such as `+3,5:one->Hello`, and an empty line at the end.
     Cdbmake,
 }
 
 impl Format {
     /// All formats, in the order in which help texts list them.
-    pub const ALL: [Format; 5] = [Format::Pickle, Format::Tsv, Format::Csv, Format::Jsonl, Format::Cdbmake];
+    pub const ALL: [Format; 6] =
+        [Format::Pickle, Format::Tsv, Format::Csv, Format::Jsonl, Format::Json, Format::Cdbmake];
 
     /// The names of all formats, in the order of [`Self::ALL`].
-    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "cdbmake"];
+    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "json", "cdbmake"];
 
     /// Its name, one of [`Self::NAMES`].
     #[must_use]
@@ -55,7 +58,8 @@ impl Format {
             "pkl" | "pickle" | "p" => Some(Format::Pickle),
             "tsv" | "txt" | "tab" => Some(Format::Tsv),
             "csv" => Some(Format::Csv),
-            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            "jsonl" | "ndjson" => Some(Format::Jsonl),
+            "json" => Some(Format::Json),
             "cdb" | "cdbmake" => Some(Format::Cdbmake),
             _ => None,
         }
@@ -64,7 +68,7 @@ impl Format {
     /// Whether a location in this format is a line. In the other formats it is a byte offset.
     #[must_use]
     pub fn has_lines(self) -> bool {
-        matches!(self, Format::Tsv | Format::Csv | Format::Jsonl)
+        matches!(self, Format::Tsv | Format::Csv | Format::Jsonl | Format::Json)
     }
 }
 

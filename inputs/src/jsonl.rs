@@ -27,22 +27,17 @@ pub(crate) fn parse<S: Sink>(
     outlet: &mut Outlet<'_, S>,
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
-    let mut start = 0;
-    // A byte order mark, which some programs put first, is not JSON.
-    if block.start == 0 && bytes.starts_with(b"\xef\xbb\xbf") {
-        start = 3;
-    }
-    let advice = Cell::new(None);
-    let row = Row { options, advice: &advice };
+    let rows = Rows::new(options);
     // Text that serde has read is UTF-8.
     let check = Check::new(options, b"");
     let mut typed = Typed::default();
+    let mut start = 0;
     while start < bytes.len() {
         let rest = &bytes[start..];
         let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         if !line.trim_ascii().is_empty() {
-            let pair = row.read(line);
+            let pair = rows.read(line);
             let pair = match &pair {
                 Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
                 Err(reason) => Err(reason.clone()),
@@ -57,7 +52,48 @@ pub(crate) fn parse<S: Sink>(
     Ok(())
 }
 
-type Pair<'de> = (Cow<'de, str>, Cow<'de, str>);
+/// Reads records that are JSON.
+pub(crate) struct Rows<'o> {
+    options: &'o ReadOptions,
+    advice: Cell<Option<Advice>>,
+}
+
+impl<'o> Rows<'o> {
+    pub fn new(options: &'o ReadOptions) -> Self {
+        Rows { options, advice: Cell::new(None) }
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row { options: self.options, advice: &self.advice }
+    }
+
+    /// Reads a record: an object or an array.
+    pub fn read<'t>(&self, json: &'t [u8]) -> Result<Pair<'t>, Reason> {
+        self.row().read(json)
+    }
+
+    /// Reads a key and a value.
+    pub fn pair<'t>(&self, key: &'t [u8], value: &'t [u8]) -> Result<Pair<'t>, Reason> {
+        let row = self.row();
+        let text = |what, json: &'t [u8]| {
+            let mut json = serde_json::Deserializer::from_slice(json);
+            let text = row.text(what).deserialize(&mut json)?;
+            json.end().map(|()| text)
+        };
+        let raw = |json: &'t [u8]| serde_json::from_slice::<&'t RawValue>(json).map(RawValue::get);
+        let key =
+            if self.options.key_type == KeyType::Int { raw(key).map(unquoted) } else { text("key", key) };
+        let value = match self.options.value_type {
+            ValueType::None => raw(value).map(|_| Cow::Borrowed("")),
+            _ if row.raw_value() => raw(value).map(Cow::Borrowed),
+            _ => text("value", value),
+        };
+        let explain = |error: serde_json::Error| row.explain(&error);
+        Ok((key.map_err(explain)?, value.map_err(explain)?))
+    }
+}
+
+pub(crate) type Pair<'de> = (Cow<'de, str>, Cow<'de, str>);
 
 /// Reads one line.
 #[derive(Clone, Copy)]
@@ -124,7 +160,7 @@ impl<'de> Visitor<'de> for Row<'_> {
     type Value = Pair<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReadOptions { key_field, value_field, .. } = self.options;
+        let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
         write!(f, "an object with the fields {key_field:?} and {value_field:?}, or an array of key and value")
     }
 
@@ -145,13 +181,13 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pair<'de>, A::Error> {
-        let ReadOptions { key_field, value_field, .. } = self.options;
+        let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
         let (mut key, mut value) = (None, None);
         while let Some(name) = map.next_key_seed(self.text("name"))? {
             let twice = |is: bool| {
                 if is { Err(A::Error::custom(format!("the field {name:?} occurs twice"))) } else { Ok(()) }
             };
-            if *name == **key_field {
+            if *name == *key_field {
                 twice(key.is_some())?;
                 key = Some(if self.options.key_type == KeyType::Int {
                     unquoted(map.next_value::<&'de RawValue>()?.get())
@@ -161,7 +197,7 @@ impl<'de> Visitor<'de> for Row<'_> {
                 if key_field == value_field {
                     value.clone_from(&key);
                 }
-            } else if *name == **value_field {
+            } else if *name == *value_field {
                 twice(value.is_some())?;
                 value = Some(if self.raw_value() {
                     Cow::Borrowed(map.next_value::<&'de RawValue>()?.get())
@@ -183,7 +219,11 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
-        let wrong = || A::Error::custom("the array must have exactly two elements, key and value");
+        let wrong = || {
+            A::Error::custom(
+                "the array must have exactly two elements, key and value; an array of records is one JSON document, the format json",
+            )
+        };
         let key = if self.options.key_type == KeyType::Int {
             seq.next_element::<&'de RawValue>()?.map(|raw| unquoted(raw.get()))
         } else {

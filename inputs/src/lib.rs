@@ -1,4 +1,4 @@
-//! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON lines and `cdbmake` input, plain or
+//! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON and `cdbmake` input, plain or
 //! compressed with gzip or zstd.
 //!
 //! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
@@ -50,8 +50,11 @@ mod bad_row;
 mod block;
 mod cdbmake;
 mod check;
-mod csv;
+mod columns;
 mod decompress;
+mod delimited;
+mod document;
+mod encoding;
 mod error;
 pub mod escape;
 mod feed;
@@ -62,19 +65,19 @@ mod options;
 mod outlet;
 mod pickle;
 mod read;
+mod rows;
 mod scan;
 mod sink;
 mod source;
 mod sources;
 mod stop;
 mod temp_copy;
-mod tsv;
 pub mod typed;
 
 pub use error::{Error, ReadError};
 pub use format::{Format, UnknownName};
 pub use location::Location;
-pub use options::{Column, OnError, ReadOptions};
+pub use options::{Column, Delimiter, OnError, Quotes, ReadOptions};
 pub use read::read;
 pub use sink::{Sink, Skipped, Summary};
 pub use source::Source;

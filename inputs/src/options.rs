@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use encoding_rs::Encoding;
 use hashlith_format::{KeyType, ValueType};
 
+use crate::error::Error;
 use crate::format::{Format, UnknownName};
 
 /// What to do with a row that cannot be a record.
@@ -22,27 +24,30 @@ pub enum OnError {
     },
 }
 
-/// A column of a CSV file.
+/// A column of delimited text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
-    /// By its name in the header, which is the first record of each file.
+    /// By its name in the header, which is the first row of each file.
     Name(String),
     /// By its number, from 1.
     Number(usize),
+    /// The whole row as it stands; only as a value.
+    Row,
 }
 
 impl FromStr for Column {
     type Err = UnknownName;
 
-    /// A whole number from 1 is a column's number; anything else is a name.
+    /// A whole number from 1 is a column's number, `*` the whole row; anything else is a name.
     fn from_str(word: &str) -> Result<Self, UnknownName> {
         match word.parse::<usize>() {
             Ok(0) => Err(UnknownName {
                 word: word.to_owned(),
                 what: "column",
-                choices: "a number from 1, or a name from the header".to_owned(),
+                choices: "a number from 1, a name from the header, or * for the whole row".to_owned(),
             }),
             Ok(number) => Ok(Column::Number(number)),
+            Err(_) if word == "*" => Ok(Column::Row),
             Err(_) => Ok(Column::Name(word.to_owned())),
         }
     }
@@ -53,25 +58,120 @@ impl fmt::Display for Column {
         match self {
             Column::Name(name) => write!(f, "{name:?}"),
             Column::Number(number) => write!(f, "{number}"),
+            Column::Row => f.write_str("*"),
         }
     }
 }
 
+/// How quotes are read in delimited text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quotes {
+    /// They are characters like any other.
+    Off,
+    /// By RFC 4180: a quoted field begins and ends with a quote; a quote anywhere else is an error.
+    Strict,
+    /// A quote within a bare field, and text behind a closing quote, are taken as they stand.
+    Lenient,
+}
+
+impl Quotes {
+    /// The names of all, in the order of the variants.
+    pub const NAMES: &[&str] = &["off", "strict", "lenient"];
+}
+
+impl FromStr for Quotes {
+    type Err = UnknownName;
+
+    fn from_str(word: &str) -> Result<Self, UnknownName> {
+        match word {
+            "off" => Ok(Quotes::Off),
+            "strict" => Ok(Quotes::Strict),
+            "lenient" => Ok(Quotes::Lenient),
+            _ => Err(UnknownName {
+                word: word.to_owned(),
+                what: "way to read quotes",
+                choices: Quotes::NAMES.join(", "),
+            }),
+        }
+    }
+}
+
+/// What stands between two columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delimiter {
+    /// These bytes; at least one, and no newline.
+    Text(Vec<u8>),
+    /// Any number of spaces and TABs. Those at the ends of a row do not count.
+    Blanks,
+}
+
+impl FromStr for Delimiter {
+    type Err = UnknownName;
+
+    /// `blanks`, or the text itself, in which `\t` stands for a TAB, `\\` for a backslash, and `\xHH` for any byte.
+    ///
+    /// ```
+    /// use hashlith_inputs::Delimiter;
+    ///
+    /// assert_eq!(r"\t|\t".parse(), Ok(Delimiter::Text(b"\t|\t".to_vec())));
+    /// assert_eq!("blanks".parse(), Ok(Delimiter::Blanks));
+    /// assert!("".parse::<Delimiter>().is_err());
+    /// ```
+    fn from_str(word: &str) -> Result<Self, UnknownName> {
+        let wrong = || UnknownName {
+            word: word.to_owned(),
+            what: "delimiter",
+            choices:
+                r"any text without a newline, in which \t is a TAB, \\ a backslash and \x1f a byte; or blanks"
+                    .to_owned(),
+        };
+        if word == "blanks" {
+            return Ok(Delimiter::Blanks);
+        }
+        let (mut bytes, mut rest) = (Vec::new(), word.as_bytes());
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if byte != b'\\' {
+                bytes.push(byte);
+                continue;
+            }
+            let (&kind, after) = rest.split_first().ok_or_else(wrong)?;
+            rest = after;
+            match kind {
+                b't' => bytes.push(b'\t'),
+                b'\\' => bytes.push(b'\\'),
+                b'x' => {
+                    let digits =
+                        rest.get(..2).and_then(|two| std::str::from_utf8(two).ok()).ok_or_else(wrong)?;
+                    bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
+                    rest = &rest[2..];
+                }
+                _ => return Err(wrong()),
+            }
+        }
+        let bad = bytes.is_empty() || bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'"'));
+        if bad { Err(wrong()) } else { Ok(Delimiter::Text(bytes)) }
+    }
+}
+
 /// How to read. The default reads text keys and text values, and stops at the first bad row.
+///
+/// An option that is `None`, empty or false has not been given. One that has been given must apply to a source: see
+/// [`Error::UnusedOption`](crate::Error::UnusedOption).
 ///
 /// ```
 /// use hashlith_format::ValueType;
 /// use hashlith_inputs::{Column, Format, OnError, ReadOptions};
 ///
 /// let options = ReadOptions {
-///     format: Some(Format::Csv),
+///     format: Some(Format::Tsv),
 ///     value_type: ValueType::Json,
-///     key_column: Column::Name("id".to_owned()),
-///     value_column: Column::Number(3),
+///     key_columns: vec![Column::Name("id".to_owned())],
+///     value_columns: vec![Column::Number(3)],
 ///     on_error: OnError::Skip { max_errors: Some(100) },
 ///     ..ReadOptions::default()
 /// };
-/// assert!(options.has_header(), "a column has a name");
+/// assert!(options.has_header(Format::Tsv), "a column has a name");
 /// ```
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
@@ -84,18 +184,33 @@ pub struct ReadOptions {
     /// JSON value: a text format's as it stands, a pickle's as the compact text of Python's
     /// `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
     pub value_type: ValueType,
-    /// TSV: decode `\t`, `\n`, `\r` and `\\` in keys and values.
+    /// Text: its encoding. `None` is UTF-8.
+    pub encoding: Option<&'static Encoding>,
+    /// Delimited text: what is between two columns. `None` is a TAB in TSV, a comma in CSV.
+    pub delimiter: Option<Delimiter>,
+    /// Delimited text: how quotes are read. `None` is `Off` in TSV, `Strict` in CSV.
+    pub quotes: Option<Quotes>,
+    /// Delimited text without quotes: decode `\t`, `\n`, `\r` and `\\` in keys and values.
     pub escape: bool,
-    /// CSV: the key's column.
-    pub key_column: Column,
-    /// CSV: the value's column.
-    pub value_column: Column,
-    /// CSV: the first record of each file is a header even if both columns are numbers.
-    pub header: bool,
-    /// JSON lines: the name of the key's field.
-    pub key_field: String,
-    /// JSON lines: the name of the value's field.
-    pub value_field: String,
+    /// Delimited text: whether the first row of each file is a header. `None`: in CSV, and wherever a column has a name.
+    pub header: Option<bool>,
+    /// Delimited text: the key's columns. None: the first. Several are joined with `join`; without it the key is the JSON array of
+    /// their texts.
+    pub key_columns: Vec<Column>,
+    /// Delimited text: the value's columns. None: the second one; without quotes all that follows the first delimiter, as it
+    /// stands. Several are joined with `join`; without it values must be JSON, and the value is an object of the header's names
+    /// and the texts, or an array if there is no header.
+    pub value_columns: Vec<Column>,
+    /// Delimited text: what several columns of a key or a value are joined with.
+    pub join: Option<String>,
+    /// Delimited text: lines that begin with this are comments.
+    pub comment: Option<String>,
+    /// Delimited text: so many lines at the start of each file are not looked at.
+    pub skip_rows: u64,
+    /// JSON: the name of the key's field. `None` is `key`.
+    pub key_field: Option<String>,
+    /// JSON: the name of the value's field. `None` is `value`.
+    pub value_field: Option<String>,
     /// What to do with a bad row.
     pub on_error: OnError,
     /// Where pickles from pipes, and compressed pickles with repeated objects, are kept while they are read.
@@ -114,12 +229,18 @@ impl Default for ReadOptions {
             format: None,
             key_type: KeyType::Text,
             value_type: ValueType::Text,
+            encoding: None,
+            delimiter: None,
+            quotes: None,
             escape: false,
-            key_column: Column::Number(1),
-            value_column: Column::Number(2),
-            header: false,
-            key_field: "key".to_owned(),
-            value_field: "value".to_owned(),
+            header: None,
+            key_columns: Vec::new(),
+            value_columns: Vec::new(),
+            join: None,
+            comment: None,
+            skip_rows: 0,
+            key_field: None,
+            value_field: None,
             on_error: OnError::Stop,
             temp_dir: None,
             max_record_bytes: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
@@ -129,10 +250,117 @@ impl Default for ReadOptions {
 }
 
 impl ReadOptions {
-    /// Whether the first record of a CSV file is its header.
+    /// Whether the first row of a file of this format is its header.
     #[must_use]
-    pub fn has_header(&self) -> bool {
+    pub fn has_header(&self, format: Format) -> bool {
         let named = |column: &Column| matches!(column, Column::Name(_));
-        self.header || named(&self.key_column) || named(&self.value_column)
+        let names = self.key_columns.iter().chain(&self.value_columns).any(named);
+        self.header.unwrap_or(format == Format::Csv || names)
+    }
+
+    /// How quotes are read in a file of this format.
+    #[must_use]
+    pub fn quotes_in(&self, format: Format) -> Quotes {
+        self.quotes.unwrap_or(if format == Format::Csv { Quotes::Strict } else { Quotes::Off })
+    }
+
+    /// The name of the key's field in JSON.
+    #[must_use]
+    pub fn key_field(&self) -> &str {
+        self.key_field.as_deref().unwrap_or("key")
+    }
+
+    /// The name of the value's field in JSON.
+    #[must_use]
+    pub fn value_field(&self) -> &str {
+        self.value_field.as_deref().unwrap_or("value")
+    }
+
+    /// The options that have been given, by the names of the fields here, and the formats that each applies to.
+    fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
+        use Format::{Csv, Json, Jsonl, Tsv};
+        const DELIMITED: &[Format] = &[Tsv, Csv];
+        const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json];
+        const JSON: &[Format] = &[Jsonl, Json];
+        [
+            (self.encoding.is_some(), "encoding", TEXT),
+            (self.delimiter.is_some(), "delimiter", DELIMITED),
+            (self.quotes.is_some(), "quotes", DELIMITED),
+            (self.escape, "escape", DELIMITED),
+            (self.header.is_some(), "header", DELIMITED),
+            (!self.key_columns.is_empty(), "key_column", DELIMITED),
+            (!self.value_columns.is_empty(), "value_column", DELIMITED),
+            (self.join.is_some(), "join", DELIMITED),
+            (self.comment.is_some(), "comment", DELIMITED),
+            (self.skip_rows > 0, "skip_rows", DELIMITED),
+            (self.key_field.is_some(), "key_field", JSON),
+            (self.value_field.is_some(), "value_field", JSON),
+        ]
+        .into_iter()
+        .filter_map(|(given, name, formats)| given.then_some((name, formats)))
+    }
+
+    /// Refuses options that have no effect on files of these formats, or that contradict each other.
+    pub(crate) fn check(&self, formats: &[Format]) -> Result<(), Error> {
+        if let Some((option, takers)) =
+            self.given().find(|(_, takers)| !formats.iter().any(|format| takers.contains(format)))
+        {
+            return Err(Error::UnusedOption { option, formats: takers });
+        }
+        let delimited =
+            || formats.iter().copied().filter(|format| matches!(format, Format::Tsv | Format::Csv));
+        let refuse = |what: &str| Err(Error::Options { what: what.to_owned() });
+        let named = |column: &&Column| matches!(column, Column::Name(_));
+        let mut columns = self.key_columns.iter().chain(&self.value_columns);
+        if let (Some(false), Some(column)) = (self.header, columns.find(named)) {
+            return refuse(&format!(
+                "column {column} is a name, but there is no header: give the column's number"
+            ));
+        }
+        if self.key_columns.contains(&Column::Row)
+            || self.value_columns.len() > 1 && self.value_columns.contains(&Column::Row)
+        {
+            return refuse("* is the whole row, which can only be the value: name the columns of the key");
+        }
+        let no_value = self.value_type == ValueType::None;
+        if no_value && !self.value_columns.is_empty() {
+            return refuse("there are no values (none), so they have no column");
+        }
+        if no_value && self.value_field.is_some() {
+            return refuse("there are no values (none), so they have no field");
+        }
+        if self.join.is_some() && self.key_columns.len() < 2 && self.value_columns.len() < 2 {
+            return refuse("there is nothing to join: name several columns of the key or of the value");
+        }
+        if self.value_columns.len() > 1 && self.join.is_none() && self.value_type != ValueType::Json {
+            return refuse(
+                "several columns make a JSON value: declare values to be json, or join the columns",
+            );
+        }
+        if self.key_columns.len() > 1 && self.join.is_none() && self.key_type == KeyType::Int {
+            return refuse("several columns make no integer: declare keys to be text, or join the columns");
+        }
+        let first = [Column::Number(1)];
+        if !no_value
+            && self.value_columns.is_empty()
+            && !self.key_columns.is_empty()
+            && self.key_columns != first
+        {
+            return refuse("name the value's column too: the key's is not the first");
+        }
+        if self.escape
+            && delimited().all(|format| self.quotes_in(format) != Quotes::Off)
+            && delimited().next().is_some()
+        {
+            return refuse("escapes are for text without quotes");
+        }
+        if self.delimiter == Some(Delimiter::Blanks)
+            && delimited().any(|format| self.quotes_in(format) != Quotes::Off)
+        {
+            return refuse(
+                "blanks as a delimiter are for text without quotes: turn quotes off, or read the file as tsv",
+            );
+        }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::outlet::{Outlet, Shared};
 use crate::sink::{Sink, Summary};
 use crate::sources::Sources;
 use crate::stop::Stop;
-use crate::{cdbmake, csv, jsonl, pickle, tsv};
+use crate::{cdbmake, delimited, document, jsonl, pickle};
 
 /// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
 /// calling thread is one of the workers.
@@ -90,7 +90,7 @@ pub fn read<S: Sink>(
         ends.extend(others.into_iter().map(|end| end.unwrap_or_else(|panic| resume_unwind(panic))));
         ends
     });
-    drop(feed);
+    let notes = feed.into_inner().notes;
 
     let (skipped, first_skipped) = shared.finish()?;
     let summary = Summary {
@@ -98,6 +98,7 @@ pub fn read<S: Sink>(
         bytes: progress.done(Unit::Bytes).saturating_sub(bytes_before),
         skipped,
         first_skipped,
+        notes,
     };
     Ok((summary, ends.into_iter().map(|(_, sink)| sink).collect()))
 }
@@ -158,8 +159,8 @@ fn parse<S: Sink>(
     scratch: &mut Scratch,
 ) -> Result<(), Stop<S::Error>> {
     match block.format {
-        BlockFormat::Tsv => tsv::parse(block, options, outlet, scratch),
-        BlockFormat::Csv => csv::parse(block, options, outlet, scratch),
+        BlockFormat::Delimited => delimited::parse(block, options, outlet, scratch),
+        BlockFormat::JsonArray | BlockFormat::JsonObject => document::parse(block, options, outlet),
         BlockFormat::Jsonl => jsonl::parse(block, options, outlet),
         BlockFormat::Cdbmake => cdbmake::parse(block, options, outlet),
     }

@@ -35,6 +35,8 @@ pub struct Summary {
     pub skipped: u64,
     /// The first of these rows in input order, at most 10.
     pub first_skipped: Vec<Skipped>,
+    /// What people should know about how files were read, such as a first row that looks like a header and was taken for a record.
+    pub notes: Vec<String>,
 }
 
 /// A bad row that was left out. It displays as `words.tsv, line 17: the line is empty`, without the advice.

@@ -5,9 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use encoding_rs::Encoding;
 use hashlith_feedback::Progress;
 
 use crate::decompress::{Compression, decompress};
+use crate::encoding::Decoded;
 use crate::scan::newlines;
 
 /// One input.
@@ -77,9 +79,22 @@ impl Source {
         }
     }
 
-    /// The line, from 1, of a byte offset in the decompressed source, found by reading it again; `None` if it cannot
+    /// Opens text in this encoding, decompressed and as UTF-8, at its start. Counts the raw bytes in `progress`.
+    pub(crate) fn open_text<'a>(
+        &self,
+        encoding: Option<&'static Encoding>,
+        progress: Option<&'a Progress>,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        let (_, reader) = self.open(progress)?;
+        Ok(match encoding {
+            Some(encoding) => Box::new(Decoded::new(reader, encoding)),
+            None => reader,
+        })
+    }
+
+    /// The line, from 1, of a byte offset in the decompressed and decoded source, found by reading it again; `None` if it cannot
     /// be read twice, or ends before that byte.
-    pub(crate) fn line_of(&self, position: u64) -> Option<u64> {
+    pub(crate) fn line_of(&self, position: u64, encoding: Option<&'static Encoding>) -> Option<u64> {
         let again = match self {
             Source::Path(path) => fs::metadata(path).is_ok_and(|m| m.is_file()),
             Source::Stdin => false,
@@ -88,7 +103,7 @@ impl Source {
         if !again {
             return None;
         }
-        let mut rest = self.open(None).ok()?.1.take(position);
+        let mut rest = self.open_text(encoding, None).ok()?.take(position);
         let mut buffer = vec![0; 1 << 18];
         let (mut line, mut seen) = (1, 0);
         loop {

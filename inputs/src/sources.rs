@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use encoding_rs::Encoding;
+
 use crate::error::Error;
 use crate::format::Format;
 use crate::location::Location;
@@ -28,6 +30,8 @@ pub struct Sources {
     sources: Vec<Source>,
     /// The format of each source.
     formats: Vec<Format>,
+    /// That of text.
+    encoding: Option<&'static Encoding>,
     /// Files in expanded directories that are not read because their extensions stand for no format.
     pub left_out: Vec<PathBuf>,
 }
@@ -37,7 +41,7 @@ impl Sources {
     ///
     /// # Errors
     /// For the first source that is missing, may not be read, is neither a file nor a pipe, or has an unknown format;
-    /// [`Error::StdinTwice`]; [`Error::NoSources`].
+    /// [`Error::StdinTwice`]; [`Error::NoSources`]; [`Error::UnusedOption`] and [`Error::Options`].
     pub fn new(sources: Vec<Source>, options: &ReadOptions) -> Result<Self, Error> {
         if sources.is_empty() {
             return Err(Error::NoSources);
@@ -45,8 +49,10 @@ impl Sources {
         if sources.iter().filter(|&source| *source == Source::Stdin).count() > 1 {
             return Err(Error::StdinTwice);
         }
-        let formats = sources.iter().map(|source| check(source, options)).collect::<Result<_, _>>()?;
-        Ok(Sources { sources, formats, left_out: Vec::new() })
+        let formats: Vec<_> =
+            sources.iter().map(|source| check(source, options)).collect::<Result<_, _>>()?;
+        options.check(&formats)?;
+        Ok(Sources { sources, formats, encoding: options.encoding, left_out: Vec::new() })
     }
 
     /// As [`Sources::new`], with the files of each directory in its place: all files in it and in the directories
@@ -103,6 +109,11 @@ impl Sources {
         Some((self.sources.get(index)?, *self.formats.get(index)?))
     }
 
+    /// The encoding of the text of this format, if it is not UTF-8.
+    pub(crate) fn encoding_of(&self, format: Format) -> Option<&'static Encoding> {
+        self.encoding.filter(|_| format.has_lines())
+    }
+
     /// How many there are; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -146,7 +157,7 @@ impl Sources {
         let Some((found, format)) = self.get(source) else {
             return format!("source {source}, byte {position}");
         };
-        let line = if format.has_lines() { found.line_of(position) } else { None };
+        let line = if format.has_lines() { found.line_of(position, self.encoding_of(format)) } else { None };
         Location { name: found.name(), source, byte: position, line }.to_string()
     }
 }

@@ -25,8 +25,15 @@ fn words(advice: Advice) -> String {
         Advice::BytesKeys => "use keys=\"bytes\" to keep it as it is",
         Advice::BytesValues => "use values=\"bytes\" to keep it as it is",
         Advice::Bytes => "use keys=\"bytes\" and values=\"bytes\" to keep any bytes",
+        Advice::EncodingOrBytes => {
+            "name its encoding with encoding=, or use keys=\"bytes\" and values=\"bytes\" to keep any bytes"
+        }
+        Advice::Encoding => "use encoding=",
+        Advice::MoreMemory => "give more memory",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
-        Advice::Format => "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"cdbmake\")",
+        Advice::Format => {
+            "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\")"
+        }
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",
         Advice::MoreMemoryOrFewerThreads => "give more memory, or fewer threads",

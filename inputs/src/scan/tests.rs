@@ -28,7 +28,8 @@ impl Sink for Drop {
 fn work(format: Format, bytes: Vec<u8>) -> u64 {
     let options = ReadOptions {
         format: Some(format),
-        escape: true,
+        escape: format == Format::Tsv,
+        header: (format == Format::Csv).then_some(false),
         on_error: OnError::Skip { max_errors: None },
         block_bytes: 1 << 12,
         ..ReadOptions::default()
@@ -76,6 +77,15 @@ const SHAPES: &[Shape] = &[
     ("quoted fields", Format::Csv, |n| b"\"a\",\"b\"\n".repeat(n / 8)),
     ("long and short rows", Format::Csv, |n| {
         [b"a,b\na,\"", &b"x".repeat(9_999)[..], b"\"\n"].concat().repeat(n / 9_999)
+    }),
+    ("bad quotes", Format::Csv, |n| b"a\"b,\"c\"d\n".repeat(n / 10)),
+    ("quotes that are never closed", Format::Csv, |n| b"a,\"\"\"\"b\n".repeat(n / 9)),
+    ("one document of long and short values", Format::Json, |n| {
+        let value = [b"\"a\":\"", &b"x".repeat(9_999)[..], b"\",\"b\":\"c\","].concat();
+        [b"{", &value.repeat(n / 10_000)[..], b"\"d\":\"e\"}"].concat()
+    }),
+    ("one document of one long value", Format::Json, |n| {
+        [b"{\"a\":[", &b"1,".repeat(n / 2)[..], b"1]}"].concat()
     }),
     ("lines that are not JSON", Format::Jsonl, |n| b"x\n".repeat(n / 2)),
     ("one long line", Format::Jsonl, |n| [b"[\"a\",\"", &b"x".repeat(n)[..], b"\"]"].concat()),

@@ -1,7 +1,7 @@
 //! No matter where blocks are cut and how many workers share them, the records are those of a naive parser.
 
 use crate::support::{Pairs, memory, read_sources};
-use hashlith_inputs::{Column, ReadOptions};
+use hashlith_inputs::{Column, Format, ReadOptions};
 
 fn naive_tsv(input: &str) -> Pairs {
     input.lines().map(|line| line.split_once('\t').unwrap()).map(own).collect()
@@ -41,7 +41,9 @@ fn compare(name: &str, input: &str, wanted: &Pairs, options: &ReadOptions) {
     // The shortest good file of the format.
     let empty: &[u8] = if name == "x.cdb" {
         b"\n"
-    } else if options.has_header() {
+    } else if name == "x.json" {
+        b"{}"
+    } else if name == "x.csv" {
         b"k,v"
     } else {
         b""
@@ -87,8 +89,8 @@ fn csv() {
         "",
         "\"\"",
         "\"\"\"\"",
-        "5\" wide",
-        "x\"\"y",
+        "5' wide",
+        "x y",
     ];
     let mut input = String::new();
     for i in 0..60 {
@@ -97,13 +99,33 @@ fn csv() {
     }
     let wanted = naive_csv(&input);
     assert_eq!(wanted.len(), 60);
-    compare("x.csv", &input, &wanted, &ReadOptions::default());
     let named = ReadOptions {
-        key_column: Column::Name("k".into()),
-        value_column: Column::Name("v".into()),
+        key_columns: vec![Column::Name("k".into())],
+        value_columns: vec![Column::Name("v".into())],
         ..ReadOptions::default()
     };
     compare("x.csv", &format!("k,v,\"last\none\"\n{input}"), &wanted, &named);
+}
+
+#[test]
+fn json() {
+    let key = |i: usize| format!("k{i}\n\"}}],");
+    let value = |i: usize| "ö{[\",\\".repeat(i % 9);
+    let text = |text: &str| serde_json::to_string(text).unwrap();
+    let wanted: Pairs = (0..40).map(|i| own((&key(i), &value(i)))).collect();
+    let join = |separator: &str, element: &dyn Fn(usize) -> String| {
+        (0..40).map(element).collect::<Vec<_>>().join(separator)
+    };
+    let pairs = join(",\n ", &|i| format!("{} : {}", text(&key(i)), text(&value(i))));
+    let rows = join(" , ", &|i| format!("[{},{}]", text(&key(i)), text(&value(i))));
+    let objects = join(",", &|i| {
+        format!("{{\"x\": [{{}}], \"value\": {}, \"key\": {}}}", text(&value(i)), text(&key(i)))
+    });
+    for document in [format!("{{{pairs}}}\n"), format!(" [{rows}]"), format!("[\n{objects}\n]\n\n")] {
+        compare("x.json", &document, &wanted, &ReadOptions::default());
+        let explicit = ReadOptions { format: Some(Format::Json), ..ReadOptions::default() };
+        compare("x.json", &document, &wanted, &explicit);
+    }
 }
 
 #[test]
@@ -122,16 +144,24 @@ fn cdbmake() {
 #[test]
 fn errors_in_the_order_of_the_file() {
     let csv = |header| ReadOptions {
-        key_column: if header { Column::Name("k".into()) } else { Column::Number(1) },
-        header,
+        key_columns: vec![if header { Column::Name("k".into()) } else { Column::Number(1) }],
+        value_columns: vec![Column::Number(2)],
+        header: Some(header),
         ..ReadOptions::default()
     };
-    let cases: [(&str, &[u8], ReadOptions, &str); 8] = [
+    let cases: [(&str, &[u8], ReadOptions, &str); 10] = [
         ("x.csv", b"a,b\nk,v\n\"open", csv(true), "line 1: there is no column"),
         ("x.csv", b"k,v\none\n\"open\n", csv(true), "line 2: the row has 1 column"),
         ("x.csv", b"\n\r\n\n\xef,v\n\"open\n", csv(false), "line 4: "),
-        ("x.csv", b"\xef\xbb\xbf\n\n\nk,v\na,b\n\"open", csv(true), "line 6: the file ends inside quotes"),
-        ("x.csv", b"\n\n\"open", csv(true), "line 3: the file ends inside quotes"),
+        ("x.csv", b"\xef\xbb\xbf\n\n\nk,v\na,b\n\"open", csv(true), "line 6: no quote ends"),
+        ("x.csv", b"\n\n\"open", csv(false), "line 3: no quote ends"),
+        ("x.csv", b"a,b\nc,\"d\ne,f\ng,\"h\"\n", csv(false), "line 2: no quote ends"),
+        (
+            "x.json",
+            b"{\"a\":\"b\",\n\"c\":1,\n\"d\":",
+            ReadOptions::default(),
+            "line 2: the value is a number",
+        ),
         ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\nrubbish", ReadOptions::default(), "byte 10: "),
         ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\n\nrubbish", ReadOptions::default(), "byte 10: "),
         ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\n+3", ReadOptions::default(), "byte 10: "),

@@ -17,7 +17,11 @@ fn objects_and_arrays() {
 
 #[test]
 fn other_field_names() {
-    let options = ReadOptions { key_field: "k\"".into(), value_field: "v".into(), ..ReadOptions::default() };
+    let options = ReadOptions {
+        key_field: Some("k\"".into()),
+        value_field: Some("v".into()),
+        ..ReadOptions::default()
+    };
     let found = pairs("x.jsonl", b"{\"k\\\"\": \"a\", \"v\": \"b\", \"key\": 1}\n", &options).unwrap();
     assert_eq!(found, text(&[("a", "b")]));
     let missing = error("x.jsonl", b"{\"key\": \"a\", \"value\": \"b\"}\n", &options);

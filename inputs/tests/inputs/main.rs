@@ -5,7 +5,7 @@
 mod block_boundaries;
 mod cdbmake_records;
 mod compression;
-mod csv_files;
+mod delimited_files;
 mod hostile_pickles;
 mod jsonl_lines;
 mod on_error_skip;

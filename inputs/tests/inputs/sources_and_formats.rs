@@ -21,7 +21,7 @@ fn formats_by_name_and_by_extension() {
         ("a.CSV.ZSTD", Some(Format::Csv)),
         ("a.jsonl", Some(Format::Jsonl)),
         ("a.ndjson", Some(Format::Jsonl)),
-        ("a.json", Some(Format::Jsonl)),
+        ("a.json", Some(Format::Json)),
         ("a.cdb", Some(Format::Cdbmake)),
         ("a.cdbmake", Some(Format::Cdbmake)),
         ("a.gz", None),

@@ -13,7 +13,7 @@ fn fields_are_taken_as_they_stand() {
         ("a\tb\n", &[("a", "b")]),
         ("a\tb", &[("a", "b")]),
         ("a\tb\tc\n\t\n", &[("a", "b\tc"), ("", "")]),
-        ("a\tb\r\nc\td\r\n", &[("a", "b\r"), ("c", "d\r")]),
+        ("a\tb\r\nc\td\re\r\r\n", &[("a", "b"), ("c", "d\re\r")]),
         ("\"a\"\t'b'\n", &[("\"a\"", "'b'")]),
         ("a\\tb\tc\\n\n", &[("a\\tb", "c\\n")]),
         ("ä\t\u{feff}€\n", &[("ä", "\u{feff}€")]),
@@ -35,10 +35,10 @@ fn bad_lines_are_named() {
     assert!(empty.starts_with("words.tsv, line 2: ") && empty.contains("empty"), "{empty}");
     let key = failure("words.tsv", b"a\tb\n\xff\tb\n", &options);
     assert_eq!(key.to_string(), "words.tsv, line 2: the key is not valid UTF-8");
-    assert_eq!(key.advice(), Some(Advice::Bytes));
+    assert_eq!(key.advice(), Some(Advice::EncodingOrBytes));
     let value = failure("words.tsv", b"a\tb\nc\t\xff\n", &options);
     assert_eq!(value.to_string(), "words.tsv, line 2: the value of key \"c\" is not valid UTF-8");
-    assert_eq!(value.advice(), Some(Advice::Bytes));
+    assert_eq!(value.advice(), Some(Advice::EncodingOrBytes));
     let long = error("words.tsv", &b"x".repeat(5000), &options);
     assert!(long.len() < 300, "{long}");
 }

@@ -17,12 +17,13 @@ fn every_format_gives_the_same_numbers() {
     let pickle: &[u8] = b"\x80\x04\x95D\x00\x00\x00\x00\x00\x00\x00}\x94(K\x07]\x94(G?\xf8\x00\x00\x00\x00\x00\x00J\xfe\xff\xff\xffe\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x80K\x00G?PbM\xd2\xf1\xa9\xfc\x86\x94J\xff\xff\xff\xff]\x94(K\x03GF)>Y9\xa0\x8c\xeaeu.";
     for (name, bytes) in [
         ("x.tsv", &b"7\t1.5 -2\n-9223372036854775808\t0,1e-3\n-1\t[3, 1e30]\n"[..]),
-        ("x.csv", b"7,\"1.5, -2\"\n-9223372036854775808,0 1e-3\n-1,\"[3,1e30]\"\n"),
+        ("x.csv", b"k,v\n7,\"1.5, -2\"\n-9223372036854775808,0 1e-3\n-1,\"[3,1e30]\"\n"),
         ("x.cdb", b"+1,6:7->1.5 -2\n+20,6:-9223372036854775808->0 1e-3\n+2,6:-1->3 1e30\n\n"),
         (
             "x.jsonl",
             b"[7, [1.5, -2]]\n{\"value\": [0,1e-3], \"key\": \"-9223372036854775808\"}\n[-1,[3,1e30]]\n",
         ),
+        ("x.json", b"{\"7\": [1.5, -2], \"-9223372036854775808\": [0,1e-3], \"-1\": [3,1e30]}"),
         ("x.pkl", pickle),
     ] {
         assert_eq!(pairs(name, bytes, &typed(KeyType::Int, "float32[2]")), Ok(wanted.clone()), "{name}");
@@ -33,9 +34,10 @@ fn every_format_gives_the_same_numbers() {
 fn every_format_gives_keys_without_values() {
     for (name, bytes) in [
         ("x.tsv", &b"a\nb\tignored\nc\t\n"[..]),
-        ("x.csv", b"a\nb,ignored\nc,\n"),
+        ("x.csv", b"k,v\na,\nb,ignored\nc,\n"),
         ("x.cdb", b"+1,0:a->\n+1,7:b->ignored\n+1,0:c->\n\n"),
         ("x.jsonl", b"\"a\"\n{\"key\": \"b\", \"value\": {}}\n[\"c\", null]\n"),
+        ("x.json", b"{\"a\": 1, \"b\": {}, \"c\": null}"),
         ("x.pkl", b"(lp0\nVa\np1\na(Vb\np2\nI1\ntp3\naVc\np4\na."),
     ] {
         let read = pairs(name, bytes, &typed(KeyType::Text, "none")).unwrap();
@@ -56,7 +58,7 @@ fn what_is_no_number_is_refused_with_its_place() {
     for (name, bytes, options, what) in [
         ("x.tsv", &b"1\ta\nx\tb\n"[..], int("text"), "x.tsv, line 2: the key \"x\" is not an integer"),
         ("x.tsv", b"9223372036854775808\tb\n", int("text"), "outside of the integers of 64 bits"),
-        ("x.csv", b"1.0,b\n", int("text"), "the key \"1.0\" is not an integer"),
+        ("x.csv", b"k,v\n1.0,b\n", int("text"), "the key \"1.0\" is not an integer"),
         ("x.jsonl", b"[1.0, \"b\"]\n", int("text"), "the key \"1.0\" is not an integer"),
         ("x.jsonl", b"[null, \"b\"]\n", int("text"), "the key \"null\" is not an integer"),
         ("x.cdb", b"+1,1:x->b\n\n", int("text"), "the key \"x\" is not an integer"),

@@ -153,7 +153,7 @@ fn formats_may_be_mixed() {
         memory("a.tsv", b"a\t1\n"),
         memory("b.pkl", b"}S'b'\nS'2'\ns."),
         memory("c.jsonl", b"[\"c\",\"3\"]"),
-        memory("d.csv", b"d,4"),
+        memory("d.csv", b"k,v\nd,4"),
         memory("e.cdb", b"+1,1:e->5\n\n"),
         memory("f.p", b"}S'f'\nS'6'\ns."),
     ];

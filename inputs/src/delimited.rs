@@ -1,0 +1,180 @@
+//! Delimited text: TSV, CSV, and all between.
+
+use crate::bad_row::Reason;
+use crate::block::{Block, Picked, Scratch};
+use crate::check::{Check, Typed, shown};
+use crate::columns::{Cells, Layout};
+use crate::escape::unescape;
+use crate::options::{Delimiter, Quotes, ReadOptions};
+use crate::outlet::Outlet;
+use crate::rows::Rows;
+use crate::scan;
+use crate::sink::Sink;
+use crate::stop::Stop;
+
+/// Gives all records of a block to the sink.
+pub(crate) fn parse<S: Sink>(
+    block: &Block<'_>,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+    scratch: &mut Scratch,
+) -> Result<(), Stop<S::Error>> {
+    let Some(layout) = block.layout.as_deref() else { return Ok(()) };
+    match layout.dialect.delimiter {
+        Delimiter::Text(ref text) if text.len() == 1 && layout.is_pair() => {
+            lines(block, text[0], options, outlet, scratch)
+        }
+        _ => rows(block, layout, options, outlet, scratch),
+    }
+}
+
+impl Layout {
+    /// Whether each line is a key, a delimiter, and a value that is all the rest.
+    fn is_pair(&self) -> bool {
+        let Layout { dialect, key, value, most, .. } = self;
+        let value = matches!(value, Cells::None | Cells::One(1));
+        dialect.quotes == Quotes::Off
+            && dialect.comment.is_none()
+            && *key == Cells::One(0)
+            && value
+            && *most == 2
+    }
+}
+
+/// Lines of key, delimiter, value: the usual case.
+fn lines<S: Sink>(
+    block: &Block<'_>,
+    delimiter: u8,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+    scratch: &mut Scratch,
+) -> Result<(), Stop<S::Error>> {
+    let bytes = block.bytes();
+    let check = Check::new(options, bytes);
+    let mut typed = Typed::default();
+    let mut start = 0;
+    while start < bytes.len() {
+        let rest = &bytes[start..];
+        let length = scan::first(b'\n', rest).unwrap_or(rest.len());
+        let line = rest[..length].strip_suffix(b"\r").unwrap_or(&rest[..length]);
+        let row = match scan::first(delimiter, line) {
+            None if check.no_value() && !line.is_empty() => {
+                fields(line, &[], check, options.escape, scratch, &mut typed)
+            }
+            None => Err(no_delimiter(line, delimiter).into()),
+            Some(at) => fields(&line[..at], &line[at + 1..], check, options.escape, scratch, &mut typed),
+        };
+        match row {
+            Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
+            Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
+        }
+        start += length + 1;
+    }
+    Ok(())
+}
+
+#[inline]
+fn fields<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    check: Check,
+    escape: bool,
+    scratch: &'a mut Scratch,
+    typed: &'a mut Typed,
+) -> Result<(&'a [u8], &'a [u8]), Reason> {
+    if !escape {
+        return check.row(key, value, typed);
+    }
+    scratch.key.clear();
+    unescape(key, &mut scratch.key).map_err(|error| format!("the key has an {error}"))?;
+    scratch.value.clear();
+    unescape(value, &mut scratch.value)
+        .map_err(|error| format!("the value of key {} has an {error}", shown(key)))?;
+    check.row(&scratch.key, &scratch.value, typed)
+}
+
+#[cold]
+fn no_delimiter(line: &[u8], delimiter: u8) -> String {
+    let name = if delimiter == b'\t' { "TAB".to_owned() } else { format!("{:?}", char::from(delimiter)) };
+    if line.is_empty() {
+        return format!("the line is empty; every line must be a key, a {name} and a value");
+    }
+    format!("the line {} has no {name}; every line must be a key, a {name} and a value", shown(line))
+}
+
+/// Any other rows.
+fn rows<S: Sink>(
+    block: &Block<'_>,
+    layout: &Layout,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+    scratch: &mut Scratch,
+) -> Result<(), Stop<S::Error>> {
+    let bytes = block.bytes();
+    let check = Check::new(options, bytes);
+    let mut typed = Typed::default();
+    let mut rows = Rows::new(&layout.dialect, bytes, layout.most, std::mem::take(&mut scratch.fields));
+    while let Some((row, read)) = rows.next() {
+        let mut at = row.start;
+        let record = match read {
+            Err(wrong) => {
+                at = wrong.at;
+                Err(Reason::from(wrong.what))
+            }
+            Ok(()) => pick(layout, &rows, rows.row(&row), options.escape, &mut scratch.picked)
+                .and_then(|(key, value)| check.row(key, value, &mut typed)),
+        };
+        match record {
+            Ok((key, value)) => outlet.record(block.start + row.start as u64, key, value)?,
+            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
+        }
+    }
+    scratch.fields = rows.fields;
+    Ok(())
+}
+
+/// The key and the value of a row. What is not a field as it stands is put into `scratch`.
+fn pick<'a>(
+    layout: &Layout,
+    rows: &'a Rows<'_>,
+    row: &'a [u8],
+    escape: bool,
+    scratch: &'a mut Picked,
+) -> Result<(&'a [u8], &'a [u8]), Reason> {
+    let len = rows.len();
+    if let Some(width) = layout.width.filter(|width| *width != len) {
+        let hint = "quote a field that has a delimiter in it";
+        return Err(format!("the row has {} where {width} are expected; {hint}", columns(len)).into());
+    }
+    if len < layout.needed {
+        return Err(format!("the row has {}, but column {} is needed", columns(len), layout.needed).into());
+    }
+    let Picked { key, value, decoded } = scratch;
+    if escape {
+        decoded.resize_with(len, Vec::new);
+        for (column, field) in decoded.iter_mut().enumerate() {
+            field.clear();
+            let found = rows.field(column).unwrap_or_default();
+            unescape(found, field).map_err(|error| format!("column {} has an {error}", column + 1))?;
+        }
+    }
+    let decoded = &*decoded;
+    let field = move |column: usize| match escape {
+        true => decoded.get(column).map(Vec::as_slice).unwrap_or_default(),
+        false => rows.field(column).unwrap_or_default(),
+    };
+    let part = |cells: &Cells, out: &'a mut Vec<u8>| match cells {
+        Cells::None => Ok(&[][..]),
+        Cells::Row => Ok(row),
+        Cells::One(column) => Ok(field(*column)),
+        _ => {
+            out.clear();
+            cells.append(field, out).map(|()| &out[..])
+        }
+    };
+    Ok((part(&layout.key, key)?, part(&layout.value, value)?))
+}
+
+fn columns(count: usize) -> String {
+    format!("{count} column{}", if count == 1 { "" } else { "s" })
+}

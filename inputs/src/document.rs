@@ -1,0 +1,264 @@
+//! One JSON document: an array of records, or an object of keys and values. Feed and workers share the rules by which it is cut into
+//! elements, so that no more of it than a block is held.
+
+use serde::de::IgnoredAny;
+
+use crate::bad_row::Reason;
+use crate::block::{Block, BlockFormat};
+use crate::check::{Check, Typed};
+use crate::jsonl::Rows;
+use crate::options::ReadOptions;
+use crate::outlet::Outlet;
+use crate::scan;
+use crate::sink::Sink;
+use crate::stop::Stop;
+
+/// What JSON begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// An array or an object, whose first element begins at this offset.
+    Document(BlockFormat, usize),
+    /// A record per line.
+    Lines,
+    /// More bytes are needed.
+    Unknown,
+}
+
+/// Tells a document from JSON lines. `explicit`: the caller has said that it is a document.
+///
+/// # Errors
+/// If it is neither, or could be both.
+pub(crate) fn begin(
+    bytes: &[u8],
+    at_end: bool,
+    options: &ReadOptions,
+    explicit: bool,
+) -> Result<Beginning, (usize, String)> {
+    let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+        return Ok(if at_end { Beginning::Lines } else { Beginning::Unknown });
+    };
+    let kind = match bytes[at] {
+        b'[' => BlockFormat::JsonArray,
+        b'{' => BlockFormat::JsonObject,
+        _ if explicit => {
+            return Err((at, "this is not a JSON document: it begins with neither { nor [".into()));
+        }
+        _ => return Ok(Beginning::Lines),
+    };
+    let document = Beginning::Document(kind, at + 1);
+    if explicit {
+        return Ok(document);
+    }
+    // A line may be an array of key and value, but no key is an object or an array.
+    if kind == BlockFormat::JsonArray {
+        return Ok(match bytes[at + 1..].iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[' | b'{' | b']') => document,
+            Some(_) => Beginning::Lines,
+            None if at_end => document,
+            None => Beginning::Unknown,
+        });
+    }
+    let Some(end) = end_of(&bytes[at + 1..]).map(|end| at + 2 + end) else {
+        return Ok(document);
+    };
+    if bytes[end..].iter().any(|byte| !byte.is_ascii_whitespace()) {
+        return Ok(Beginning::Lines);
+    }
+    if !at_end {
+        return Ok(Beginning::Unknown);
+    }
+    let is_row = serde_json::from_slice::<IgnoredAny>(&bytes[at..end]).is_ok()
+        && Rows::new(options).read(&bytes[at..end]).is_ok();
+    if is_row && options.key_field.is_none() && options.value_field.is_none() {
+        let what =
+            "this can be one record of JSON lines (format jsonl), or a document of pairs (format json)";
+        return Err((at, what.into()));
+    }
+    Ok(if is_row { Beginning::Lines } else { document })
+}
+
+/// Where the object or array ends whose inside begins here.
+fn end_of(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += element(&bytes[at..])?;
+        if bytes[at] != b',' {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Where the element ends that begins here: at a comma, or at the bracket that closes the document.
+fn element(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0u32);
+    let end = loop {
+        match bytes.get(at) {
+            None => break None,
+            Some(b'"') => match string(&bytes[at + 1..]) {
+                Some(length) => at += length,
+                None => break None,
+            },
+            Some(b'{' | b'[') => depth = depth.saturating_add(1),
+            Some(b'}' | b']') if depth == 0 => break Some(at),
+            Some(b'}' | b']') => depth -= 1,
+            Some(b',') if depth == 0 => break Some(at),
+            Some(_) => {}
+        }
+        at += 1;
+    };
+    scan::looked_at(end.unwrap_or(bytes.len()));
+    end
+}
+
+/// The length of the string that begins here, behind its quote, with its closing quote.
+fn string(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', &bytes[at..])?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+        if at > bytes.len() {
+            return None;
+        }
+    }
+}
+
+/// How far a document has been cut.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cut {
+    closed: bool,
+}
+
+impl Cut {
+    /// How many bytes are whole elements, each with its comma.
+    ///
+    /// # Errors
+    /// With the offset, if no element comes before: the document ends early, or something follows it.
+    pub fn cut(&mut self, bytes: &[u8], at_end: bool) -> Result<usize, (usize, String)> {
+        let mut at = 0;
+        while !self.closed {
+            let Some(length) = element(&bytes[at..]) else {
+                if at == 0 && at_end {
+                    return Err((bytes.len(), "the JSON document ends early: the file is cut off".into()));
+                }
+                return Ok(at);
+            };
+            at += length;
+            self.closed = bytes[at] != b',';
+            at += 1;
+        }
+        let behind = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace());
+        match behind {
+            None => Ok(bytes.len()),
+            Some(_) if at > 0 => Ok(at),
+            Some(behind) => {
+                let what =
+                    "something follows the JSON document; if each line is a record, the format is jsonl";
+                Err((behind, what.into()))
+            }
+        }
+    }
+}
+
+/// Gives all records of a block to the sink.
+pub(crate) fn parse<S: Sink>(
+    block: &Block<'_>,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+) -> Result<(), Stop<S::Error>> {
+    let bytes = block.bytes();
+    let rows = Rows::new(options);
+    let check = Check::new(options, b"");
+    let mut typed = Typed::default();
+    let mut from = 0;
+    while let Some(length) = element(&bytes[from..]) {
+        let text = &bytes[from..from + length];
+        let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let is_last = bytes[from + length] != b',';
+        if !is_last || blanks < length {
+            let pair = match block.format {
+                BlockFormat::JsonArray => rows.read(text),
+                _ => pair(&rows, text),
+            };
+            let record = match &pair {
+                Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
+                Err(reason) => Err(reason.clone()),
+            };
+            match record {
+                Ok((key, value)) => outlet.record(block.start + (from + blanks) as u64, key, value)?,
+                Err(reason) => outlet.bad_row(block.bad_row(from + blanks, reason))?,
+            }
+        }
+        if is_last {
+            break;
+        }
+        from += length + 1;
+    }
+    Ok(())
+}
+
+/// Reads `"key": value`.
+fn pair<'t>(rows: &Rows<'_>, text: &'t [u8]) -> Result<crate::jsonl::Pair<'t>, Reason> {
+    let text = text.trim_ascii();
+    let colon = || Reason::from("not valid JSON (expected a string, a colon and a value)");
+    if text.first() != Some(&b'"') {
+        return Err(colon());
+    }
+    let end = 1 + string(&text[1..]).ok_or_else(colon)?;
+    let (key, rest) = text.split_at(end);
+    let value = rest.trim_ascii_start().strip_prefix(b":").ok_or_else(colon)?;
+    rows.pair(key, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_told_from_lines() {
+        use BlockFormat::{JsonArray, JsonObject};
+        let options = ReadOptions::default();
+        for (text, at_end, wanted) in [
+            ("", true, Ok(Beginning::Lines)),
+            (" ", false, Ok(Beginning::Unknown)),
+            ("[", false, Ok(Beginning::Unknown)),
+            ("[[\"a\",\"b\"]]", true, Ok(Beginning::Document(JsonArray, 1))),
+            ("[{", false, Ok(Beginning::Document(JsonArray, 1))),
+            ("[]", true, Ok(Beginning::Document(JsonArray, 1))),
+            ("[\"a\", \"b\"]\n", true, Ok(Beginning::Lines)),
+            ("\n{\"a\": \"}\"", false, Ok(Beginning::Document(JsonObject, 2))),
+            ("{\"a\": 1}\n\n", false, Ok(Beginning::Unknown)),
+            ("{\"a\": 1}\n", true, Ok(Beginning::Document(JsonObject, 1))),
+            ("{\"a\": 1}\n{", false, Ok(Beginning::Lines)),
+            ("{\"key\": \"a\", \"value\": \"b\"}", true, Err(0)),
+            ("7\n", true, Ok(Beginning::Lines)),
+        ] {
+            let found = begin(text.as_bytes(), at_end, &options, false).map_err(|(at, _)| at);
+            assert_eq!(found, wanted, "{text:?}");
+        }
+        assert_eq!(begin(b"[\"a\"", false, &options, true), Ok(Beginning::Document(JsonArray, 1)));
+        assert!(begin(b"7", false, &options, true).is_err());
+    }
+
+    #[test]
+    fn blocks_end_behind_an_element() {
+        for (text, at_end, wanted) in [
+            ("\"a\": 1, \"b\": [2, 3], \"c", false, Ok(20)),
+            ("\"a,\\\"\": {\"}\": 1}, x", false, Ok(17)),
+            ("\"a", false, Ok(0)),
+            ("\"a", true, Err(2)),
+            ("1, 2] \n", false, Ok(7)),
+            ("1] x", false, Ok(2)),
+        ] {
+            let found = Cut::default().cut(text.as_bytes(), at_end).map_err(|(at, _)| at);
+            assert_eq!(found, wanted, "{text:?}");
+        }
+        let mut cut = Cut::default();
+        assert_eq!(cut.cut(b"1]", false).map_err(|_| ()), Ok(2));
+        assert_eq!(cut.cut(b" \n", true).map_err(|_| ()), Ok(2));
+        assert_eq!(cut.cut(b" x", true).map_err(|(at, _)| at), Err(1));
+    }
+}

@@ -1,0 +1,412 @@
+//! Rows of delimited text, and their fields. Feed and workers share these rules, so that blocks end where rows end.
+
+use memchr::memmem;
+
+use crate::format::Format;
+use crate::options::{Delimiter, Quotes, ReadOptions};
+use crate::scan;
+
+/// How the rows of one file are written.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialect {
+    pub delimiter: Delimiter,
+    pub quotes: Quotes,
+    pub comment: Option<Vec<u8>>,
+}
+
+/// Where a quoted field ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// Behind the closing quote at this offset.
+    At(usize),
+    /// Something that may not be there follows the closing quote.
+    Text,
+    /// Not within these bytes.
+    Open,
+}
+
+/// A row that breaks the rules of quotes. What follows is read from the line after the quote on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadQuote {
+    /// Where the quote is.
+    pub at: usize,
+    pub what: &'static str,
+}
+
+/// Where a block ends, the rest of the file may hold a quote, but none that closes the field.
+const NO_END: &str = "no quote ends the field that begins here with one, or text follows that quote; double the quotes within it, or turn \
+                      quotes off if they are ordinary characters";
+const BARE: &str =
+    "a quote is within a field that does not begin with one; quote the field and double the quote";
+const LONE_CR: &str = "a carriage return without a newline is within a field that is not quoted";
+
+impl Dialect {
+    pub fn of(options: &ReadOptions, format: Format) -> Self {
+        let usual = if format == Format::Csv { b"," } else { b"\t" };
+        Dialect {
+            delimiter: options.delimiter.clone().unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
+            quotes: options.quotes_in(format),
+            comment: options.comment.as_ref().map(|comment| comment.clone().into_bytes()),
+        }
+    }
+
+    /// The delimiter's bytes; of blanks none.
+    fn text(&self) -> &[u8] {
+        match &self.delimiter {
+            Delimiter::Text(text) => text,
+            Delimiter::Blanks => b"",
+        }
+    }
+
+    /// Whether the line, with or without what follows it, is a comment.
+    pub fn is_comment(&self, line: &[u8]) -> bool {
+        self.comment.as_ref().is_some_and(|comment| line.starts_with(comment))
+    }
+
+    /// How many bytes are whole rows: up to the last newline outside of quotes.
+    pub fn cut(&self, bytes: &[u8], at_end: bool) -> usize {
+        if self.quotes == Quotes::Off {
+            return if at_end {
+                bytes.len()
+            } else {
+                scan::last(b'\n', bytes).map_or(0, |newline| newline + 1)
+            };
+        }
+        let mut last = 0;
+        // A row begins at `plain`, or a field does behind a quoted one; from there on there are no quotes before `from`.
+        let (mut plain, mut from) = (0, 0);
+        while let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) {
+            let before = &bytes[plain..quote];
+            let opens = before.is_empty() || before.ends_with(b"\n") || before.ends_with(self.text());
+            if !opens && self.quotes == Quotes::Lenient {
+                from = quote + 1;
+                continue;
+            }
+            if let Some(newline) = scan::last(b'\n', before) {
+                (plain, last) = (plain + newline + 1, plain + newline + 1);
+            }
+            let is_comment = last == plain && self.is_comment(&bytes[last..]);
+            let closing =
+                if opens && !is_comment { self.closing(bytes, quote + 1, at_end) } else { Closing::Text };
+            match closing {
+                Closing::At(after) => (plain, from) = (after, after),
+                Closing::Open if !at_end => return last,
+                Closing::Text | Closing::Open => {
+                    let Some(newline) = scan::first(b'\n', &bytes[quote..]) else {
+                        return if at_end { bytes.len() } else { last };
+                    };
+                    last = quote + newline + 1;
+                    (plain, from) = (last, last);
+                }
+            }
+        }
+        if at_end {
+            return bytes.len();
+        }
+        scan::last(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)
+    }
+
+    /// Where the quoted field ends that continues at `from`.
+    fn closing(&self, bytes: &[u8], mut from: usize, at_end: bool) -> Closing {
+        loop {
+            let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) else {
+                return Closing::Open;
+            };
+            let rest = &bytes[quote + 1..];
+            let is_start_of = |text: &[u8]| !at_end && text.len() > rest.len() && text.starts_with(rest);
+            match rest {
+                [b'"', ..] => from = quote + 2,
+                // What follows has not been read.
+                [] if !at_end => return Closing::Open,
+                [] | [b'\n', ..] | [b'\r', b'\n', ..] => return Closing::At(quote + 1),
+                [b'\r'] if at_end => return Closing::At(quote + 1),
+                _ if rest.starts_with(self.text()) => return Closing::At(quote + 1),
+                _ if is_start_of(self.text()) || is_start_of(b"\r\n") => return Closing::Open,
+                _ if self.quotes == Quotes::Lenient => return Closing::At(quote + 1),
+                _ => return Closing::Text,
+            }
+        }
+    }
+}
+
+/// Where a field is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    end: usize,
+    /// In `unquoted`, not in the rows.
+    copied: bool,
+}
+
+/// What reading fields needs; kept from block to block.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    places: Vec<Place>,
+    unquoted: Vec<u8>,
+}
+
+/// The rows of a block of whole rows.
+pub(crate) struct Rows<'a> {
+    dialect: &'a Dialect,
+    bytes: &'a [u8],
+    /// Where the next row begins.
+    at: usize,
+    /// Finds the delimiter.
+    delimiter: memmem::Finder<'a>,
+    /// Without quotes: the last of so many fields is the rest of its row.
+    most: usize,
+    pub fields: Fields,
+}
+
+/// A row: where it begins, and the bytes of it without the line's end.
+pub(crate) struct Row {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(dialect: &'a Dialect, bytes: &'a [u8], most: usize, fields: Fields) -> Self {
+        Rows { dialect, bytes, at: 0, delimiter: memmem::Finder::new(dialect.text()), most, fields }
+    }
+
+    /// Where the next row begins.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Reads the next row that is no comment. Empty lines are passed over where quotes are read, as in CSV.
+    pub fn next(&mut self) -> Option<(Row, Result<(), BadQuote>)> {
+        loop {
+            let start = self.at;
+            let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
+            if self.dialect.is_comment(rest) {
+                self.at = self.next_line(start);
+                continue;
+            }
+            let quotes = self.dialect.quotes != Quotes::Off;
+            if quotes && (rest[0] == b'\n' || rest.starts_with(b"\r\n") || rest == b"\r") {
+                self.at = self.next_line(start);
+                continue;
+            }
+            self.fields.places.clear();
+            self.fields.unquoted.clear();
+            let end = if quotes { self.quoted_row(start) } else { Ok(self.plain_row(start)) };
+            return Some(match end {
+                Ok(end) => (Row { start, end }, Ok(())),
+                Err(wrong) => {
+                    self.at = self.next_line(wrong.at);
+                    (Row { start, end: wrong.at }, Err(wrong))
+                }
+            });
+        }
+    }
+
+    /// The bytes of a row.
+    pub fn row(&self, row: &Row) -> &'a [u8] {
+        &self.bytes[row.start..row.end]
+    }
+
+    /// How many fields the row has.
+    pub fn len(&self) -> usize {
+        self.fields.places.len()
+    }
+
+    /// A field of the row, from 0.
+    pub fn field(&self, index: usize) -> Option<&[u8]> {
+        let Place { start, end, copied } = *self.fields.places.get(index)?;
+        if copied { self.fields.unquoted.get(start..end) } else { self.bytes.get(start..end) }
+    }
+
+    fn next_line(&self, from: usize) -> usize {
+        scan::first(b'\n', &self.bytes[from..]).map_or(self.bytes.len(), |newline| from + newline + 1)
+    }
+
+    fn push(&mut self, start: usize, end: usize) {
+        self.fields.places.push(Place { start, end, copied: false });
+    }
+
+    /// Splits a row without quotes. Returns where it ends.
+    fn plain_row(&mut self, start: usize) -> usize {
+        self.at = self.next_line(start);
+        let mut end = self.at - usize::from(self.bytes[self.at - 1] == b'\n' && self.at > start);
+        end -= usize::from(self.bytes[start..end].ends_with(b"\r"));
+        if self.dialect.delimiter == Delimiter::Blanks {
+            self.blanks(start, end);
+            return end;
+        }
+        let text = self.dialect.text();
+        // A row may end with a delimiter whose last blank is the newline: `a\t|\tb\t|`.
+        let last = text.trim_ascii_end();
+        let inner =
+            match last.len() < text.len() && !last.is_empty() && self.bytes[start..end].ends_with(last) {
+                true => end - last.len(),
+                false => end,
+            };
+        let mut at = start;
+        loop {
+            let found = match text {
+                _ if self.len() + 1 >= self.most => None,
+                [byte] => scan::first(*byte, &self.bytes[at..inner]),
+                _ => self.delimiter.find(&self.bytes[at..inner]),
+            };
+            match found {
+                Some(length) => {
+                    self.push(at, at + length);
+                    at += length + text.len();
+                }
+                None => {
+                    self.push(at, inner);
+                    return end;
+                }
+            }
+        }
+    }
+
+    fn blanks(&mut self, start: usize, end: usize) {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let mut at = start;
+        while let Some(skipped) = self.bytes[at..end].iter().position(|byte| !is_blank(byte)) {
+            at += skipped;
+            let length = match self.len() + 1 < self.most {
+                true => self.bytes[at..end].iter().position(is_blank).unwrap_or(end - at),
+                false => {
+                    self.bytes[at..end].iter().rposition(|byte| !is_blank(byte)).map_or(0, |last| last + 1)
+                }
+            };
+            self.push(at, at + length);
+            at += length;
+        }
+    }
+
+    /// Splits a row with quotes. Returns where it ends.
+    fn quoted_row(&mut self, start: usize) -> Result<usize, BadQuote> {
+        let mut at = start;
+        loop {
+            let mut copied = None;
+            if self.bytes.get(at) == Some(&b'"') {
+                let from = at + 1;
+                let after = match self.dialect.closing(self.bytes, from, true) {
+                    Closing::At(after) => after,
+                    Closing::Text | Closing::Open => return Err(BadQuote { at, what: NO_END }),
+                };
+                let inner = &self.bytes[from..after - 1];
+                if scan::first(b'"', inner).is_some() {
+                    let begin = self.fields.unquoted.len();
+                    undouble(inner, &mut self.fields.unquoted);
+                    copied = Some((begin, from, after));
+                } else {
+                    copied = Some((usize::MAX, from, after));
+                }
+                at = after;
+            }
+            let (end, ended) = self.bare(at)?;
+            self.keep(copied, at, end);
+            match ended {
+                Ended::Delimiter => at = end + self.dialect.text().len(),
+                Ended::Line(next) => {
+                    self.at = next;
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    /// Notes a field: what was quoted, and the bare text from `at` to `end` that is the field, or follows the quotes.
+    fn keep(&mut self, quoted: Option<(usize, usize, usize)>, at: usize, end: usize) {
+        match quoted {
+            None => self.push(at, end),
+            Some((usize::MAX, from, after)) if at == end => self.push(from, after - 1),
+            Some((begin, from, after)) => {
+                let begin = if begin == usize::MAX {
+                    let begin = self.fields.unquoted.len();
+                    self.fields.unquoted.extend_from_slice(&self.bytes[from..after - 1]);
+                    begin
+                } else {
+                    begin
+                };
+                self.fields.unquoted.extend_from_slice(&self.bytes[at..end]);
+                self.fields.places.push(Place {
+                    start: begin,
+                    end: self.fields.unquoted.len(),
+                    copied: true,
+                });
+            }
+        }
+    }
+
+    /// Where the bare text that begins at `at` ends, and with what.
+    fn bare(&self, at: usize) -> Result<(usize, Ended), BadQuote> {
+        let text = self.dialect.text();
+        let first = text.first().copied().unwrap_or(b'\n');
+        let strict = self.dialect.quotes == Quotes::Strict;
+        let mut from = at;
+        loop {
+            let rest = &self.bytes[from..];
+            let found = memchr::memchr3(first, b'\n', b'"', rest);
+            scan::looked_at(found.unwrap_or(rest.len()));
+            let end = from + found.unwrap_or(rest.len());
+            let ended = match self.bytes.get(end) {
+                None => Ended::Line(end),
+                Some(b'\n') => Ended::Line(end + 1),
+                Some(b'"') if strict => return Err(BadQuote { at: end, what: BARE }),
+                Some(_) if self.bytes[end..].starts_with(text) => Ended::Delimiter,
+                Some(_) => {
+                    from = end + 1;
+                    continue;
+                }
+            };
+            let is_line = matches!(ended, Ended::Line(_));
+            let end = end - usize::from(is_line && self.bytes[at..end].ends_with(b"\r"));
+            if strict && let Some(cr) = scan::first(b'\r', &self.bytes[at..end]) {
+                return Err(BadQuote { at: at + cr, what: LONE_CR });
+            }
+            return Ok((end, ended));
+        }
+    }
+}
+
+enum Ended {
+    Delimiter,
+    /// The next row begins there.
+    Line(usize),
+}
+
+/// Appends the field with each doubled quote as one.
+fn undouble(field: &[u8], out: &mut Vec<u8>) {
+    let mut rest = field;
+    while let Some(quote) = scan::first(b'"', rest) {
+        out.extend_from_slice(&rest[..=quote]);
+        rest = &rest[(quote + 2).min(rest.len())..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialect(quotes: Quotes, comment: Option<&str>) -> Dialect {
+        let comment = comment.map(|comment| comment.as_bytes().to_vec());
+        Dialect { delimiter: Delimiter::Text(b",".to_vec()), quotes, comment }
+    }
+
+    #[test]
+    fn blocks_end_behind_the_last_newline_outside_quotes() {
+        for (bytes, at_end, wanted) in [
+            (&b"a,b\nc"[..], false, 4),
+            (b"a,b\nc", true, 5),
+            (b"a\n\"b\nc\",\n\"\n", false, 9),
+            (b"\"a\nb\"", false, 0),
+            (b"\n\r\n", false, 3),
+            // A bad quote ends with its line.
+            (b"a\"b\nc\n\"", false, 6),
+            (b"\"a\nb\"c\nd", false, 7),
+            (b"a,\"b\nc\nd", true, 8),
+        ] {
+            let found = dialect(Quotes::Strict, None).cut(bytes, at_end);
+            assert_eq!(found, wanted, "{}", bytes.escape_ascii());
+        }
+        assert_eq!(dialect(Quotes::Strict, Some("#")).cut(b"# it's \"\na,b\nc", false), 13);
+        assert_eq!(dialect(Quotes::Lenient, None).cut(b"a\"b\n\"c\"d\"\ne", false), 10);
+    }
+}
