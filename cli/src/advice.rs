@@ -4,6 +4,11 @@ use hashlith::{Advice, Error, Skipped};
 
 /// An error and what to do about it.
 pub fn message(error: &Error) -> String {
+    if let Error::Input(hashlith::inputs::Error::UnusedOption { option, formats }) = error {
+        let formats: Vec<_> = formats.iter().map(|format| format.name()).collect();
+        let (option, formats) = (option.replace('_', "-"), formats.join(", "));
+        return format!("--{option} has no effect: no input has a format that it is for ({formats})");
+    }
     with_advice(error, error.advice())
 }
 
@@ -27,7 +32,7 @@ fn words(advice: Advice) -> String {
         Advice::EncodingOrBytes => {
             "name its encoding with --encoding, or use --keys bytes --values bytes to keep any bytes"
         }
-        Advice::Encoding => "use --encoding",
+        Advice::Encoding => "name its encoding with --encoding",
         Advice::MoreMemory => "give more --memory",
         Advice::JsonValues => "use --values json to store it as JSON text",
         Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake)",

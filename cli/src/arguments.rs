@@ -3,7 +3,8 @@
 use crate::failure::{Failure, tell};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use hashlith::{
-    Builder, Column, Format, KeyType, OnDuplicate, OnError, ReadOptions, Sources, ValueType, parse_size,
+    Builder, Column, Delimiter, Encoding, Format, KeyType, OnDuplicate, OnError, Quotes, ReadOptions,
+    Sources, ValueType, parse_size,
 };
 use std::{error::Error, path::PathBuf, str::FromStr};
 
@@ -62,6 +63,14 @@ pub fn parse_metadata(text: &str) -> Result<String, String> {
     }
 }
 
+/// The encoding that people mean by a name.
+fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
+    hashlith::encoding(name).ok_or_else(|| {
+        "no encoding has this name; names are those of the web: utf-16le, windows-1252, shift_jis, ..."
+            .to_owned()
+    })
+}
+
 /// A format; `None` means that the file name decides.
 #[derive(Clone, Copy)]
 struct FormatWord(Option<Format>);
@@ -75,7 +84,7 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
-    /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson
+    /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson,
     /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
@@ -95,22 +104,47 @@ pub struct InputArgs {
     /// Give up after more than N bad rows (means --on-error skip)
     #[arg(long, value_name = "N")]
     max_errors: Option<u64>,
+    /// Text: its encoding, such as utf-16 or windows-1252 [default: utf-8]
+    #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
+    encoding: Option<&'static Encoding>,
+    /// TSV, CSV: what is between two columns: any text, in which \t is a TAB; or blanks, for any number of spaces and TABs
+    /// [default: a TAB in TSV, a comma in CSV]
+    #[arg(long, value_name = "TEXT")]
+    delimiter: Option<Delimiter>,
+    /// TSV, CSV: how quotes are read: off, as characters like any other; strict, by RFC 4180; lenient, also in the middle of a
+    /// field [default: off in TSV, strict in CSV]
+    #[arg(long, value_name = "HOW", value_parser = word::<Quotes>(Quotes::NAMES))]
+    quotes: Option<Quotes>,
     /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
     #[arg(long)]
     escape: bool,
-    /// CSV: the key's column, a number from 1 or a name in the header [default: 1]
+    /// TSV, CSV: the key's column: a number from 1, or a name in the header. Several make a JSON array, unless there is --join
+    /// [default: 1]
     #[arg(long, value_name = "C")]
-    key_column: Option<Column>,
-    /// CSV: the value's column [default: 2]
+    key_column: Vec<Column>,
+    /// TSV, CSV: the value's column, likewise; * is the whole row. Several make a JSON object (or an array without a header;
+    /// --values json), unless there is --join [default: 2 in CSV; in TSV all that follows the first TAB]
     #[arg(long, value_name = "C")]
-    value_column: Option<Column>,
-    /// CSV: the first row of each file is a header
-    #[arg(long)]
+    value_column: Vec<Column>,
+    /// TSV, CSV: join several columns with this text
+    #[arg(long, value_name = "TEXT")]
+    join: Option<String>,
+    /// TSV, CSV: the first row of each file is a header [default in CSV, and if a column has a name]
+    #[arg(long, overrides_with = "no_header")]
     header: bool,
-    /// JSON lines: the key's field [default: key]
+    /// TSV, CSV: the first row of each file is a record [default in TSV]
+    #[arg(long, overrides_with = "header")]
+    no_header: bool,
+    /// TSV, CSV: lines that begin with this are comments
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// TSV, CSV: pass over so many lines at the beginning of each file
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    skip_rows: u64,
+    /// JSON: the key's field [default: key]
     #[arg(long, value_name = "F")]
     key_field: Option<String>,
-    /// JSON lines: the value's field [default: value]
+    /// JSON: the value's field [default: value]
     #[arg(long, value_name = "F")]
     value_field: Option<String>,
 }
@@ -122,24 +156,24 @@ impl InputArgs {
         if policy == Some("stop") && self.max_errors.is_some() {
             return Err(Failure::usage("--max-errors means --on-error skip: leave out --on-error stop"));
         }
-        if self.values == Some(ValueType::None) && (self.value_column.is_some() || self.value_field.is_some())
-        {
-            return Err(Failure::usage(
-                "with --values none there is no value: leave out --value-column and --value-field",
-            ));
-        }
         let skip = policy == Some("skip") || self.max_errors.is_some();
-        let defaults = ReadOptions::default();
+        let header = self.header.then_some(true).or(self.no_header.then_some(false));
         Ok(ReadOptions {
             format: self.format.0,
             key_type: self.keys.unwrap_or(keys),
             value_type: self.values.unwrap_or(values),
+            encoding: self.encoding,
+            delimiter: self.delimiter.clone(),
+            quotes: self.quotes,
             escape: self.escape,
-            key_column: self.key_column.clone().unwrap_or(defaults.key_column),
-            value_column: self.value_column.clone().unwrap_or(defaults.value_column),
-            header: self.header,
-            key_field: self.key_field.clone().unwrap_or(defaults.key_field),
-            value_field: self.value_field.clone().unwrap_or(defaults.value_field),
+            header,
+            key_columns: self.key_column.clone(),
+            value_columns: self.value_column.clone(),
+            join: self.join.clone(),
+            comment: self.comment.clone(),
+            skip_rows: self.skip_rows,
+            key_field: self.key_field.clone(),
+            value_field: self.value_field.clone(),
             on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
             ..ReadOptions::default()
         })

@@ -21,6 +21,8 @@ pub struct BuildView {
     /// Bad rows left out.
     skipped: u64,
     first_skipped: Vec<String>,
+    /// What people should know about how files were read.
+    notes: Vec<String>,
     input_bytes: u64,
     file_bytes: u64,
     bytes_per_key: Option<f64>,
@@ -44,7 +46,7 @@ struct PhaseTime {
 impl BuildView {
     /// Collects the figures.
     pub fn new(report: &BuildReport) -> Self {
-        let BuildReport { output, built, input_bytes, skipped, first_skipped, took } = report;
+        let BuildReport { output, built, input_bytes, skipped, first_skipped, notes, took } = report;
         let per_key = |bytes: u64| (built.keys > 0).then(|| bytes as f64 / built.keys as f64);
         let cores = process::core_seconds();
         BuildView {
@@ -55,6 +57,7 @@ impl BuildView {
             duplicates: built.duplicates,
             skipped: *skipped,
             first_skipped: first_skipped.iter().map(advice::skipped).collect(),
+            notes: notes.clone(),
             input_bytes: *input_bytes,
             file_bytes: built.bytes(),
             bytes_per_key: per_key(built.bytes()),
@@ -108,6 +111,9 @@ impl BuildView {
             if unnamed > 0 {
                 table.row([&"", &format!("and {} more", Count(unnamed))]);
             }
+        }
+        for note in &self.notes {
+            table.row([&"note", note]);
         }
         let per_key =
             |bytes: Option<f64>| bytes.map_or(String::new(), |bytes| format!(", {bytes:.1} B per key"));

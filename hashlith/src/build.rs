@@ -27,6 +27,8 @@ pub struct BuildReport {
     pub skipped: u64,
     /// The first ten of them, in the order of the input.
     pub first_skipped: Vec<Skipped>,
+    /// What people should know about how files were read, such as a first row that looks like a header and was taken for a record.
+    pub notes: Vec<String>,
     /// Time from the beginning to the finished index.
     pub took: Duration,
 }
@@ -89,7 +91,7 @@ impl FileBuild {
         refuse_input_as_output(&output, &sources)?;
         let mut builder = builder.key_type(options.key_type).value_type(options.value_type);
         let keeps_all = builder.duplicate_policy() == OnDuplicate::Error && options.on_error == OnError::Stop;
-        if keeps_all && !options.escape {
+        if keeps_all {
             builder = builder.expected_bytes(least_bytes(&sources, &options));
         }
         builder.preflight(&output)?;
@@ -149,6 +151,7 @@ impl FileBuild {
             input_bytes: read.bytes,
             skipped: read.skipped,
             first_skipped: read.first_skipped,
+            notes: read.notes,
             took: began.elapsed(),
         })
     }
@@ -189,7 +192,7 @@ fn least_bytes(sources: &Sources, options: &ReadOptions) -> u64 {
         let plain = matches!(source, Source::Path(path) if !path.extension().is_some_and(is_packed));
         match (format, source.size().filter(|_| plain)) {
             // A TAB and a newline become two lengths and the share of the hot section.
-            (Format::Tsv, Some(bytes)) => bytes / 10 * 9,
+            (Format::Tsv, Some(bytes)) if options.takes_all_of_tsv() => bytes / 10 * 9,
             // Old protocols take more bytes around short records than the records themselves have.
             (Format::Pickle | Format::Cdbmake, Some(bytes)) => bytes / 3,
             _ => 0,

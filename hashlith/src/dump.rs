@@ -6,6 +6,8 @@ use hashlith_format::{Header, KeyType, ValueType};
 use hashlith_inputs::{escape::escape_into, typed};
 use std::io::Write;
 
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// A format that [`dump()`] writes and a build reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DumpFormat {
@@ -59,6 +61,10 @@ pub fn dump<D: AsRef<[u8]>>(
             DumpFormat::Jsonl => texts.json_object(&key, &value, &mut line)?,
             DumpFormat::Cdbmake => cdbmake(&key, &value, &mut line),
         }
+        // A reader takes one byte order mark away from the front.
+        if records == 0 && matches!(format, DumpFormat::Tsv { .. }) && line.starts_with(BOM) {
+            out.write_all(BOM).map_err(Error::Write)?;
+        }
         out.write_all(&line).map_err(Error::Write)?;
         records += 1;
     }
@@ -97,6 +103,10 @@ impl Texts {
     /// [`Error::Unwritable`].
     pub fn write_pair(&self, key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.values == ValueType::None && !key.is_empty() {
+            if !escape && key.ends_with(b"\r") {
+                let what = "the key has a carriage return at its end, so its line would not read back as the same key";
+                return Err(unwritable(key, what, Advice::Escape));
+            }
             write_pair(key, b"", escape, out)?;
             out.truncate(out.len().saturating_sub(2));
             out.push(b'\n');
@@ -157,9 +167,10 @@ fn write_pair(key: &[u8], value: &[u8], escape: bool, out: &mut Vec<u8>) -> Resu
                 "the key has a TAB or a newline in it, so its line would not read back as the same record",
             );
         }
-        if value.contains(&b'\n') {
+        if value.contains(&b'\n') || value.ends_with(b"\r") {
             return refuse(
-                "the value has a newline in it, so its line would not read back as the same record",
+                "the value has a newline in it or a carriage return at its end, so its line would not read back as the same \
+                 record",
             );
         }
         out.extend_from_slice(key);

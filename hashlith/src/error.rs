@@ -183,6 +183,7 @@ impl Error {
         matches!(
             self,
             Error::NoInputs
+                | Error::Input(inputs::Error::UnusedOption { .. } | inputs::Error::Options { .. })
                 | Error::Build(B::Options { .. } | B::Metadata { .. } | B::MemoryLimit { .. })
                 | Error::Build(B::NotOneSet { what: hashlith_format::set::NotOneSet::NoFiles, .. })
         )

@@ -78,7 +78,8 @@ pub use hashlith_format::{
     key_int,
 };
 pub use hashlith_inputs::{
-    self as inputs, Column, Format, Location, OnError, ReadOptions, Skipped, Source, Sources,
+    self as inputs, Column, Delimiter, Encoding, Format, Location, OnError, Quotes, ReadOptions, Skipped,
+    Source, Sources, encoding,
 };
 pub use hashlith_reader::{
     self as reader, Field, Found, Index, Iter, MapOptions, Mapping, OpenError, Part, Position, Record,

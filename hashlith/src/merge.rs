@@ -154,7 +154,15 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
             }
         }?;
         let took = began.elapsed();
-        Ok(BuildReport { output, built, input_bytes, skipped: 0, first_skipped: Vec::new(), took })
+        Ok(BuildReport {
+            output,
+            built,
+            input_bytes,
+            skipped: 0,
+            first_skipped: Vec::new(),
+            notes: Vec::new(),
+            took,
+        })
     }
 }
 

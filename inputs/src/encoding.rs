@@ -5,6 +5,19 @@ use std::io::{self, ErrorKind, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 
+/// The encoding with this name: those of the [Encoding Standard](https://encoding.spec.whatwg.org/#names-and-labels), in upper or
+/// lower case.
+///
+/// ```
+/// use hashlith_inputs::encoding;
+///
+/// assert_eq!(encoding("latin1").map(|found| found.name()), Some("windows-1252"));
+/// assert_eq!(encoding("utf-42"), None);
+/// ```
+pub fn encoding(name: &str) -> Option<&'static Encoding> {
+    Encoding::for_label(name.as_bytes())
+}
+
 /// Bytes that are not text in the encoding that was named; travels inside an [`io::Error`].
 #[derive(Debug)]
 pub(crate) struct NotInEncoding {

@@ -219,7 +219,7 @@ impl<'a> Cutter<'a> {
             self.skip_rows = options.skip_rows;
             let is_text = options.key_type != KeyType::Bytes || options.value_type != ValueType::Bytes;
             if let (Some(encoding), true) = (utf16(bytes), is_text && options.encoding.is_none()) {
-                let what = format!("the file is UTF-16, not UTF-8: name the encoding {encoding}");
+                let what = format!("the file is UTF-16 (the encoding {encoding}), not UTF-8");
                 return Err(self.bad(bytes, 0, Reason::with(Advice::Encoding, what)));
             }
             if bytes.starts_with(b"\xef\xbb\xbf") {

@@ -74,6 +74,8 @@ mod stop;
 mod temp_copy;
 pub mod typed;
 
+pub use encoding::encoding;
+pub use encoding_rs::Encoding;
 pub use error::{Error, ReadError};
 pub use format::{Format, UnknownName};
 pub use location::Location;

@@ -264,6 +264,32 @@ impl ReadOptions {
         self.quotes.unwrap_or(if format == Format::Csv { Quotes::Strict } else { Quotes::Off })
     }
 
+    /// Whether all bytes of a TSV are those of its records, but for TABs and the ends of lines.
+    #[must_use]
+    pub fn takes_all_of_tsv(&self) -> bool {
+        let ReadOptions {
+            encoding,
+            delimiter,
+            quotes,
+            escape,
+            header,
+            key_columns,
+            value_columns,
+            comment,
+            skip_rows,
+            ..
+        } = self;
+        let columns = key_columns.is_empty() && value_columns.is_empty();
+        columns
+            && encoding.is_none()
+            && delimiter.is_none()
+            && quotes.is_none()
+            && !escape
+            && header.is_none()
+            && comment.is_none()
+            && *skip_rows == 0
+    }
+
     /// The name of the key's field in JSON.
     #[must_use]
     pub fn key_field(&self) -> &str {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
@@ -52,6 +52,8 @@ class BuildReport(NamedTuple):
     """Bad rows of files that were left out (`on_error="skip"`)."""
     first_skipped: tuple[str, ...]
     """Where the first ten bad rows are, and what is wrong with each."""
+    notes: tuple[str, ...]
+    """What to know about how files were read, such as a first row that looks like a header and was taken for a record."""
     nbytes: int
     """Size of the index in bytes."""
     spilled_bytes: int
@@ -215,15 +217,21 @@ def build_from_files(
     path: StrPath,
     inputs: StrPath | Iterable[StrPath],
     *,
-    format: Literal["pickle", "tsv", "csv", "jsonl", "cdbmake"] | None = None,
+    format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake"] | None = None,
     on_error: Literal["stop", "skip"] | None = None,
     max_errors: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quotes: Literal["off", "strict", "lenient"] | None = None,
     escape: bool = False,
-    key_column: int | str = 1,
-    value_column: int | str = 2,
-    header: bool = False,
-    key_field: str = "key",
-    value_field: str = "value",
+    header: bool | None = None,
+    key_column: int | str | Sequence[int | str] | None = None,
+    value_column: int | str | Sequence[int | str] | None = None,
+    join: str | None = None,
+    comment: str | None = None,
+    skip_rows: int = 0,
+    key_field: str | None = None,
+    value_field: str | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
     temp_dir: StrPath | None = None,
@@ -248,17 +256,28 @@ def build_from_files(
     Args:
         path: The file to make, or the directory if `parts` is given.
         inputs: A file, a folder, or an iterable of them. Folders are read with all folders below them.
-        format: Format of the files. Default: the one that each name shows (.pkl, .tsv, .csv, .jsonl, .cdbmake, each
+        format: Format of the files. Default: the one that each name shows (.pkl, .tsv, .csv, .jsonl, .json, .cdbmake, each
             also with .gz or .zst).
         on_error: What to do with a bad row: "stop" fails, "skip" leaves it out and counts it. Default: "stop", or
             "skip" if `max_errors` is given.
         max_errors: Fail after more bad rows than this. Default: no limit.
+        encoding: Text: its encoding, such as "utf-16" or "windows-1252". Default: UTF-8.
+        delimiter: TSV, CSV: what is between two columns: any text, in which \\t is a TAB; or "blanks", for any number of
+            spaces and TABs. Default: a TAB in TSV, a comma in CSV.
+        quotes: TSV, CSV: "off", quotes are characters like any other; "strict", by RFC 4180; "lenient", also in the middle
+            of a field. Default: "off" in TSV, "strict" in CSV.
         escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
-        key_column: CSV: the column of the keys, a number from 1 or a name in the header.
-        value_column: CSV: the column of the values, likewise.
-        header: CSV: the first row of each file is a header.
-        key_field: JSON lines: the field of the keys.
-        value_field: JSON lines: the field of the values.
+        header: TSV, CSV: whether the first row of each file is a header. Default: in CSV, and if a column has a name.
+        key_column: TSV, CSV: the column of the keys, a number from 1 or a name in the header. Several make a JSON array,
+            unless there is `join`. Default: 1.
+        value_column: TSV, CSV: the column of the values, likewise; "*" is the whole row. Several make a JSON object, or an
+            array without a header (with `values="json"`), unless there is `join`. Default: 2 in CSV; in TSV all that follows
+            the first TAB.
+        join: TSV, CSV: the text that joins several columns.
+        comment: TSV, CSV: lines that begin with this are comments.
+        skip_rows: TSV, CSV: how many lines at the beginning of each file are passed over.
+        key_field: JSON: the field of the keys. Default: "key".
+        value_field: JSON: the field of the values. Default: "value".
 
     Raises:
         InputError: A row is bad; with its path, and line or offset.
@@ -276,8 +295,9 @@ def build_from_files(
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
     return _native.build_from_files(
-        path, list(inputs), format=format, on_error=on_error, max_errors=max_errors, escape=escape,
-        key_column=key_column, value_column=value_column, header=header, key_field=key_field, value_field=value_field,
+        path, list(inputs), format=format, on_error=on_error, max_errors=max_errors,
+        encoding=encoding, delimiter=delimiter, quotes=quotes, escape=escape, header=header, key_column=key_column,
+        value_column=value_column, join=join, comment=comment, skip_rows=skip_rows, key_field=key_field, value_field=value_field,
         memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
         values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed, metadata=metadata,
         parts=parts, part=part, progress=progress,

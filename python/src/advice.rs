@@ -28,7 +28,7 @@ fn words(advice: Advice) -> String {
         Advice::EncodingOrBytes => {
             "name its encoding with encoding=, or use keys=\"bytes\" and values=\"bytes\" to keep any bytes"
         }
-        Advice::Encoding => "use encoding=",
+        Advice::Encoding => "name its encoding with encoding=",
         Advice::MoreMemory => "give more memory",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {

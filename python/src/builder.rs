@@ -338,6 +338,7 @@ impl Builder {
             input_bytes: 0,
             skipped: 0,
             first_skipped: Vec::new(),
+            notes: Vec::new(),
             took: self.began.elapsed(),
         };
         files::report(py, &report)

@@ -59,7 +59,7 @@ fn is_pipe(path: &Path) -> bool {
 
 /// A `hashlith.BuildReport`.
 pub fn report<'py>(py: Python<'py>, report: &BuildReport) -> PyResult<Bound<'py, PyAny>> {
-    let BuildReport { output, built, skipped, first_skipped, took, .. } = report;
+    let BuildReport { output, built, skipped, first_skipped, notes, took, .. } = report;
     let values = PyDict::new(py);
     values.set_item("path", output.as_os_str())?;
     values.set_item("records", built.records)?;
@@ -67,6 +67,7 @@ pub fn report<'py>(py: Python<'py>, report: &BuildReport) -> PyResult<Bound<'py,
     values.set_item("duplicates", built.duplicates)?;
     values.set_item("skipped", skipped)?;
     values.set_item("first_skipped", PyTuple::new(py, first_skipped.iter().map(advice::skipped))?)?;
+    values.set_item("notes", PyTuple::new(py, notes)?)?;
     values.set_item("nbytes", built.bytes())?;
     values.set_item("spilled_bytes", built.spilled_bytes)?;
     values.set_item("seconds", took.as_secs_f64())?;

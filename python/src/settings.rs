@@ -1,12 +1,12 @@
 //! The keywords of a build: the command's options, with underscores.
 
 use hashlith::{
-    Builder, Column, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate, OnError, ReadOptions,
-    Seed, ValueType, parse_size,
+    Builder, Column, Delimiter, Encoding, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate,
+    OnError, Quotes, ReadOptions, Seed, ValueType, parse_size,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -176,32 +176,56 @@ impl<'py> Keywords<'py> {
             format: self.word::<Format>("format")?,
             key_type: keys.unwrap_or(defaults.key_type),
             value_type: values.unwrap_or(defaults.value_type),
+            encoding: self.take::<String>("encoding")?.map(|name| known_encoding(&name)).transpose()?,
+            delimiter: self.word::<Delimiter>("delimiter")?,
+            quotes: self.word::<Quotes>("quotes")?,
             escape: self.take("escape")?.unwrap_or(defaults.escape),
-            key_column: self.column("key_column")?.unwrap_or(defaults.key_column),
-            value_column: self.column("value_column")?.unwrap_or(defaults.value_column),
-            header: self.take("header")?.unwrap_or(defaults.header),
-            key_field: self.take("key_field")?.unwrap_or(defaults.key_field),
-            value_field: self.take("value_field")?.unwrap_or(defaults.value_field),
+            header: self.take("header")?,
+            key_columns: self.columns("key_column")?,
+            value_columns: self.columns("value_column")?,
+            join: self.take("join")?,
+            comment: self.take("comment")?,
+            skip_rows: self.take("skip_rows")?.unwrap_or(0),
+            key_field: self.take("key_field")?,
+            value_field: self.take("value_field")?,
             on_error,
             ..ReadOptions::default()
         })
     }
 
-    /// A column's number, from 1, or its name.
-    fn column(&self, name: &str) -> PyResult<Option<Column>> {
-        let Some(value) = self.object(name)? else { return Ok(None) };
-        if let Ok(title) = value.extract::<String>() {
-            return Ok(Some(Column::Name(title)));
+    /// A column, or a list of columns.
+    fn columns(&self, name: &str) -> PyResult<Vec<Column>> {
+        let Some(value) = self.object(name)? else { return Ok(Vec::new()) };
+        if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+            let columns =
+                value.try_iter()?.map(|column| one_column(name, &column?)).collect::<PyResult<Vec<_>>>()?;
+            if columns.is_empty() {
+                return Err(PyValueError::new_err(format!("{name} must name at least one column")));
+            }
+            return Ok(columns);
         }
-        let number =
-            value.extract::<usize>().ok().filter(|&number| number > 0 && !value.is_instance_of::<PyBool>());
-        let number = number.ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "{name} must be a column's number, from 1, or its name in the header"
-            ))
-        });
-        number.map(|number| Some(Column::Number(number)))
+        Ok(vec![one_column(name, &value)?])
     }
+}
+
+/// A column's number, from 1, its name, or `*`.
+fn one_column(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Column> {
+    if let Ok(title) = value.extract::<String>() {
+        return Ok(if title == "*" { Column::Row } else { Column::Name(title) });
+    }
+    let number =
+        value.extract::<usize>().ok().filter(|&number| number > 0 && !value.is_instance_of::<PyBool>());
+    let number = number.ok_or_else(|| {
+        PyTypeError::new_err(format!(
+            "{name} must be a column's number, from 1, its name in the header, or a list of these"
+        ))
+    });
+    number.map(Column::Number)
+}
+
+fn known_encoding(name: &str) -> PyResult<&'static Encoding> {
+    hashlith::encoding(name)
+        .ok_or_else(|| PyValueError::new_err(format!("encoding: none has the name {name:?}")))
 }
 
 /// A hash by name, with this seed or its default.

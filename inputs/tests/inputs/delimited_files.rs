@@ -74,10 +74,7 @@ fn marks_and_line_ends_are_the_same_in_all_formats() {
                 if mark.is_empty() {
                     continue;
                 }
-                assert!(
-                    wrong.to_string().contains(&format!("is UTF-16, not UTF-8: name the encoding {label}")),
-                    "{wrong}"
-                );
+                assert!(wrong.to_string().contains(&format!("is UTF-16 (the encoding {label})")), "{wrong}");
                 assert_eq!(wrong.advice(), Some(Advice::Encoding));
             }
         }
