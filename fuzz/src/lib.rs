@@ -4,7 +4,7 @@
 use hashlith_builder::{Builder, Compress, OnDuplicate};
 use hashlith_checker::{Options as CheckOptions, verify};
 use hashlith_format::{KeyType, Manifest, PAGE, ValueType, checksum, header, manifest::range};
-use hashlith_inputs::{Format, OnError, ReadOptions, Sink, Source, Sources, read};
+use hashlith_inputs::{Delimiter, Quotes, Format, OnError, ReadOptions, Sink, Source, Sources, read};
 use hashlith_feedback::Progress;
 use hashlith_reader::Index;
 use std::{
@@ -244,8 +244,15 @@ fn input(format: Format, bytes: &[u8]) {
             format: Some(format),
             key_type,
             value_type,
-            escape: choice & 8 != 0,
-            header: choice & 16 != 0,
+            escape: format == Format::Tsv && choice & 8 != 0,
+            header: matches!(format, Format::Tsv | Format::Csv).then_some(choice & 16 != 0),
+            delimiter: match format {
+                Format::Tsv if choice & 64 != 0 => Some(r"\t|\t".parse().expect("a delimiter")),
+                Format::Tsv if choice & 128 != 0 => Some(Delimiter::Blanks),
+                _ => None,
+            },
+            quotes: (format == Format::Csv && choice & 64 != 0).then_some(Quotes::Lenient),
+            comment: (format == Format::Csv && choice & 128 != 0).then(|| "#".to_owned()),
             on_error: if choice & 32 != 0 { OnError::Skip { max_errors: None } } else { OnError::Stop },
             block_bytes,
             ..ReadOptions::default()
@@ -276,4 +283,4 @@ macro_rules! inputs {
     )*};
 }
 
-inputs!(pickle Pickle tsv Tsv csv Csv jsonl Jsonl cdbmake Cdbmake);
+inputs!(pickle Pickle tsv Tsv csv Csv jsonl Jsonl json Json cdbmake Cdbmake);

@@ -215,10 +215,10 @@ fn bad_input_has_advice() {
         ("x.pkl", b"\x80\x03}X\x01\0\0\0kC\x01vs.", text(), Some(Advice::BytesValues)),
         ("x.pkl", b"\x80\x03}X\x01\0\0\0kK\x05s.", text(), Some(Advice::JsonValues)),
         ("x.pkl", b"\x80\x03}X\x01\0\0\0kX\x01", text(), None),
-        ("x.tsv", b"k\xff\tv\n", text(), Some(Advice::Bytes)),
-        ("x.tsv", b"k\tv\xff\n", text(), Some(Advice::Bytes)),
+        ("x.tsv", b"k\xff\tv\n", text(), Some(Advice::EncodingOrBytes)),
+        ("x.tsv", b"k\tv\xff\n", text(), Some(Advice::EncodingOrBytes)),
         ("x.tsv", b"k\n", text(), None),
-        ("x.csv", b"k,v\xff\n", text(), Some(Advice::Bytes)),
+        ("x.csv", b"k,v\nk,v\xff\n", text(), Some(Advice::EncodingOrBytes)),
         (
             "x.cdb",
             b"+1,1:k->\xff\n\n",
@@ -235,7 +235,7 @@ fn bad_input_has_advice() {
             "x.tsv",
             b"no tab\nk\xff\tv\n",
             ReadOptions { on_error: OnError::Skip { max_errors: Some(1) }, ..text() },
-            Some(Advice::Bytes),
+            Some(Advice::EncodingOrBytes),
         ),
     ];
     for (name, bytes, options, advice) in table {

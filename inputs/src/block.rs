@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::bad_row::{BadRow, Reason};
+use crate::cdb::Cdb;
 use crate::columns::Layout;
 use crate::format::Format;
 use crate::rows::Fields;
@@ -21,6 +22,7 @@ pub(crate) enum BlockFormat {
     /// The pairs of one JSON object.
     JsonObject,
     Cdbmake,
+    Cdb(Cdb),
 }
 
 impl BlockFormat {
@@ -38,7 +40,7 @@ impl BlockFormat {
 
     /// As [`Format::has_lines`].
     pub fn has_lines(self) -> bool {
-        self != BlockFormat::Cdbmake
+        !matches!(self, BlockFormat::Cdbmake | BlockFormat::Cdb(_))
     }
 }
 

@@ -8,6 +8,7 @@ use hashlith_format::{KeyType, ValueType};
 
 use crate::bad_row::{BadRow, Reason};
 use crate::block::{Block, BlockFormat};
+use crate::cdb::Cdb;
 use crate::cdbmake;
 use crate::columns::{self, Layout};
 use crate::document;
@@ -207,9 +208,11 @@ impl<'a> Cutter<'a> {
     /// Reads what comes before the records: a byte order mark, rows to pass over, a header. Returns how many bytes of it were there, and
     /// sets `begun` when nothing is left of it.
     fn begin(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
-        if self.begun || self.format == BlockFormat::Cdbmake {
-            self.begun = true;
+        if self.begun {
             return Ok(0);
+        }
+        if self.format == BlockFormat::Cdbmake {
+            return self.begin_cdb(bytes);
         }
         if self.offset == 0 {
             // Enough to know an encoding by.
@@ -249,6 +252,27 @@ impl<'a> Cutter<'a> {
                 Ok(0)
             }
             _ => self.begin_delimited(bytes, options),
+        }
+    }
+
+    /// A file that does not begin as the input of `cdbmake` does may be what `cdbmake` makes.
+    fn begin_cdb(&mut self, bytes: &[u8]) -> Result<usize, PlainStop> {
+        let is_text = bytes.first().is_none_or(|first| matches!(first, b'+' | b'\n'));
+        // The header of a wide one is the longer one.
+        if !is_text && bytes.len() < Cdb::header(true) && !self.at_end {
+            return Ok(0);
+        }
+        self.begun = true;
+        match Cdb::begin(bytes) {
+            Some(cdb) if !is_text => {
+                self.format = BlockFormat::Cdb(cdb);
+                Ok(self.pass(Cdb::header(cdb.wide), 0))
+            }
+            None if !is_text && bytes.contains(&0) => {
+                let what = "this is neither the input of cdbmake nor a binary cdb: the places in its header are not in order";
+                Err(self.bad(bytes, 0, what.into()))
+            }
+            _ => Ok(0),
         }
     }
 
@@ -304,6 +328,10 @@ impl<'a> Cutter<'a> {
                 let (cut, closed) = cut.map_err(|wrong| bad(self, wrong))?;
                 self.closed = closed;
                 Ok(cut)
+            }
+            BlockFormat::Cdb(cdb) => {
+                let cut = cdb.cut(bytes, self.offset, self.at_end);
+                cut.map_err(|wrong| bad(self, wrong))
             }
             BlockFormat::JsonArray | BlockFormat::JsonObject => {
                 let cut = self.document.cut(bytes, self.at_end);

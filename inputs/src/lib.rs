@@ -48,6 +48,7 @@
 
 mod bad_row;
 mod block;
+mod cdb;
 mod cdbmake;
 mod check;
 mod columns;

@@ -16,7 +16,7 @@ use crate::outlet::{Outlet, Shared};
 use crate::sink::{Sink, Summary};
 use crate::sources::Sources;
 use crate::stop::Stop;
-use crate::{cdbmake, delimited, document, jsonl, pickle};
+use crate::{cdb, cdbmake, delimited, document, jsonl, pickle};
 
 /// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
 /// calling thread is one of the workers.
@@ -163,5 +163,6 @@ fn parse<S: Sink>(
         BlockFormat::JsonArray | BlockFormat::JsonObject => document::parse(block, options, outlet),
         BlockFormat::Jsonl => jsonl::parse(block, options, outlet),
         BlockFormat::Cdbmake => cdbmake::parse(block, options, outlet),
+        BlockFormat::Cdb(cdb) => cdb::parse(block, cdb, options, outlet),
     }
 }

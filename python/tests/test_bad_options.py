@@ -35,10 +35,16 @@ BAD_FILE_OPTIONS = [
     ("max_errors", [-1, "1", 1.5, 2**64]),
     ("escape", ["x", 1]),
     ("header", ["x", 1]),
-    ("key_column", [0, -1, True, 1.5, []]),
-    ("value_column", [0, -1, True, 1.5, []]),
+    ("key_column", [0, -1, True, 1.5, [], [1.5]]),
+    ("value_column", [0, -1, True, 1.5, [], [0]]),
     ("key_field", [3, []]),
     ("value_field", [3, []]),
+    ("encoding", ["x", "", 3]),
+    ("delimiter", ["", "\n", "\\", 3]),
+    ("quotes", ["x", "", 3]),
+    ("join", [3, []]),
+    ("comment", [3, []]),
+    ("skip_rows", [-1, "1", 1.5, 2**64]),
 ]
 
 

@@ -335,7 +335,7 @@ def test_all_formats_of_files(tmp_path):
     files = {
         "x.pkl": pickle.dumps(expected),
         "x.tsv": "".join(f"{key}\t{value}\n" for key, value in rows).encode(),
-        "x.csv": "".join(f"{key},{value}\n" for key, value in rows).encode(),
+        "x.csv": ("key,value\n" + "".join(f"{key},{value}\n" for key, value in rows)).encode(),
         "x.jsonl": "".join(json.dumps({"key": key, "value": value}) + "\n" for key, value in rows).encode(),
         "x.cdbmake": "".join(f"+{len(key)},{len(value)}:{key}->{value}\n" for key, value in rows).encode() + b"\n",
     }
@@ -371,7 +371,11 @@ def test_options_of_formats(tmp_path):
 
     people, numbers = "id,name,age\n1,a,2\n3,b,4\n", '{"id":"a","n":{"x":1}}\n'
     assert built("x.csv", people, header=True, key_column="name", value_column=1) == {"a": "1", "b": "3"}
-    assert built("x.csv", "id,name\n1,a\n") == {"id": "name", "1": "a"}
+    assert built("x.csv", "id,name\n1,a\n") == {"1": "a"}
+    assert built("x.csv", "id,name\n1,a\n", header=False) == {"id": "name", "1": "a"}
+    assert built("x.tsv", "id|a|b\n1|2|3\n", delimiter="|", key_column=["b", "id"], value_column="a", join="-") == {"3-1": "2"}
+    both = dict(key_column=1, value_column=["a", "b"], values="json")
+    assert built("x.csv", "id,a,b\n1,2,3\n", **both) == {"1": {"a": "2", "b": "3"}}
     assert built("x.jsonl", numbers, key_field="id", value_field="n", values="json") == {"a": {"x": 1}}
     assert built("x.tsv", "a\\t\tb\\n\n", escape=True) == {"a\t": "b\n"}
     assert built("x.tsv", "a\\t\tb\\n\n", escape=False) == {"a\\t": "b\\n"}

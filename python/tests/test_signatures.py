@@ -55,8 +55,9 @@ def test_open_takes_what_the_class_takes():
 def test_what_only_files_need_has_defaults_of_its_own():
     own = keywords(hashlith.build)
     assert {name: value for name, value in keywords(hashlith.build_from_files).items() if name not in own} == {
-        "format": None, "on_error": None, "max_errors": None, "escape": False, "key_column": 1, "value_column": 2,
-        "header": False, "key_field": "key", "value_field": "value",
+        "format": None, "on_error": None, "max_errors": None, "encoding": None, "delimiter": None,
+        "quotes": None, "escape": False, "header": None, "key_column": None, "value_column": None, "join": None, "comment": None,
+        "skip_rows": 0, "key_field": None, "value_field": None,
     }
 
 

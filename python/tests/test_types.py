@@ -288,7 +288,7 @@ def test_from_files(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"key": 5, "value": [1, 2.5]}\n["6", [3, 4]]\n')
     hashlith.build_from_files(tmp_path / "x", tmp_path / "x.jsonl", keys="int", values="float64[2]")
     assert hashlith.open(tmp_path / "x").get_many([5, 6]).tolist() == [[1, 2.5], [3, 4]]
-    for name, text in ("s.jsonl", '"a"\n{"key": "b"}\n["c"]\n'), ("s.tsv", "a\nb\tx\nc\n"), ("s.csv", "a\nb,1\nc\n"):
+    for name, text in ("s.jsonl", '"a"\n{"key": "b"}\n["c"]\n'), ("s.tsv", "a\nb\tx\nc\n"), ("s.csv", "k,v\na,\nb,1\nc,\n"):
         (tmp_path / name).write_text(text)
         hashlith.build_from_files(tmp_path / "x", tmp_path / name, values="none")
         assert set(hashlith.open(tmp_path / "x")) == {"a", "b", "c"}

@@ -98,8 +98,8 @@ fn broken_json() {
 #[test]
 fn a_csv_row_without_the_column() {
     let place = Place::new();
-    place.write("a.csv", "a,1\nb\n");
-    refused(&place, "a.csv", &["a.csv, line 2"]);
+    place.write("a.csv", "k,v\na,1\nb\n");
+    refused(&place, "a.csv", &["a.csv, line 3"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ fn tsv_refuses_what_would_read_back_differently() {
         (&b"+3,1:a\tb->v\n\n"[..], r#"key "a\tb": the key has a TAB or a newline"#),
         (b"+3,1:a\nb->v\n\n", r#"key "a\nb": the key has a TAB or a newline"#),
         (b"+1,3:k->x\ny\n\n", r#"key "k": the value has a newline"#),
+        (b"+1,2:k->x\r\n\n", r#"key "k": the value has a newline in it or a carriage return at its end"#),
     ] {
         let place = index_of(records, "");
         place.run("dump x.hlith").fails(1, &[words, "--escape"]);
@@ -23,11 +24,20 @@ fn tsv_refuses_what_would_read_back_differently() {
     }
 }
 
-/// Only the first TAB of a line separates key and value. A CR is a byte like any other.
+/// Only the first TAB of a line separates key and value. A CR is a byte like any other, but not at the end of a line.
 #[test]
 fn tabs_and_returns_in_values_are_fine() {
-    let records = b"+1,3:k->x\ty\n+2,2:k\r->v\r\n\n";
+    let records = b"+1,3:k->x\ty\n+2,2:k\r->\rv\n\n";
     let place = index_of(records, "");
+    place.write("a.tsv", place.run("dump x.hlith").ok().out);
+    place.run("build a.tsv -o y.hlith").ok();
+    assert_eq!(place.read("x.hlith"), place.read("y.hlith"));
+}
+
+/// A reader takes one byte order mark away, and only one.
+#[test]
+fn a_key_may_begin_like_a_byte_order_mark() {
+    let place = index_of(b"+4,1:\xef\xbb\xbfk->v\n\n", "");
     place.write("a.tsv", place.run("dump x.hlith").ok().out);
     place.run("build a.tsv -o y.hlith").ok();
     assert_eq!(place.read("x.hlith"), place.read("y.hlith"));

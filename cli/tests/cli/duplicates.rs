@@ -16,7 +16,7 @@ fn within_a_file_both_lines_are_named() {
 fn across_files_and_formats_both_places_are_named() {
     let place = Place::new();
     place.write("a.tsv", "x\t1\ntwice\t2\n");
-    place.write("b.csv", "y,1\nz,2\ntwice,4\n");
+    place.write("b.csv", "k,v\nz,2\ntwice,4\n");
     place.run("build a.tsv b.csv -o x.hlith").fails(1, &["\"twice\"", "a.tsv, line 2", "b.csv, line 3"]);
     place.python("import pickle; pickle.dump({'k': 'v', 'twice': 'w'}, open('c.pkl', 'wb'))");
     place.run("build a.tsv c.pkl -o x.hlith").fails(1, &["\"twice\"", "a.tsv, line 2", "c.pkl, byte "]);

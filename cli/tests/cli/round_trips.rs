@@ -4,7 +4,7 @@ use crate::support::{Place, sorted};
 use std::io::Write;
 
 const TSV: &str = "apple\tred\nbanana\tyellow\nkäse\tgelb\nempty\t\n";
-const CSV: &str = "apple,red\nbanana,yellow\nkäse,\"gelb\"\nempty,\n";
+const CSV: &str = "key,value\napple,red\nbanana,yellow\nkäse,\"gelb\"\nempty,\n";
 const JSONL: &str = "{\"key\":\"apple\",\"value\":\"red\"}\n[\"banana\",\"yellow\"]\n{\"value\":\"gelb\",\"key\":\"k\\u00e4se\"}\n{\"key\":\"empty\",\"value\":\"\"}\n";
 const CDBMAKE: &str = "+5,3:apple->red\n+6,6:banana->yellow\n+5,4:käse->gelb\n+5,0:empty->\n\n";
 
@@ -82,7 +82,7 @@ fn columns_and_fields_can_be_chosen() {
 fn a_folder_stands_for_the_files_in_it() {
     let place = Place::new();
     place.write("in/b.tsv", "b\t2\n");
-    place.write("in/a.csv", "a,1\n");
+    place.write("in/a.csv", "key,value\na,1\n");
     place.write("in/README.md", "not records");
     place.run("build in -o x.hlith").ok();
     assert_eq!(place.run("get x.hlith a b").ok().text(), "1\n2\n");

@@ -61,3 +61,42 @@ fn a_huge_length_takes_no_memory() {
         assert!(found.contains("ends early"), "{found}");
     }
 }
+
+/// A binary cdb with these records, as `cdbmake` lays it out; its tables are empty, as they are not read.
+fn binary(records: &[(&str, &str)], width: usize) -> Vec<u8> {
+    let number = |number: usize| (number as u64).to_le_bytes()[..width].to_vec();
+    let body: Vec<u8> = records
+        .iter()
+        .flat_map(|(key, value)| {
+            [number(key.len()), number(value.len()), key.as_bytes().to_vec(), value.as_bytes().to_vec()]
+                .concat()
+        })
+        .collect();
+    let end = 512 * width + body.len();
+    let header: Vec<u8> = (0..256).flat_map(|table| [number(end + table), number(0)].concat()).collect();
+    [header, body, b"hash tables".to_vec()].concat()
+}
+
+#[test]
+fn binary_files_are_read() {
+    let records = [("one", "eins"), ("", ""), ("long", &"x".repeat(5000)), ("two", "zwei\n")];
+    for width in [4, 8] {
+        let file = binary(&records, width);
+        for block_bytes in [1, 100, 3000, 1 << 20] {
+            let options = ReadOptions { block_bytes, ..ReadOptions::default() };
+            assert_eq!(pairs("x.cdb", &file, &options), Ok(text(&records)), "{width} bytes");
+        }
+        // Every cut within the records is noticed; the tables are not needed.
+        let end = file.len() - b"hash tables".len();
+        for length in (512 * width..end).step_by(37).chain([end - 1]) {
+            assert!(pairs("x.cdb", &file[..length], &ReadOptions::default()).is_err(), "{length} of {end}");
+        }
+        assert_eq!(pairs("x.cdb", &binary(&[], width), &ReadOptions::default()), Ok(vec![]));
+        let mut damaged = file.clone();
+        damaged[512 * width + width - 1] = 0x7f;
+        let found = error("x.cdb", &damaged, &ReadOptions::default());
+        assert!(found.contains(&format!("byte {}: the cdb is damaged or cut off", 512 * width)), "{found}");
+    }
+    let found = error("x.cdb", &vec![0; 4096], &ReadOptions::default());
+    assert!(found.contains("neither the input of cdbmake nor a binary cdb"), "{found}");
+}
