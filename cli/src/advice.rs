@@ -28,6 +28,7 @@ fn words(advice: Advice) -> String {
         Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, cdbmake)",
         Advice::Fields => "--key-field and --value-field name other fields",
         Advice::TempDir => "choose another directory with --temp-dir",
+        Advice::MoreMemory => "or give more --memory",
         Advice::MoreMemoryOrFewerThreads => "give more --memory, or fewer --threads",
         Advice::LessMemory => "or give a smaller --memory",
         Advice::FewerThreads => "or ask for fewer --threads",

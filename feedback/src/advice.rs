@@ -20,6 +20,8 @@ pub enum Advice {
     Fields,
     /// Put temporary files into another directory.
     TempDir,
+    /// Allow more memory, or do what the message says.
+    MoreMemory,
     /// Allow more memory, or use fewer threads.
     MoreMemoryOrFewerThreads,
     /// Build with less memory, or do what the message says.
@@ -50,6 +52,7 @@ impl fmt::Display for Advice {
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",
             Advice::TempDir => "choose another directory for temporary files",
+            Advice::MoreMemory => "or allow more memory",
             Advice::MoreMemoryOrFewerThreads => "allow more memory, or use fewer threads",
             Advice::LessMemory => "or build with less memory",
             Advice::FewerThreads => "or use fewer threads",

@@ -58,7 +58,7 @@ impl<'a> Feed<'a> {
             let Some((source, format)) = self.sources.get(number) else { return Ok(Work::Done) };
             self.next_source += 1;
             let Some(format) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
-            match source.open(Some(self.progress)) {
+            match source.open(Some(self.progress), Some(self.options.max_record_bytes)) {
                 Ok((_, reader)) => self.current = Some(Cutter::new(number, format, reader)),
                 Err(error) => {
                     self.end();

@@ -30,6 +30,10 @@ pub struct Sources {
     formats: Vec<Format>,
     /// Files in expanded directories that are not read because their extensions stand for no format.
     pub left_out: Vec<PathBuf>,
+    /// Pipes, sockets and devices in expanded directories: reading them might never end. Those that are named are read.
+    pub not_files: Vec<PathBuf>,
+    /// How much memory the window of a compressed source may take.
+    memory: usize,
 }
 
 impl Sources {
@@ -46,13 +50,14 @@ impl Sources {
             return Err(Error::StdinTwice);
         }
         let formats = sources.iter().map(|source| check(source, options)).collect::<Result<_, _>>()?;
-        Ok(Sources { sources, formats, left_out: Vec::new() })
+        let memory = options.max_record_bytes;
+        Ok(Sources { sources, formats, left_out: Vec::new(), not_files: Vec::new(), memory })
     }
 
     /// As [`Sources::new`], with the files of each directory in its place: all files in it and in the directories
     /// below whose extensions stand for a format, sorted by path. If [`ReadOptions::format`] is given, all files.
     ///
-    /// Hidden files and directories are left out, and symbolic links to directories are not followed. `-` is standard
+    /// Hidden files and directories, pipes, sockets and devices are left out, and symbolic links to directories are not followed. `-` is standard
     /// input.
     ///
     /// ```
@@ -74,7 +79,7 @@ impl Sources {
     /// As [`Sources::new`]; [`Error::Io`] for a directory that cannot be read; [`Error::EmptyDirectory`] for one
     /// without such files.
     pub fn expand<P: AsRef<Path>>(paths: &[P], options: &ReadOptions) -> Result<Self, Error> {
-        let (mut sources, mut left_out) = (Vec::new(), Vec::new());
+        let (mut sources, mut left_out, mut not_files) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
             let path = path.as_ref();
             if path == Path::new("-") || !path.is_dir() {
@@ -82,14 +87,15 @@ impl Sources {
                 continue;
             }
             let is_known = |file: &PathBuf| options.format.is_some() || Format::from_path(file).is_some();
-            let (known, unknown): (Vec<_>, Vec<_>) = files_below(path)?.into_iter().partition(is_known);
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                files_below(path, &mut not_files)?.into_iter().partition(is_known);
             if known.is_empty() {
                 return Err(Error::EmptyDirectory { path: path.display().to_string() });
             }
             sources.extend(known.into_iter().map(Source::Path));
             left_out.extend(unknown);
         }
-        Ok(Sources { left_out, ..Sources::new(sources, options)? })
+        Ok(Sources { left_out, not_files, ..Sources::new(sources, options)? })
     }
 
     /// The sources, each with its format, in order.
@@ -146,7 +152,7 @@ impl Sources {
         let Some((found, format)) = self.get(source) else {
             return format!("source {source}, byte {position}");
         };
-        let line = if format.has_lines() { found.line_of(position) } else { None };
+        let line = if format.has_lines() { found.line_of(position, self.memory) } else { None };
         Location { name: found.name(), source, byte: position, line }.to_string()
     }
 }
@@ -188,8 +194,9 @@ fn is_pipe(_: fs::FileType) -> bool {
     false
 }
 
-/// All files in a directory and below, without hidden ones, sorted by path.
-fn files_below(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+/// All files in a directory and below, without hidden ones, sorted by path. What is neither a file nor a directory is
+/// added to `not_files`.
+fn files_below(directory: &Path, not_files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_path_buf()];
     while let Some(directory) = directories.pop() {
@@ -199,13 +206,20 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>, Error> {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            if entry.file_type().map_err(io)?.is_dir() {
-                directories.push(entry.path());
-            } else if !entry.path().is_dir() {
-                files.push(entry.path());
+            let path = entry.path();
+            let kind = entry.file_type().map_err(io)?;
+            // Of a symbolic link, what it leads to. One that leads nowhere is a file that cannot be read.
+            let leads_to =
+                if kind.is_symlink() { fs::metadata(&path).map(|m| m.file_type()) } else { Ok(kind) };
+            match leads_to {
+                Ok(_) if kind.is_dir() => directories.push(path),
+                Ok(leads_to) if leads_to.is_dir() => {}
+                Ok(leads_to) if !leads_to.is_file() => not_files.push(path),
+                _ => files.push(path),
             }
         }
     }
+    not_files.sort();
     files.sort();
     Ok(files)
 }

@@ -29,6 +29,7 @@ fn words(advice: Advice) -> String {
         Advice::Format => "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"cdbmake\")",
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",
+        Advice::MoreMemory => "or give more memory",
         Advice::MoreMemoryOrFewerThreads => "give more memory, or fewer threads",
         Advice::LessMemory => "or give a smaller memory",
         Advice::FewerThreads => "or ask for fewer threads",
