@@ -111,7 +111,7 @@ impl<R: Read> Packed<R> {
         let followed = What::Followed(self.ended_at);
         // The specification of xz says so. Tapes and disks have blocks, which gzip's padding fills.
         let is_padded = match kind {
-            Compression::Xz => self.padding % 4 == 0,
+            Compression::Xz => self.padding.is_multiple_of(4),
             _ => self.padding == 0,
         };
         let head = self.peek(HEAD)?;

@@ -125,11 +125,9 @@ impl<R: Read> Zip<R> {
         if let Some(refused) = refused {
             return Err(What::Unpack(refused).of(KIND));
         }
-        if is_file {
-            if let Some(first) = self.name.replace(name.clone()) {
-                let detail = format!("holds several files, such as {} and {}", shown(&first), shown(&name));
-                return Err(What::Unpack(detail).of(KIND));
-            }
+        if is_file && let Some(first) = self.name.replace(name.clone()) {
+            let detail = format!("holds several files, such as {} and {}", shown(&first), shown(&name));
+            return Err(What::Unpack(detail).of(KIND));
         }
         self.packed.consume(end);
         (self.taken, self.given) = (0, 0);
