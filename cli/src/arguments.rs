@@ -84,8 +84,8 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
-    /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson,
-    /// .json, .cdb .cdbmake, each also with .gz, .zst or .zstd
+    /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson, .json, .cdb
+    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
@@ -188,6 +188,16 @@ pub fn tell_left_out(sources: &Sources) {
             match sources.left_out.len() {
                 1 => "a file".to_owned(),
                 count => format!("{count} files"),
+            },
+            first.display()
+        ));
+    }
+    if let Some(first) = sources.not_files.first() {
+        tell(&format!(
+            "left out {}, such as {}: a pipe of a folder is read only if it is named",
+            match sources.not_files.len() {
+                1 => "a pipe, socket or device".to_owned(),
+                count => format!("{count} pipes, sockets or devices"),
             },
             first.display()
         ));

@@ -16,8 +16,6 @@ pub enum Advice {
     EncodingOrBytes,
     /// Name the encoding of the text.
     Encoding,
-    /// Allow more memory.
-    MoreMemory,
     /// Store values as JSON text.
     JsonValues,
     /// State the format of the input.
@@ -26,6 +24,8 @@ pub enum Advice {
     Fields,
     /// Put temporary files into another directory.
     TempDir,
+    /// Allow more memory, or do what the message says.
+    MoreMemory,
     /// Allow more memory, or use fewer threads.
     MoreMemoryOrFewerThreads,
     /// Build with less memory, or do what the message says.
@@ -56,11 +56,11 @@ impl fmt::Display for Advice {
                 "name the encoding of the text, or declare keys and values to be bytes"
             }
             Advice::Encoding => "name the encoding of the text",
-            Advice::MoreMemory => "allow more memory",
             Advice::JsonValues => "declare values to be JSON to store them as JSON text",
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",
             Advice::TempDir => "choose another directory for temporary files",
+            Advice::MoreMemory => "or allow more memory",
             Advice::MoreMemoryOrFewerThreads => "allow more memory, or use fewer threads",
             Advice::LessMemory => "or build with less memory",
             Advice::FewerThreads => "or use fewer threads",

@@ -202,7 +202,7 @@ fn least_bytes(sources: &Sources, options: &ReadOptions) -> u64 {
 }
 
 fn is_packed(extension: &OsStr) -> bool {
-    ["gz", "zst", "zstd"].iter().any(|packed| extension.eq_ignore_ascii_case(packed))
+    Format::PACKED.iter().any(|packed| extension.eq_ignore_ascii_case(packed))
 }
 
 /// An index written over its own input would destroy it.
@@ -239,6 +239,8 @@ mod tests {
             ("x.tsv.gz", 0),
             ("x.tsv.ZST", 0),
             ("x.tsv.zstd", 0),
+            ("x.tsv.bz2", 0),
+            ("x.tsv.zip", 0),
         ];
         let paths: Vec<_> = table.iter().map(|(name, _)| dir.path().join(name)).collect();
         for (path, (_, least)) in paths.iter().zip(table) {

@@ -110,13 +110,15 @@ pub enum Error {
         /// What is wrong and what to do.
         what: String,
     },
-    /// A compressed file is cut off or damaged.
+    /// A compressed file is cut off or damaged, or needs an unpacker.
     #[error("{path}: {what}")]
     Compression {
         /// The file as it was named, or "standard input".
         path: String,
         /// What is wrong and what to do.
         what: String,
+        /// What else helps.
+        advice: Option<Advice>,
     },
     /// A pickle that must be copied to a temporary file could not be.
     #[error("{path}: no temporary copy could be written in {}: {source}", .directory.display())]
@@ -157,7 +159,7 @@ impl Error {
     /// What helps, if there is an option for it. After [`Error::TooManyErrors`] it is what helps the earliest row that has advice.
     pub fn advice(&self) -> Option<Advice> {
         match self {
-            Error::Bad { advice, .. } => *advice,
+            Error::Bad { advice, .. } | Error::Compression { advice, .. } => *advice,
             Error::UnknownFormat { .. } | Error::StdinNeedsFormat | Error::EmptyDirectory { .. } => {
                 Some(Advice::Format)
             }
@@ -175,7 +177,9 @@ impl Error {
     /// What an input or output error means: it may carry damage, or a failed temporary copy.
     pub(crate) fn from_io(path: String, error: io::Error) -> Self {
         let error = match error.downcast::<Damage>() {
-            Ok(damage) => return Error::Compression { path, what: damage.to_string() },
+            Ok(damage) => {
+                return Error::Compression { path, what: damage.to_string(), advice: damage.advice() };
+            }
             Err(error) => error,
         };
         let error = match error.downcast::<NotInEncoding>() {

@@ -74,7 +74,8 @@ impl<'a> Feed<'a> {
             let Some((source, format)) = self.sources.get(number) else { return Ok(Work::Done) };
             self.next_source += 1;
             let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
-            match source.open_text(self.sources.encoding_of(format), Some(self.progress)) {
+            let memory = self.options.max_record_bytes;
+            match source.open_text(self.sources.encoding_of(format), memory, Some(self.progress)) {
                 Ok(reader) => self.current = Some(Cutter::new(number, format, blocks, reader)),
                 Err(error) => {
                     self.end();

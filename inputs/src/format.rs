@@ -37,7 +37,10 @@ impl Format {
         Self::NAMES[self as usize]
     }
 
-    /// The format that a file's extension stands for. `.gz`, `.zst` and `.zstd` are ignored.
+    /// The extensions of compressed files. They say nothing about the format.
+    pub const PACKED: &[&str] = &["gz", "bgz", "zst", "zstd", "bz2", "xz", "lzma", "lz4", "zip"];
+
+    /// The format that a file's extension stands for. Those of [`Self::PACKED`] are ignored.
     ///
     /// ```
     /// use std::path::Path;
@@ -51,7 +54,7 @@ impl Format {
     pub fn from_path(path: &Path) -> Option<Format> {
         let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         let mut found = extension(path)?;
-        if matches!(found.as_str(), "gz" | "zst" | "zstd") {
+        if Self::PACKED.contains(&found.as_str()) {
             found = extension(Path::new(path.file_stem()?))?;
         }
         match found.as_str() {

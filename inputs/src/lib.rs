@@ -1,5 +1,5 @@
 //! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON and `cdbmake` input, plain or
-//! compressed with gzip or zstd.
+//! compressed with gzip, zstd, bzip2, xz, lzma, lz4 or zip.
 //!
 //! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
 //! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.

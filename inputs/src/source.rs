@@ -8,9 +8,12 @@ use std::sync::Arc;
 use encoding_rs::Encoding;
 use hashlith_feedback::Progress;
 
-use crate::decompress::{Compression, decompress};
+use crate::decompress::{Compression, Memory, decompress};
 use crate::encoding::Decoded;
 use crate::scan::newlines;
+
+/// The longest window that zstd itself takes if it is not told otherwise. Those of the other kinds are shorter, as a rule.
+const USUAL_WINDOW: u64 = 128 << 20;
 
 /// One input.
 ///
@@ -67,15 +70,19 @@ impl Source {
         }
     }
 
-    /// Opens it, decompressed, at its start. Counts the raw bytes in `progress`.
+    /// Opens it, decompressed, at its start. Counts the raw bytes in `progress`. The window of its compression may take
+    /// `memory`, or what is usual: one that many workers read at a time takes no more than that.
     pub(crate) fn open<'a>(
         &self,
         progress: Option<&'a Progress>,
+        memory: Option<usize>,
     ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+        let most = memory.map_or(0, |bytes| bytes as u64).max(USUAL_WINDOW);
+        let memory = Memory { most, may_grow: memory.is_some() };
         match self {
-            Source::Path(path) => decompress(File::open(path)?, progress),
-            Source::Stdin => decompress(io::stdin(), progress),
-            Source::Memory { bytes, .. } => decompress(io::Cursor::new(Arc::clone(bytes)), progress),
+            Source::Path(path) => decompress(File::open(path)?, memory, progress),
+            Source::Stdin => decompress(io::stdin(), memory, progress),
+            Source::Memory { bytes, .. } => decompress(io::Cursor::new(Arc::clone(bytes)), memory, progress),
         }
     }
 
@@ -83,9 +90,10 @@ impl Source {
     pub(crate) fn open_text<'a>(
         &self,
         encoding: Option<&'static Encoding>,
+        memory: usize,
         progress: Option<&'a Progress>,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
-        let (_, reader) = self.open(progress)?;
+        let (_, reader) = self.open(progress, Some(memory))?;
         Ok(match encoding {
             Some(encoding) => Box::new(Decoded::new(reader, encoding)),
             None => reader,
@@ -94,7 +102,7 @@ impl Source {
 
     /// The line, from 1, of a byte offset in the decompressed and decoded source, found by reading it again; `None` if it cannot
     /// be read twice, or ends before that byte.
-    pub(crate) fn line_of(&self, position: u64, encoding: Option<&'static Encoding>) -> Option<u64> {
+    pub(crate) fn line_of(&self, position: u64, encoding: Option<&'static Encoding>, memory: usize) -> Option<u64> {
         let again = match self {
             Source::Path(path) => fs::metadata(path).is_ok_and(|m| m.is_file()),
             Source::Stdin => false,
@@ -103,7 +111,7 @@ impl Source {
         if !again {
             return None;
         }
-        let mut rest = self.open_text(encoding, None).ok()?.take(position);
+        let mut rest = self.open_text(encoding, memory, None).ok()?.take(position);
         let mut buffer = vec![0; 1 << 18];
         let (mut line, mut seen) = (1, 0);
         loop {

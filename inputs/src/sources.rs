@@ -34,6 +34,10 @@ pub struct Sources {
     encoding: Option<&'static Encoding>,
     /// Files in expanded directories that are not read because their extensions stand for no format.
     pub left_out: Vec<PathBuf>,
+    /// Pipes, sockets and devices in expanded directories: reading them might never end. Those that are named are read.
+    pub not_files: Vec<PathBuf>,
+    /// How much memory the window of a compressed source may take.
+    memory: usize,
 }
 
 impl Sources {
@@ -52,13 +56,14 @@ impl Sources {
         let formats: Vec<_> =
             sources.iter().map(|source| check(source, options)).collect::<Result<_, _>>()?;
         options.check(&formats)?;
-        Ok(Sources { sources, formats, encoding: options.encoding, left_out: Vec::new() })
+        let memory = options.max_record_bytes;
+        Ok(Sources { sources, formats, encoding: options.encoding, left_out: Vec::new(), not_files: Vec::new(), memory })
     }
 
     /// As [`Sources::new`], with the files of each directory in its place: all files in it and in the directories
     /// below whose extensions stand for a format, sorted by path. If [`ReadOptions::format`] is given, all files.
     ///
-    /// Hidden files and directories are left out, and symbolic links to directories are not followed. `-` is standard
+    /// Hidden files and directories, pipes, sockets and devices are left out, and symbolic links to directories are not followed. `-` is standard
     /// input.
     ///
     /// ```
@@ -80,7 +85,7 @@ impl Sources {
     /// As [`Sources::new`]; [`Error::Io`] for a directory that cannot be read; [`Error::EmptyDirectory`] for one
     /// without such files.
     pub fn expand<P: AsRef<Path>>(paths: &[P], options: &ReadOptions) -> Result<Self, Error> {
-        let (mut sources, mut left_out) = (Vec::new(), Vec::new());
+        let (mut sources, mut left_out, mut not_files) = (Vec::new(), Vec::new(), Vec::new());
         for path in paths {
             let path = path.as_ref();
             if path == Path::new("-") || !path.is_dir() {
@@ -88,14 +93,15 @@ impl Sources {
                 continue;
             }
             let is_known = |file: &PathBuf| options.format.is_some() || Format::from_path(file).is_some();
-            let (known, unknown): (Vec<_>, Vec<_>) = files_below(path)?.into_iter().partition(is_known);
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                files_below(path, &mut not_files)?.into_iter().partition(is_known);
             if known.is_empty() {
                 return Err(Error::EmptyDirectory { path: path.display().to_string() });
             }
             sources.extend(known.into_iter().map(Source::Path));
             left_out.extend(unknown);
         }
-        Ok(Sources { left_out, ..Sources::new(sources, options)? })
+        Ok(Sources { left_out, not_files, ..Sources::new(sources, options)? })
     }
 
     /// The sources, each with its format, in order.
@@ -157,7 +163,10 @@ impl Sources {
         let Some((found, format)) = self.get(source) else {
             return format!("source {source}, byte {position}");
         };
-        let line = if format.has_lines() { found.line_of(position, self.encoding_of(format)) } else { None };
+        let line = match format.has_lines() {
+            true => found.line_of(position, self.encoding_of(format), self.memory),
+            false => None,
+        };
         Location { name: found.name(), source, byte: position, line }.to_string()
     }
 }
@@ -199,8 +208,9 @@ fn is_pipe(_: fs::FileType) -> bool {
     false
 }
 
-/// All files in a directory and below, without hidden ones, sorted by path.
-fn files_below(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+/// All files in a directory and below, without hidden ones, sorted by path. What is neither a file nor a directory is
+/// added to `not_files`.
+fn files_below(directory: &Path, not_files: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_path_buf()];
     while let Some(directory) = directories.pop() {
@@ -210,13 +220,20 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>, Error> {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            if entry.file_type().map_err(io)?.is_dir() {
-                directories.push(entry.path());
-            } else if !entry.path().is_dir() {
-                files.push(entry.path());
+            let path = entry.path();
+            let kind = entry.file_type().map_err(io)?;
+            // Of a symbolic link, what it leads to. One that leads nowhere is a file that cannot be read.
+            let leads_to =
+                if kind.is_symlink() { fs::metadata(&path).map(|m| m.file_type()) } else { Ok(kind) };
+            match leads_to {
+                Ok(_) if kind.is_dir() => directories.push(path),
+                Ok(leads_to) if leads_to.is_dir() => {}
+                Ok(leads_to) if !leads_to.is_file() => not_files.push(path),
+                _ => files.push(path),
             }
         }
     }
+    not_files.sort();
     files.sort();
     Ok(files)
 }

@@ -29,13 +29,13 @@ fn words(advice: Advice) -> String {
             "name its encoding with encoding=, or use keys=\"bytes\" and values=\"bytes\" to keep any bytes"
         }
         Advice::Encoding => "name its encoding with encoding=",
-        Advice::MoreMemory => "give more memory",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {
             "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\")"
         }
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",
+        Advice::MoreMemory => "or give more memory",
         Advice::MoreMemoryOrFewerThreads => "give more memory, or fewer threads",
         Advice::LessMemory => "or give a smaller memory",
         Advice::FewerThreads => "or ask for fewer threads",

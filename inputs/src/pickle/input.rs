@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashlith_feedback::{Progress, Unit};
 
-use crate::decompress::Compression;
+use crate::decompress::{Compression, HEAD};
 use crate::pickle::window::vanished;
 use crate::scan;
 use crate::source::Source;
@@ -42,7 +42,7 @@ impl<'a> Input<'a> {
         progress: &'a Progress,
     ) -> Result<Self, PlainStop> {
         let io = |error| Stop::Io(0, error);
-        let (compression, mut stream) = source.open(Some(progress)).map_err(io)?;
+        let (compression, mut stream) = source.open(Some(progress), None).map_err(io)?;
         let input = |stream, random, counted| Ok(Input { stream, random, next: 0, counted, progress });
         let seekable = match source {
             Source::Path(path) => path.metadata().map_err(io)?.is_file(),
@@ -55,12 +55,12 @@ impl<'a> Input<'a> {
             return input(None, Random::File(file), u64::MAX);
         }
         match (compression, source) {
-            // The first four bytes were read, and counted, to recognize compression.
+            // The first bytes were read, and counted, to recognize compression.
             (Compression::None, Source::Path(path)) => {
-                input(None, Random::File(File::open(path).map_err(io)?), 4)
+                input(None, Random::File(File::open(path).map_err(io)?), HEAD as u64)
             }
             (Compression::None, Source::Memory { bytes, .. }) => {
-                input(None, Random::Memory(Arc::clone(bytes)), 4)
+                input(None, Random::Memory(Arc::clone(bytes)), HEAD as u64)
             }
             _ => input(Some(stream), Random::Packed(source, temp_dir), u64::MAX),
         }
@@ -90,7 +90,7 @@ impl<'a> Input<'a> {
 
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         if let Random::Packed(source, temp_dir) = self.random {
-            let (_, mut stream) = source.open(None)?;
+            let (_, mut stream) = source.open(None, None)?;
             if let Some(file) = temp_copy(&mut stream, temp_dir, || false)? {
                 self.random = Random::File(file);
             }

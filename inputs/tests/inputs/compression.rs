@@ -1,4 +1,4 @@
-//! gzip and zstd are recognized by the first bytes; damage and early ends are errors that name the file.
+//! Compression is recognized by the first bytes; damage and early ends are errors that name the file.
 
 use std::io::Write;
 
@@ -74,17 +74,7 @@ fn other_bytes_behind_compressed_data_are_named() {
     let packed = [("gzip", gzip(&lines())), ("zstd", zstd(&lines()))];
     for (kind, one) in &packed {
         let two = one.repeat(2);
-        for tail in [
-            &b"x"[..],
-            b"The end",
-            b"(c)",
-            b"(",
-            b"key\tvalue\n",
-            &[0],
-            &[0; 600],
-            b"\x1f\x8c",
-            &packed[0].1[..1],
-        ] {
+        for tail in [&b"x"[..], b"The end", b"(c)", b"(", b"key\tvalue\n", b"\x1f\x8c", &packed[0].1[..1]] {
             let found = error("x.tsv", &[&two[..], tail].concat(), &ReadOptions::default());
             let begins = tail.starts_with(&one[..1]) && tail.len() == 1;
             let wanted = if begins {

@@ -9,6 +9,7 @@ mod delimited_files;
 mod hostile_pickles;
 mod jsonl_lines;
 mod on_error_skip;
+mod packed_by_tools;
 mod pickle_random;
 mod pickles_made_by_python;
 mod python2_pickles;

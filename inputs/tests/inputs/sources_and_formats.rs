@@ -19,6 +19,13 @@ fn formats_by_name_and_by_extension() {
         ("a.txt", Some(Format::Tsv)),
         ("a.tab.zst", Some(Format::Tsv)),
         ("a.CSV.ZSTD", Some(Format::Csv)),
+        ("a.csv.bz2", Some(Format::Csv)),
+        ("a.tsv.xz", Some(Format::Tsv)),
+        ("a.tsv.lzma", Some(Format::Tsv)),
+        ("a.tsv.lz4", Some(Format::Tsv)),
+        ("a.tsv.BGZ", Some(Format::Tsv)),
+        ("a.pkl.zip", Some(Format::Pickle)),
+        ("a.zip", None),
         ("a.jsonl", Some(Format::Jsonl)),
         ("a.ndjson", Some(Format::Jsonl)),
         ("a.json", Some(Format::Json)),
@@ -113,6 +120,40 @@ fn directories_stand_for_their_files() {
     assert_eq!(empty.advice(), Some(Advice::Format));
     let missing = failed(directory.path().join("missing.csv"));
     assert!(missing.to_string().contains("missing.csv: No such file"), "{missing}");
+}
+
+/// Reading a pipe without a writer would not end. One that is named is read.
+#[cfg(unix)]
+#[test]
+fn only_files_of_directories_are_read() {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("sub")).unwrap();
+    for pipe in ["pipe.tsv", "sub/pipe", ".hidden.tsv"] {
+        assert!(Command::new("mkfifo").arg(path(pipe)).status().unwrap().success());
+    }
+    let _socket = UnixListener::bind(path("socket.tsv")).unwrap();
+    symlink("/dev/zero", path("device.tsv")).unwrap();
+    symlink(path("pipe.tsv"), path("link.tsv")).unwrap();
+    let not_files = ["device.tsv", "link.tsv", "pipe.tsv", "socket.tsv", "sub/pipe"].map(path);
+
+    let nothing = Sources::expand(&[directory.path()], &ReadOptions::default()).unwrap_err();
+    assert!(nothing.to_string().contains("holds no file"), "{nothing}");
+    fs::write(path("a.tsv"), "a\tb\n").unwrap();
+    symlink(path("a.tsv"), path("b.tsv")).unwrap();
+    for format in [None, Some(Format::Csv)] {
+        let options = ReadOptions { format, ..ReadOptions::default() };
+        let found = Sources::expand(&[directory.path()], &options).unwrap();
+        let files: Vec<Source> = found.iter().map(|(source, _)| source.clone()).collect();
+        assert_eq!(files, [Source::from(path("a.tsv")), Source::from(path("b.tsv"))]);
+        assert_eq!((&found.not_files[..], &found.left_out[..]), (&not_files[..], &[][..]));
+    }
+    let named = Sources::expand(&[path("pipe.tsv")], &ReadOptions::default()).unwrap();
+    assert!(named.len() == 1 && named.not_files.is_empty());
+    symlink(path("nowhere"), path("c.tsv")).unwrap();
+    let broken = Sources::expand(&[directory.path()], &ReadOptions::default()).unwrap_err();
+    assert!(broken.to_string().contains("c.tsv: No such file"), "{broken}");
 }
 
 #[test]
