@@ -3,7 +3,9 @@
 use crate::failure::{Failure, tell};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use hashlith::{
-    Builder, Column, Format, KeyType, OnDuplicate, OnError, ReadOptions, Sources, ValueType, parse_size,
+    Builder, Column, Format, KeyType, OnDuplicate, OnError, ReadOptions, Sources, ValueType,
+    inputs::{Encoding, encoding},
+    parse_size,
 };
 use std::{error::Error, path::PathBuf, str::FromStr};
 
@@ -66,6 +68,24 @@ pub fn parse_metadata(text: &str) -> Result<String, String> {
 #[derive(Clone, Copy)]
 struct FormatWord(Option<Format>);
 
+/// A type of keys; `json` is text, each key as its JSON text.
+#[derive(Clone, Copy)]
+struct KeysWord {
+    key_type: KeyType,
+    is_json: bool,
+}
+
+fn keys_word() -> impl TypedValueParser<Value = KeysWord> {
+    PossibleValuesParser::new(KeyType::NAMES.iter().chain(&["json"])).map(|word| KeysWord {
+        key_type: word.parse().unwrap_or(KeyType::Text),
+        is_json: word == "json",
+    })
+}
+
+fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
+    encoding(name).ok_or_else(|| format!("{name:?} is not a known encoding: write, for example, latin-1 or utf-8"))
+}
+
 /// What to do when a key occurs twice.
 pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
     word(OnDuplicate::NAMES)
@@ -81,9 +101,10 @@ pub struct InputArgs {
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
     /// Type of the keys: UTF-8 text, any bytes, integers of 64 bits (decimal in text files), or none: keys are left out of the
-    /// index, which then tells them by some bits of their hashes [default: text; for verify that of the index]
-    #[arg(long, value_parser = word::<KeyType>(KeyType::NAMES))]
-    keys: Option<KeyType>,
+    /// index, which then tells them by some bits of their hashes; json: pickles with keys of several types, each of which
+    /// is stored as its JSON text [default: text; for verify that of the index]
+    #[arg(long, value_parser = keys_word())]
+    keys: Option<KeysWord>,
     /// Type of the values: text, bytes, json, none (an index of keys only), a number (int8 int16 int32 int64 uint8 uint16
     /// uint32 uint64 float16 float32 float64), or vectors of n numbers, such as float32[128]; in text files these have
     /// blanks or commas between them [default: text; for verify that of the index]
@@ -107,12 +128,18 @@ pub struct InputArgs {
     /// CSV: the first row of each file is a header
     #[arg(long)]
     header: bool,
-    /// JSON lines: the key's field [default: key]
+    /// JSON lines, and pickled lists of dicts: the key's field [default: key]
     #[arg(long, value_name = "F")]
     key_field: Option<String>,
-    /// JSON lines: the value's field [default: value]
+    /// JSON lines, and pickled lists of dicts: the value's field [default: value]
     #[arg(long, value_name = "F")]
     value_field: Option<String>,
+    /// Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key
+    #[arg(long, value_name = "PART")]
+    pick: Option<String>,
+    /// Encoding of text that is not UTF-8, such as latin-1; in pickles that of Python 2's str
+    #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
+    encoding: Option<&'static Encoding>,
 }
 
 impl InputArgs {
@@ -132,7 +159,7 @@ impl InputArgs {
         let defaults = ReadOptions::default();
         Ok(ReadOptions {
             format: self.format.0,
-            key_type: self.keys.unwrap_or(keys),
+            key_type: self.keys.map_or(keys, |word| word.key_type),
             value_type: self.values.unwrap_or(values),
             escape: self.escape,
             key_column: self.key_column.clone().unwrap_or(defaults.key_column),
@@ -140,6 +167,9 @@ impl InputArgs {
             header: self.header,
             key_field: self.key_field.clone().unwrap_or(defaults.key_field),
             value_field: self.value_field.clone().unwrap_or(defaults.value_field),
+            json_keys: self.keys.is_some_and(|word| word.is_json),
+            pick: self.pick.clone(),
+            encoding: self.encoding,
             on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
             ..ReadOptions::default()
         })

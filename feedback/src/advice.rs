@@ -38,6 +38,14 @@ pub enum Advice {
     Escape,
     /// Write a format that holds any bytes.
     AnyBytesFormat,
+    /// Declare keys to be integers, or JSON.
+    IntKeys,
+    /// Store keys as JSON text.
+    JsonKeys,
+    /// Name one of the dicts that a pickle holds.
+    Pick,
+    /// State the encoding of text.
+    Encoding,
 }
 
 impl fmt::Display for Advice {
@@ -61,6 +69,10 @@ impl fmt::Display for Advice {
             Advice::Metadata => "state the metadata of the output",
             Advice::Escape => "write escapes, or another format",
             Advice::AnyBytesFormat => "write cdbmake records, which hold any bytes",
+            Advice::IntKeys => "declare keys to be integers, or JSON if only some are",
+            Advice::JsonKeys => "declare keys to be JSON to store them as JSON text",
+            Advice::Pick => "pick one of them",
+            Advice::Encoding => "state the encoding, or declare keys and values to be bytes",
         })
     }
 }

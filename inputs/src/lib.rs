@@ -71,10 +71,11 @@ mod temp_copy;
 mod tsv;
 pub mod typed;
 
+pub use encoding_rs::Encoding;
 pub use error::{Error, ReadError};
 pub use format::{Format, UnknownName};
 pub use location::Location;
-pub use options::{Column, OnError, ReadOptions};
+pub use options::{Column, OnError, ReadOptions, encoding};
 pub use read::read;
 pub use sink::{Sink, Skipped, Summary};
 pub use source::Source;

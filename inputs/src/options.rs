@@ -57,6 +57,13 @@ impl fmt::Display for Column {
     }
 }
 
+/// The encoding with this name: one of the labels of the Encoding Standard, or Python's `latin-1`.
+#[must_use]
+pub fn encoding(name: &str) -> Option<&'static encoding_rs::Encoding> {
+    let name = if name.eq_ignore_ascii_case("latin-1") { "latin1" } else { name };
+    encoding_rs::Encoding::for_label(name.as_bytes())
+}
+
 /// How to read. The default reads text keys and text values, and stops at the first bad row.
 ///
 /// ```
@@ -92,9 +99,9 @@ pub struct ReadOptions {
     pub value_column: Column,
     /// CSV: the first record of each file is a header even if both columns are numbers.
     pub header: bool,
-    /// JSON lines: the name of the key's field.
+    /// JSON lines, and pickled lists of dicts: the name of the key's field.
     pub key_field: String,
-    /// JSON lines: the name of the value's field.
+    /// JSON lines, and pickled lists of dicts: the name of the value's field.
     pub value_field: String,
     /// What to do with a bad row.
     pub on_error: OnError,
@@ -106,6 +113,13 @@ pub struct ReadOptions {
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
+    /// Pickle, with [`KeyType::Text`]: any key that JSON can hold is stored as its JSON text, the compact text of Python's
+    /// `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`; so a string gets quotes, and no two keys are the same.
+    pub json_keys: bool,
+    /// Pickle: the dict to read out of a tuple, list or dict of several, by its number from 0 or by its key.
+    pub pick: Option<String>,
+    /// The encoding of text that is not UTF-8; in pickles that of Python 2's `str`.
+    pub encoding: Option<&'static encoding_rs::Encoding>,
 }
 
 impl Default for ReadOptions {
@@ -124,6 +138,9 @@ impl Default for ReadOptions {
             temp_dir: None,
             max_record_bytes: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
             block_bytes: 1 << 20,
+            json_keys: false,
+            pick: None,
+            encoding: None,
         }
     }
 }

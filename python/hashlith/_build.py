@@ -224,12 +224,14 @@ def build_from_files(
     header: bool = False,
     key_field: str = "key",
     value_field: str = "value",
+    pick: int | str | None = None,
+    encoding: str | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
     compress: Literal["off", "fast", "on"] = "off",
-    keys: Literal["text", "bytes", "int", "none"] | None = None,
+    keys: Literal["text", "bytes", "int", "json", "none"] | None = None,
     values: str | None = None,
     fingerprint_bits: int | None = None,
     check_bits: int | None = None,
@@ -257,8 +259,10 @@ def build_from_files(
         key_column: CSV: the column of the keys, a number from 1 or a name in the header.
         value_column: CSV: the column of the values, likewise.
         header: CSV: the first row of each file is a header.
-        key_field: JSON lines: the field of the keys.
-        value_field: JSON lines: the field of the values.
+        key_field: JSON lines, and pickled lists of dicts: the field of the keys.
+        value_field: JSON lines, and pickled lists of dicts: the field of the values.
+        pick: Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key.
+        encoding: Encoding of text that is not UTF-8; in pickles that of Python 2's `str`.
 
     Raises:
         InputError: A row is bad; with its path, and line or offset.
@@ -278,7 +282,7 @@ def build_from_files(
     return _native.build_from_files(
         path, list(inputs), format=format, on_error=on_error, max_errors=max_errors, escape=escape,
         key_column=key_column, value_column=value_column, header=header, key_field=key_field, value_field=value_field,
-        memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
+        pick=pick, encoding=encoding, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
         values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed, metadata=metadata,
         parts=parts, part=part, progress=progress,
     )

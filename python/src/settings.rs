@@ -2,7 +2,9 @@
 
 use hashlith::{
     Builder, Column, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate, OnError, ReadOptions,
-    Seed, ValueType, parse_size,
+    Seed, ValueType,
+    inputs::{Encoding, encoding},
+    parse_size,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -156,6 +158,10 @@ impl<'py> Keywords<'py> {
     /// How to read files.
     pub fn input(&self) -> PyResult<ReadOptions> {
         let defaults = ReadOptions::default();
+        let json_keys = matches!(self.0.get_item("keys")?, Some(word) if word.extract::<String>().is_ok_and(|word| word == "json"));
+        if json_keys {
+            self.0.set_item("keys", KeyType::Text.name())?;
+        }
         let (keys, values) = self.types()?;
         let max_errors = self.take("max_errors")?;
         let on_error = match (self.take::<String>("on_error")?.as_deref(), max_errors) {
@@ -183,8 +189,31 @@ impl<'py> Keywords<'py> {
             key_field: self.take("key_field")?.unwrap_or(defaults.key_field),
             value_field: self.take("value_field")?.unwrap_or(defaults.value_field),
             on_error,
+            json_keys,
+            pick: self.pick()?,
+            encoding: self.encoding()?,
             ..ReadOptions::default()
         })
+    }
+
+    /// The number of a dict in a pickle, or its key.
+    fn pick(&self) -> PyResult<Option<String>> {
+        let Some(value) = self.object("pick")? else { return Ok(None) };
+        if let Ok(name) = value.extract::<String>() {
+            return Ok(Some(name));
+        }
+        let number = value.extract::<u64>().ok().filter(|_| !value.is_instance_of::<PyBool>());
+        let number = number.ok_or_else(|| PyTypeError::new_err("pick must be a number from 0, or a key"))?;
+        Ok(Some(number.to_string()))
+    }
+
+    /// The encoding of text, by its name.
+    fn encoding(&self) -> PyResult<Option<&'static Encoding>> {
+        let Some(name) = self.take::<String>("encoding")? else { return Ok(None) };
+        match encoding(&name) {
+            Some(encoding) => Ok(Some(encoding)),
+            None => Err(PyValueError::new_err(format!("encoding: {name:?} is not a known encoding"))),
+        }
     }
 
     /// A column's number, from 1, or its name.

@@ -39,6 +39,8 @@ BAD_FILE_OPTIONS = [
     ("value_column", [0, -1, True, 1.5, []]),
     ("key_field", [3, []]),
     ("value_field", [3, []]),
+    ("pick", [-1, True, 1.5, []]),
+    ("encoding", ["x", "", 3]),
 ]
 
 

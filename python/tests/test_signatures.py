@@ -57,6 +57,7 @@ def test_what_only_files_need_has_defaults_of_its_own():
     assert {name: value for name, value in keywords(hashlith.build_from_files).items() if name not in own} == {
         "format": None, "on_error": None, "max_errors": None, "escape": False, "key_column": 1, "value_column": 2,
         "header": False, "key_field": "key", "value_field": "value",
+        "pick": None, "encoding": None,
     }
 
 
