@@ -76,14 +76,13 @@ struct KeysWord {
 }
 
 fn keys_word() -> impl TypedValueParser<Value = KeysWord> {
-    PossibleValuesParser::new(KeyType::NAMES.iter().chain(&["json"])).map(|word| KeysWord {
-        key_type: word.parse().unwrap_or(KeyType::Text),
-        is_json: word == "json",
-    })
+    PossibleValuesParser::new(KeyType::NAMES.iter().chain(&["json"]))
+        .map(|word| KeysWord { key_type: word.parse().unwrap_or(KeyType::Text), is_json: word == "json" })
 }
 
 fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
-    encoding(name).ok_or_else(|| format!("{name:?} is not a known encoding: write, for example, latin-1 or utf-8"))
+    encoding(name)
+        .ok_or_else(|| format!("{name:?} is not a known encoding: write, for example, latin-1 or utf-8"))
 }
 
 /// What to do when a key occurs twice.

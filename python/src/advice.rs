@@ -41,7 +41,9 @@ fn words(advice: Advice) -> String {
         Advice::IntKeys => "use keys=\"int\", or keys=\"json\" if only some keys are integers",
         Advice::JsonKeys => "use keys=\"json\" to store keys as JSON text",
         Advice::Pick => "name one with pick, such as pick=\"0\" or pick=\"NAME\"",
-        Advice::Encoding => "state its encoding, such as encoding=\"latin-1\", or keep its bytes with keys=\"bytes\" and values=\"bytes\"",
+        Advice::Encoding => {
+            "state its encoding, such as encoding=\"latin-1\", or keep its bytes with keys=\"bytes\" and values=\"bytes\""
+        }
         other => return other.to_string(),
     };
     words.to_owned()

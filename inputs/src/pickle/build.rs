@@ -41,7 +41,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             op::GLOBAL => {
                 let line = self.window.slice(token.payload, token.length).unwrap_or_default();
-                let mut lines = line.splitn(2, |&byte| byte == b'\n').map(|part| part[..part.len().min(1_000)].to_vec());
+                let mut lines =
+                    line.splitn(2, |&byte| byte == b'\n').map(|part| part[..part.len().min(1_000)].to_vec());
                 let (module, name) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
                 self.name(token, &module, &name)?;
             }
@@ -98,12 +99,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     }
 
     /// Puts items into a container. A scan keeps only the first ones, and only small ones of those.
-    pub(super) fn fill(
-        &self,
-        seq: &Seq,
-        items: impl Iterator<Item = Item>,
-        at: u64,
-    ) -> Result<(), BadRow> {
+    pub(super) fn fill(&self, seq: &Seq, items: impl Iterator<Item = Item>, at: u64) -> Result<(), BadRow> {
         if !self.is_scan() {
             return seq.extend(items).map_err(|refused: Refused| refused.at(at));
         }
@@ -246,10 +242,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
 
     /// The error for an object of a class that is known by name only.
     #[cold]
-    pub(super) fn class_error(&mut self, class: Option<Rc<Class>>, at: u64) -> BadRow {
+    pub(super) fn class_error(&mut self, class: Option<Rc<Class>>, token: &Token) -> BadRow {
         match class {
             Some(class) => self.foreign(&class),
-            None => BadRow::new(at, DATA_ONLY),
+            None => self.refuse(token),
         }
     }
 
@@ -266,7 +262,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     }
 
     /// The end of a pickle: its container on the stack goes to the sink, unless its items went there before.
-    pub(super) fn stop(&mut self, at: u64) -> Result<(), Stop<S::Error>> {
+    pub(super) fn stop(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
+        let at = token.at;
         let [top] = &self.stack.entries[..] else {
             let count = self.stack.entries.len();
             return Err(
@@ -298,7 +295,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         match &item {
             Item::Stream if self.outermost == Some(Outermost::Instance) => {
                 let class = self.outer_class.take();
-                return Err(self.class_error(class, at).into());
+                return Err(self.class_error(class, token).into());
             }
             Item::Stream => return Ok(()),
             Item::Seq(seq) if seq.kind() == SeqKind::Dict => {
@@ -320,7 +317,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             Item::Seq(seq) if seq.class.is_some() => {
                 let class = seq.class.clone();
-                return Err(self.class_error(class, at).into());
+                return Err(self.class_error(class, token).into());
             }
             _ => {}
         }

@@ -64,7 +64,11 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Bytes | Global::Bytearray, []) => {
                 Item::Span(Span { op: token.at, length: 0, kind: Kind::Bytes, header: 0 })
             }
-            (Global::Bytearray, [Item::Span(bytes)]) if bytes.kind == Kind::Bytes => Item::Span(*bytes),
+            (Global::Bytearray, [Item::Span(bytes)])
+                if matches!(bytes.kind, Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped) =>
+            {
+                Item::Span(*bytes)
+            }
             (Global::Bytearray, [Item::Span(text), Item::Span(encoding)]) => {
                 self.encoded(token, *text, *encoding)?
             }
@@ -243,11 +247,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let target = self.stack.top(at)?.item.clone();
         match (&target, &state) {
             // The attributes of a dict or list that got its items before.
-            (Item::Stream, _) if self.outer_class.is_some() && self.outermost != Some(Outermost::Instance) => {}
+            (Item::Stream, _)
+                if self.outer_class.is_some() && self.outermost != Some(Outermost::Instance) => {}
             (Item::Dropped, _) => {}
             (Item::Seq(seq), _) if seq.kind() == SeqKind::Instance => {
                 let class = seq.class.clone();
-                return Err(self.class_error(class, at).into());
+                return Err(self.class_error(class, token).into());
             }
             (Item::Seq(seq), _) if seq.class.is_some() => {}
             (Item::Object(object), Item::Seq(state)) => {
@@ -288,7 +293,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             (Item::Stream, _) => {
                 let class = self.outer_class.clone();
-                return Err(self.class_error(class, at).into());
+                return Err(self.class_error(class, token).into());
             }
             _ => return Err(self.refuse(token).into()),
         }
@@ -337,7 +342,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             header = 1 + u64::from(self.window.byte().map_err(Stop::for_sink)?);
         }
         let keep = self.stack.needs_from().unwrap_or(at);
-        self.window.pass((header + size).saturating_sub(self.window.at() - begin), keep).map_err(Stop::for_sink)?;
+        self.window
+            .pass((header + size).saturating_sub(self.window.at() - begin), keep)
+            .map_err(Stop::for_sink)?;
         self.memo.skip_data(begin, self.window.at()).map_err(|what| BadRow::new(at, what))?;
         // The header's length has one byte, and begins where the window can read it again.
         let data = Span { op: begin + header, length: size, kind: Kind::Bytes, header: 0 };
@@ -357,10 +364,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     #[cold]
     pub(super) fn refuse(&mut self, token: &Token) -> BadRow {
         self.understood |= token.at > 0;
-        BadRow::new(
-            token.at,
-            format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at),
-        )
+        BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
     }
 
     #[cold]

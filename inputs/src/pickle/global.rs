@@ -47,7 +47,9 @@ impl Global {
             (b"collections", b"defaultdict") => Global::DefaultDict,
             (b"collections", b"Counter") => Global::Counter,
             (b"collections", b"deque") => Global::Deque,
-            (b"collections", b"UserDict") | (b"UserDict", b"UserDict" | b"IterableUserDict") => Global::UserDict,
+            (b"collections", b"UserDict") | (b"UserDict", b"UserDict" | b"IterableUserDict") => {
+                Global::UserDict
+            }
             (b"_codecs", b"encode") => Global::Encode,
             (b"copyreg" | b"copy_reg", b"_reconstructor") => Global::Reconstructor,
             (b"builtins" | b"__builtin__", name) => match name {

@@ -79,7 +79,9 @@ fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> 
         }
         SeqKind::Instance => {
             let path = seq.class.as_ref().map_or("unknown", |class| &class.path);
-            let what = format!("is or holds an object of {path}, which JSON cannot hold; make it a dict before pickling");
+            let what = format!(
+                "is or holds an object of {path}, which JSON cannot hold; make it a dict before pickling"
+            );
             return Err(what.into());
         }
     });
@@ -99,7 +101,9 @@ fn write_key(
         Item::None | Item::Bool(_) | Item::Int(_) | Item::Big(_) | Item::Float(_) => true,
         _ => {
             let found = key.a_type();
-            return Err(format!("is or holds a dict whose key is {found}, which no key in JSON can be").into());
+            return Err(
+                format!("is or holds a dict whose key is {found}, which no key in JSON can be").into()
+            );
         }
     };
     out.extend(quotes.then_some(b'"'));
@@ -222,7 +226,9 @@ fn write_text_element(
     verb: &str,
 ) -> Result<(), RowError> {
     if element != Element::Str || is_big_endian {
-        let what = format!("{verb} a numpy array of bytes objects, or of texts in big-endian order; make it a list of str before pickling");
+        let what = format!(
+            "{verb} a numpy array of bytes objects, or of texts in big-endian order; make it a list of str before pickling"
+        );
         return Err(what.into());
     }
     let mut utf8 = Vec::new();

@@ -103,8 +103,10 @@ impl Memo {
     /// Notes that these bytes are not opcodes.
     pub fn skip_data(&mut self, begin: u64, end: u64) -> Result<(), &'static str> {
         if self.data.len() == MOST_PLACES {
-            return Err("there are more arrays in a file of joblib than this reader holds in memory; write the dict \
-                        with pickle.dump");
+            return Err(
+                "there are more arrays in a file of joblib than this reader holds in memory; write the dict \
+                        with pickle.dump",
+            );
         }
         self.data.push((begin, end));
         Ok(())

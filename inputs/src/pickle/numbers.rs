@@ -13,7 +13,11 @@ use crate::pickle::window::Window;
 use crate::typed::Numbers;
 
 /// A long integer in decimal.
-pub(crate) fn digits(span: Span, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<String, RowError> {
+pub(crate) fn digits(
+    span: Span,
+    window: &mut Window<Input<'_>>,
+    texts: &mut Texts,
+) -> Result<String, RowError> {
     // No number of 64 bits is as long.
     if span.length > 1 << 10 {
         return Err("is an int of more than 64 bits".to_owned().into());

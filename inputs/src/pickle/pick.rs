@@ -99,11 +99,7 @@ pub(crate) fn describe(scan: &Scan, window: &mut Window<Input<'_>>) -> Result<Op
 }
 
 /// Where the part with this name or number is.
-pub(crate) fn picked<E>(
-    scan: &Scan,
-    wanted: &str,
-    window: &mut Window<Input<'_>>,
-) -> Result<Parts, Stop<E>> {
+pub(crate) fn picked<E>(scan: &Scan, wanted: &str, window: &mut Window<Input<'_>>) -> Result<Parts, Stop<E>> {
     let bad = |what: String| Stop::BadRow(BadRow::new(scan.start, what));
     let failed = |error: RowError| match error {
         RowError::Bad(reason) => Stop::BadRow(BadRow::new(scan.start, reason)),
@@ -113,17 +109,22 @@ pub(crate) fn picked<E>(
     let kind = scan.outermost.as_ref().map_or_else(|| "empty".to_owned(), Item::a_type);
     let Some((_, item)) = parts.iter().find(|(name, _)| name == wanted) else {
         if parts.len() >= MOST_PARTS {
-            return Err(bad(format!("the pickle is {kind}; only one of its first {MOST_PARTS} parts can be picked")));
+            return Err(bad(format!(
+                "the pickle is {kind}; only one of its first {MOST_PARTS} parts can be picked"
+            )));
         }
         let names: Vec<String> = parts.iter().take(LISTED).map(|(name, _)| shown(name.as_bytes())).collect();
         let holds = if names.is_empty() { "nothing that can be picked".to_owned() } else { names.join(", ") };
-        return Err(bad(format!("the pickle has no part {wanted:?} to pick: it is {kind} and holds {holds}")));
+        return Err(bad(format!(
+            "the pickle has no part {wanted:?} to pick: it is {kind} and holds {holds}"
+        )));
     };
     let at = match item {
         Item::Seq(seq) if is_dict(item) || seq.kind() == SeqKind::List => seq.at,
         _ => return Err(bad(format!("the picked part {wanted:?} is {}, not a dict", item.a_type()))),
     };
-    let starts = || parts.iter().filter_map(|(_, item)| if let Item::Seq(seq) = item { Some(seq.at) } else { None });
+    let starts =
+        || parts.iter().filter_map(|(_, item)| if let Item::Seq(seq) = item { Some(seq.at) } else { None });
     let before = starts().filter(|&start| start < at).collect();
     Ok(Parts::Picked { at, before, end: starts().filter(|&start| start > at).min().unwrap_or(u64::MAX) })
 }

@@ -132,7 +132,11 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     }
 
     /// Key and value of a record that is a dict.
-    fn fields(&mut self, window: &mut Window<Input<'_>>, record: &Seq) -> Result<[Option<Item>; 2], RowError> {
+    fn fields(
+        &mut self,
+        window: &mut Window<Input<'_>>,
+        record: &Seq,
+    ) -> Result<[Option<Item>; 2], RowError> {
         let mut found = [None, None];
         for pair in record.items.borrow().chunks_exact(2) {
             let Item::Span(name) = pair[0] else { continue };
@@ -231,11 +235,13 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             _ => format!("the key is {}", key.a_type()),
         };
         let advice = match key {
-            Item::Int(_) => Advice::IntKeys,
+            Item::Int(_) | Item::Span(_) => Advice::IntKeys,
             _ => match json::write(key, window, &mut self.texts) {
                 Ok(()) => Advice::JsonKeys,
                 Err(RowError::Bad(_)) => {
-                    return Err(format!("{found}, not a string; make all keys strings before pickling").into());
+                    return Err(
+                        format!("{found}, not a string; make all keys strings before pickling").into()
+                    );
                 }
                 Err(stop) => return Err(stop),
             },

@@ -27,7 +27,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             self.quick()?;
             let token = self.token()?;
             if token.op == op::STOP {
-                return self.stop(token.at);
+                return self.stop(&token);
             }
             if matches!(self.parts, Parts::Picked { end, .. } if token.at >= end) {
                 return Ok(());
@@ -101,7 +101,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         if self.stack.needs_from().is_some_and(|from| at - from > MOST_KEPT / 2) {
             self.send_early()?;
         }
-        let keep = self.stack.needs_from().unwrap_or(at);
+        let keep = self.stack.needs_from().filter(|_| !self.is_scan()).unwrap_or(at);
         self.window.token(keep).map_err(Stop::for_sink)
     }
 
@@ -133,10 +133,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let below = mark.checked_sub(1).map(|below| &self.stack.entries[below].item);
         let outermost = match (below, self.outermost) {
             (Some(Item::Stream), Some(outermost)) => outermost,
-            (None, None) if matches!(self.parts, Parts::All) => *self.sent_early.get_or_insert(match self.stack.entries[first].item {
-                Item::Seq(_) => Outermost::Pairs,
-                _ => Outermost::Dict,
-            }),
+            (None, None) if matches!(self.parts, Parts::All) => {
+                *self.sent_early.get_or_insert(match self.stack.entries[first].item {
+                    Item::Seq(_) => Outermost::Pairs,
+                    _ => Outermost::Dict,
+                })
+            }
             _ => return Ok(()),
         };
         self.send(outermost, first, first + count)?;

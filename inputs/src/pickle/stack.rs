@@ -72,7 +72,8 @@ impl Stack {
                 };
                 is_state
                     && matches!(object.what.get(), What::UserDict)
-                    && attribute.is_some_and(|entry| matches!(entry.item, Item::Span(span) if span.length == 4))
+                    && attribute
+                        .is_some_and(|entry| matches!(entry.item, Item::Span(span) if span.length == 4))
             }
             _ => false,
         }
@@ -80,8 +81,7 @@ impl Stack {
 
     /// Where the bytes begin that items on the stack may need.
     pub fn needs_from(&self) -> Option<u64> {
-        let outer =
-            |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream | Item::Dropped);
+        let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream | Item::Dropped);
         // Nothing below a container that holds nothing is soon needed.
         let passes = |entry: &Entry| matches!(entry.item, Item::Stream | Item::Dropped);
         let above = self.entries.iter().rposition(passes).unwrap_or(0);

@@ -247,6 +247,8 @@ impl<R: Read> Window<R> {
     fn line(&mut self, mut newlines: u32, keep: u64) -> Result<Token, PlainStop> {
         let at = self.at();
         let op = self.rest().first().copied().unwrap_or(0);
+        // The line itself must stay, however much lies before it.
+        let keep = if at - keep > MOST_KEPT / 2 { at } else { keep };
         self.position += 1;
         loop {
             match scan::first(b'\n', self.rest()) {

@@ -12,6 +12,7 @@ mod on_error_skip;
 mod pickle_random;
 mod pickles_made_by_python;
 mod python2_pickles;
+mod python_objects;
 mod sources_and_formats;
 mod support;
 mod text_models;
