@@ -167,10 +167,20 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         state: &Item,
     ) -> Result<Item, BadRow> {
         let kind = if let Item::Seq(seq) = state { Some(seq.kind()) } else { None };
+        let name = if let Item::Class(name) = class { Some(Rc::clone(name)) } else { None };
         match (base, state) {
-            (Global::Dict, Item::Stream | Item::Dropped) => Ok(state.clone()),
-            (Global::Dict, _) if kind == Some(SeqKind::Dict) => Ok(state.clone()),
-            (Global::List, _) if kind == Some(SeqKind::List) => Ok(state.clone()),
+            (Global::Dict, Item::Stream) => {
+                self.outer_class = name;
+                Ok(Item::Stream)
+            }
+            (Global::Dict, Item::Dropped) => Ok(Item::Dropped),
+            (Global::Dict | Global::List, Item::Seq(items))
+                if kind == Some(if base == Global::Dict { SeqKind::Dict } else { SeqKind::List }) =>
+            {
+                let own = Seq::of_class(items.kind(), items.at, name, &self.held);
+                self.fill(&own, items.items.borrow().iter().cloned(), token.at)?;
+                Ok(Item::Seq(own))
+            }
             (Global::Tuple, _) if kind == Some(SeqKind::Tuple) => Ok(state.clone()),
             (Global::Type, Item::Span(_) | Item::Int(_) | Item::Float(_)) => Ok(state.clone()),
             (Global::Object, Item::None) => match class {
@@ -194,21 +204,21 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         data: &Item,
     ) -> Result<Item, Stop<S::Error>> {
         let What::Dtype(dtype) = dtype.what.get() else { return Err(self.refuse(token).into()) };
+        if let (object::Element::Bytes | object::Element::Str, Item::Span(span)) = (dtype.element, data)
+            && !dtype.is_big_endian
+        {
+            let kind = match (dtype.element, span.kind) {
+                (_, Kind::Utf8 | Kind::Escaped) => return Err(self.refuse(token).into()),
+                (object::Element::Bytes, kind) => kind,
+                (_, Kind::Latin1OfUtf8) => Kind::Ucs4OfUtf8,
+                (_, Kind::Latin1OfEscaped) => Kind::Ucs4OfEscaped,
+                (_, _) => Kind::Ucs4,
+            };
+            return Ok(Item::Span(Span { kind, ..*span }));
+        }
         let what = object::array(dtype, &[], false, data);
         let What::Array(array) = what else { return Ok(self.object(what)) };
         let span = array.data;
-        match (dtype.element, span.kind) {
-            (object::Element::Bytes, _) => return Ok(Item::Span(span)),
-            (object::Element::Str, kind) if !dtype.is_big_endian => {
-                let kind = match kind {
-                    Kind::Latin1OfUtf8 => Kind::Ucs4OfUtf8,
-                    Kind::Latin1OfEscaped => Kind::Ucs4OfEscaped,
-                    _ => Kind::Ucs4,
-                };
-                return Ok(Item::Span(Span { kind, ..span }));
-            }
-            _ => {}
-        }
         self.short_part(span, token.at)?;
         let bytes = &self.rows.texts.part;
         let item = if bytes.len() == dtype.size as usize { dtype.item(bytes) } else { None };

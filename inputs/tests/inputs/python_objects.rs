@@ -45,7 +45,8 @@ fn case(line: &str) -> Case {
     Case { name: name.to_owned(), options, pickle: unhex(pickle), wanted }
 }
 
-fn check(case: &Case) {
+/// What is wrong with a case, if something is.
+fn check(case: &Case) -> Option<String> {
     let Case { name, options, pickle, wanted } = case;
     for block_bytes in [1 << 20, 40] {
         let options = ReadOptions { block_bytes, ..options.clone() };
@@ -58,15 +59,33 @@ fn check(case: &Case) {
                 *key = key_int(key).unwrap().to_le_bytes().to_vec();
             }
         }
-        match (&found, wanted) {
-            (Ok(found), Ok(wanted)) => assert!(found == wanted, "{name}: {found:?} instead of {wanted:?}"),
-            (Err(found), Err(wanted)) => assert!(found.contains(wanted), "{name}: {found}"),
-            (Ok(_), Err(wanted)) => panic!("{name}: read, though {wanted}"),
-            (Err(found), Ok(_)) => panic!("{name}: {found}"),
+        let is_right = match (&found, wanted) {
+            (Ok(found), Ok(wanted)) => found == wanted,
+            (Err(found), Err(wanted)) => found.contains(wanted) && !found.contains("is this file a pickle"),
+            _ => false,
+        };
+        if !is_right {
+            return Some(format!(
+                "{name}: {:.400} instead of {:.200}",
+                format!("{found:?}"),
+                format!("{wanted:?}")
+            ));
         }
-        let is_doubted = found.is_err_and(|message| message.contains("is this file a pickle"));
-        assert!(!is_doubted, "{name}");
     }
+    None
+}
+
+fn check_all(lines: &str, at_least: usize) {
+    assert!(lines.lines().count() >= at_least);
+    let wrong: Vec<String> = lines.lines().map(case).filter_map(|case| check(&case)).collect();
+    assert!(
+        wrong.is_empty(),
+        "{}",
+        wrong.join(
+            "
+"
+        )
+    );
 }
 
 #[test]
@@ -80,26 +99,24 @@ fn what_python_pickles() {
     );
     python(&program, directory.path());
     let cases = std::fs::read_to_string(directory.path().join("cases.txt")).unwrap();
-    assert!(cases.lines().count() > 1000);
-    cases.lines().map(case).for_each(|case| check(&case));
+    check_all(&cases, 1_000);
 }
 
 #[test]
 fn what_numpy_and_joblib_pickle() {
-    assert!(NUMPY.lines().count() > 100);
-    NUMPY.lines().map(case).for_each(|case| check(&case));
+    check_all(NUMPY, 200);
 }
 
 /// Every truncation is an error, and no changed byte makes the reader panic.
 #[test]
 fn damaged_objects() {
-    let cases: Vec<Case> = NUMPY.lines().map(case).filter(|case| case.pickle.len() < 1_000).collect();
+    let cases: Vec<Case> = NUMPY.lines().map(case).filter(|case| case.pickle.len() < 400).collect();
     for Case { name, options, pickle, .. } in &cases {
         for length in 0..pickle.len() {
             assert!(pairs("x.pkl", &pickle[..length], options).is_err(), "{name}, cut off at byte {length}");
         }
     }
-    for Case { options, pickle, .. } in cases.iter().step_by(5) {
+    for Case { options, pickle, .. } in cases.iter().step_by(9) {
         for at in 0..pickle.len() {
             for byte in [0, 1, 0x7f, 0xff, b'.', b'(', b'R', b'b', pickle[at] ^ 1, pickle[at] ^ 0x80] {
                 let mut changed = pickle.clone();
