@@ -50,7 +50,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let (begin, items) = (function.at, arguments.items.borrow());
         let global = match &function.item {
             Item::Global(global) => *global,
-            Item::Class(class) if items.is_empty() => {
+            // The argument of a class derived from defaultdict is a type.
+            Item::Class(class) if matches!(&items[..], [] | [Item::Global(_) | Item::Class(_)]) => {
                 self.container(begin, SeqKind::Instance, Some(Rc::clone(class)));
                 return Ok(());
             }

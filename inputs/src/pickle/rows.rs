@@ -41,7 +41,8 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         Rows {
             outlet,
             options,
-            is_plain: keys && values && !options.json_keys,
+            // With an encoding, strings of Python 2 are decoded.
+            is_plain: keys && values && !options.json_keys && options.encoding.is_none(),
             key_type: options.key_type,
             value_type: options.value_type,
             seen: 0,
@@ -63,12 +64,12 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if self.seen <= self.before {
             return Ok(());
         }
-        if let (Item::Span(key), Item::Span(value)) = (key, value)
+        if self.is_plain
+            && let (Item::Span(key), Item::Span(value)) = (key, value)
             && let Some(key_bytes) = window.slice(key.payload(), key.length)
             && let Some(value_bytes) = window.slice(value.payload(), value.length)
-            && self.is_plain
-            && self.plain(key.kind, self.key_type == KeyType::Text, key_bytes)
-            && self.plain(value.kind, self.value_type == ValueType::Text, value_bytes)
+            && plain(key.kind, self.key_type == KeyType::Text, key_bytes)
+            && plain(value.kind, self.value_type == ValueType::Text, value_bytes)
         {
             return self.outlet.record(at, key_bytes, value_bytes);
         }
@@ -172,18 +173,6 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         }
     }
 
-    /// True if the bytes need no decoding.
-    #[inline]
-    fn plain(&self, kind: Kind, text: bool, bytes: &[u8]) -> bool {
-        match kind {
-            Kind::Utf8 => !text || std::str::from_utf8(bytes).is_ok(),
-            Kind::Old if self.options.encoding.is_some() => !text || bytes.is_ascii(),
-            Kind::Old => !text || std::str::from_utf8(bytes).is_ok(),
-            Kind::Bytes => !text,
-            _ => false,
-        }
-    }
-
     /// Decodes key and value into the buffers.
     #[cold]
     fn unusual(&mut self, window: &mut Window<Input<'_>>, key: &Item, value: &Item) -> Result<(), RowError> {
@@ -277,6 +266,16 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         self.texts.key.clear();
         self.texts.key.extend_from_slice(&bytes);
         Ok(())
+    }
+}
+
+/// True if the bytes need no decoding.
+#[inline]
+fn plain(kind: Kind, text: bool, bytes: &[u8]) -> bool {
+    match kind {
+        Kind::Utf8 | Kind::Old => !text || std::str::from_utf8(bytes).is_ok(),
+        Kind::Bytes => !text,
+        _ => false,
     }
 }
 

@@ -166,7 +166,7 @@ fn wrong_types_that_no_option_makes_right() {
         (b"}S'x'\n]Fnan\nas.", "holds NaN, a float that JSON does not have"),
         (b"}S'x'\n\x8fs.", "is or holds a set, which JSON cannot hold"),
         (b"}S'x'\nc__builtin__\nset\n(]tRs.", "is or holds a set, which JSON cannot hold"),
-        (b"}S'x'\n}C\x01bNss.", "is or holds a dict whose key is a bytes object"),
+        (b"}S'x'\n}C\x01bNss.", "the value of key \"x\" holds a bytes object"),
         (b"}S'x'\n})Nss.", "is or holds a dict whose key is a tuple"),
         (b"}S'x'\n]X\x03\0\0\0\xed\xa0\x80as.", "holds a string that holds a lone surrogate"),
         (b"}S'x'\ncbuiltins\nint\ns.", "is a type, which JSON does not have"),

@@ -50,7 +50,6 @@ case("set in a list", {"a": [{"x"}]}, "is a list, not a string; as JSON it is or
 # Records that are dicts, and pairs
 rows = [{"w": "a", "n": "1", "x": [None]}, {"n": "2", "w": "b"}]
 case("records", rows, {"a": "1", "b": "2"}, "key_field=w value_field=n")
-case("records in a tuple", tuple(rows), {"a": "1", "b": "2"}, "key_field=w value_field=n")
 case("no such field", rows, "this dict of the outermost list has no key \"key\"")
 case("pairs one by one", [("a", "b"), ("c", "d")], {"a": "b", "c": "d"}, several=True)
 case("pairs of JSON", [("a", ["b"]), ("c", {"x": 1})], js({"a": ["b"], "c": {"x": 1}}), "values=json", several=True)
