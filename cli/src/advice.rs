@@ -47,6 +47,9 @@ fn words(advice: Advice) -> String {
         Advice::Metadata => "give that of the output with --metadata",
         Advice::Escape => "use --escape, or JSON or cdbmake output",
         Advice::AnyBytesFormat => "use --format cdbmake, which holds any bytes",
+        Advice::IntKeys => "use --keys int, or --keys json if only some keys are integers",
+        Advice::JsonKeys => "use --keys json to store keys as JSON text",
+        Advice::Pick => "name one with --pick, such as --pick 0 or --pick NAME",
         other => return other.to_string(),
     };
     words.to_owned()

@@ -64,7 +64,7 @@ pub fn parse_metadata(text: &str) -> Result<String, String> {
 }
 
 /// The encoding that people mean by a name.
-fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
+fn parse_encoding(name: &str) -> Result<Encoding, String> {
     hashlith::encoding(name).ok_or_else(|| {
         "no encoding has this name; names are those of the web: utf-16le, windows-1252, shift_jis, ..."
             .to_owned()
@@ -74,6 +74,18 @@ fn parse_encoding(name: &str) -> Result<&'static Encoding, String> {
 /// A format; `None` means that the file name decides.
 #[derive(Clone, Copy)]
 struct FormatWord(Option<Format>);
+
+/// A type of keys; `json` is text, each key as its JSON text.
+#[derive(Clone, Copy)]
+struct KeysWord {
+    key_type: KeyType,
+    is_json: bool,
+}
+
+fn keys_word() -> impl TypedValueParser<Value = KeysWord> {
+    PossibleValuesParser::new(KeyType::NAMES.iter().chain(&["json"]))
+        .map(|word| KeysWord { key_type: word.parse().unwrap_or(KeyType::Text), is_json: word == "json" })
+}
 
 /// What to do when a key occurs twice.
 pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
@@ -90,9 +102,10 @@ pub struct InputArgs {
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
     /// Type of the keys: UTF-8 text, any bytes, integers of 64 bits (decimal in text files), or none: keys are left out of the
-    /// index, which then tells them by some bits of their hashes [default: text; for verify that of the index]
-    #[arg(long, value_parser = word::<KeyType>(KeyType::NAMES))]
-    keys: Option<KeyType>,
+    /// index, which then tells them by some bits of their hashes; json: pickles with keys of several types, each of which
+    /// is stored as its JSON text [default: text; for verify that of the index]
+    #[arg(long, value_parser = keys_word())]
+    keys: Option<KeysWord>,
     /// Type of the values: text, bytes, json, none (an index of keys only), a number (int8 int16 int32 int64 uint8 uint16
     /// uint32 uint64 float16 float32 float64), or vectors of n numbers, such as float32[128]; in text files these have
     /// blanks or commas between them [default: text; for verify that of the index]
@@ -104,9 +117,9 @@ pub struct InputArgs {
     /// Give up after more than N bad rows (means --on-error skip)
     #[arg(long, value_name = "N")]
     max_errors: Option<u64>,
-    /// Text: its encoding, such as utf-16 or windows-1252 [default: utf-8]
+    /// Text: its encoding, such as utf-16 or windows-1252; in pickles that of Python 2's str, such as latin-1 [default: utf-8]
     #[arg(long, value_name = "NAME", value_parser = parse_encoding)]
-    encoding: Option<&'static Encoding>,
+    encoding: Option<Encoding>,
     /// TSV, CSV: what is between two columns: any text, in which \t is a TAB; or blanks, for any number of spaces and TABs
     /// [default: a TAB in TSV, a comma in CSV]
     #[arg(long, value_name = "TEXT")]
@@ -141,12 +154,15 @@ pub struct InputArgs {
     /// TSV, CSV: pass over so many lines at the beginning of each file
     #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
     skip_rows: u64,
-    /// JSON: the key's field [default: key]
+    /// JSON, and pickled lists of dicts: the key's field [default: key]
     #[arg(long, value_name = "F")]
     key_field: Option<String>,
-    /// JSON: the value's field [default: value]
+    /// JSON, and pickled lists of dicts: the value's field [default: value]
     #[arg(long, value_name = "F")]
     value_field: Option<String>,
+    /// Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key
+    #[arg(long, value_name = "PART")]
+    pick: Option<String>,
 }
 
 impl InputArgs {
@@ -160,7 +176,7 @@ impl InputArgs {
         let header = self.header.then_some(true).or(self.no_header.then_some(false));
         Ok(ReadOptions {
             format: self.format.0,
-            key_type: self.keys.unwrap_or(keys),
+            key_type: self.keys.map_or(keys, |word| word.key_type),
             value_type: self.values.unwrap_or(values),
             encoding: self.encoding,
             delimiter: self.delimiter.clone(),
@@ -174,6 +190,8 @@ impl InputArgs {
             skip_rows: self.skip_rows,
             key_field: self.key_field.clone(),
             value_field: self.value_field.clone(),
+            json_keys: self.keys.is_some_and(|word| word.is_json),
+            pick: self.pick.clone(),
             on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
             ..ReadOptions::default()
         })

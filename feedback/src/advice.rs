@@ -44,6 +44,12 @@ pub enum Advice {
     Escape,
     /// Write a format that holds any bytes.
     AnyBytesFormat,
+    /// Declare keys to be integers, or JSON.
+    IntKeys,
+    /// Store keys as JSON text.
+    JsonKeys,
+    /// Name one of the dicts that a pickle holds.
+    Pick,
 }
 
 impl fmt::Display for Advice {
@@ -72,6 +78,9 @@ impl fmt::Display for Advice {
             Advice::Metadata => "state the metadata of the output",
             Advice::Escape => "write escapes, or another format",
             Advice::AnyBytesFormat => "write cdbmake records, which hold any bytes",
+            Advice::IntKeys => "declare keys to be integers, or JSON if only some are",
+            Advice::JsonKeys => "declare keys to be JSON to store them as JSON text",
+            Advice::Pick => "pick one of them",
         })
     }
 }

@@ -1,27 +1,62 @@
 //! Text in other encodings than UTF-8.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
-use encoding_rs::{Decoder, DecoderResult, Encoding};
+use encoding_rs::{Decoder, DecoderResult};
 
-/// The encoding with this name: those of the [Encoding Standard](https://encoding.spec.whatwg.org/#names-and-labels), in upper or
-/// lower case.
+/// An encoding of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// ISO 8859-1: each byte is the character with its number. On the web this name stands for windows-1252, which has other
+    /// characters for the bytes 0x80 to 0x9f; here, as in Python, it does not.
+    Latin1,
+    /// An encoding of the web.
+    Web(&'static encoding_rs::Encoding),
+}
+
+/// The encoding with this name, in upper or lower case: a label of the [Encoding
+/// Standard](https://encoding.spec.whatwg.org/#names-and-labels), or one that Python has for Latin-1 or UTF-16.
 ///
 /// ```
-/// use hashlith_inputs::encoding;
+/// use hashlith_inputs::{Encoding, encoding};
 ///
-/// assert_eq!(encoding("latin1").map(|found| found.name()), Some("windows-1252"));
+/// assert_eq!(encoding("latin-1"), Some(Encoding::Latin1));
+/// assert_eq!(encoding("UTF-16").map(Encoding::name), Some("UTF-16LE"));
 /// assert_eq!(encoding("utf-42"), None);
 /// ```
-pub fn encoding(name: &str) -> Option<&'static Encoding> {
-    Encoding::for_label(name.as_bytes())
+pub fn encoding(name: &str) -> Option<Encoding> {
+    match name.to_ascii_lowercase().as_str() {
+        "latin-1" | "latin1" | "l1" | "iso-8859-1" | "iso8859-1" | "iso88591" | "iso_8859-1" => {
+            Some(Encoding::Latin1)
+        }
+        label => encoding_rs::Encoding::for_label(label.as_bytes()).map(Encoding::Web),
+    }
+}
+
+impl Encoding {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Latin1 => "ISO-8859-1",
+            Encoding::Web(encoding) => encoding.name(),
+        }
+    }
+
+    /// The text of these bytes; `None` if they are not text in this encoding.
+    pub(crate) fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        match self {
+            Encoding::Latin1 => Some(encoding_rs::mem::decode_latin1(bytes)),
+            Encoding::Web(encoding) => encoding.decode_without_bom_handling_and_without_replacement(bytes),
+        }
+    }
 }
 
 /// Bytes that are not text in the encoding that was named; travels inside an [`io::Error`].
 #[derive(Debug)]
 pub(crate) struct NotInEncoding {
-    encoding: &'static Encoding,
+    encoding: Encoding,
     /// Offset in the decompressed source.
     at: u64,
 }
@@ -42,8 +77,9 @@ impl std::error::Error for NotInEncoding {}
 /// Reads text as UTF-8, without its byte order mark.
 pub(crate) struct Decoded<R> {
     inner: R,
-    encoding: &'static Encoding,
-    decoder: Decoder,
+    encoding: Encoding,
+    /// `None` for Latin-1, which needs none.
+    decoder: Option<Decoder>,
     input: Vec<u8>,
     /// What has been read and not decoded.
     from: usize,
@@ -58,12 +94,15 @@ pub(crate) struct Decoded<R> {
 }
 
 impl<R: Read> Decoded<R> {
-    pub fn new(inner: R, encoding: &'static Encoding) -> Self {
+    pub fn new(inner: R, encoding: Encoding) -> Self {
         const PIECE: usize = 1 << 16;
         Decoded {
             inner,
             encoding,
-            decoder: encoding.new_decoder(),
+            decoder: match encoding {
+                Encoding::Latin1 => None,
+                Encoding::Web(encoding) => Some(encoding.new_decoder()),
+            },
             input: vec![0; PIECE],
             from: 0,
             to: 0,
@@ -85,8 +124,15 @@ impl<R: Read> Decoded<R> {
             self.is_end = self.to == 0;
         }
         let input = &self.input[self.from..self.to];
-        let (result, read, written) =
-            self.decoder.decode_to_utf8_without_replacement(input, &mut self.output, self.is_end);
+        let (result, read, written) = match &mut self.decoder {
+            Some(decoder) => decoder.decode_to_utf8_without_replacement(input, &mut self.output, self.is_end),
+            None => {
+                // A byte becomes two at most.
+                let read = input.len().min(self.output.len() / 2);
+                let written = encoding_rs::mem::convert_latin1_to_utf8(&input[..read], &mut self.output);
+                (DecoderResult::InputEmpty, read, written)
+            }
+        };
         self.from += read;
         self.at += read as u64;
         (self.given, self.filled) = (0, written);
@@ -158,10 +204,11 @@ mod tests {
             ("utf-16", &marked, &text),
             ("utf-16be", &marked, &text),
             ("latin1", &latin, &"käse\n".repeat(9)),
+            ("latin-1", &(0..=255).collect(), &(0..=255u8).map(char::from).collect()),
             ("utf-8", &text.clone().into_bytes(), &text),
             ("utf-8", &vec![], &String::new()),
         ] {
-            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let encoding = encoding(label).unwrap();
             let mut reader = Decoded::new(Slow(bytes, 0), encoding);
             let (mut found, mut piece) = (Vec::new(), [0; 5]);
             loop {
@@ -182,7 +229,7 @@ mod tests {
             ("utf-16le", b"a\0b", 2),
             ("shift_jis", b"ab\x81", 2),
         ] {
-            let mut reader = Decoded::new(bytes, Encoding::for_label(label.as_bytes()).unwrap());
+            let mut reader = Decoded::new(bytes, encoding(label).unwrap());
             let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
             let wrong = error.downcast::<NotInEncoding>().unwrap();
             assert_eq!(wrong.at, at, "{label} {}", bytes.escape_ascii());

@@ -6,9 +6,9 @@
 //! Memory does not grow with the input: a pickled dict is never held, only a batch of it.
 //!
 //! Input files are data. A pickle runs nothing: only the opcodes for dicts, lists, tuples, strings and plain values are
-//! carried out, along with a few harmless names such as `collections.OrderedDict`. The first opcode that asks for more
-//! is refused with its name and byte offset. A length in a file takes no memory before the bytes have arrived, and
-//! nesting takes no stack.
+//! carried out, and the shapes of a few objects (arrays of numpy, named tuples, classes derived from dict or list) are
+//! taken as data. An opcode that asks for more is refused with its name and byte offset. A length in a file takes no
+//! memory before the bytes have arrived, and nesting takes no stack.
 //!
 //! A row that cannot be a record ends the reading with an error that says where it is, or is counted and left out: see
 //! [`OnError`]. Nothing is dropped silently.
@@ -75,8 +75,7 @@ mod stop;
 mod temp_copy;
 pub mod typed;
 
-pub use encoding::encoding;
-pub use encoding_rs::Encoding;
+pub use encoding::{Encoding, encoding};
 pub use error::{Error, ReadError};
 pub use format::{Format, UnknownName};
 pub use location::Location;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use encoding_rs::Encoding;
 use hashlith_format::{KeyType, ValueType};
 
+use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::format::{Format, UnknownName};
 
@@ -184,8 +184,8 @@ pub struct ReadOptions {
     /// JSON value: a text format's as it stands, a pickle's as the compact text of Python's
     /// `json.dumps(value, separators=(",", ":"), ensure_ascii=False)`.
     pub value_type: ValueType,
-    /// Text: its encoding. `None` is UTF-8.
-    pub encoding: Option<&'static Encoding>,
+    /// Text: its encoding. `None` is UTF-8. Pickles: that of Python 2's `str`.
+    pub encoding: Option<Encoding>,
     /// Delimited text: what is between two columns. `None` is a TAB in TSV, a comma in CSV.
     pub delimiter: Option<Delimiter>,
     /// Delimited text: how quotes are read. `None` is `Off` in TSV, `Strict` in CSV.
@@ -207,9 +207,9 @@ pub struct ReadOptions {
     pub comment: Option<String>,
     /// Delimited text: so many lines at the start of each file are not looked at.
     pub skip_rows: u64,
-    /// JSON: the name of the key's field. `None` is `key`.
+    /// JSON, and pickled lists of dicts: the name of the key's field. `None` is `key`.
     pub key_field: Option<String>,
-    /// JSON: the name of the value's field. `None` is `value`.
+    /// JSON, and pickled lists of dicts: the name of the value's field. `None` is `value`.
     pub value_field: Option<String>,
     /// What to do with a bad row.
     pub on_error: OnError,
@@ -221,6 +221,11 @@ pub struct ReadOptions {
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
+    /// Pickle, with [`KeyType::Text`]: any key that JSON can hold is stored as its JSON text, the compact text of Python's
+    /// `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`; so a string gets quotes, and no two keys are the same.
+    pub json_keys: bool,
+    /// Pickle: the dict to read out of a tuple, list or dict of several, by its number from 0 or by its key.
+    pub pick: Option<String>,
 }
 
 impl Default for ReadOptions {
@@ -245,6 +250,8 @@ impl Default for ReadOptions {
             temp_dir: None,
             max_record_bytes: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
             block_bytes: 1 << 20,
+            json_keys: false,
+            pick: None,
         }
     }
 }
@@ -304,10 +311,11 @@ impl ReadOptions {
 
     /// The options that have been given, by the names of the fields here, and the formats that each applies to.
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
-        use Format::{Csv, Json, Jsonl, Tsv};
+        use Format::{Csv, Json, Jsonl, Pickle, Tsv};
         const DELIMITED: &[Format] = &[Tsv, Csv];
-        const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json];
-        const JSON: &[Format] = &[Jsonl, Json];
+        const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json, Pickle];
+        const FIELDS: &[Format] = &[Jsonl, Json, Pickle];
+        const PICKLE: &[Format] = &[Pickle];
         [
             (self.encoding.is_some(), "encoding", TEXT),
             (self.delimiter.is_some(), "delimiter", DELIMITED),
@@ -319,8 +327,10 @@ impl ReadOptions {
             (self.join.is_some(), "join", DELIMITED),
             (self.comment.is_some(), "comment", DELIMITED),
             (self.skip_rows > 0, "skip_rows", DELIMITED),
-            (self.key_field.is_some(), "key_field", JSON),
-            (self.value_field.is_some(), "value_field", JSON),
+            (self.key_field.is_some(), "key_field", FIELDS),
+            (self.value_field.is_some(), "value_field", FIELDS),
+            (self.json_keys, "keys", PICKLE),
+            (self.pick.is_some(), "pick", PICKLE),
         ]
         .into_iter()
         .filter_map(|(given, name, formats)| given.then_some((name, formats)))

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
+use crate::encoding::Encoding;
 use hashlith_feedback::Progress;
 
 use crate::decompress::{Compression, Memory, decompress};
@@ -89,7 +89,7 @@ impl Source {
     /// Opens text in this encoding, decompressed and as UTF-8, at its start. Counts the raw bytes in `progress`.
     pub(crate) fn open_text<'a>(
         &self,
-        encoding: Option<&'static Encoding>,
+        encoding: Option<Encoding>,
         memory: usize,
         progress: Option<&'a Progress>,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
@@ -102,7 +102,7 @@ impl Source {
 
     /// The line, from 1, of a byte offset in the decompressed and decoded source, found by reading it again; `None` if it cannot
     /// be read twice, or ends before that byte.
-    pub(crate) fn line_of(&self, position: u64, encoding: Option<&'static Encoding>, memory: usize) -> Option<u64> {
+    pub(crate) fn line_of(&self, position: u64, encoding: Option<Encoding>, memory: usize) -> Option<u64> {
         let again = match self {
             Source::Path(path) => fs::metadata(path).is_ok_and(|m| m.is_file()),
             Source::Stdin => false,

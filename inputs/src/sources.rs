@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use encoding_rs::Encoding;
+use crate::encoding::Encoding;
 
 use crate::error::Error;
 use crate::format::Format;
@@ -31,7 +31,7 @@ pub struct Sources {
     /// The format of each source.
     formats: Vec<Format>,
     /// That of text.
-    encoding: Option<&'static Encoding>,
+    encoding: Option<Encoding>,
     /// Files in expanded directories that are not read because their extensions stand for no format.
     pub left_out: Vec<PathBuf>,
     /// Pipes, sockets and devices in expanded directories: reading them might never end. Those that are named are read.
@@ -57,7 +57,14 @@ impl Sources {
             sources.iter().map(|source| check(source, options)).collect::<Result<_, _>>()?;
         options.check(&formats)?;
         let memory = options.max_record_bytes;
-        Ok(Sources { sources, formats, encoding: options.encoding, left_out: Vec::new(), not_files: Vec::new(), memory })
+        Ok(Sources {
+            sources,
+            formats,
+            encoding: options.encoding,
+            left_out: Vec::new(),
+            not_files: Vec::new(),
+            memory,
+        })
     }
 
     /// As [`Sources::new`], with the files of each directory in its place: all files in it and in the directories
@@ -116,7 +123,7 @@ impl Sources {
     }
 
     /// The encoding of the text of this format, if it is not UTF-8.
-    pub(crate) fn encoding_of(&self, format: Format) -> Option<&'static Encoding> {
+    pub(crate) fn encoding_of(&self, format: Format) -> Option<Encoding> {
         self.encoding.filter(|_| format.has_lines())
     }
 

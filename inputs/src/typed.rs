@@ -125,6 +125,17 @@ impl<'o> Numbers<'o> {
         fits.map_err(|()| self.refused(text))
     }
 
+    /// Numbers of the row's own type, as their bytes.
+    pub fn raw(&mut self, bytes: &[u8], is_big_endian: bool) {
+        let size = usize::from(self.row.number.size());
+        let start = self.out.len();
+        self.out.extend_from_slice(bytes);
+        if is_big_endian {
+            self.out[start..].chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        }
+        self.found = self.found.saturating_add(u32::try_from(bytes.len() / size).unwrap_or(u32::MAX));
+    }
+
     /// Ends the value.
     ///
     /// # Errors

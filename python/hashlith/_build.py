@@ -232,12 +232,13 @@ def build_from_files(
     skip_rows: int = 0,
     key_field: str | None = None,
     value_field: str | None = None,
+    pick: int | str | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
     temp_dir: StrPath | None = None,
     on_duplicate: Literal["error", "first", "last"] = "error",
     compress: Literal["off", "fast", "on"] = "off",
-    keys: Literal["text", "bytes", "int", "none"] | None = None,
+    keys: Literal["text", "bytes", "int", "json", "none"] | None = None,
     values: str | None = None,
     fingerprint_bits: int | None = None,
     check_bits: int | None = None,
@@ -276,8 +277,9 @@ def build_from_files(
         join: TSV, CSV: the text that joins several columns.
         comment: TSV, CSV: lines that begin with this are comments.
         skip_rows: TSV, CSV: how many lines at the beginning of each file are passed over.
-        key_field: JSON: the field of the keys. Default: "key".
-        value_field: JSON: the field of the values. Default: "value".
+        key_field: JSON, and pickled lists of dicts: the field of the keys. Default: "key".
+        value_field: JSON, and pickled lists of dicts: the field of the values. Default: "value".
+        pick: Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key.
 
     Raises:
         InputError: A row is bad; with its path, and line or offset.
@@ -297,7 +299,8 @@ def build_from_files(
     return _native.build_from_files(
         path, list(inputs), format=format, on_error=on_error, max_errors=max_errors,
         encoding=encoding, delimiter=delimiter, quotes=quotes, escape=escape, header=header, key_column=key_column,
-        value_column=value_column, join=join, comment=comment, skip_rows=skip_rows, key_field=key_field, value_field=value_field,
+        value_column=value_column, join=join, comment=comment, skip_rows=skip_rows, key_field=key_field,
+        value_field=value_field, pick=pick,
         memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
         values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed, metadata=metadata,
         parts=parts, part=part, progress=progress,

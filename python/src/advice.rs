@@ -45,6 +45,9 @@ fn words(advice: Advice) -> String {
         Advice::SipHash => "build with hash=\"siphash\"",
         Advice::OneFile => "choose another name, or leave out parts",
         Advice::Metadata => "give metadata for the output",
+        Advice::IntKeys => "use keys=\"int\", or keys=\"json\" if only some keys are integers",
+        Advice::JsonKeys => "use keys=\"json\" to store keys as JSON text",
+        Advice::Pick => "name one with pick, such as pick=\"0\" or pick=\"NAME\"",
         other => return other.to_string(),
     };
     words.to_owned()

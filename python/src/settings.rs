@@ -156,6 +156,10 @@ impl<'py> Keywords<'py> {
     /// How to read files.
     pub fn input(&self) -> PyResult<ReadOptions> {
         let defaults = ReadOptions::default();
+        let json_keys = matches!(self.0.get_item("keys")?, Some(word) if word.extract::<String>().is_ok_and(|word| word == "json"));
+        if json_keys {
+            self.0.set_item("keys", KeyType::Text.name())?;
+        }
         let (keys, values) = self.types()?;
         let max_errors = self.take("max_errors")?;
         let on_error = match (self.take::<String>("on_error")?.as_deref(), max_errors) {
@@ -189,8 +193,21 @@ impl<'py> Keywords<'py> {
             key_field: self.take("key_field")?,
             value_field: self.take("value_field")?,
             on_error,
+            json_keys,
+            pick: self.pick()?,
             ..ReadOptions::default()
         })
+    }
+
+    /// The number of a dict in a pickle, or its key.
+    fn pick(&self) -> PyResult<Option<String>> {
+        let Some(value) = self.object("pick")? else { return Ok(None) };
+        if let Ok(name) = value.extract::<String>() {
+            return Ok(Some(name));
+        }
+        let number = value.extract::<u64>().ok().filter(|_| !value.is_instance_of::<PyBool>());
+        let number = number.ok_or_else(|| PyTypeError::new_err("pick must be a number from 0, or a key"))?;
+        Ok(Some(number.to_string()))
     }
 
     /// A column, or a list of columns.
@@ -223,7 +240,7 @@ fn one_column(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Column> {
     number.map(Column::Number)
 }
 
-fn known_encoding(name: &str) -> PyResult<&'static Encoding> {
+fn known_encoding(name: &str) -> PyResult<Encoding> {
     hashlith::encoding(name)
         .ok_or_else(|| PyValueError::new_err(format!("encoding: none has the name {name:?}")))
 }

@@ -1,8 +1,12 @@
-//! The opcodes that make containers, and the few calls that are allowed.
+//! The opcodes that make containers.
+
+use std::rc::Rc;
 
 use crate::bad_row::BadRow;
-use crate::pickle::item::{Global, Item, Kind, Seq, SeqKind, Span};
-use crate::pickle::machine::{Machine, Outermost};
+use crate::pickle::calls::DATA_ONLY;
+use crate::pickle::global::Class;
+use crate::pickle::item::{Item, Refused, Seq, SeqKind, Span};
+use crate::pickle::machine::{Machine, Outermost, Parts};
 use crate::pickle::opcode as op;
 use crate::pickle::row_error::RowError;
 use crate::pickle::stack::Entry;
@@ -16,9 +20,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     pub(super) fn build(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         match token.op {
-            op::EMPTY_DICT => self.container(at, SeqKind::Dict),
-            op::EMPTY_LIST => self.container(at, SeqKind::List),
-            op::EMPTY_SET => self.container(at, SeqKind::Set),
+            op::EMPTY_DICT => self.container(at, SeqKind::Dict, None),
+            op::EMPTY_LIST => self.container(at, SeqKind::List, None),
+            op::EMPTY_SET => self.container(at, SeqKind::Set, None),
             op::EMPTY_TUPLE => return self.tuple(at, self.stack.entries.len()),
             op::TUPLE1 | op::TUPLE2 | op::TUPLE3 => {
                 let size = usize::from(token.op - op::TUPLE1) + 1;
@@ -37,18 +41,20 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             op::GLOBAL => {
                 let line = self.window.slice(token.payload, token.length).unwrap_or_default();
-                let mut lines = line.splitn(2, |&byte| byte == b'\n');
+                let mut lines =
+                    line.splitn(2, |&byte| byte == b'\n').map(|part| part[..part.len().min(1_000)].to_vec());
                 let (module, name) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-                let global = Global::named(module, name).ok_or_else(|| foreign(token, module, name))?;
-                self.stack.push(at, Item::Global(global));
+                self.name(token, &module, &name)?;
             }
             op::STACK_GLOBAL => return self.stack_global(token),
             op::REDUCE => return self.call(token),
+            op::NEWOBJ => return self.new_object(token),
+            op::BUILD => return self.build_state(token),
             op::PERSID | op::BINPERSID | op::NEXT_BUFFER | op::READONLY_BUFFER => {
                 return Err(outside(token).into());
             }
-            // The rest: INST, OBJ, NEWOBJ, NEWOBJ_EX, BUILD, EXT1, EXT2 and EXT4.
-            _ => return Err(refuse(token).into()),
+            // The rest: INST, OBJ, NEWOBJ_EX, EXT1, EXT2 and EXT4.
+            _ => return Err(self.refuse(token).into()),
         }
         Ok(())
     }
@@ -63,25 +69,57 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     }
 
     /// Pushes an empty container. The items of the outermost dict or list go to the sink.
-    fn container(&mut self, at: u64, kind: SeqKind) {
+    pub(super) fn container(&mut self, at: u64, kind: SeqKind, class: Option<Rc<Class>>) {
         let outermost = match kind {
             SeqKind::Dict => Some(Outermost::Dict),
             SeqKind::List => Some(Outermost::Pairs),
-            _ => None,
+            SeqKind::Instance => Some(Outermost::Instance),
+            SeqKind::Tuple | SeqKind::Set => None,
         };
-        if outermost.is_some() && self.outermost.is_none() && self.stack.is_outermost() {
+        let is_outermost = match &self.parts {
+            Parts::All => self.outermost.is_none() && self.stack.is_outermost(),
+            Parts::Scan => false,
+            Parts::Picked { at: picked, .. } => at == *picked,
+        };
+        if is_outermost && outermost.is_some() {
             self.outermost = outermost;
+            self.outer_class = class;
             return self.stack.push(at, Item::Stream);
         }
-        self.stack.push(at, Item::Seq(Seq::new(kind, &self.held)));
+        if let Parts::Picked { before, .. } = &self.parts
+            && before.contains(&at)
+        {
+            return self.stack.push(at, Item::Dropped);
+        }
+        self.stack.push(at, Item::Seq(Seq::of_class(kind, at, class, &self.held)));
+    }
+
+    pub(super) fn is_scan(&self) -> bool {
+        matches!(self.parts, Parts::Scan)
+    }
+
+    /// Puts items into a container. A scan keeps only the first ones, and only small ones of those.
+    pub(super) fn fill(&self, seq: &Seq, items: impl Iterator<Item = Item>, at: u64) -> Result<(), BadRow> {
+        if !self.is_scan() {
+            return seq.extend(items).map_err(|refused: Refused| refused.at(at));
+        }
+        let room = MOST_PARTS.saturating_sub(seq.items.borrow().len());
+        let small = items.take(room).inspect(|item| {
+            if let Item::Seq(inner) = item
+                && (inner.depth.get() > 1 || inner.items.borrow().len() > 16)
+            {
+                inner.clear();
+            }
+        });
+        seq.extend(small).map_err(|refused| refused.at(at))
     }
 
     /// Makes a tuple of the items from `first` on.
     fn tuple(&mut self, at: u64, first: usize) -> Result<(), Stop<S::Error>> {
         let begin = self.stack.entries.get(first).map_or(at, |entry| entry.at);
-        let seq = Seq::new(SeqKind::Tuple, &self.held);
-        let items = self.stack.entries.drain(first..).map(|entry| entry.item);
-        seq.extend(items).map_err(|refused| refused.at(at))?;
+        let seq = Seq::new(SeqKind::Tuple, begin, &self.held);
+        let items: Vec<Item> = self.stack.entries.drain(first..).map(|entry| entry.item).collect();
+        self.fill(&seq, items.into_iter(), at)?;
         self.stack.push(begin, Item::Seq(seq));
         Ok(())
     }
@@ -96,6 +134,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             && let Some(sent) = self.sent_early.take()
         {
             if sent != outermost || token.op == op::FROZENSET {
+                self.misfit = true;
                 let what = "the outermost container is neither a dict nor a list or tuple of pairs";
                 return Err(BadRow::new(at, what).into());
             }
@@ -107,8 +146,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         }
         let items: Vec<Entry> = self.stack.entries.drain(first - 1..).skip(1).collect();
         if token.op == op::TUPLE {
-            let seq = Seq::new(SeqKind::Tuple, &self.held);
-            seq.extend(items.into_iter().map(|entry| entry.item)).map_err(|refused| refused.at(at))?;
+            let seq = Seq::new(SeqKind::Tuple, begin, &self.held);
+            self.fill(&seq, items.into_iter().map(|entry| entry.item), at)?;
             self.stack.push(begin, Item::Seq(seq));
             return Ok(());
         }
@@ -119,6 +158,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 op::LIST => SeqKind::List,
                 _ => SeqKind::Set,
             },
+            None,
         );
         let first = self.stack.entries.len();
         self.stack.entries.extend(items);
@@ -126,7 +166,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     }
 
     /// Moves the items from `first` on into the container below `cut`, and ends the stack at `cut`.
-    fn grow(&mut self, token: &Token, first: usize, cut: usize) -> Result<(), Stop<S::Error>> {
+    pub(super) fn grow(&mut self, token: &Token, first: usize, cut: usize) -> Result<(), Stop<S::Error>> {
         let at = token.at;
         let target = cut.checked_sub(1).and_then(|below| self.stack.entries.get(below));
         let kind = match token.op {
@@ -144,17 +184,21 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         match target.map(|entry| &entry.item) {
             Some(Item::Stream) => {
                 let outermost = if kind == SeqKind::Dict { Outermost::Dict } else { Outermost::Pairs };
+                if self.outermost == Some(Outermost::Instance) {
+                    self.outermost = Some(outermost);
+                }
                 if self.outermost != Some(outermost) || kind == SeqKind::Set {
                     return Err(wrong(target).into());
                 }
                 self.send(outermost, first, self.stack.entries.len())?;
             }
-            Some(Item::Seq(seq)) if seq.kind == kind => {
+            Some(Item::Dropped) => {}
+            Some(Item::Seq(seq)) if seq.becomes(kind) => {
                 let items = &self.stack.entries[first..];
                 if kind == SeqKind::Dict && items.len() % 2 == 1 {
                     return Err(BadRow::new(at, "the pickle is malformed: a key has no value").into());
                 }
-                seq.extend(items.iter().map(|entry| entry.item.clone())).map_err(|refused| refused.at(at))?;
+                self.fill(seq, items.iter().map(|entry| entry.item.clone()), at)?;
             }
             _ => return Err(wrong(target).into()),
         }
@@ -171,14 +215,21 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         };
         self.short_text(*module_span, Which::Key, token.at)?;
         self.short_text(*name_span, Which::Value, token.at)?;
-        let (module, name) = (&self.rows.texts.key[..], &self.rows.texts.value[..]);
-        let global = Global::named(module, name).ok_or_else(|| foreign(token, module, name))?;
-        self.stack.push(token.at, Item::Global(global));
-        Ok(())
+        let module = std::mem::take(&mut self.rows.texts.key);
+        let result = self.name_of(token, &module);
+        self.rows.texts.key = module;
+        Ok(result?)
+    }
+
+    fn name_of(&mut self, token: &Token, module: &[u8]) -> Result<(), BadRow> {
+        let name = std::mem::take(&mut self.rows.texts.value);
+        let result = self.name(token, module, &name);
+        self.rows.texts.value = name;
+        result
     }
 
     /// Loads a name, which may not be long.
-    fn short_text(&mut self, span: Span, which: Which, at: u64) -> Result<(), Stop<S::Error>> {
+    pub(super) fn short_text(&mut self, span: Span, which: Which, at: u64) -> Result<(), Stop<S::Error>> {
         if span.length > 1_000 {
             return Err(BadRow::new(at, "the pickle is malformed: a name is very long").into());
         }
@@ -189,62 +240,30 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         }
     }
 
-    /// `REDUCE`: the calls that run no code of the pickle's author.
-    fn call(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
-        let at = token.at;
-        let arguments = self.stack.pop(at)?.item;
-        let function = self.stack.pop(at)?;
-        let (Item::Seq(seq), Item::Global(global)) = (&arguments, &function.item) else {
-            return Err(refuse(token).into());
-        };
-        let items = seq.items.borrow();
-        match (global, &items[..]) {
-            (Global::Encode, [Item::Span(text), Item::Span(encoding)]) => {
-                if self.latin1 != Some(encoding.op) {
-                    self.short_text(*encoding, Which::Key, at)?;
-                    if !matches!(&self.rows.texts.key[..], b"latin1" | b"latin-1") {
-                        return Err(refuse(token).into());
-                    }
-                    self.latin1 = Some(encoding.op);
-                }
-                let kind = match text.kind {
-                    Kind::Utf8 => Kind::Latin1OfUtf8,
-                    Kind::Escaped => Kind::Latin1OfEscaped,
-                    _ => return Err(refuse(token).into()),
-                };
-                self.stack.push(function.at, Item::Span(Span { kind, ..*text }));
-            }
-            (Global::Bytes, []) => {
-                let empty = Span { op: at, length: 0, kind: Kind::Bytes, header: 0 };
-                self.stack.push(function.at, Item::Span(empty));
-            }
-            (Global::Set, [] | [_]) => {
-                self.stack.push(function.at, Item::Seq(Seq::new(SeqKind::Set, &self.held)));
-            }
-            (Global::DefaultDict, [] | [Item::Global(_) | Item::None]) => {
-                self.container(function.at, SeqKind::Dict);
-            }
-            (global, []) if global.is_dict() => self.container(function.at, SeqKind::Dict),
-            (Global::OrderedDict | Global::Counter, [Item::Stream]) => {
-                self.outermost = Some(Outermost::Dict);
-                self.stack.push(function.at, Item::Stream);
-            }
-            (Global::OrderedDict | Global::Counter, [Item::Seq(inner)]) => {
-                self.container(function.at, SeqKind::Dict);
-                let flat = flatten(inner, at)?;
-                let first = self.stack.entries.len();
-                // Each item takes at least a byte, so these offsets rise and stay below the next record's.
-                let offsets = function.at..;
-                self.stack.entries.extend(offsets.zip(flat).map(|(at, item)| Entry { at, item }));
-                return self.grow(&Token { op: op::SETITEMS, ..*token }, first, first);
-            }
-            _ => return Err(refuse(token).into()),
+    /// The error for an object of a class that is known by name only.
+    #[cold]
+    pub(super) fn class_error(&mut self, class: Option<Rc<Class>>, token: &Token) -> BadRow {
+        match class {
+            Some(class) => self.foreign(&class),
+            None => self.refuse(token),
         }
-        Ok(())
+    }
+
+    /// Loads a few bytes.
+    pub(super) fn short_part(&mut self, span: Span, at: u64) -> Result<(), Stop<S::Error>> {
+        if span.length > 1_000 {
+            return Err(BadRow::new(at, "the pickle is malformed: a number or name is very long").into());
+        }
+        match self.rows.texts.load_part(span, self.window) {
+            Ok(()) => Ok(()),
+            Err(RowError::Bad(reason)) => Err(BadRow::new(at, format!("a name {}", reason.what)).into()),
+            Err(RowError::Stop(stop)) => Err(stop.for_sink()),
+        }
     }
 
     /// The end of a pickle: its container on the stack goes to the sink, unless its items went there before.
-    pub(super) fn stop(&mut self, at: u64) -> Result<(), Stop<S::Error>> {
+    pub(super) fn stop(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
+        let at = token.at;
         let [top] = &self.stack.entries[..] else {
             let count = self.stack.entries.len();
             return Err(
@@ -252,9 +271,18 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             );
         };
         let (begin, item) = (top.at, top.item.clone());
+        match &self.parts {
+            Parts::All => {}
+            Parts::Scan => {
+                self.scanned = Some(item);
+                return Ok(());
+            }
+            Parts::Picked { .. } => return Ok(()),
+        }
         // Items went to the sink as items of the outermost container, so the pickle must be that container.
         let sent = self.outermost.is_some() || self.sent_early.is_some();
         if sent && !matches!(item, Item::Stream) {
+            self.misfit = true;
             let what = "the pickle is malformed: it builds a container and then does not use it";
             return Err(BadRow::new(at, what).into());
         }
@@ -265,18 +293,31 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             last
         };
         match &item {
+            Item::Stream if self.outermost == Some(Outermost::Instance) => {
+                let class = self.outer_class.take();
+                return Err(self.class_error(class, token).into());
+            }
             Item::Stream => return Ok(()),
-            Item::Seq(seq) if seq.kind == SeqKind::Dict => {
+            Item::Seq(seq) if seq.kind() == SeqKind::Dict => {
                 for pair in seq.items.borrow().chunks_exact(2) {
                     self.rows.pair(self.window, rising(&pair[0]), &pair[0], &pair[1])?;
                 }
                 return Ok(());
             }
-            Item::Seq(seq) if seq.kind != SeqKind::Set => {
+            Item::Seq(seq) if self.rows.is_pair(seq) => {
+                let items = seq.items.borrow();
+                return self.rows.pair(self.window, begin, &items[0], &items[1]);
+            }
+            Item::Seq(seq) if matches!(seq.kind(), SeqKind::Tuple | SeqKind::List) => {
+                self.misfit = seq.items.borrow().iter().any(is_dict);
                 for element in seq.items.borrow().iter() {
                     self.rows.element(self.window, rising(element), element)?;
                 }
                 return Ok(());
+            }
+            Item::Seq(seq) if seq.class.is_some() => {
+                let class = seq.class.clone();
+                return Err(self.class_error(class, token).into());
             }
             _ => {}
         }
@@ -286,6 +327,13 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         );
         Err(BadRow::new(begin, what).into())
     }
+}
+
+/// Most parts of an outermost container among which one can be picked.
+pub(crate) const MOST_PARTS: usize = 1_000;
+
+pub(crate) fn is_dict(item: &Item) -> bool {
+    matches!(item, Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::Instance))
 }
 
 /// The offset of an item of a container, or `begin` if it is not known.
@@ -298,15 +346,15 @@ fn offset(item: &Item, begin: u64) -> u64 {
 }
 
 /// Keys and values in turn, from a dict or from pairs.
-fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, BadRow> {
+pub(crate) fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, BadRow> {
     let items = seq.items.borrow();
-    if seq.kind == SeqKind::Dict {
+    if seq.kind() == SeqKind::Dict {
         return Ok(items.clone());
     }
     let mut flat = Vec::with_capacity(2 * items.len());
     for item in items.iter() {
         match item {
-            Item::Seq(pair) if pair.kind != SeqKind::Dict && pair.items.borrow().len() == 2 => {
+            Item::Seq(pair) if pair.kind() != SeqKind::Dict && pair.items.borrow().len() == 2 => {
                 flat.extend(pair.items.borrow().iter().cloned());
             }
             _ => {
@@ -320,23 +368,8 @@ fn flatten(seq: &Seq, at: u64) -> Result<Vec<Item>, BadRow> {
     Ok(flat)
 }
 
-const DATA_ONLY: &str = "this reader runs nothing and takes only dicts, lists and tuples of strings and plain values; \
-                      convert the object to these before pickling";
-
-#[cold]
-fn refuse(token: &Token) -> BadRow {
-    BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
-}
-
 #[cold]
 fn outside(token: &Token) -> BadRow {
     let (name, at) = (named(token.op), token.at);
     BadRow::new(at, format!("{name} at byte {at} refers to an object outside the pickle: {DATA_ONLY}"))
-}
-
-#[cold]
-fn foreign(token: &Token, module: &[u8], name: &[u8]) -> BadRow {
-    let path = format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name));
-    let path: String = path.escape_debug().take(200).collect();
-    BadRow::new(token.at, format!("{} at byte {} asks for {path}: {DATA_ONLY}", named(token.op), token.at))
 }

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::bad_row::BadRow;
+use crate::pickle::global::{Class, Global};
+use crate::pickle::object::Object;
 
 /// How deep containers may be nested.
 pub(crate) const MOST_DEEP: u16 = 1_000;
@@ -29,6 +31,12 @@ pub(crate) enum Kind {
     LongBinary,
     /// A whole number in decimal digits.
     LongDigits,
+    /// A `numpy.str_`: four bytes for each character, little-endian.
+    Ucs4,
+    /// The same, with its bytes written as a [`Kind::Latin1OfUtf8`].
+    Ucs4OfUtf8,
+    /// The same, with its bytes written as a [`Kind::Latin1OfEscaped`].
+    Ucs4OfEscaped,
 }
 
 /// A part of the pickle that begins with an opcode.
@@ -49,46 +57,6 @@ impl Span {
     }
 }
 
-/// Names that a pickle may use, none of which runs anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Global {
-    OrderedDict,
-    DefaultDict,
-    Counter,
-    /// `_codecs.encode`
-    Encode,
-    /// `bytes`, which older protocols call for an empty bytes object.
-    Bytes,
-    /// The type of a set, which older protocols call.
-    Set,
-    /// A plain type, as a defaultdict's factory.
-    Type,
-}
-
-impl Global {
-    pub fn named(module: &[u8], name: &[u8]) -> Option<Global> {
-        match (module, name) {
-            (b"collections", b"OrderedDict") => Some(Global::OrderedDict),
-            (b"collections", b"defaultdict") => Some(Global::DefaultDict),
-            (b"collections", b"Counter") => Some(Global::Counter),
-            (b"_codecs", b"encode") => Some(Global::Encode),
-            (b"builtins" | b"__builtin__", name) => match name {
-                b"bytes" => Some(Global::Bytes),
-                b"set" | b"frozenset" => Some(Global::Set),
-                b"int" | b"long" | b"float" | b"bool" | b"str" | b"unicode" | b"list" | b"tuple"
-                | b"dict" => Some(Global::Type),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// True if a call returns a dict.
-    pub fn is_dict(self) -> bool {
-        matches!(self, Global::OrderedDict | Global::DefaultDict | Global::Counter)
-    }
-}
-
 /// A value on the stack, in a container or in the memo.
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
@@ -97,9 +65,16 @@ pub(crate) enum Item {
     None,
     Bool(bool),
     Int(i64),
+    /// An integer of numpy that no `Int` holds.
+    Big(u64),
     Float(f64),
     Seq(Rc<Seq>),
     Global(Global),
+    /// A name that stands for nothing known.
+    Class(Rc<Class>),
+    Object(Rc<Object>),
+    /// A container beside the picked one; its items are dropped.
+    Dropped,
     /// The outermost container, whose items go to the sink.
     Stream,
 }
@@ -111,12 +86,18 @@ pub(crate) enum SeqKind {
     /// Alternating keys and values.
     Dict,
     Set,
+    /// An object of a class that is known by name only. Items make it a dict or a list.
+    Instance,
 }
 
 /// A container that is held in memory.
 #[derive(Debug)]
 pub(crate) struct Seq {
-    pub kind: SeqKind,
+    kind: Cell<SeqKind>,
+    /// The offset of the opcode that began it.
+    pub at: u64,
+    /// Its class, if that is known by name only.
+    pub class: Option<Rc<Class>>,
     pub items: RefCell<Vec<Item>>,
     /// How deep containers are nested in this one.
     pub depth: Cell<u16>,
@@ -134,6 +115,14 @@ pub(crate) struct Held(Rc<Cell<usize>>);
 const EMPTY: usize = 4;
 
 impl Held {
+    pub fn add(&self, items: usize) {
+        self.0.set(self.0.get() + items);
+    }
+
+    pub fn remove(&self, items: usize) {
+        self.0.set(self.0.get() - items);
+    }
+
     pub fn get(&self) -> usize {
         self.0.get()
     }
@@ -161,15 +150,39 @@ impl Refused {
 }
 
 impl Seq {
-    pub fn new(kind: SeqKind, held: &Held) -> Rc<Self> {
-        held.0.set(held.0.get() + EMPTY);
+    pub fn new(kind: SeqKind, at: u64, held: &Held) -> Rc<Self> {
+        Self::of_class(kind, at, None, held)
+    }
+
+    pub fn of_class(kind: SeqKind, at: u64, class: Option<Rc<Class>>, held: &Held) -> Rc<Self> {
+        held.add(EMPTY);
         Rc::new(Seq {
-            kind,
+            kind: Cell::new(kind),
+            at,
+            class,
             items: RefCell::new(Vec::new()),
             depth: Cell::new(0),
             closed: Cell::new(false),
             held: held.clone(),
         })
+    }
+
+    pub fn kind(&self) -> SeqKind {
+        self.kind.get()
+    }
+
+    /// Whether it may get items as a container of this kind does.
+    pub fn becomes(&self, kind: SeqKind) -> bool {
+        if self.kind() == SeqKind::Instance && kind != SeqKind::Set {
+            self.kind.set(kind);
+        }
+        self.kind() == kind
+    }
+
+    /// Forgets the items.
+    pub fn clear(&self) {
+        let items = std::mem::take(&mut *self.items.borrow_mut());
+        self.held.remove(items.len());
     }
 
     pub fn extend(&self, items: impl Iterator<Item = Item>) -> Result<(), Refused> {
@@ -191,7 +204,7 @@ impl Seq {
             own.truncate(before);
             return Err(Refused::Recursive);
         }
-        self.held.0.set(self.held.0.get() + own.len() - before);
+        self.held.add(own.len() - before);
         self.depth.set(depth);
         if depth > MOST_DEEP { Err(Refused::TooDeep) } else { Ok(()) }
     }
@@ -199,7 +212,7 @@ impl Seq {
 
 impl Drop for Seq {
     fn drop(&mut self) {
-        self.held.0.set(self.held.0.get() - EMPTY - self.items.get_mut().len());
+        self.held.remove(EMPTY + self.items.get_mut().len());
     }
 }
 
@@ -209,23 +222,25 @@ impl Item {
         match self {
             Item::Mark => "mark",
             Item::Span(span) => match span.kind {
-                Kind::Utf8 | Kind::Escaped => "str",
+                Kind::Utf8 | Kind::Escaped | Kind::Ucs4 | Kind::Ucs4OfUtf8 | Kind::Ucs4OfEscaped => "str",
                 Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => "bytes object",
                 Kind::Old | Kind::OldQuoted => "Python 2 str",
                 Kind::LongBinary | Kind::LongDigits => "int",
             },
             Item::None => "None",
             Item::Bool(_) => "bool",
-            Item::Int(_) => "int",
+            Item::Int(_) | Item::Big(_) => "int",
             Item::Float(_) => "float",
-            Item::Seq(seq) => match seq.kind {
+            Item::Seq(seq) => match seq.kind() {
                 SeqKind::Tuple => "tuple",
                 SeqKind::List => "list",
                 SeqKind::Dict => "dict",
                 SeqKind::Set => "set",
+                SeqKind::Instance => "object",
             },
-            Item::Global(_) => "type",
-            Item::Stream => "dict or list",
+            Item::Global(_) | Item::Class(_) => "type",
+            Item::Object(object) => object.type_name(),
+            Item::Stream | Item::Dropped => "dict or list",
         }
     }
 
@@ -233,7 +248,7 @@ impl Item {
     pub fn a_type(&self) -> String {
         match self.type_name() {
             "None" => "None".to_owned(),
-            "int" => "an int".to_owned(),
+            name @ ("int" | "object") => format!("an {name}"),
             name => format!("a {name}"),
         }
     }

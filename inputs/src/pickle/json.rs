@@ -2,11 +2,16 @@
 
 use std::rc::Rc;
 
+use hashlith_feedback::Advice;
+
+use crate::bad_row::Reason;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::number::{MOST_DIGITS, write_binary, write_digits, write_float};
+use crate::pickle::numbers::load_array;
+use crate::pickle::object::{Array, Element};
 use crate::pickle::row_error::RowError;
-use crate::pickle::text::not_text;
+use crate::pickle::text::{not_text, ucs4};
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
 
@@ -35,7 +40,7 @@ fn write_all(
     enter(seq, &mut open, out)?;
     while let Some((seq, next)) = open.last_mut() {
         let item = seq.items.borrow().get(*next).cloned();
-        let (kind, place) = (seq.kind, *next);
+        let (kind, place) = (seq.kind(), *next);
         *next += 1;
         let Some(item) = item else {
             out.push(if kind == SeqKind::Dict { b'}' } else { b']' });
@@ -49,35 +54,62 @@ fn write_all(
             (false, _) => out.push(b','),
         }
         match &item {
-            Item::Span(Span { kind: Kind::LongBinary | Kind::LongDigits, .. }) if is_key => {
-                return Err(bad_key(&item));
-            }
-            Item::Span(_) => write_plain(&item, window, texts, out, "holds")?,
-            _ if is_key => return Err(bad_key(&item)),
+            _ if is_key => write_key(&item, window, texts, out)?,
             Item::Seq(seq) => enter(seq, &mut open, out)?,
             _ => write_plain(&item, window, texts, out, "holds")?,
         }
         if out.len() > LONGEST {
-            let what =
-                format!("is longer than {LONGEST} bytes as JSON text, which is too long for a container");
-            return Err(what.into());
+            return Err(too_long().into());
         }
     }
     Ok(())
 }
 
+fn too_long() -> String {
+    format!("is longer than {LONGEST} bytes as JSON text, which is too long for a container")
+}
+
 fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> Result<(), RowError> {
-    out.push(match seq.kind {
+    out.push(match seq.kind() {
         SeqKind::Dict => b'{',
         SeqKind::Tuple | SeqKind::List => b'[',
-        SeqKind::Set => return Err("is or holds a set, which JSON does not have".to_owned().into()),
+        SeqKind::Set => {
+            let what = "is or holds a set, which JSON cannot hold; make it a list before pickling";
+            return Err(what.to_owned().into());
+        }
+        SeqKind::Instance => {
+            let path = seq.class.as_ref().map_or("unknown", |class| &class.path);
+            let what = format!(
+                "is or holds an object of {path}, which JSON cannot hold; make it a dict before pickling"
+            );
+            return Err(what.into());
+        }
     });
     open.push((Rc::clone(seq), 0));
     Ok(())
 }
 
-fn bad_key(key: &Item) -> RowError {
-    format!("is or holds a dict whose key is {}; JSON has only strings as keys", key.a_type()).into()
+/// A key of an object: what is not a string becomes one, as with `json.dumps`.
+fn write_key(
+    key: &Item,
+    window: &mut Window<Input<'_>>,
+    texts: &mut Texts,
+    out: &mut Vec<u8>,
+) -> Result<(), RowError> {
+    let quotes = match key {
+        Item::Span(span) => matches!(span.kind, Kind::LongBinary | Kind::LongDigits),
+        Item::None | Item::Bool(_) | Item::Int(_) | Item::Big(_) | Item::Float(_) => true,
+        _ => {
+            let found = key.a_type();
+            return Err(
+                format!("is or holds a dict whose key is {found}, which no key in JSON can be").into()
+            );
+        }
+    };
+    out.extend(quotes.then_some(b'"'));
+    write_plain(key, window, texts, out, "holds")?;
+    out.extend(quotes.then_some(b'"'));
+    Ok(())
 }
 
 /// Writes anything but a container.
@@ -93,12 +125,16 @@ fn write_plain(
         Item::Bool(true) => out.extend_from_slice(b"true"),
         Item::Bool(false) => out.extend_from_slice(b"false"),
         Item::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Item::Big(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Item::Float(number) => {
             if !write_float(*number, out) {
                 return Err(format!("{verb} {number}, a float that JSON does not have").into());
             }
         }
         Item::Span(span) => return write_span(*span, window, texts, out, verb),
+        Item::Object(object) if object.array().is_some() => {
+            return object.array().map_or(Ok(()), |array| write_array(array, window, texts, out, verb));
+        }
         _ => return Err(format!("{verb} {}, which JSON does not have", item.a_type()).into()),
     }
     Ok(())
@@ -115,7 +151,7 @@ fn write_span(
     match span.kind {
         Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => {
             let found = item.a_type();
-            Err(format!("{verb} {found}, which JSON does not have; decode it before pickling").into())
+            Err(format!("{verb} {found}, which JSON cannot hold; make it a str before pickling").into())
         }
         Kind::LongBinary | Kind::LongDigits => {
             let too_long = || {
@@ -128,16 +164,82 @@ fn write_span(
             let write = if span.kind == Kind::LongBinary { write_binary } else { write_digits };
             if write(&texts.part, out) { Ok(()) } else { Err(too_long()) }
         }
-        Kind::Utf8 | Kind::Escaped | Kind::Old | Kind::OldQuoted => {
+        _ => {
             texts.load_part(span, window)?;
+            let is_old = matches!(span.kind, Kind::Old | Kind::OldQuoted);
+            if is_old {
+                texts.decode_old_part()?;
+            }
             if let Some(what) = not_text(span.kind, &texts.part) {
                 let holder = if verb == "is" { "" } else { "holds a string that " };
-                return Err(format!("{holder}{what}").into());
+                let what = format!("{holder}{what}");
+                return Err(
+                    if is_old { Reason::with(Advice::EncodingOrBytes, what) } else { what.into() }.into()
+                );
             }
             write_string(&texts.part, out);
             Ok(())
         }
     }
+}
+
+/// An array of numpy, as a JSON array or, if it has no dimension, as its only element.
+fn write_array(
+    array: Array,
+    window: &mut Window<Input<'_>>,
+    texts: &mut Texts,
+    out: &mut Vec<u8>,
+    verb: &str,
+) -> Result<(), RowError> {
+    let dtype = array.dtype;
+    // Each element takes at least a byte as text.
+    if array.length.saturating_mul(u64::from(dtype.size).max(2)) > 8 * LONGEST as u64 {
+        return Err(too_long().into());
+    }
+    load_array(array, window, texts)?;
+    let elements = std::mem::take(&mut texts.part);
+    if !array.is_scalar {
+        out.push(b'[');
+    }
+    for (place, bytes) in elements.chunks_exact(dtype.size as usize).enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        match dtype.item(bytes) {
+            Some(item) => write_plain(&item, window, texts, out, "holds")?,
+            None => write_text_element(dtype.element, dtype.is_big_endian, bytes, out, verb)?,
+        }
+        if out.len() > LONGEST {
+            return Err(too_long().into());
+        }
+    }
+    if !array.is_scalar {
+        out.push(b']');
+    }
+    texts.part = elements;
+    Ok(())
+}
+
+fn write_text_element(
+    element: Element,
+    is_big_endian: bool,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    verb: &str,
+) -> Result<(), RowError> {
+    if element != Element::Str || is_big_endian {
+        let what = format!(
+            "{verb} a numpy array of bytes objects, or of texts in big-endian order; make it a list of str before pickling"
+        );
+        return Err(what.into());
+    }
+    let mut utf8 = Vec::new();
+    ucs4(bytes, &mut utf8).map_err(|wrong| format!("is malformed ({wrong})"))?;
+    if let Some(what) = not_text(Kind::Ucs4, &utf8) {
+        return Err(format!("holds a string that {what}").into());
+    }
+    write_string(&utf8, out);
+    Ok(())
 }
 
 /// Appends a JSON string; only quotes, backslashes and control characters are escaped.

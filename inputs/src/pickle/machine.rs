@@ -1,8 +1,11 @@
 //! The machine that runs a pickle: its stack, its memo, and its way to the sink.
 
+use std::rc::Rc;
+
 use crate::bad_row::BadRow;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
+use crate::pickle::global::Class;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Held, Item, Refused, Span};
 use crate::pickle::memo::Memo;
@@ -19,6 +22,20 @@ pub(crate) enum Outermost {
     Dict,
     /// A list or tuple of pairs.
     Pairs,
+    /// An object of a class that is known by name only, which has no items yet.
+    Instance,
+}
+
+/// Which parts of a pickle are records.
+#[derive(Debug, Clone)]
+pub(crate) enum Parts {
+    /// The items of the outermost container.
+    All,
+    /// None: the pickle is looked through for its parts.
+    Scan,
+    /// The items of the container that begins at `at`. The containers `before` are beside it, and nothing from `end` on is
+    /// needed.
+    Picked { at: u64, before: Vec<u64>, end: u64 },
 }
 
 /// The state of reading one pickle.
@@ -26,7 +43,10 @@ pub(crate) struct Machine<'m, 'o, 'a, S: Sink> {
     pub window: &'m mut Window<Input<'a>>,
     pub rows: Rows<'m, 'o, S>,
     pub stack: Stack,
+    pub parts: Parts,
     pub outermost: Option<Outermost>,
+    /// The class of the outermost container, if that is known by name only.
+    pub outer_class: Option<Rc<Class>>,
     /// Items of an outermost tuple, or of a dict made by one opcode, went to the sink before the container was made.
     pub sent_early: Option<Outermost>,
     pub memo: Memo,
@@ -37,26 +57,38 @@ pub(crate) struct Machine<'m, 'o, 'a, S: Sink> {
     pub latin1: Option<u64>,
     /// A reference could not be answered. It can be if the numbers that the pickle refers to are known beforehand.
     pub missed: bool,
+    /// The error may be that the pickle holds dicts of which one can be picked.
+    pub misfit: bool,
+    /// What is wrong is not that the file is no pickle.
+    pub understood: bool,
+    /// What a scan found: the outermost object.
+    pub scanned: Option<Item>,
 }
 
 impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
     pub fn new(
         window: &'m mut Window<Input<'a>>,
         outlet: &'m mut Outlet<'o, S>,
-        options: &ReadOptions,
+        options: &'m ReadOptions,
+        parts: Parts,
         wanted: Option<Wanted>,
     ) -> Self {
         Machine {
             window,
             rows: Rows::new(outlet, options),
             stack: Stack::default(),
+            parts,
             outermost: None,
+            outer_class: None,
             sent_early: None,
             memo: Memo::new(wanted),
             held: Held::default(),
             fresh: None,
             latin1: None,
             missed: false,
+            misfit: false,
+            understood: false,
+            scanned: None,
         }
     }
 
@@ -72,7 +104,7 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
                     return Err(BadRow::new(key.at, "the pickle is malformed: a key has no value").into());
                 }
             }
-            Outermost::Pairs => {
+            Outermost::Pairs | Outermost::Instance => {
                 for entry in entries {
                     self.rows.element(self.window, entry.at, &entry.item)?;
                 }

@@ -64,6 +64,8 @@ pub(crate) struct Memo {
     /// Answered references.
     answered: Slots<Span, { 1 << 17 }>,
     spare: Vec<u8>,
+    /// Where bytes begin and end that are not opcodes.
+    data: Vec<(u64, u64)>,
 }
 
 impl Memo {
@@ -80,6 +82,7 @@ impl Memo {
             wanted,
             answered: Slots::default(),
             spare: Vec::new(),
+            data: Vec::new(),
         }
     }
 
@@ -95,6 +98,23 @@ impl Memo {
             self.objects.clear();
         }
         may
+    }
+
+    /// Notes that these bytes are not opcodes.
+    pub fn skip_data(&mut self, begin: u64, end: u64) -> Result<(), &'static str> {
+        if self.data.len() == MOST_PLACES {
+            return Err(
+                "there are more arrays in a file of joblib than this reader holds in memory; write the dict \
+                        with pickle.dump",
+            );
+        }
+        self.data.push((begin, end));
+        Ok(())
+    }
+
+    /// True if the pickle holds bytes that are not opcodes.
+    pub fn holds_data(&self) -> bool {
+        !self.data.is_empty()
     }
 
     /// Numbers the string before a `MEMOIZE`.
@@ -255,7 +275,14 @@ impl Memo {
         let mut window = Window::new(input.reader_at(place), std::mem::take(&mut self.spare), size, place);
         let mut next = first;
         let mut string = None;
+        let mut data = self.data.partition_point(|&(begin, _)| begin < place);
         let found = loop {
+            if let Some(&(begin, end)) = self.data.get(data)
+                && window.at() == begin
+            {
+                window.pass(end - begin, u64::MAX)?;
+                data += 1;
+            }
             let token = window.token(u64::MAX)?;
             let given = match token.op {
                 op::MEMOIZE => next,

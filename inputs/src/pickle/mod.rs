@@ -5,13 +5,18 @@
 //! [`machine`]. A string on the stack is only its place in the pickle; its bytes are read when its batch ends.
 
 mod build;
+mod calls;
+mod global;
 mod input;
 mod item;
 mod json;
 mod machine;
 mod memo;
 mod number;
+mod numbers;
+mod object;
 mod opcode;
+mod pick;
 mod references;
 mod row_error;
 mod rows;
@@ -29,7 +34,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::stop::Stop;
 use input::Input;
-use machine::Machine;
+use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
 
@@ -47,9 +52,9 @@ pub(crate) fn read_source<'a, S: Sink>(
     }
     let marked = window.rest().first() == Some(&opcode::PROTO);
     while window.fill(1, window.at()).map_err(Stop::for_sink)? {
-        read_pickle(&mut window, options, outlet).map_err(|stop| match stop {
-            // A row with advice was understood, so the file is a pickle.
-            Stop::BadRow(mut row) if !marked && row.at < 16 && row.reason.advice.is_none() => {
+        let mut understood = marked;
+        read_pickle(&mut window, options, outlet, &mut understood).map_err(|stop| match stop {
+            Stop::BadRow(mut row) if !understood && row.at < 16 => {
                 row.reason.what = format!("{} (is this file a pickle at all?)", row.reason.what).into();
                 Stop::BadRow(row)
             }
@@ -59,29 +64,84 @@ pub(crate) fn read_source<'a, S: Sink>(
     Ok(())
 }
 
-/// Reads one pickle.
+/// Reads one pickle. `understood` becomes true if it is one, whatever is wrong with it.
 fn read_pickle<'a, S: Sink>(
     window: &mut Window<Input<'a>>,
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
+    understood: &mut bool,
 ) -> Result<(), Stop<S::Error>> {
     let start = window.at();
-    let mut machine = Machine::new(window, outlet, options, None);
-    let result = machine.run();
-    let (missed, sent) = (machine.missed, machine.rows.seen);
-    drop(machine);
-    if !missed {
+    if let Some(wanted) = &options.pick {
+        let scan = pick::Scan::run(window, outlet, options, start)?;
+        *understood = true;
+        let parts = pick::picked(&scan, wanted, window)?;
+        return_to(window, start);
+        let result = read_parts(window, options, outlet, parts, start).map_err(|failed| failed.stop);
+        return_to(window, scan.end);
         return result;
     }
+    read_parts(window, options, outlet, Parts::All, start).map_err(|failed| {
+        *understood |= failed.understood;
+        if !failed.misfit || !matches!(failed.stop, Stop::BadRow(_)) {
+            return failed.stop;
+        }
+        return_to(window, start);
+        let scan = pick::Scan::run(window, outlet, options, start);
+        match scan.map(|scan| pick::describe(&scan, window)) {
+            Ok(Ok(Some(reason))) => BadRow::new(start, reason).into(),
+            _ => failed.stop,
+        }
+    })
+}
+
+/// Continues at another offset.
+fn return_to(window: &mut Window<Input<'_>>, at: u64) {
+    window.reader.seek(at);
+    window.restart(at);
+}
+
+/// Why reading failed, and what is known of the pickle.
+struct Failed<E> {
+    stop: Stop<E>,
+    /// The pickle may hold dicts of which one can be picked.
+    misfit: bool,
+    understood: bool,
+}
+
+/// Reads one pickle, or some of its parts.
+fn read_parts<'a, S: Sink>(
+    window: &mut Window<Input<'a>>,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+    parts: Parts,
+    start: u64,
+) -> Result<(), Failed<S::Error>> {
+    let again = parts.clone();
+    let mut machine = Machine::new(window, outlet, options, parts, None);
+    let result = machine.run();
+    let (missed, sent) = (machine.missed && !machine.memo.holds_data(), machine.rows.seen);
+    let failed = |machine: &Machine<'_, '_, '_, S>, stop| Failed {
+        stop,
+        misfit: machine.misfit,
+        understood: machine.understood || machine.rows.seen > 0,
+    };
+    if !missed {
+        return result.map_err(|stop| failed(&machine, stop));
+    }
+    drop(machine);
     // There are too many numbered objects (other than strings) to keep all of them. One pass over the whole pickle collects
     // the numbers that it refers to; then the pickle is read again, and only these objects are kept.
-    window.reader.seek(start);
-    window.restart(start);
+    return_to(window, start);
     let pause = || if outlet.shared.must_stop() { Err(Stop::Asked) } else { Ok(()) };
-    let wanted = Wanted::collect(window, pause).map_err(Stop::for_sink)?;
-    window.reader.seek(start);
-    window.restart(start);
-    let mut machine = Machine::new(window, outlet, options, Some(wanted));
+    let wanted = Wanted::collect(window, pause).map_err(|stop| Failed {
+        stop: stop.for_sink(),
+        misfit: false,
+        understood: true,
+    })?;
+    return_to(window, start);
+    let mut machine = Machine::new(window, outlet, options, again, Some(wanted));
     machine.rows.before = sent;
-    machine.run()
+    let result = machine.run();
+    result.map_err(|stop| failed(&machine, stop))
 }

@@ -1,29 +1,32 @@
 //! From items to records: checks the types of keys and values, and gets their bytes.
 
 use hashlith_feedback::Advice;
-use hashlith_format::{KeyType, Row, ValueType, int_key};
+use hashlith_format::{KeyType, ValueType, int_key};
 
 use crate::bad_row::{BadRow, Reason};
 use crate::check::shown;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::input::Input;
-use crate::pickle::item::{Item, Kind, SeqKind, Span};
+use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::json;
-use crate::pickle::number::{write_binary, write_digits};
+use crate::pickle::numbers::{digits, write_numbers};
 use crate::pickle::row_error::RowError;
 use crate::pickle::text::not_text;
 use crate::pickle::texts::{Texts, Which};
 use crate::pickle::window::{MOST_KEPT, Window};
 use crate::sink::Sink;
 use crate::stop::Stop;
-use crate::typed::{self, Numbers};
+use crate::typed;
 
 /// Passes rows to the sink.
 pub(crate) struct Rows<'m, 'o, S: Sink> {
     pub outlet: &'m mut Outlet<'o, S>,
+    options: &'m ReadOptions,
     key_type: KeyType,
     value_type: ValueType,
+    /// Keys and values are stored as they are if they are strings.
+    is_plain: bool,
     /// Rows of this pickle so far, bad ones included.
     pub seen: u64,
     /// Rows that went to the sink before reading restarted at the beginning of the pickle.
@@ -32,14 +35,19 @@ pub(crate) struct Rows<'m, 'o, S: Sink> {
 }
 
 impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
-    pub fn new(outlet: &'m mut Outlet<'o, S>, options: &ReadOptions) -> Self {
+    pub fn new(outlet: &'m mut Outlet<'o, S>, options: &'m ReadOptions) -> Self {
+        let keys = matches!(options.key_type, KeyType::Text | KeyType::Bytes | KeyType::None);
+        let values = matches!(options.value_type, ValueType::Bytes | ValueType::Text);
         Rows {
             outlet,
+            options,
+            // With an encoding, strings of Python 2 are decoded.
+            is_plain: keys && values && !options.json_keys && options.encoding.is_none(),
             key_type: options.key_type,
             value_type: options.value_type,
             seen: 0,
             before: 0,
-            texts: Texts::default(),
+            texts: Texts::new(options.encoding),
         }
     }
 
@@ -56,12 +64,11 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if self.seen <= self.before {
             return Ok(());
         }
-        if let (Item::Span(key), Item::Span(value)) = (key, value)
+        if self.is_plain
+            && let (Item::Span(key), Item::Span(value)) = (key, value)
             && let Some(key_bytes) = window.slice(key.payload(), key.length)
             && let Some(value_bytes) = window.slice(value.payload(), value.length)
             && plain(key.kind, self.key_type == KeyType::Text, key_bytes)
-            && self.key_type != KeyType::Int
-            && matches!(self.value_type, ValueType::Bytes | ValueType::Text)
             && plain(value.kind, self.value_type == ValueType::Text, value_bytes)
         {
             return self.outlet.record(at, key_bytes, value_bytes);
@@ -92,7 +99,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         item: &Item,
     ) -> Result<(), Stop<S::Error>> {
         if let Item::Seq(seq) = item
-            && matches!(seq.kind, SeqKind::Tuple | SeqKind::List)
+            && matches!(seq.kind(), SeqKind::Tuple | SeqKind::List)
             && let [key, value] = &seq.items.borrow()[..]
         {
             return self.pair(window, at, key, value);
@@ -100,18 +107,70 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if self.value_type == ValueType::None && !matches!(item, Item::Seq(_)) {
             return self.pair(window, at, item, &Item::None);
         }
+        let reason = match item {
+            Item::Seq(seq) if seq.kind() == SeqKind::Dict => match self.fields(window, seq) {
+                Ok([Some(key), Some(value)]) => return self.pair(window, at, &key, &value),
+                Ok([key, _]) => {
+                    let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
+                    let missing = if key.is_none() { key_field } else { value_field };
+                    let what = format!("this dict of the outermost list has no key {missing:?}");
+                    Reason::with(Advice::Fields, what)
+                }
+                Err(RowError::Bad(reason)) => reason,
+                Err(RowError::Stop(stop)) => return Err(stop.for_sink()),
+            },
+            Item::Seq(seq) if matches!(seq.kind(), SeqKind::Tuple | SeqKind::List) => {
+                let found = format!("a {} of {} elements", item.type_name(), seq.items.borrow().len());
+                not_a_pair(&found)
+            }
+            _ => not_a_pair(&item.a_type()),
+        };
         self.seen += 1;
         if self.seen <= self.before {
             return Ok(());
         }
-        let what = match item {
-            Item::Seq(seq) if seq.kind == SeqKind::Tuple || seq.kind == SeqKind::List => {
-                format!("a {} of {} elements", item.type_name(), seq.items.borrow().len())
+        self.outlet.bad_row(BadRow::new(at, reason))
+    }
+
+    /// Key and value of a record that is a dict.
+    fn fields(
+        &mut self,
+        window: &mut Window<Input<'_>>,
+        record: &Seq,
+    ) -> Result<[Option<Item>; 2], RowError> {
+        let mut found = [None, None];
+        for pair in record.items.borrow().chunks_exact(2) {
+            let Item::Span(name) = pair[0] else { continue };
+            if is_number(name.kind) || name.length > 1 << 10 {
+                continue;
             }
-            _ => item.a_type(),
-        };
-        let what = format!("this element of the outermost list is {what}, not a pair of key and value");
-        self.outlet.bad_row(BadRow::new(at, what))
+            self.texts.load_part(name, window)?;
+            let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
+            for (field, found) in [key_field, value_field].into_iter().zip(&mut found) {
+                if self.texts.part == field.as_bytes() {
+                    *found = Some(pair[1].clone());
+                }
+            }
+        }
+        if self.value_type == ValueType::None {
+            found[1] = Some(Item::None);
+        }
+        Ok(found)
+    }
+
+    /// True if a whole pickle is one pair of key and value, as `pickle.dump((key, value), file)` writes it, and not two pairs.
+    pub fn is_pair(&self, seq: &Seq) -> bool {
+        if seq.kind() != SeqKind::Tuple || self.value_type == ValueType::None {
+            return false;
+        }
+        let is_two = |item: &Item| matches!(item, Item::Seq(inner) if inner.items.borrow().len() == 2);
+        match &seq.items.borrow()[..] {
+            [Item::Seq(key), value] => {
+                self.options.json_keys && key.kind() == SeqKind::Tuple && !is_two(value)
+            }
+            [_, _] => true,
+            _ => false,
+        }
     }
 
     /// Decodes key and value into the buffers.
@@ -129,17 +188,28 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
                 let text = (self.value_type == ValueType::Text).then_some(Advice::BytesValues);
                 load(&mut self.texts, window, *span, Which::Value, text)
             }
-            _ => {
-                let what = format!("is {}, not a string", value.a_type());
-                Err(Reason::with(Advice::JsonValues, what).into())
-            }
+            _ => Err(self.no_string(window, value)),
         };
         result.map_err(|error| error.prefixed(&format!("the value of key {} ", shown(&self.texts.key))))
+    }
+
+    /// Why a value is not a string, with advice that helps.
+    #[cold]
+    fn no_string(&mut self, window: &mut Window<Input<'_>>, value: &Item) -> RowError {
+        let what = format!("is {}, not a string", value.a_type());
+        match json::write(value, window, &mut self.texts) {
+            Ok(()) => Reason::with(Advice::JsonValues, what).into(),
+            Err(RowError::Bad(reason)) => format!("{what}; as JSON it {}", reason.what).into(),
+            Err(stop) => stop,
+        }
     }
 
     fn key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
         if self.key_type == KeyType::Int {
             return self.int_key(window, key);
+        }
+        if self.options.json_keys {
+            return self.json_key(window, key);
         }
         let found = match key {
             Item::Span(span) if !is_number(span.kind) => {
@@ -149,17 +219,47 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
                     .map_err(|error| error.prefixed(&format!("the key {} ", shown(&self.texts.key))));
             }
             Item::Int(number) => format!("the key {number} is an int"),
+            Item::Big(number) => format!("the key {number} is an int"),
+            Item::Float(number) => format!("the key {number} is a float"),
             _ => format!("the key is {}", key.a_type()),
         };
-        Err(format!("{found}, not a string; make all keys strings, or all integers, before pickling").into())
+        let advice = match key {
+            Item::Int(_) | Item::Span(_) => Advice::IntKeys,
+            _ => match json::write(key, window, &mut self.texts) {
+                Ok(()) => Advice::JsonKeys,
+                Err(RowError::Bad(_)) => {
+                    return Err(
+                        format!("{found}, not a string; make all keys strings before pickling").into()
+                    );
+                }
+                Err(stop) => return Err(stop),
+            },
+        };
+        Err(Reason::with(advice, format!("{found}, not a string")).into())
+    }
+
+    /// A key as its JSON text.
+    fn json_key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
+        json::write(key, window, &mut self.texts).map_err(|error| error.prefixed("the key "))?;
+        std::mem::swap(&mut self.texts.key, &mut self.texts.value);
+        Ok(())
     }
 
     fn int_key(&mut self, window: &mut Window<Input<'_>>, key: &Item) -> Result<(), RowError> {
         let bytes = match key {
             Item::Int(number) => int_key(*number),
+            Item::Big(number) => {
+                let text = number.to_string();
+                typed::parse_key(text.as_bytes()).map_err(|what| format!("the key {text} {what}"))?
+            }
             Item::Span(span) if is_number(span.kind) => {
                 let text = digits(*span, window, &mut self.texts)?;
                 typed::parse_key(text.as_bytes()).map_err(|what| format!("the key {text} {what}"))?
+            }
+            Item::Span(span) => {
+                load(&mut self.texts, window, *span, Which::Key, None)?;
+                let key = shown(&self.texts.key);
+                return Err(format!("the key {key} is {}, not an integer", Item::Span(*span).a_type()).into());
             }
             _ => return Err(format!("the key is {}, not an integer", key.a_type()).into()),
         };
@@ -167,54 +267,6 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         self.texts.key.extend_from_slice(&bytes);
         Ok(())
     }
-}
-
-/// A long integer in decimal.
-fn digits(span: Span, window: &mut Window<Input<'_>>, texts: &mut Texts) -> Result<String, RowError> {
-    // No number of 64 bits is as long.
-    if span.length > 1 << 10 {
-        return Err("is an int of more than 64 bits".to_owned().into());
-    }
-    texts.load_part(span, window)?;
-    let mut text = Vec::new();
-    let write = if span.kind == Kind::LongBinary { write_binary } else { write_digits };
-    if !write(&texts.part, &mut text) {
-        return Err("is a malformed int".to_owned().into());
-    }
-    Ok(String::from_utf8(text).unwrap_or_default())
-}
-
-/// Puts the bytes of a number, or of a list or tuple of numbers, into `texts.value`. An error text begins with a verb.
-fn write_numbers(
-    row: Row,
-    value: &Item,
-    window: &mut Window<Input<'_>>,
-    texts: &mut Texts,
-) -> Result<(), RowError> {
-    let mut out = std::mem::take(&mut texts.value);
-    out.clear();
-    let mut numbers = Numbers::new(row, &mut out);
-    let mut push = |item: &Item| -> Result<(), RowError> {
-        match item {
-            Item::Int(number) => numbers.int(i128::from(*number))?,
-            Item::Float(number) if row.number.is_float() => numbers.float(*number, &format!("{number:?}"))?,
-            Item::Span(span) if is_number(span.kind) => numbers.text(&digits(*span, window, texts)?)?,
-            _ => return Err(numbers.refused(&item.a_type()).into()),
-        }
-        Ok(())
-    };
-    let pushed = match value {
-        Item::Seq(seq) if row.dimension > 0 && matches!(seq.kind, SeqKind::List | SeqKind::Tuple) => {
-            seq.items.borrow().iter().try_for_each(&mut push)
-        }
-        _ if row.dimension > 0 => {
-            Err(format!("is {}, not a list of {} numbers", value.a_type(), row.dimension).into())
-        }
-        _ => push(value),
-    };
-    let done = pushed.and_then(|()| numbers.finish().map_err(RowError::from));
-    texts.value = out;
-    done
 }
 
 /// True if the bytes need no decoding.
@@ -227,7 +279,15 @@ fn plain(kind: Kind, text: bool, bytes: &[u8]) -> bool {
     }
 }
 
-fn is_number(kind: Kind) -> bool {
+fn not_a_pair(found: &str) -> Reason {
+    format!("this element of the outermost list is {found}, not a pair of key and value").into()
+}
+
+fn is_old(kind: Kind) -> bool {
+    matches!(kind, Kind::Old | Kind::OldQuoted)
+}
+
+pub(crate) fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::LongBinary | Kind::LongDigits)
 }
 
@@ -248,8 +308,13 @@ fn load(
     let Some(advice) = text else { return Ok(()) };
     let wrong = match span.kind {
         Kind::Bytes | Kind::Latin1OfUtf8 | Kind::Latin1OfEscaped => Some("is a bytes object, not text"),
-        Kind::Utf8 | Kind::Escaped | Kind::Old | Kind::OldQuoted => not_text(span.kind, texts.buffer(which)),
-        _ => None,
+        Kind::LongBinary | Kind::LongDigits => None,
+        Kind::Old | Kind::OldQuoted => {
+            texts.decode_old(which)?;
+            not_text(span.kind, texts.buffer(which))
+        }
+        _ => not_text(span.kind, texts.buffer(which)),
     };
+    let advice = if is_old(span.kind) { Advice::Encoding } else { advice };
     wrong.map_or(Ok(()), |what| Err(Reason::with(advice, what).into()))
 }

@@ -2,7 +2,7 @@
 
 use crate::bad_row::BadRow;
 use crate::pickle::item::{Item, Kind, Span};
-use crate::pickle::machine::{Machine, Outermost};
+use crate::pickle::machine::{Machine, Outermost, Parts};
 use crate::pickle::memo::{Fetched, string_span};
 use crate::pickle::opcode as op;
 use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
@@ -27,7 +27,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             self.quick()?;
             let token = self.token()?;
             if token.op == op::STOP {
-                return self.stop(token.at);
+                return self.stop(&token);
+            }
+            if matches!(self.parts, Parts::Picked { end, .. } if token.at >= end) {
+                return Ok(());
             }
             self.execute(&token)?;
             let inside = self.held.get();
@@ -98,7 +101,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         if self.stack.needs_from().is_some_and(|from| at - from > MOST_KEPT / 2) {
             self.send_early()?;
         }
-        let keep = self.stack.needs_from().unwrap_or(at);
+        let keep = self.stack.needs_from().filter(|_| !self.is_scan()).unwrap_or(at);
         self.window.token(keep).map_err(Stop::for_sink)
     }
 
@@ -112,6 +115,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 "one value, or the objects that are referred to again, add up to more than {MOST_HELD} items, which \
                  is more than this reader holds in memory"
             );
+            self.misfit = true;
             return Err(BadRow::new(at, what).into());
         }
         Ok(())
@@ -119,7 +123,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
 
     /// Passes the older items of a long batch to the sink before the batch ends.
     fn send_early(&mut self) -> Result<(), Stop<S::Error>> {
-        let Some(&mark) = self.stack.marks.first() else { return Ok(()) };
+        let Some(&mark) = self.stack.marks.first().filter(|_| !self.is_scan()) else { return Ok(()) };
         let first = mark + 1;
         let end = self.stack.marks.get(1).copied().unwrap_or(self.stack.entries.len());
         let count = end.saturating_sub(first + STAYING) / 2 * 2;
@@ -129,10 +133,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let below = mark.checked_sub(1).map(|below| &self.stack.entries[below].item);
         let outermost = match (below, self.outermost) {
             (Some(Item::Stream), Some(outermost)) => outermost,
-            (None, None) => *self.sent_early.get_or_insert(match self.stack.entries[first].item {
-                Item::Seq(_) => Outermost::Pairs,
-                _ => Outermost::Dict,
-            }),
+            (None, None) if matches!(self.parts, Parts::All) => {
+                *self.sent_early.get_or_insert(match self.stack.entries[first].item {
+                    Item::Seq(_) => Outermost::Pairs,
+                    _ => Outermost::Dict,
+                })
+            }
             _ => return Ok(()),
         };
         self.send(outermost, first, first + count)?;
@@ -258,6 +264,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             Fetched::Item(item) => {
                 let item = self.referred(item, token.at)?;
                 self.stack.push(token.at, item);
+                Ok(())
+            }
+            Fetched::Gone if self.is_scan() => {
+                self.stack.push(token.at, Item::None);
                 Ok(())
             }
             Fetched::Gone => {

@@ -1,7 +1,9 @@
 //! The stack of a pickle: items, the marks between them, and where each began.
 
 use crate::bad_row::BadRow;
-use crate::pickle::item::{Global, Item, MOST_DEEP, Refused};
+use crate::pickle::global::Global;
+use crate::pickle::item::{Item, MOST_DEEP, Refused, SeqKind};
+use crate::pickle::object::What;
 
 /// An item and the offset of the opcode that began it.
 #[derive(Debug, Clone)]
@@ -51,23 +53,39 @@ impl Stack {
         self.entries.last().filter(|entry| !matches!(entry.item, Item::Mark)).ok_or_else(|| empty(at))
     }
 
-    /// True if a container that is pushed now is the outermost one: below it is at most the name of a dict type, which will
-    /// be called with it.
+    /// True if a container that is pushed now is the outermost one: below it is at most a call that will take it.
     pub fn is_outermost(&self) -> bool {
-        match &self.entries[..] {
-            [] => true,
-            [first, rest @ ..] => {
-                matches!(first.item, Item::Global(Global::OrderedDict | Global::Counter))
-                    && rest.len() <= 1
-                    && rest.iter().all(|entry| matches!(entry.item, Item::Mark))
+        let [first, rest @ ..] = &self.entries[..] else { return true };
+        let is_mark = |entry: &Entry| matches!(entry.item, Item::Mark);
+        match (&first.item, rest) {
+            (Item::Global(Global::OrderedDict | Global::Counter), [] | [_]) => rest.iter().all(is_mark),
+            (Item::Global(Global::Reconstructor), [mark, _, base]) => {
+                is_mark(mark) && matches!(base.item, Item::Global(Global::Dict))
             }
+            // The state of a `UserDict`, with the attribute that holds its items.
+            (Item::Object(object), [state, rest @ ..]) => {
+                let is_state = matches!(&state.item, Item::Seq(seq) if seq.kind() == SeqKind::Dict);
+                let attribute = match rest {
+                    [mark, attribute] if is_mark(mark) => Some(attribute),
+                    [attribute] => Some(attribute),
+                    _ => None,
+                };
+                is_state
+                    && matches!(object.what.get(), What::UserDict)
+                    && attribute
+                        .is_some_and(|entry| matches!(entry.item, Item::Span(span) if span.length == 4))
+            }
+            _ => false,
         }
     }
 
     /// Where the bytes begin that items on the stack may need.
     pub fn needs_from(&self) -> Option<u64> {
-        let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream);
-        self.entries.iter().find(|entry| !outer(&entry.item)).map(|entry| entry.at)
+        let outer = |item: &Item| matches!(item, Item::Mark | Item::Global(_) | Item::Stream | Item::Dropped);
+        // Nothing below a container that holds nothing is soon needed.
+        let passes = |entry: &Entry| matches!(entry.item, Item::Stream | Item::Dropped);
+        let above = self.entries.iter().rposition(passes).unwrap_or(0);
+        self.entries[above..].iter().find(|entry| !outer(&entry.item)).map(|entry| entry.at)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Strings of pickles: decodes those of protocols 0 and 1, and says why bytes are not text.
 
+use crate::encoding::Encoding;
+
 use crate::pickle::item::Kind;
+use crate::pickle::row_error::RowError;
 use crate::scan;
 
 /// What is wrong with an encoded string.
@@ -110,6 +113,34 @@ pub(crate) fn latin1(utf8: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
         out.push(u8::try_from(u32::from(char)).map_err(|_| "bytes hold a character beyond Latin-1")?);
     }
     Ok(())
+}
+
+/// Decodes the four bytes per character of numpy's strings, which zeros may follow.
+pub(crate) fn ucs4(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Wrong> {
+    if !bytes.len().is_multiple_of(4) {
+        return Err("a string of numpy is not four bytes per character");
+    }
+    let end = bytes.chunks_exact(4).rposition(|code| code != [0; 4]).map_or(0, |last| last + 1);
+    for code in bytes.chunks_exact(4).take(end) {
+        let code = u32::from_le_bytes([code[0], code[1], code[2], code[3]]);
+        if code > 0x10_ffff {
+            return Err("a string of numpy holds a number that is no character");
+        }
+        push_code_point(code, out);
+    }
+    Ok(())
+}
+
+/// Decodes a Python 2 `str` in this encoding.
+pub(crate) fn decode_old(encoding: Option<Encoding>, bytes: &mut Vec<u8>) -> Result<(), RowError> {
+    let Some(encoding) = encoding.filter(|_| !bytes.is_ascii()) else { return Ok(()) };
+    match encoding.decode(bytes) {
+        Some(text) => {
+            *bytes = text.into_owned().into_bytes();
+            Ok(())
+        }
+        None => Err(format!("is a Python 2 str that is not valid {}", encoding.name()).into()),
+    }
 }
 
 /// Why bytes of this kind are not text, if they are not.

@@ -1,5 +1,7 @@
 //! Gets the bytes of strings, from the window or from further back in the pickle.
 
+use crate::encoding::Encoding;
+
 use crate::block::Buffers;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Kind, Span};
@@ -26,7 +28,6 @@ pub(crate) enum Which {
 }
 
 /// Buffers for decoded strings, and a cache of strings that are referred to from far away.
-#[derive(Default)]
 pub(crate) struct Texts {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
@@ -36,9 +37,40 @@ pub(crate) struct Texts {
     /// By the offset of the opcode.
     cache: Slots<Box<[u8]>, { 1 << 16 }>,
     cached: usize,
+    /// The encoding of Python 2's `str`; `None` is UTF-8.
+    encoding: Option<Encoding>,
 }
 
 impl Texts {
+    pub fn new(encoding: Option<Encoding>) -> Self {
+        Texts {
+            key: Vec::new(),
+            value: Vec::new(),
+            raw: Vec::new(),
+            part: Vec::new(),
+            cache: Slots::default(),
+            cached: 0,
+            encoding,
+        }
+    }
+
+    /// Decodes a Python 2 `str` in one of the buffers.
+    pub fn decode_old(&mut self, which: Which) -> Result<(), RowError> {
+        let encoding = self.encoding;
+        text::decode_old(
+            encoding,
+            match which {
+                Which::Key => &mut self.key,
+                Which::Value => &mut self.value,
+            },
+        )
+    }
+
+    /// Decodes a Python 2 `str` in `part`.
+    pub fn decode_old_part(&mut self) -> Result<(), RowError> {
+        text::decode_old(self.encoding, &mut self.part)
+    }
+
     /// Exchanges the buffers of whole strings.
     pub fn swap(&mut self, buffers: &mut Buffers) {
         std::mem::swap(&mut self.value, &mut buffers.bytes);
@@ -94,6 +126,18 @@ impl Texts {
                 let mut utf8 = Vec::new();
                 text::unescape_unicode(line, &mut utf8)?;
                 text::latin1(&utf8, out)
+            },
+            Kind::Ucs4 => &text::ucs4,
+            Kind::Ucs4OfUtf8 => &|utf8, out| {
+                let mut bytes = Vec::new();
+                text::latin1(utf8, &mut bytes)?;
+                text::ucs4(&bytes, out)
+            },
+            Kind::Ucs4OfEscaped => &|line, out| {
+                let (mut utf8, mut bytes) = (Vec::new(), Vec::new());
+                text::unescape_unicode(line, &mut utf8)?;
+                text::latin1(&utf8, &mut bytes)?;
+                text::ucs4(&bytes, out)
             },
         };
         let mut raw = std::mem::take(&mut self.raw);

@@ -220,8 +220,16 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// The next byte.
+    pub fn byte(&mut self) -> Result<u8, PlainStop> {
+        self.fill(1, u64::MAX)?;
+        let byte = self.rest().first().copied().ok_or_else(|| ends_early(self.at()))?;
+        self.position += 1;
+        Ok(byte)
+    }
+
     /// Skips bytes, which need not fit into the window.
-    fn pass(&mut self, mut length: u64, keep: u64) -> Result<(), PlainStop> {
+    pub fn pass(&mut self, mut length: u64, keep: u64) -> Result<(), PlainStop> {
         loop {
             let here = ((self.filled - self.position) as u64).min(length);
             self.position += here as usize;
@@ -239,6 +247,8 @@ impl<R: Read> Window<R> {
     fn line(&mut self, mut newlines: u32, keep: u64) -> Result<Token, PlainStop> {
         let at = self.at();
         let op = self.rest().first().copied().unwrap_or(0);
+        // The line itself must stay, however much lies before it.
+        let keep = if at - keep > MOST_KEPT / 2 { at } else { keep };
         self.position += 1;
         loop {
             match scan::first(b'\n', self.rest()) {

@@ -1,10 +1,9 @@
 //! Delimited text: columns, headers, quotes, delimiters, comments, encodings.
 
 use crate::support::{error, failure, memory, pairs, read_sources, text};
-use encoding_rs::Encoding;
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Column, Delimiter, Error, Format, OnError, Quotes, ReadOptions};
+use hashlith_inputs::{Column, Delimiter, Error, Format, OnError, Quotes, ReadOptions, encoding};
 
 fn column(word: &str) -> Column {
     word.parse().unwrap()
@@ -67,7 +66,7 @@ fn marks_and_line_ends_are_the_same_in_all_formats() {
                 ("utf-16le", input.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
                 ("utf-16be", input.encode_utf16().flat_map(u16::to_be_bytes).collect()),
             ] {
-                let encoding = Encoding::for_label(label.as_bytes());
+                let encoding = encoding(label);
                 let options = ReadOptions { encoding, ..ReadOptions::default() };
                 assert_eq!(pairs(name, &units, &options), Ok(wanted.clone()), "{name} {label}");
                 let wrong = failure(name, &units, &ReadOptions::default());
@@ -81,9 +80,9 @@ fn marks_and_line_ends_are_the_same_in_all_formats() {
     }
     let ascii: Vec<u8> = "key\tvalue\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(error("x.tsv", &ascii, &ReadOptions::default()).contains("line 1: the file is UTF-16"));
-    let latin = ReadOptions { encoding: Encoding::for_label(b"latin1"), ..ReadOptions::default() };
+    let latin = ReadOptions { encoding: encoding("latin1"), ..ReadOptions::default() };
     assert_eq!(pairs("x.tsv", b"k\xe4se\t\xfc\n", &latin), Ok(text(&[("käse", "ü")])));
-    let wrong = ReadOptions { encoding: Encoding::for_label(b"utf-16le"), ..ReadOptions::default() };
+    let wrong = ReadOptions { encoding: encoding("utf-16le"), ..ReadOptions::default() };
     let found = failure("x.tsv", b"\0\xdc\0\xdc", &wrong);
     assert!(
         matches!(found, Error::Encoding { .. }) && found.to_string().contains("is not UTF-16LE: byte 0"),
@@ -343,11 +342,11 @@ fn headers_are_noted() {
 fn options_that_have_no_effect() {
     let none = ReadOptions::default;
     let tsv = ReadOptions { format: Some(Format::Tsv), ..none() };
-    let cases: [(&str, ReadOptions, &str); 22] = [
+    let cases: [(&str, ReadOptions, &str); 24] = [
         (
             "x.csv",
             ReadOptions { key_field: Some("id".into()), ..none() },
-            "the option key_field has no effect: it is for jsonl or json",
+            "the option key_field has no effect: it is for jsonl, json or pickle",
         ),
         ("x.tsv", ReadOptions { value_field: Some("id".into()), ..none() }, "value_field"),
         (
@@ -360,13 +359,19 @@ fn options_that_have_no_effect() {
         ("x.cdb", ReadOptions { escape: true, ..none() }, "escape"),
         (
             "x.cdb",
-            ReadOptions { encoding: Encoding::for_label(b"latin1"), ..none() },
-            "it is for tsv, csv, jsonl or json",
+            ReadOptions { encoding: encoding("latin1"), ..none() },
+            "it is for tsv, csv, jsonl, json or pickle",
         ),
         ("x.jsonl", ReadOptions { delimiter: Some(Delimiter::Blanks), ..none() }, "delimiter"),
         ("x.jsonl", ReadOptions { quotes: Some(Quotes::Off), ..none() }, "quotes"),
         ("x.jsonl", ReadOptions { comment: Some("#".into()), ..none() }, "comment"),
         ("x.jsonl", ReadOptions { skip_rows: 1, ..none() }, "skip_rows"),
+        (
+            "x.tsv",
+            ReadOptions { pick: Some("0".into()), ..none() },
+            "the option pick has no effect: it is for pickle",
+        ),
+        ("x.tsv", ReadOptions { json_keys: true, ..none() }, "the option keys"),
         ("x.jsonl", ReadOptions { join: Some("/".into()), ..none() }, "join"),
         ("x.tsv", ReadOptions { join: Some("/".into()), ..none() }, "nothing to join"),
         (

@@ -18,15 +18,15 @@ fn bytes() -> ReadOptions {
 fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
     let table: [(&[u8], &str, usize); 27] = [
         (b"cos\nsystem\n(S'true'\ntR.", "GLOBAL at byte 0 asks for os.system", 0),
-        (b"\x80\x02}q\0(U\x01acposix\nsystem\n", "GLOBAL at byte 9 asks for posix.system", 9),
+        (b"\x80\x02}q\0(U\x01acposix\nsystem\n(NtR.", "GLOBAL at byte 9 asks for posix.system", 9),
         (
-            b"\x80\x04}(\x8c\x01a\x8c\x02os\x8c\x06system\x93",
+            b"\x80\x04}(\x8c\x01a\x8c\x02os\x8c\x06system\x93(NtR.",
             "STACK_GLOBAL at byte 19 asks for os.system",
             19,
         ),
         (b"c__builtin__\neval\n", "asks for __builtin__.eval", 0),
         (b"cbuiltins\ngetattr\n", "asks for builtins.getattr", 0),
-        (b"ccollections\nnamedtuple\n", "asks for collections.namedtuple", 0),
+        (b"ccollections\nnamedtuple\n(NtR.", "asks for collections.namedtuple", 0),
         (b"c_codecs\ndecode\n", "asks for _codecs.decode", 0),
         (b"cbuiltins\nint\n(S'1'\ntR.", "REDUCE at byte 21 would run code", 21),
         (b"cbuiltins\nint\n)R.", "REDUCE at byte 15 would run code", 15),
@@ -46,8 +46,8 @@ fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
         (b"}\x97.", "NEXT_BUFFER at byte 1 refers to an object outside", 1),
         (b"}\x98.", "READONLY_BUFFER at byte 1 refers to an object outside", 1),
         (b"NNR.", "REDUCE at byte 2 would run code", 2),
-        (b"c\n\n", "GLOBAL at byte 0 asks for .", 0),
-        (b"cos\nsystem\x1b[31m\n", "\\u{1b}", 0),
+        (b"c\n\n(NtR.", "GLOBAL at byte 0 asks for .", 0),
+        (b"cos\nsystem\x1b[31m\n(NtR.", "\\u{1b}", 0),
     ];
     for (pickle, wanted, at) in table {
         for options in [ReadOptions::default(), json(), bytes()] {
@@ -84,7 +84,7 @@ fn damage_is_named_with_its_offset() {
             b"}S'a'\nS'b'\ns0](S'c'\nS'd'\n\x86e.",
             "byte 27: the pickle is malformed: it builds a container and then",
         ),
-        (b"}S'a'\nS'b'\ns\x85.", "it builds a container and then does not use it"),
+        (b"}S'a'\nS'b'\ns\x85.", "the pickle is a tuple that holds dicts: 0"),
         (b"}s.", "finds too little on the stack"),
         (b"}(s.", "finds too little on the stack"),
         (b"}((Ns.", "finds too little on the stack"),
@@ -111,7 +111,12 @@ fn damage_is_named_with_its_offset() {
 
 #[test]
 fn wrong_types_name_the_key_and_what_helps() {
-    let table: [(&[u8], &str, Advice); 16] = [
+    let table: [(&[u8], &str, Advice); 21] = [
+        (b"}K\x01S'b'\ns.", "the key 1 is an int, not a string", Advice::IntKeys),
+        (b"}\x8a\x01\x05S'b'\ns.", "the key is an int, not a string", Advice::IntKeys),
+        (b"}NS'b'\ns.", "the key is None, not a string", Advice::JsonKeys),
+        (b"}F1.5\nS'b'\ns.", "the key 1.5 is a float, not a string", Advice::JsonKeys),
+        (b"}(NtS'b'\ns.", "the key is a tuple, not a string", Advice::JsonKeys),
         (b"}S'x'\nI1\ns.", "the value of key \"x\" is an int, not a string", Advice::JsonValues),
         (b"}S'x'\nNs.", "the value of key \"x\" is None, not a string", Advice::JsonValues),
         (b"}S'x'\n\x88s.", "is a bool, not a string", Advice::JsonValues),
@@ -129,16 +134,21 @@ fn wrong_types_name_the_key_and_what_helps() {
             "holds a lone surrogate, which is not text",
             Advice::BytesValues,
         ),
-        (b"}U\x01\xffU\x01bs.", "is a Python 2 str that is not valid UTF-8", Advice::BytesKeys),
+        (b"}U\x01\xffU\x01bs.", "is a Python 2 str that is not valid UTF-8", Advice::EncodingOrBytes),
         (b"}X\x04\0\0\0\xed\x9f\xbf\xffU\x01bs.", "is not valid UTF-8", Advice::BytesKeys),
-        (b"}S'\\xff'\nS'b'\ns.", "is a Python 2 str that is not valid UTF-8", Advice::BytesKeys),
+        (b"}S'\\xff'\nS'b'\ns.", "is a Python 2 str that is not valid UTF-8", Advice::EncodingOrBytes),
     ];
     for (pickle, wanted, advice) in table {
         let found = failure("x.pkl", pickle, &ReadOptions::default());
         assert_eq!(found.advice(), Some(advice), "{found}");
         let found = found.to_string();
         assert!(found.starts_with("x.pkl, byte 1: ") && found.ends_with(wanted), "{found}");
-        let options = if advice == Advice::JsonValues { json() } else { bytes() };
+        let options = match advice {
+            Advice::JsonValues => json(),
+            Advice::IntKeys => ReadOptions { key_type: KeyType::Int, ..ReadOptions::default() },
+            Advice::JsonKeys => ReadOptions { json_keys: true, ..ReadOptions::default() },
+            _ => bytes(),
+        };
         assert_eq!(pairs("x.pkl", pickle, &options).map(|pairs| pairs.len()), Ok(1), "{pickle:?}");
     }
 }
@@ -147,17 +157,17 @@ fn wrong_types_name_the_key_and_what_helps() {
 fn wrong_types_that_no_option_makes_right() {
     let table: [(&[u8], &str); 14] = [
         (b"}S'\\x4'\nS'b'\ns.", "is malformed (a \\x escape has a wrong digit)"),
-        (b"}K\x01S'b'\ns.", "the key 1 is an int, not a string; make all keys strings"),
-        (b"}\x8a\x01\x05S'b'\ns.", "the key is an int, not a string"),
-        (b"}NS'b'\ns.", "the key is None, not a string"),
-        (b"}S'x'\nC\x01bs.", "the value of key \"x\" is a bytes object, which JSON does not have"),
-        (b"}S'x'\n]C\x01bas.", "the value of key \"x\" holds a bytes object, which JSON does not have"),
+        (b"}c__builtin__\nint\nS'b'\ns.", "the key is a type, not a string; make all keys strings"),
+        (b"}S'x'\ncnumpy\ndtype\n)R.", "REDUCE at byte 20 would run code"),
+        (b"}S'x'\ncm\nC\n)Rs.", "an object of m.C, which JSON cannot hold"),
+        (b"}S'x'\nC\x01bs.", "the value of key \"x\" is a bytes object, which JSON cannot hold"),
+        (b"}S'x'\n]C\x01bas.", "the value of key \"x\" holds a bytes object, which JSON cannot hold"),
         (b"}S'x'\nG\x7f\xf0\0\0\0\0\0\0s.", "is inf, a float that JSON does not have"),
         (b"}S'x'\n]Fnan\nas.", "holds NaN, a float that JSON does not have"),
-        (b"}S'x'\n\x8fs.", "is or holds a set, which JSON does not have"),
-        (b"}S'x'\nc__builtin__\nset\n(]tRs.", "is or holds a set, which JSON does not have"),
-        (b"}S'x'\n}\x8a\x01\x05Nss.", "a dict whose key is an int"),
-        (b"}S'x'\n}K\x01Nss.", "is or holds a dict whose key is an int"),
+        (b"}S'x'\n\x8fs.", "is or holds a set, which JSON cannot hold"),
+        (b"}S'x'\nc__builtin__\nset\n(]tRs.", "is or holds a set, which JSON cannot hold"),
+        (b"}S'x'\n}C\x01bNss.", "the value of key \"x\" holds a bytes object"),
+        (b"}S'x'\n})Nss.", "is or holds a dict whose key is a tuple"),
         (b"}S'x'\n]X\x03\0\0\0\xed\xa0\x80as.", "holds a string that holds a lone surrogate"),
         (b"}S'x'\ncbuiltins\nint\ns.", "is a type, which JSON does not have"),
     ];

@@ -13,6 +13,7 @@ mod packed_by_tools;
 mod pickle_random;
 mod pickles_made_by_python;
 mod python2_pickles;
+mod python_objects;
 mod sources_and_formats;
 mod support;
 mod text_models;

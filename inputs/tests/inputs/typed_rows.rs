@@ -62,7 +62,7 @@ fn what_is_no_number_is_refused_with_its_place() {
         ("x.jsonl", b"[1.0, \"b\"]\n", int("text"), "the key \"1.0\" is not an integer"),
         ("x.jsonl", b"[null, \"b\"]\n", int("text"), "the key \"null\" is not an integer"),
         ("x.cdb", b"+1,1:x->b\n\n", int("text"), "the key \"x\" is not an integer"),
-        ("x.pkl", b"(dp0\nVa\np1\nVb\np2\ns.", int("text"), "the key is a str, not an integer"),
+        ("x.pkl", b"(dp0\nVa\np1\nVb\np2\ns.", int("text"), "the key \"a\" is a str, not an integer"),
         ("x.pkl", b"(dp0\nL9223372036854775808L\nVb\np2\ns.", int("text"), "outside of the integers"),
         ("x.tsv", b"1\t256\n", int("uint8"), "the value of key \"1\" holds \"256\", which is no uint8"),
         ("x.tsv", b"1\t\n", int("uint8"), "which is no uint8"),
