@@ -63,6 +63,8 @@ def type_faults(data):
     for (first, rule, numbers), (second, _, others) in zip(wrong, wrong[1:]):
         yield f"bytes {first} and {second}", rule, min(first, 224), \
             patch(patch(data, first, bytes(numbers[-1:])), second, bytes(others[-1:]))
+    if not h.has_key_lengths:
+        yield "a table of keys without text, and 5 of values", "R12", 76, patch(patch(data, 76, b"\1"), 77, b"\5")
     if not h.shared and (h.key_type != LEFT_OUT or h.key_width or not h.has_values):
         yield "shared records that hold keys, or nothing", "R12", 16, patch(data, 16, b"\1")
         yield "a width, and shared records", "R12", 78, patch(patch(data, 78, b"\xff"), 16, b"\1")

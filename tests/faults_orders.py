@@ -5,7 +5,7 @@ from dataclasses import replace
 import oracle
 from craft import File, Parts, Tokens, make, number6, pairs, varint, write_record
 from faults_base import again, flip, patch, put, u64
-from oracle import PAGE, TABLES, TEXT
+from oracle import EXTENSION, INTEGERS, LEFT_OUT, METADATA, PAGE, TABLES, TEXT
 
 WIDTH = 40  # of deltas that lead far away
 
@@ -27,7 +27,9 @@ def all_cases():
     yield from entries()
     yield from empty_far_cells()
     yield from coded_keys()
+    yield from short_keys()
     yield from ties()
+    yield from far_starts()
 
 
 def entries():
@@ -74,6 +76,10 @@ def empty_far_cells():
     yield "an empty far cell: one in its place", "V7", b.at, patch(made, b.at + 20, number6(body, 0))
     yield "an empty far cell: one far outside, W above 57", "R15", b.at, \
         patch(patch(made, b.at + 13, b"\xff"), b.at + 20, number6(2**48 - 1, 0))
+    yield "an empty far cell: one far outside", "V10", b.at, patch(made, b.at + 20, number6(2**48 - 1, 0))
+    gap = File([Parts(), Parts(gap=b"\0\0")]).seal()
+    b = oracle.Index(gap).cell(0)
+    yield "bytes behind an empty cell, W above 57", "R15", b.at, patch(gap, b.at + 13, b"\x7f")
 
 
 def coded_keys():
@@ -100,7 +106,42 @@ def coded_keys():
     mark = oracle.hash_key(b"key", 0)[0] & 255
     other = next(b"%d" % i for i in range(10_000) if oracle.hash_key(b"%d" % i, 0)[0] & 255 == mark)
     yield "coded key: the value leaves the pool, for another key", "R16", PAGE, made(varint(6)), other, None
+    yield "coded key: 11 bytes of length, for another key", "R16", PAGE, made(b"\x80" * 10 + b"\0"), other, ("R16", PAGE)
 
+
+def short_keys():
+    """Integers and keys that are left out, plain values: varints come before a difference, the end of the value after it."""
+    for what, keys, header in (("integer", list(map(oracle.integer, range(-128, 128))), dict(key_type=INTEGERS, key_width=1)),
+                               ("left out", [b"%d" % i for i in range(10_000)], dict(key_type=LEFT_OUT, key_width=1))):
+        key, mark = keys[0], oracle.hash_key(keys[0], 0)[0] & 1
+        other = next(other for other in keys[1:] if oracle.hash_key(other, 0)[0] & 1 == mark
+                     and (what == "integer" or oracle.hash_key(other, 0)[1] & 255 != oracle.hash_key(key, 0)[1] & 255))
+        file = make([(key, b"value")], cells=1, fp=1, **header)
+        rest = file.cells[0].records[0][1:]
+        for label, head, found in (("11 bytes of length", b"\x80" * 10 + b"\0", ("R16", PAGE)),
+                                   ("a length above 2^64", b"\xff" * 9 + b"\2", ("R16", PAGE)),
+                                   ("the value leaves the pool", varint(6), None)):
+            data = again(file, 0, records=[head + rest])
+            yield f"{what}: {label}", "R16", PAGE, data, key, ("R16", PAGE)
+            yield f"{what}: {label}, for another key", "R16", PAGE, data, other, found
+        yield f"{what}: no byte of the key", "R16", PAGE, again(file, 0, records=[varint(0)]), other, ("R16", PAGE)
+
+
+def far_starts():
+    """Pool starts at tokens, metadata and the extension that are at fault: another fault lies before them."""
+    file = before_an_empty_cell()
+    sound = Tokens(([0] * 8, [(b"a", True)])).write()
+    token, padding = sound[:16] + b"\0\0\0\x70" + sound[20:], sound[:21] + b"\1" + sound[22:]
+    for tables, metadata, extension, row, more in ((token, b"", b"", TABLES, 16), (padding, b"", b"", TABLES, 21),
+                                                   (b"", b"[]", b"", METADATA, 0), (b"", b"", b"x", EXTENSION, 0)):
+        header = {**file.header, "value_tables": bool(tables), "tables": tables, "metadata": metadata, "extension": extension}
+        place = oracle.Index(File([Parts(), Parts()], **header).seal()).header.sections[row][0] + more
+        cells = [Parts(), Parts(pool=place - PAGE)]
+        name = f"V4 at {oracle.SECTION_NAMES[row]} + {more}"
+        yield f"{name}, of the last cell", "V4", PAGE, File(cells, **header).seal()
+        data = File([Parts(), *cells], **header).seal()
+        b = oracle.Index(data).cell(1)
+        yield f"{name}, behind a cell that breaks R15", "R15", b.at, patch(data, b.at + 13, b"\x7f")
 
 def ties():
     """Faults at one offset, and those that come before all others."""

@@ -145,7 +145,9 @@ def code_faults(keys, values):
         fewer = Tokens((bits, tokens[:1]), *side.tables[1:])
         tables = b"".join((fewer if other is side else other).write() for other in sides if other)
         yield f"no token in a {name}", "R19", PAGE, with_record(raw, tables=tables)
-        for label, entry in ("a kind that is not there", 3 << 28), ("a text outside", 0xffffff):
+        # One that ends the string begins behind the texts.
+        behind = 1 << 31 | oracle.Index(file.seal()).tables[side is values][0].text_length + 1
+        for label, entry in ("a kind that is not there", 3 << 28), ("a text outside", 0xffffff), ("an empty text behind the texts", behind):
             yield f"{label} in a {name}", "R19", PAGE, with_record(raw, tables=spoiled(file, sides, side, field, entry))
         if side is keys:
             yield "the key in a key", "R19", PAGE, \

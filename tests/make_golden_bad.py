@@ -62,6 +62,7 @@ CHOSEN = {
     "coded records: cut off by 1": "value_without_an_end", "coded records: no token in a key": "code_without_a_token",
     "coded keys: the key in a key": "key_that_stands_for_itself",
     "coded values: a text outside in a value": "text_outside_its_table",
+    "coded values: an empty text behind the texts in a value": "empty_text_behind_its_table",
     "coded values: a key of 256 bytes, 1": "token_for_a_key_of_256_bytes",
     "coded records: table 0, padding": "byte_after_a_table",
     "coded values: table 0, the key with a start": "key_that_begins_in_the_texts",
@@ -75,6 +76,7 @@ CHOSEN_TYPED = {
     "integers: byte 75 is 17": "17_fingerprint_bits_with_integers", "integers: byte 76 is 1": "a_table_of_integers",
     "two bytes and bytes: byte 76 is 1": "a_table_of_keys_left_out",
     "text and numbers: byte 77 is 1": "a_table_of_numbers", "text alone: byte 77 is 1": "a_table_of_no_values",
+    "integers: a table of keys without text, and 5 of values": "a_table_of_integers_and_5_of_values",
     "integers: byte 78 is 9": "integers_of_9_bytes", "two bytes and bytes: byte 78 is 9": "9_bytes_in_place_of_a_key",
     "text and numbers: values of 481 bytes": "values_a_byte_too_long",
     f"text and numbers: {2**30} values of 8 * {2**31} bytes": "values_whose_length_wraps",
@@ -112,10 +114,15 @@ CHOSEN_ORDERS = {
     "an empty far cell: one behind a far cell": "empty_cell_says_its_body_is_that_of_another",
     "an empty far cell: one far outside, W above 57": "empty_far_cell_with_entries_too_wide",
     "an empty far cell: one in its place": "empty_cell_says_where_its_body_is",
+    "an empty far cell: one far outside": "empty_cell_says_its_body_is_behind_the_file",
+    "bytes behind an empty cell, W above 57": "empty_cell_with_entries_too_wide_and_bytes_behind",
     "coded key: the value leaves the pool": "value_behind_a_coded_key_leaves_the_pool",
     "coded key: the value leaves the pool, and the key has no token": "coded_key_without_a_token_and_long_value",
     "coded key: 11 bytes of length, and the key has no token": "coded_key_without_a_token_and_varint_of_11_bytes",
     "coded key: a long length, and the key has no token": "coded_key_without_a_token_and_a_byte_too_many",
+    "integer: 11 bytes of length": "integer_and_varint_of_11_bytes",
+    "left out: a length above 2^64": "key_left_out_and_varint_above_2_64",
+    "integer: the value leaves the pool": "value_behind_an_integer_leaves_the_pool",
     "V4 and V3": "bytes_missing_and_padding", "R15 and V4": "entries_too_wide_and_pool_start_1",
     "V4 and V10": "pool_start_1_and_first_id_1", "R19 and V6": "code_cut_off_and_a_byte_too_many",
     "V6 and V14": "a_byte_too_many_and_an_unused_bit", "V14 and V5": "unused_bit_and_fingerprint",
@@ -125,7 +132,9 @@ CHOSEN_ORDERS = {
 }
 # The same for sets, in `bases_of_sets`.
 CHOSEN_SETS = {
-    "no spaces": "no_spaces", "cut off behind line 3": "cut_off", "followed by b'x'": "something_behind_the_last_line",
+    "no spaces": "no_spaces", "cut off behind line 3": "cut_off", "cut off at 762": "last_line_without_its_line_feed",
+    "a part too many, of another form": "a_part_too_many_of_another_form",
+    "followed by b'x'": "something_behind_the_last_line",
     "b'seed' b'FFFFFFFFFFFFFFFF'": "seed_in_capitals", "second seed and hash 1": "second_seed_without_siphash",
     "line 1: name b'a/b'": "file_of_another_directory", "a comma too few": "a_comma_too_few", "version 2": "version_2",
     "hash 3": "unknown_hash", "0 parts": "no_parts", "65537 parts": "too_many_parts",
@@ -235,9 +244,10 @@ def main():
         (BAD / "sets" / name).mkdir(parents=True)
         for file, data in files.items():
             (BAD / "sets" / name / file).write_bytes(data)
-    # Keys to look up: most of the files hold them.
+    # Keys to look up: README.md there says how.
     keys = [key for key, _ in pairs(50, random.Random(17), text=True)]
-    (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in [*keys, b"k", b"key"]))
+    keys += [b"k", b"key", b"12ab12", b"k" * 256, b"0"]
+    (BAD / "keys.txt").write_bytes(b"".join(key + b"\n" for key in keys))
 
 
 if __name__ == "__main__":

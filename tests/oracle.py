@@ -119,8 +119,8 @@ class Index:
         raise Corrupt("R16", record, "a length of more than ten bytes")
 
     def record(self, at, led_by, wanted=None):
-        """The Record at `at`: R16, R19. The bytes at `led_by` say that it is there. Of one with another coded key than
-        `wanted`, only the key."""
+        """The Record at `at`: R16, R19. The bytes at `led_by` say that it is there. Of one with another key than `wanted`,
+        only the key."""
         h, (pool, length) = self.header, self.header.sections[POOL]
         end = pool + length
         if h.no_records:  # whatever the place
@@ -132,7 +132,8 @@ class Index:
             if not side and lengths[i] is None:
                 lengths[i], p, fewest = self._varint(p, end, at)
                 minimal = minimal and fewest
-        refuse(None not in lengths and p + sum(lengths) > end, "R16", at, "the record leaves the pool")
+        if h.has_key_lengths and None not in lengths:
+            refuse(p + sum(lengths) > end, "R16", at, "the record leaves the pool")
         bit, fields, padding = 8 * p, [], 0
         for side, length in zip(self.tables, lengths):
             if side:
@@ -142,11 +143,11 @@ class Index:
                 padding, p = padding or self._unused(bit), ceil_div(bit, 8)
                 refuse(p + length > end, "R16", at, "the record leaves the pool")
                 field, bit = bytes(self.data[p:p + length]), 8 * (p + length)
+            if not fields and h.key_type == INTEGERS:
+                field = integer(int.from_bytes(field, "little", signed=True))
             fields.append(field)
-            if side and len(fields) == 1 and wanted not in (None, field):
+            if len(fields) == 1 and wanted not in (None, field):
                 return Record(field, None, None, None, None)
-        if h.key_type == INTEGERS:
-            fields[0] = integer(int.from_bytes(fields[0], "little", signed=True))
         return Record(*fields, ceil_div(bit, 8), minimal, not (padding or self._unused(bit)))
 
     def _unused(self, bit):

@@ -6,7 +6,7 @@ from oracle import BODY, CELL, CHUNK, EXTENSION, FAR, JSON, LEFT_OUT, METADATA, 
     is_utf8, number_at, refuse, refuse_nonzero, xxh64
 from oracle_set import Set, of_file
 
-ORDER = "R15 V4 R16 R19 V6 V14 V5 V8 V10 V7 V3 V9 V11 V12 V13".split()  # of faults at one offset
+ORDER = "R15 V4 R16 R19 V6 V14 V5 V8 V10 V7 V3 V9 V12 V13 V11".split()  # of faults at one offset
 
 # JSON ----------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import oracle_check
 import oracle_command
 import oracle_set
 from agreement import RULES, oracle_set_verdict, run, rust_set_verdict
-from faults_set import golden, pairs_of, put, sealed
+from faults_set import golden, pairs_of, part_names, put, sealed
 from make_golden import GOLDEN, recorded
 from oracle_set import MANIFEST, Set
 
@@ -143,6 +143,18 @@ def test_a_folder_without_a_manifest(tmp_path):
     with pytest.raises(FileNotFoundError):
         Set(tmp_path)
     assert run("verify", tmp_path).returncode == 1
+
+
+def test_what_cannot_be_read_breaks_no_rule(tmp_path):
+    for name in MANIFEST, part_names(golden("four"))[1]:
+        folder = put(golden("four"), tmp_path / name)
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        with pytest.raises(IsADirectoryError):
+            Set(folder)
+        for command in ["verify", folder], ["get", folder, "word 7"]:
+            done = run(*command)
+            assert done.returncode == 1 and name in done.stderr.decode(), done
 
 
 def test_command_line(tmp_path):

@@ -146,6 +146,23 @@ def test_records_without_bytes_are_not_looked_at(tmp_path):
         assert oracle_verdict(data) == rust_verdict(data, tmp_path) == ("V4", index.header.sections[oracle.POOL][0])
 
 
+def test_iterations_that_leave_the_pool(tmp_path):
+    """After the last record, R16 is there; not R19, if a code would be next."""
+    for label, header in KINDS.items():
+        if header.get("value_type") == oracle.NUMBERS or header.get("required") or label == "nothing":
+            continue
+        file = kind(label)
+        data = file.seal(keys=len(file.pairs) + 1)
+        index, path = oracle.Index(data), tmp_path / "x.hlith"
+        path.write_bytes(data)
+        with pytest.raises(oracle.Corrupt) as caught:
+            list(index.items())
+        fault, end = caught.value, sum(index.header.sections[oracle.POOL])
+        done = run("dump", path, "--format", "cdbmake")
+        assert (fault.rule, fault.offset) == ("R16", end), label
+        assert done.returncode == 4 and f" {end}:" in done.stderr.decode() and "R16" in done.stderr.decode(), (label, done)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage_under_right_sums(seed, tmp_path):
     rng = random.Random(seed)

@@ -87,7 +87,10 @@ fn order(rule: Rule) -> u8 {
         Rule::V(8) => 7,
         Rule::V(10) => 8,
         Rule::V(7) => 9,
-        _ => 10,
+        Rule::V(3) => 10,
+        Rule::V(9) => 11,
+        Rule::V(12) => 12,
+        _ => 13,
     }
 }
 
@@ -109,6 +112,9 @@ mod tests {
             Rule::V(10),
             Rule::V(7),
             Rule::V(3),
+            Rule::V(9),
+            Rule::V(12),
+            Rule::V(13),
         ];
         assert!(rules.map(order).is_sorted_by(|a, b| a < b));
     }

@@ -131,6 +131,10 @@ impl<'a, R: ReadAt + ?Sized> Window<'a, R> {
     pub(crate) fn get(&mut self, at: u64, len: usize, limit: u64) -> Result<&[u8], Error> {
         let mut from = at.wrapping_sub(self.start);
         if from > self.filled as u64 || (self.filled as u64 - from) < len as u64 {
+            // No bytes may be asked for at any place: of records and bodies that have none.
+            if len == 0 {
+                return Ok(&[]);
+            }
             self.fill(at, limit)?;
             from = 0;
         }

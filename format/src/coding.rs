@@ -285,6 +285,10 @@ impl Coding {
     /// # Errors
     /// R16, R19.
     pub fn decode<'a>(&self, tables: &[u8], record: &'a [u8]) -> Result<Decoded<'a>, RecordFault> {
+        // One of codes alone, too: it begins at the end of the pool.
+        if record.is_empty() && !matches!((&self.keys, &self.values), (Keys::Hash(0), Values::Apart)) {
+            return Err(RecordFault::Outside);
+        }
         let front = self.front(record).ok_or(RecordFault::Outside)?;
         let (key, end) = match (front.key, &self.keys) {
             (None, Keys::Coded(keys)) => {
