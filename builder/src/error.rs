@@ -321,6 +321,20 @@ impl Error {
         })
     }
 
+    /// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Error::Duplicate { second: own, .. }, Error::Duplicate { second: others, .. })
+                if others < own =>
+            {
+                other
+            }
+            (Error::Duplicate { .. }, _) => self,
+            (_, Error::Duplicate { .. }) => other,
+            _ => self,
+        }
+    }
+
     /// Wraps an I/O error, for `map_err`.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

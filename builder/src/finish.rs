@@ -294,18 +294,8 @@ fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> 
         }
         written.map(|()| loaded)
     });
-    let failed = failures.into_inner().into_iter().reduce(earlier);
+    let failed = failures.into_inner().into_iter().reduce(Error::or);
     failed.map_or(written, Err)
-}
-
-/// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.
-pub(crate) fn earlier(a: Error, b: Error) -> Error {
-    match (&a, &b) {
-        (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,
-        (Error::Duplicate { .. }, _) => a,
-        (_, Error::Duplicate { .. }) => b,
-        _ => a,
-    }
 }
 
 fn same_device(a: &Path, b: &Path) -> bool {

@@ -5,7 +5,6 @@ use crate::{
     chunk::{Long, value_at},
     collected::Collected,
     feeder::{Feeder, Intake, Taken},
-    finish::earlier,
     options::Options,
     origin::Origin,
     sort::{Body, Row, Sorter, Sorting},
@@ -42,7 +41,7 @@ pub(crate) fn settle(taken: Taken, intake: &Intake, options: &mut Options) -> Re
     let sorting = Sorting { disk: &disk, hasher: options.hasher, share, last_first };
     intake.progress.enter(Phase::Settling, Unit::Records, Some(records));
     let waiting = Mutex::new(partitions.into_iter().enumerate());
-    let (counts, failure) = (Mutex::new((0, 0)), Mutex::new(None));
+    let (counts, failure) = (Mutex::new((0, 0)), Mutex::new(None::<Error>));
     let work = || -> Result<(), Error> {
         loop {
             let Some((number, partition)) = waiting.lock().next() else { return Ok(()) };
@@ -65,7 +64,7 @@ pub(crate) fn settle(taken: Taken, intake: &Intake, options: &mut Options) -> Re
                     waiting.lock().by_ref().for_each(drop);
                     let mut failure = failure.lock();
                     *failure = Some(match failure.take() {
-                        Some(other) => earlier(other, error),
+                        Some(other) => other.or(error),
                         None => error,
                     });
                 }
