@@ -61,7 +61,10 @@ fn unique_takes_equal_copies_only() {
     place.run("verify x.hlith --against a.tsv b.tsv --on-duplicate unique").ok();
     place.run("build a.tsv b.tsv c.tsv -o y.hlith --on-duplicate unique").fails(
         1,
-        &["\"k\" occurs twice with different values: a.tsv, line 1 and c.tsv, line 1", "--on-duplicate first"],
+        &[
+            "\"k\" occurs twice with different values: a.tsv, line 1 and c.tsv, line 1",
+            "--on-duplicate first",
+        ],
     );
 }
 

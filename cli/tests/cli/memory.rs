@@ -49,8 +49,7 @@ fn opening_names_the_limit_on_addresses() {
     let lines: String = (0..3000).map(|number| format!("k{number}\t{value}\n")).collect();
     place.write("a.tsv", lines);
     place.run("build a.tsv -o x.hlith --memory 128M --threads 2").ok();
-    place.shell("ulimit -v 250000; exec $HASHLITH get x.hlith k1").fails(
-        1,
-        &["cannot open x.hlith: it has 287 MiB", "244 MiB of addresses", "raise it (ulimit -v)"],
-    );
+    place
+        .shell("ulimit -v 250000; exec $HASHLITH get x.hlith k1")
+        .fails(1, &["cannot open x.hlith: it has 287 MiB", "244 MiB of addresses", "raise it (ulimit -v)"]);
 }
