@@ -1,7 +1,7 @@
-//! One cell: settles duplicates, perfect-hashes the keys, packs records and slot entries.
+//! One cell: refuses duplicates, perfect-hashes the keys, packs records and slot entries.
 
 use crate::{
-    Error, OnDuplicate,
+    Error,
     chunk::key_at,
     codecs::{Codecs, Coder, Store},
     origin::Origin,
@@ -13,7 +13,6 @@ use crate::{
 use hashlith_format::{
     Attempt, CELL_LEN, CellData, Head, KeyHash, KeyHasher, cell::shared_start, record::Lengths,
 };
-use std::cmp::Ordering;
 
 /// The largest salt (spec section 10, point 7).
 const MAX_SALT: u8 = 15;
@@ -40,8 +39,6 @@ pub(crate) struct Output {
     pub keys: u64,
     /// Records that the job has read.
     pub loaded: u64,
-    /// Records of these that were dropped because a key occurs more than once.
-    pub dropped: u64,
     /// Memory that the job took, in bytes.
     pub cost: u64,
 }
@@ -53,7 +50,6 @@ pub(crate) struct CellOptions<'a> {
     /// The number of parts if these are the cells of one part; 1 if they are those of all parts.
     pub parts: u32,
     pub fingerprint_bits: u32,
-    pub on_duplicate: OnDuplicate,
     /// `None` if records are stored as they are, after their lengths.
     pub codecs: Option<&'a Codecs>,
 }
@@ -103,9 +99,9 @@ impl<'a> CellBuilder<'a> {
     }
 
     /// Builds cell `cell` from the records with these numbers.
-    pub fn build(&mut self, cell: u64, members: &mut Vec<u32>) -> Result<(), Error> {
+    pub fn build(&mut self, cell: u64, members: &[u32]) -> Result<(), Error> {
         let mut salt = 0;
-        let mut settled = false;
+        let mut checked = false;
         let attempt = loop {
             if members.is_empty() {
                 let Output { pool, cells, keys, .. } = &mut *self.output;
@@ -118,9 +114,9 @@ impl<'a> CellBuilder<'a> {
             self.hash(members, salt);
             match self.solver.solve(&self.los) {
                 Ok(attempt) => break Attempt(salt << 4 | attempt),
-                Err(Unsolved::EqualHashes | Unsolved::TooMany) if !settled => {
-                    self.settle_duplicates(members)?;
-                    settled = true;
+                Err(Unsolved::EqualHashes | Unsolved::TooMany) if !checked => {
+                    self.refuse_duplicates(members)?;
+                    checked = true;
                 }
                 Err(Unsolved::EqualHashes | Unsolved::NoPilots) if salt < MAX_SALT => salt += 1,
                 Err(_) => return Err(Error::Hash { cell, keys: members.len() }),
@@ -147,14 +143,9 @@ impl<'a> CellBuilder<'a> {
         }));
     }
 
-    fn settle_duplicates(&mut self, members: &mut Vec<u32>) -> Result<(), Error> {
-        let mut records: Vec<_> =
-            members.iter().map(|&member| (self.records[member as usize], member)).collect();
-        settle(&mut records, |one| &one.0, self.chunks, self.options.on_duplicate)?;
-        self.output.dropped += (members.len() - records.len()) as u64;
-        members.clear();
-        members.extend(records.iter().map(|one| one.1));
-        Ok(())
+    fn refuse_duplicates(&self, members: &[u32]) -> Result<(), Error> {
+        let mut records: Vec<_> = members.iter().map(|&member| self.records[member as usize]).collect();
+        refuse_duplicates(&mut records, self.chunks)
     }
 
     /// Appends the records in slot order, and the cell that finds them.
@@ -233,61 +224,22 @@ impl<'a> CellBuilder<'a> {
 /// If a cell has fewer bytes of records than this, its slot entries have at most 57 bits, even with 16-bit fingerprints.
 const MAX_CELL: u64 = 1 << 40;
 
-/// Keeps one record per key, or reports a key that has two.
-pub(crate) fn settle_duplicates(
-    records: &mut Vec<RecordRef>,
-    chunks: &[Chunk<'_>],
-    policy: OnDuplicate,
-) -> Result<(), Error> {
-    settle(records, |record| record, chunks, policy)
-}
-
-fn settle<T>(
-    items: &mut Vec<T>,
-    record: impl Fn(&T) -> &RecordRef,
-    chunks: &[Chunk<'_>],
-    policy: OnDuplicate,
-) -> Result<(), Error> {
-    items.sort_unstable_by(|a, b| {
-        let (a, b) = (record(a), record(b));
+/// Reports a key that has two records, after sorting them by their keys.
+pub(crate) fn refuse_duplicates(records: &mut [RecordRef], chunks: &[Chunk<'_>]) -> Result<(), Error> {
+    records.sort_unstable_by(|a, b| {
         let by_key = || key_of(chunks, a).cmp(key_of(chunks, b));
-        // If two records have the same origin, the bytes must not depend on chance either.
-        let by_origin = || a.origin.cmp(&b.origin).then_with(|| cmp_bytes(chunks, a, b));
-        a.hash.cmp(&b.hash).then_with(by_key).then_with(by_origin)
+        a.hash.cmp(&b.hash).then_with(by_key).then_with(|| a.origin.cmp(&b.origin))
     });
-    let same = |a: &T, b: &T| {
-        let (a, b) = (record(a), record(b));
-        a.hash == b.hash && key_of(chunks, a) == key_of(chunks, b)
-    };
-    match policy {
-        OnDuplicate::Error => {
-            let twice = items.windows(2).filter(|pair| same(&pair[0], &pair[1]));
-            if let Some(pair) = twice.min_by_key(|pair| record(&pair[1]).origin) {
-                return Err(Error::Duplicate {
-                    key: key_of(chunks, record(&pair[0])).to_vec(),
-                    first: record(&pair[0]).origin,
-                    second: record(&pair[1]).origin,
-                });
-            }
-        }
-        OnDuplicate::First => items.dedup_by(|later, first| same(later, first)),
-        OnDuplicate::Last => items.dedup_by(|later, kept| {
-            let equal = same(later, kept);
-            if equal {
-                std::mem::swap(kept, later);
-            }
-            equal
-        }),
-    }
-    Ok(())
-}
-
-fn cmp_bytes(chunks: &[Chunk<'_>], a: &RecordRef, b: &RecordRef) -> Ordering {
-    match (&chunks[a.chunk as usize], &chunks[b.chunk as usize]) {
-        (Chunk::Long(a), Chunk::Long(b)) => a.cmp_bytes(b),
-        // Their lengths differ already.
-        _ => bytes_of(chunks, a).cmp(bytes_of(chunks, b)),
-    }
+    let same = |a: &RecordRef, b: &RecordRef| a.hash == b.hash && key_of(chunks, a) == key_of(chunks, b);
+    let twice = records.windows(2).filter(|pair| same(&pair[0], &pair[1]));
+    twice.min_by_key(|pair| pair[1].origin).map_or(Ok(()), |pair| {
+        Err(Error::Duplicate {
+            key: key_of(chunks, &pair[0]).to_vec(),
+            first: pair[0].origin,
+            second: pair[1].origin,
+            differ: false,
+        })
+    })
 }
 
 /// A record as the pool holds it; of a long one what is in memory.

@@ -82,9 +82,33 @@ fn write_origin(origin: Origin, out: &mut Vec<u8>) {
 /// damaged.
 #[inline]
 pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Origin, usize, Lengths)) -> Option<()> {
-    let mut origin = Origin { source: 0, position: 0 };
-    let mut at = CHUNK_HEAD;
-    while at < chunk.len() {
+    let mut place = Place::default();
+    while place.at < chunk.len() {
+        let (offset, lengths) = place.step(chunk)?;
+        each(place.origin, offset, lengths);
+    }
+    Some(())
+}
+
+/// How far a chunk has been read.
+pub(crate) struct Place {
+    /// Where the next record begins.
+    pub at: usize,
+    /// Of the record before it.
+    pub origin: Origin,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place { at: CHUNK_HEAD, origin: Origin { source: 0, position: 0 } }
+    }
+}
+
+impl Place {
+    /// Goes behind the next record, and says where it is. `None` if the chunk is damaged.
+    #[inline]
+    pub fn step(&mut self, chunk: &[u8]) -> Option<(usize, Lengths)> {
+        let mut at = self.at;
         let (step, len) = record::read_varint(&chunk[at..])?;
         at += len;
         if step == 0 {
@@ -92,16 +116,15 @@ pub(crate) fn read_chunk(chunk: &[u8], mut each: impl FnMut(Origin, usize, Lengt
             at += len;
             let (position, len) = record::read_varint(&chunk[at..])?;
             at += len;
-            origin = Origin { source: u32::try_from(source).ok()?, position };
+            self.origin = Origin { source: u32::try_from(source).ok()?, position };
         } else {
-            origin.position = origin.position.checked_add(step)?;
+            self.origin.position = self.origin.position.checked_add(step)?;
         }
         let lengths = Lengths::parse(&chunk[at..])?;
         let end = (at as u64).checked_add(lengths.total()?).filter(|&end| end <= chunk.len() as u64)?;
-        each(origin, at, lengths);
-        at = end as usize;
+        self.at = end as usize;
+        Some((at, lengths))
     }
-    Some(())
 }
 
 /// The key of the record at an offset of a chunk.
@@ -120,16 +143,16 @@ pub(crate) fn value_at(chunk: &[u8], offset: usize, lengths: Lengths) -> &[u8] {
 pub(crate) struct NewLong<'r> {
     front: Vec<u8>,
     key: &'r [u8],
-    value: &'r [u8],
+    value_len: u64,
 }
 
 impl<'r> NewLong<'r> {
-    pub fn new(origin: Origin, key: &'r [u8], value: &'r [u8]) -> Self {
+    pub fn new(origin: Origin, key: &'r [u8], value_len: u64) -> Self {
         let mut front = vec![0; CHUNK_HEAD];
         write_origin(origin, &mut front);
         record::write_varint(key.len() as u64, &mut front);
-        record::write_varint(value.len() as u64, &mut front);
-        let mut new = NewLong { front, key, value };
+        record::write_varint(value_len, &mut front);
+        let mut new = NewLong { front, key, value_len };
         let head = new.len() | LONG_FLAG;
         new.front[..CHUNK_HEAD].copy_from_slice(&head.to_le_bytes());
         new
@@ -137,26 +160,28 @@ impl<'r> NewLong<'r> {
 
     /// Bytes of the chunk.
     pub fn len(&self) -> u64 {
-        (self.front.len() + self.key.len() + self.value.len()) as u64
+        (self.front.len() + self.key.len()) as u64 + self.value_len
     }
 
-    /// Copies the bytes of the chunk from this offset on; the buffer may be longer than what is left.
-    pub fn copy_to(&self, at: u64, buffer: &mut [u8]) {
-        let (mut skipped, mut filled) = (at as usize, 0);
-        for part in [&self.front, self.key, self.value] {
-            let from = &part[skipped.min(part.len())..];
-            skipped -= skipped.min(part.len());
+    /// Copies the bytes of the chunk from this offset on; the buffer may be longer than what is left. `value` copies those of the
+    /// value from an offset of it on.
+    pub fn copy_to(
+        &self,
+        at: u64,
+        buffer: &mut [u8],
+        value: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (mut skipped, mut filled) = (at, 0);
+        for part in [&self.front, self.key] {
+            let skip = skipped.min(part.len() as u64);
+            skipped -= skip;
+            let from = &part[skip as usize..];
             let len = from.len().min(buffer.len() - filled);
             buffer[filled..filled + len].copy_from_slice(&from[..len]);
             filled += len;
         }
-    }
-
-    /// The chunk in memory.
-    pub fn to_memory(&self) -> Option<Long> {
-        let mut whole = Buffer::new(self.len() as usize);
-        self.copy_to(0, &mut whole);
-        Long::new(whole, self.len(), None)
+        let len = (self.value_len - skipped).min((buffer.len() - filled) as u64) as usize;
+        value(skipped, &mut buffer[filled..filled + len])
     }
 }
 
@@ -176,7 +201,7 @@ pub(crate) struct Long {
 
 impl Long {
     /// `None` if the front is damaged.
-    fn new(front: Buffer, chunk_len: u64, disk: Option<(Arc<File>, u64)>) -> Option<Self> {
+    pub fn new(front: Buffer, chunk_len: u64, disk: Option<(Arc<File>, u64)>) -> Option<Self> {
         let (zero, first) = record::read_varint(front.get(CHUNK_HEAD..)?)?;
         let (source, second) = record::read_varint(&front[CHUNK_HEAD + first..])?;
         let (position, third) = record::read_varint(&front[CHUNK_HEAD + first + second..])?;
@@ -290,6 +315,44 @@ impl Long {
             }
             each(part)
         })
+    }
+
+    /// True if another record, with the same key, has the same value.
+    pub fn has_value_of(&self, other: &Long) -> io::Result<bool> {
+        if self.value_len() != other.value_len() {
+            return Ok(false);
+        }
+        let mut equal = true;
+        let mut at = 0;
+        let mut block = Vec::new();
+        self.each_block_of_value(
+            |error| error,
+            |own| {
+                block.resize(own.len(), 0);
+                other.read_value_at(at, &mut block)?;
+                equal &= block == own;
+                at += own.len() as u64;
+                Ok(())
+            },
+        )?;
+        Ok(equal)
+    }
+
+    /// Copies the bytes of the value from an offset on.
+    fn read_value_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = self.key_end() + at;
+        match &self.disk {
+            // Direct transfers begin at multiples.
+            Some(_) => {
+                let begin = start / ALIGN as u64 * ALIGN as u64;
+                let skipped = (start - begin) as usize;
+                let mut buffer = Buffer::new(skipped + out.len());
+                self.read_at(begin, &mut buffer)?;
+                out.copy_from_slice(&buffer[skipped..skipped + out.len()]);
+            }
+            None => out.copy_from_slice(&self.front[start as usize..][..out.len()]),
+        }
+        Ok(())
     }
 
     /// Compares the bytes of two records with the same origin. What cannot be read counts as equal: writing it fails later.

@@ -11,9 +11,9 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A key occurs twice, and duplicates are an error.
-    #[error("the key \"{}\" occurs twice (record {} of source {}, record {} of source {})",
-        .key.escape_ascii(), .first.position, .first.source, .second.position, .second.source)]
+    /// A key occurs twice, and [`OnDuplicate`](crate::OnDuplicate) makes that an error.
+    #[error("the key \"{}\" occurs twice{} (record {} of source {}, record {} of source {})",
+        .key.escape_ascii(), if *.differ { " with different values" } else { "" }, .first.position, .first.source, .second.position, .second.source)]
     Duplicate {
         /// The key.
         key: Vec<u8>,
@@ -21,6 +21,8 @@ pub enum Error {
         first: Origin,
         /// The origin of the later record.
         second: Origin,
+        /// Copies with equal values are tolerated, and these have different ones.
+        differ: bool,
     },
     /// Reading or writing a file failed.
     #[error("{action} {}: {source}", .path.display())]
@@ -317,6 +319,20 @@ impl Error {
             Error::Threads { .. } => Advice::FewerThreads,
             _ => return None,
         })
+    }
+
+    /// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Error::Duplicate { second: own, .. }, Error::Duplicate { second: others, .. })
+                if others < own =>
+            {
+                other
+            }
+            (Error::Duplicate { .. }, _) => self,
+            (_, Error::Duplicate { .. }) => other,
+            _ => self,
+        }
     }
 
     /// Wraps an I/O error, for `map_err`.

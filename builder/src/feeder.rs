@@ -2,22 +2,25 @@
 
 use crate::{
     Error,
-    chunk::{ChunkWriter, LONG},
+    chunk::{ChunkWriter, LONG, Long, NewLong},
     codecs::Codecs,
     options::{Options, Shape},
     origin::Origin,
     shared::Distinct,
     sizing::LengthCounts,
-    spill::Spill,
+    spill::{Disk, Partition, READ, Spill},
 };
 use hashlith_feedback::{Progress, Unit};
-use hashlith_format::{KeyHasher, KeyType, ValueType, coding::int_width, key_int};
+use hashlith_format::{KeyHasher, KeyType, ValueType, coding::int_width, key_int, tokens::MAX_TEXT};
 use parking_lot::{Mutex, RwLock};
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicU8, AtomicU32, AtomicU64,
-        Ordering::{Relaxed, Release},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU8, AtomicU32, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -30,10 +33,10 @@ const MAX_VALUE: u64 = 1 << 47;
 
 /// The state that all feeders of a build share.
 pub(crate) struct Intake {
-    /// `None` from the building phase on.
+    /// `None` from [`Self::close`] on.
     pub spill: RwLock<Option<Spill>>,
-    progress: Arc<Progress>,
-    hasher: KeyHasher,
+    pub progress: Arc<Progress>,
+    pub hasher: KeyHasher,
     pub key_type: KeyType,
     pub value_type: ValueType,
     /// How records are stored without codes.
@@ -41,19 +44,19 @@ pub(crate) struct Intake {
     /// Values may share records, if they are few.
     may_share: bool,
     /// Bytes of the widest integer key.
-    pub int_width: AtomicU8,
+    int_width: AtomicU8,
     /// The part that all keys must belong to, and the number of parts.
     part: (u32, u32),
-    partitions: usize,
-    pub records: AtomicU64,
+    pub partitions: usize,
+    records: AtomicU64,
     /// Bytes of all keys and values, and two more per record.
-    pub bytes: AtomicU64,
-    pub lengths: Mutex<LengthCounts>,
+    bytes: AtomicU64,
+    lengths: Mutex<LengthCounts>,
     /// The different values, if they may share records.
-    pub distinct: Mutex<Distinct>,
+    distinct: Mutex<Distinct>,
     sources: AtomicU32,
     /// Feeders that are not finished yet.
-    pub open: AtomicU32,
+    open: AtomicU32,
 }
 
 impl Intake {
@@ -86,6 +89,38 @@ impl Intake {
             open: AtomicU32::new(0),
         }
     }
+
+    /// All records, when all feeders are finished. No record can follow.
+    pub fn close(&self) -> Result<Taken, Error> {
+        if self.open.load(Acquire) > 0 {
+            return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
+        }
+        let spill = self.spill.write().take().ok_or(Error::Cancelled)?;
+        let (partitions, disk) = spill.into_partitions();
+        Ok(Taken {
+            partitions,
+            disk,
+            records: self.records.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            lengths: std::mem::take(&mut *self.lengths.lock()),
+            distinct: std::mem::replace(&mut *self.distinct.lock(), Distinct::new(false)),
+            int_width: self.int_width.load(Relaxed),
+        })
+    }
+}
+
+/// All records of a build, and what the choices of the builder follow from.
+pub(crate) struct Taken {
+    pub partitions: Vec<Arc<Partition>>,
+    pub disk: Disk,
+    pub records: u64,
+    /// Bytes of all keys and values, and two more per record.
+    pub bytes: u64,
+    pub lengths: LengthCounts,
+    /// The different values, if they may share records.
+    pub distinct: Distinct,
+    /// Bytes of the widest integer key.
+    pub int_width: u8,
 }
 
 /// Adds records on one thread. A build may have any number of feeders at a time.
@@ -174,7 +209,7 @@ impl Feeder {
                 return Err(Error::TooLong { what, len, limit });
             }
         }
-        self.check_widths(key, value)?;
+        self.check_widths(key, value.len() as u64)?;
         // The loader hashes the key again, which takes 2.4 ns. Keeping the hash would take 16 bytes of memory and disk per
         // record, and a gigabyte takes at least 0.4 core-seconds to write (`benches/README.md`).
         let hash = self.intake.hasher.hash(key);
@@ -183,13 +218,8 @@ impl Feeder {
             return Err(Error::OtherPart { key: key.to_vec(), found: hash.part(parts), part, parts });
         }
         let number = hash.within(parts).checked_shr(self.shift).unwrap_or(0) as usize;
-        self.records += 1;
-        self.bytes += (key.len() + value.len()) as u64 + 2;
-        self.lengths.add(self.intake.codecs.plain_len(key.len(), value.len()));
+        self.note(key.len(), value.len());
         self.distinct.add(value);
-        if self.records >= COUNTED {
-            self.count();
-        }
         let origin = Origin { source, position };
         if key.len() + value.len() >= LONG {
             return self.add_long(number, origin, key, value);
@@ -202,23 +232,82 @@ impl Feeder {
 
     /// Checks the lengths that follow from the types.
     #[inline]
-    fn check_widths(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+    fn check_widths(&mut self, key: &[u8], value_len: u64) -> Result<(), Error> {
         let Intake { key_type, value_type, .. } = *self.intake;
         if key_type == KeyType::Int {
             match key_int(key) {
                 Some(key) => self.int_width = self.int_width.max(int_width(key)),
-                None => return Err(wrong_width("key", key, key_type, 8)),
+                None => return Err(wrong_width("key", key.len() as u64, key_type, 8)),
             }
         }
-        if !value_type.is_string() && value.len() as u64 != value_type.width() {
-            return Err(wrong_width("value", value, value_type, value_type.width()));
+        if !value_type.is_string() && value_len != value_type.width() {
+            return Err(wrong_width("value", value_len, value_type, value_type.width()));
         }
         Ok(())
     }
 
+    /// Counts a record.
+    #[inline]
+    fn note(&mut self, key_len: usize, value_len: usize) {
+        self.records += 1;
+        self.bytes += (key_len + value_len) as u64 + 2;
+        self.lengths.add(self.intake.codecs.plain_len(key_len, value_len));
+        if self.records >= COUNTED {
+            self.count();
+        }
+    }
+
     #[cold]
     fn add_long(&mut self, number: usize, origin: Origin, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.with_spill(|spill, _| spill.push_long(number, origin, key, value))
+        let new = NewLong::new(origin, key, value.len() as u64);
+        self.with_spill(|spill, _| {
+            spill.push_long(number, key.len(), new.len(), |at, buffer| {
+                new.copy_to(at, buffer, |from, out| {
+                    out.copy_from_slice(&value[from as usize..][..out.len()]);
+                    Ok(())
+                })
+            })
+        })
+    }
+
+    /// Adds a long record to the partition with this number. `value` copies the bytes of the value from an offset on.
+    pub(crate) fn add_streamed(
+        &mut self,
+        number: usize,
+        origin: Origin,
+        key: &[u8],
+        value_len: u64,
+        value: impl Fn(u64, &mut [u8]) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        if value_len > MAX_VALUE {
+            return Err(Error::TooLong { what: "value", len: value_len, limit: MAX_VALUE });
+        }
+        self.note(key.len(), value_len as usize);
+        // Values this long share no records.
+        self.distinct = Distinct::new(false);
+        let new = NewLong::new(origin, key, value_len);
+        self.with_spill(|spill, _| {
+            spill.push_long(number, key.len(), new.len(), |at, buffer| new.copy_to(at, buffer, &value))
+        })
+    }
+
+    /// Adds a copy of a long record to the partition with this number.
+    pub(crate) fn add_copy(&mut self, number: usize, long: &Long, disk: &Disk) -> Result<(), Error> {
+        self.check_widths(long.key(), long.value_len())?;
+        self.note(long.key().len(), long.value_len() as usize);
+        if long.value_len() <= MAX_TEXT as u64 {
+            let mut value = Vec::new();
+            long.each_block_of_value(disk.failed(READ), |block| {
+                value.extend_from_slice(block);
+                Ok(())
+            })?;
+            self.distinct.add(&value);
+        } else {
+            self.distinct = Distinct::new(false);
+        }
+        self.with_spill(|spill, _| {
+            spill.push_long(number, long.key().len(), long.chunk_len(), |at, buffer| long.read_at(at, buffer))
+        })
     }
 
     #[cold]
@@ -290,6 +379,6 @@ impl Feeder {
 }
 
 #[cold]
-fn wrong_width(what: &'static str, bytes: &[u8], kind: impl ToString, width: u64) -> Error {
-    Error::Width { what, len: bytes.len() as u64, kind: kind.to_string(), width }
+fn wrong_width(what: &'static str, len: u64, kind: impl ToString, width: u64) -> Error {
+    Error::Width { what, len, kind: kind.to_string(), width }
 }

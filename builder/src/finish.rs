@@ -5,13 +5,15 @@ use crate::{
     assembly::{Piece, Writer},
     cell::{CellOptions, Output},
     codecs::Codecs,
+    feeder::Taken,
     jobs::Work,
     limits,
     load::JobContext,
     options::{Compress, Options, Shape},
+    origin::Origin,
     output, plan,
     sample::Source,
-    shared::Distinct,
+    settle::settle,
     sizing::{LengthCounts, cell_count, keys_of_entries},
     spill::{Disk, Partition},
     tokens::Effort,
@@ -21,11 +23,7 @@ use hashlith_format::Header;
 use parking_lot::Mutex;
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::Ordering::{Acquire, Relaxed},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -37,7 +35,7 @@ pub struct Report {
     pub records: u64,
     /// Keys in the index.
     pub keys: u64,
-    /// Records that were dropped because their key occurs more than once.
+    /// Records that were dropped because their key occurs more than once. None is dropped if the values of a key are collected.
     pub duplicates: u64,
     /// The header of the file, or of each file of a set, with the lengths of all sections.
     pub headers: Vec<Header>,
@@ -111,26 +109,72 @@ impl Builder {
                 what: "the types of keys and values were changed after the first record",
             });
         }
-        if intake.open.load(Acquire) > 0 {
-            return Err(Error::Options { what: "a feeder was not finished: its records would be missing" });
+        let place = Place { path, dir: &dir, temp_dir: &temp_dir };
+        let mut taken = intake.close()?;
+        let records = taken.records;
+        let (mut dropped, mut spilled) = (0, 0);
+        let tried = if self.may_be_unique(&place, &taken) {
+            match self.build(&place, &taken, taken.partitions.clone(), true) {
+                Err(Error::Duplicate { .. }) => None,
+                built => Some(built?),
+            }
+        } else {
+            None
+        };
+        let headers = match tried {
+            Some(headers) => headers,
+            None => {
+                if self.options.on_duplicate != OnDuplicate::Error {
+                    let settled = settle(taken, &intake, &mut self.options)?;
+                    (taken, dropped, spilled) = (settled.taken, settled.dropped, settled.spilled);
+                }
+                let partitions = std::mem::take(&mut taken.partitions);
+                self.build(&place, &taken, partitions, false)?
+            }
+        };
+        self.progress.enter(Phase::Done, Unit::Records, None);
+        Ok(Report {
+            records,
+            keys: headers.iter().map(|header| header.keys).sum(),
+            duplicates: dropped,
+            headers,
+            spilled_bytes: spilled + taken.disk.written(),
+            phases: self.progress.phases(),
+        })
+    }
+
+    /// True if it is worth a trial whether all keys are different, so that there is nothing to settle. The records stay until that is
+    /// known, beside the new file.
+    fn may_be_unique(&self, place: &Place<'_>, taken: &Taken) -> bool {
+        match self.options.on_duplicate {
+            OnDuplicate::First | OnDuplicate::Last | OnDuplicate::Unique => {
+                limits::check_space(place.dir, taken.bytes).is_ok()
+            }
+            OnDuplicate::Error | OnDuplicate::Collect => false,
         }
-        let spill = intake.spill.write().take().ok_or(Error::Cancelled)?;
-        let records = intake.records.load(Relaxed);
-        let bytes = intake.bytes.load(Relaxed);
-        // Spilled records are freed while the output grows; other policies may drop any number of them.
-        let freed = if same_device(&dir, spill.dir()) { spill.written() } else { 0 };
-        let (partitions, disk) = spill.into_partitions();
-        let distinct = std::mem::replace(&mut *intake.distinct.lock(), Distinct::new(false));
-        self.options.shared = distinct.into_shared().filter(|_| self.options.can_share()).map(Arc::new);
-        self.options.settle_widths(intake.int_width.load(Relaxed));
-        let (codecs, lengths) = self.learn(&partitions, &disk, records)?;
+    }
+
+    /// Builds and publishes the files of records with different keys. In a trial [`Error::Duplicate`] may name no key.
+    fn build(
+        &mut self,
+        place: &Place<'_>,
+        taken: &Taken,
+        partitions: Vec<Arc<Partition>>,
+        is_trial: bool,
+    ) -> Result<Vec<Header>, Error> {
+        let Taken { disk, records, bytes, .. } = taken;
+        let (records, bytes) = (*records, *bytes);
+        let shared = taken.distinct.clone().into_shared().filter(|_| self.options.can_share());
+        self.options.shared = shared.map(Arc::new);
+        self.options.settle_widths(taken.int_width);
+        let (codecs, lengths) = self.learn(&partitions, taken, is_trial)?;
         let cell_keys = |lengths: &LengthCounts| lengths.cell_keys(self.options.fingerprint_bits);
         let cell_keys = match (self.options.cell_keys, &self.options.shared, &lengths) {
             (Some(keys), _, _) => keys,
             (None, Some(shared), _) => {
                 keys_of_entries(f64::from(self.options.fingerprint_bits + shared.width()))
             }
-            (None, None, None) => cell_keys(&intake.lengths.lock()),
+            (None, None, None) => cell_keys(&taken.lengths),
             (None, None, Some(lengths)) => cell_keys(lengths),
         };
         let tables = codecs.tables();
@@ -139,40 +183,29 @@ impl Builder {
         // A file that the page cache could not keep bypasses it.
         let direct = bytes > self.options.page_cache / 2;
         let each = vec![cells_each; parts as usize];
-        let mut writer =
-            Writer::create(path, &self.options, &self.progress, &temp_dir, each, tables, direct)?;
-        if self.options.on_duplicate == OnDuplicate::Error {
-            limits::check_space(&dir, bytes.saturating_sub(freed))?;
-        }
+        let Place { path, dir, temp_dir } = place;
+        let mut writer = Writer::create(path, &self.options, &self.progress, temp_dir, each, tables, direct)?;
+        // Spilled records are freed while the output grows.
+        let freed = if is_trial || !same_device(dir, &disk.dir) { 0 } else { disk.written() };
+        limits::check_space(dir, bytes.saturating_sub(freed))?;
 
         self.progress.enter(Phase::Building, Unit::Records, Some(records));
         let cells = cells_each * u64::from(parts);
-        let built = self.build_cells(partitions, &disk, cells, &codecs, &mut writer)?;
+        let loaded = self.build_cells(partitions, disk, cells, &codecs, &mut writer)?;
         // No record is lost or invented, whatever happened to the temporary files.
-        if built.loaded != records {
-            return Err(Error::Lost { expected: records, found: built.loaded });
+        if loaded != records {
+            return Err(Error::Lost { expected: records, found: loaded });
         }
-        writer.check_keys(records - built.dropped)?;
-        let headers = writer.finish()?;
-        self.progress.enter(Phase::Done, Unit::Records, None);
-        let phases = self.progress.phases();
-        let keys = records - built.dropped;
-        Ok(Report {
-            records,
-            keys,
-            duplicates: built.dropped,
-            headers,
-            spilled_bytes: disk.written(),
-            phases,
-        })
+        writer.check_keys(records)?;
+        writer.finish()
     }
 
     /// How these records are stored; and their lengths, if they are coded.
     fn learn(
         &self,
-        partitions: &[Partition],
-        disk: &Disk,
-        records: u64,
+        partitions: &[Arc<Partition>],
+        taken: &Taken,
+        is_trial: bool,
     ) -> Result<(Codecs, Option<LengthCounts>), Error> {
         let Options { key_type, key_width, value_type, .. } = self.options;
         let mut codecs = Codecs::new(key_type, key_width, value_type, self.options.shared.clone());
@@ -182,11 +215,14 @@ impl Builder {
             Compress::On => Effort::THOROUGH,
         };
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
-        let Options { hasher, on_duplicate, .. } = self.options;
-        let progress = &self.progress;
+        let (hasher, disk, progress) = (self.options.hasher, &taken.disk, &*self.progress);
         progress.enter(Phase::Learning, Unit::Records, None);
-        let sample = Source { partitions, disk, hasher, parts, on_duplicate, progress }.sample()?;
-        codecs.learn(&sample, records, self.options.threads, effort);
+        let sample = Source { partitions, disk, hasher, parts, progress }.sample()?;
+        if is_trial && sample.has_copies {
+            let none = Origin { source: 0, position: 0 };
+            return Err(Error::Duplicate { key: Vec::new(), first: none, second: none, differ: false });
+        }
+        codecs.learn(&sample, taken.records, self.options.threads, effort);
         progress.check()?;
         let lengths = codecs.is_coded().then(|| codecs.lengths(&sample));
         Ok((codecs, lengths))
@@ -194,18 +230,17 @@ impl Builder {
 
     fn build_cells(
         &self,
-        partitions: Vec<Partition>,
+        partitions: Vec<Arc<Partition>>,
         disk: &Disk,
         cells: u64,
         codecs: &Codecs,
         writer: &mut Writer<'_>,
-    ) -> Result<Counts, Error> {
+    ) -> Result<u64, Error> {
         let parts = if let Shape::Part { parts, .. } = self.options.shape { parts } else { 1 };
         let options = CellOptions {
             hasher: self.options.hasher,
             parts,
             fingerprint_bits: self.options.fingerprint_bits,
-            on_duplicate: self.options.on_duplicate,
             codecs: (!codecs.is_plain()).then_some(codecs),
         };
         let threads = self.options.threads;
@@ -221,15 +256,15 @@ impl Builder {
     }
 }
 
-/// How many records jobs have read, and how many of them they dropped because a key occurs more than once.
-#[derive(Default)]
-struct Counts {
-    loaded: u64,
-    dropped: u64,
+/// Where the result goes.
+struct Place<'p> {
+    path: &'p Path,
+    dir: &'p Path,
+    temp_dir: &'p Path,
 }
 
-/// Runs all jobs on this many threads, while this thread writes. Values in the values section have `width` bytes.
-fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> Result<Counts, Error> {
+/// Runs all jobs on this many threads, while this thread writes. Returns how many records they have read. Values in the values section have `width` bytes.
+fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> Result<u64, Error> {
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|number| format!("build-{number}"));
     let pool = pool.build().map_err(|_| Error::Threads { threads })?;
@@ -245,11 +280,10 @@ fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> 
             });
         }
         drop(sender);
-        let mut counts = Counts::default();
+        let mut loaded = 0;
         let written = outputs.iter().try_for_each(|mut output| {
             writer.append(Piece::of(&mut output, width))?;
-            counts.loaded += output.loaded;
-            counts.dropped += output.dropped;
+            loaded += output.loaded;
             work.written(output);
             Ok(())
         });
@@ -258,20 +292,10 @@ fn run(work: &Work<'_>, threads: usize, width: u64, writer: &mut Writer<'_>) -> 
         if written.is_err() {
             work.stop();
         }
-        written.map(|()| counts)
+        written.map(|()| loaded)
     });
-    let failed = failures.into_inner().into_iter().reduce(earlier);
+    let failed = failures.into_inner().into_iter().reduce(Error::or);
     failed.map_or(written, Err)
-}
-
-/// Which of two errors to report: a duplicate before any other error, and the earlier of two duplicates.
-fn earlier(a: Error, b: Error) -> Error {
-    match (&a, &b) {
-        (Error::Duplicate { second: at_a, .. }, Error::Duplicate { second: at_b, .. }) if at_b < at_a => b,
-        (Error::Duplicate { .. }, _) => a,
-        (_, Error::Duplicate { .. }) => b,
-        _ => a,
-    }
 }
 
 fn same_device(a: &Path, b: &Path) -> bool {

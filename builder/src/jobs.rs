@@ -90,12 +90,12 @@ impl<'a> Work<'a> {
     fn run_job(&self, job: Job) -> Result<Output, Error> {
         let in_place = job.is_one_group() && job.partitions.iter().all(|one| one.is_in_memory());
         let loader = Loader::new(&self.context, &job);
-        let (groups, dropped) = if in_place { (loader.in_place()?, 0) } else { loader.copy()? };
+        let groups = if in_place { loader.in_place()? } else { loader.copy()? };
         let held = || job.partitions.iter().filter(|_| in_place).flat_map(|one| one.in_memory());
         let bytes =
             held().map(|chunk| if let Chunk::Short(bytes) = chunk { bytes.len() } else { 0 }).sum::<usize>()
                 + groups.iter().map(Group::copied).sum::<usize>();
-        let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>() + dropped;
+        let loaded = groups.iter().map(|group| group.records.len() as u64).sum::<u64>();
         let width = self.context.options.codecs.map_or(0, Codecs::width);
         let values = if width < LONG as u64 { ((loaded * width) as usize).min(bytes) } else { 0 };
         let mut output = Output {
@@ -104,7 +104,6 @@ impl<'a> Work<'a> {
             cells: Vec::with_capacity((job.len() * CELL_LEN) as usize),
             cost: job.cost,
             loaded,
-            dropped,
             ..Output::default()
         };
         for (cells, group) in job.groups().zip(groups) {
@@ -143,7 +142,7 @@ impl<'a> Work<'a> {
             progress.check()?;
             members.clear();
             members.extend_from_slice(&grouped[start as usize..end as usize]);
-            builder.build(cell, &mut members)?;
+            builder.build(cell, &members)?;
             progress.add(Unit::Records, u64::from(end - start));
             start = end;
         }

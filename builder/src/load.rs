@@ -70,7 +70,7 @@ impl Group {
 
     /// Copies a record.
     #[inline]
-    fn keep(&mut self, hash: KeyHash, origin: Origin, record: &[u8]) {
+    pub fn keep(&mut self, hash: KeyHash, origin: Origin, record: &[u8]) {
         let has_room = matches!(self.own.last(), Some(Own::Copies(last)) if last.len() + record.len() <= last.capacity());
         if !has_room {
             self.own.push(Own::Copies(Vec::with_capacity(record.len().max(OWN_LEN))));
@@ -83,14 +83,15 @@ impl Group {
         }
     }
 
-    fn keep_long(&mut self, hash: KeyHash, long: Arc<Long>) {
+    pub fn keep_long(&mut self, hash: KeyHash, long: Arc<Long>) {
         self.own_len += long.front().len() as u64;
         let (chunk, offset) = (self.own.len() as u32, long.at as u32);
         self.records.push(RecordRef { hash, origin: long.origin, chunk, offset });
         self.own.push(Own::Long(long));
     }
 
-    fn cost(&self) -> u64 {
+    /// Bytes of memory that it takes.
+    pub fn cost(&self) -> u64 {
         self.own_len + (self.records.len() * size_of::<RecordRef>()) as u64
     }
 }
@@ -100,25 +101,24 @@ pub(crate) struct Loader<'j> {
     context: &'j JobContext<'j>,
     job: &'j Job,
     groups: Vec<Group>,
-    /// When all groups together cost this much, duplicates are settled.
-    settle_at: u64,
-    dropped: u64,
+    /// When all groups together cost this much, they are checked for duplicates.
+    check_at: u64,
 }
 
 impl<'j> Loader<'j> {
     pub fn new(context: &'j JobContext<'j>, job: &'j Job) -> Self {
         let groups = job.groups().map(|_| Group::default()).collect();
-        let settle_at = context.budget.max(context.memory / context.threads as u64);
-        Loader { context, job, groups, settle_at, dropped: 0 }
+        let check_at = context.budget.max(context.memory / context.threads as u64);
+        Loader { context, job, groups, check_at }
     }
 
-    /// The job's records, copied, in a group for each of [`Job::groups`]; and how many copies of keys were dropped.
-    pub fn copy(mut self) -> Result<(Vec<Group>, u64), Error> {
+    /// The job's records, copied, in a group for each of [`Job::groups`].
+    pub fn copy(mut self) -> Result<Vec<Group>, Error> {
         for partition in &self.job.partitions {
             partition.in_memory().try_for_each(|chunk| self.copy_chunk(chunk))?;
-            partition.on_disk(self.context.disk, |chunk| self.copy_chunk(chunk), |_, _| {})?;
+            partition.on_disk(self.context.disk, |chunk| self.copy_chunk(chunk), |_, _, _| {})?;
         }
-        Ok((self.groups, self.dropped))
+        Ok(self.groups)
     }
 
     /// The job's records as one group. They are in memory, and are not copied.
@@ -181,42 +181,24 @@ impl<'j> Loader<'j> {
         if others > 0 {
             return Err(context.disk.damaged());
         }
-        if self.cost() > self.settle_at { self.settle() } else { Ok(()) }
+        if self.cost() > self.check_at { self.check() } else { Ok(()) }
     }
 
     fn cost(&self) -> u64 {
         self.groups.iter().map(Group::cost).sum()
     }
 
-    /// For far more records in a cell than usual: copies of few keys, or keys that were made to share a cell. Drops the copies now
-    /// instead of later, and refuses keys that share a cell.
-    fn settle(&mut self) -> Result<(), Error> {
+    /// For far more records in a cell than usual: refuses copies of few keys, and keys that were made to share a cell.
+    fn check(&mut self) -> Result<(), Error> {
         for group in &mut self.groups {
-            let all = group.records.len();
             let mut records = std::mem::take(&mut group.records);
             let chunks: Vec<Chunk<'_>> = group.chunks().collect();
-            cell::settle_duplicates(&mut records, &chunks, self.context.options.on_duplicate)?;
-            self.dropped += (all - records.len()) as u64;
-            // If few are left, they are copied, so that the memory of the others is freed.
-            if records.len() <= all / 2 {
-                let mut kept = Group::default();
-                for record in &records {
-                    match &chunks[record.chunk as usize] {
-                        Chunk::Short(_) => {
-                            kept.keep(record.hash, record.origin, cell::bytes_of(&chunks, record));
-                        }
-                        Chunk::Long(long) => kept.keep_long(record.hash, long.clone()),
-                    }
-                }
-                drop(chunks);
-                *group = kept;
-            } else {
-                drop(chunks);
-                group.records = records;
-            }
+            cell::refuse_duplicates(&mut records, &chunks)?;
+            drop(chunks);
+            group.records = records;
         }
         let cost = self.cost();
-        self.settle_at = self.settle_at.max(cost.saturating_mul(2));
+        self.check_at = self.check_at.max(cost.saturating_mul(2));
         let keys = self.groups.iter().map(|group| group.records.len()).sum();
         if keys > CROWD && cost > self.context.memory / 2 {
             return Err(Error::Crowded { cell: self.job.cells.start, keys, needed: cost });

@@ -21,11 +21,16 @@ pub enum OnDuplicate {
     First,
     /// The record with the largest [`crate::Origin`] stays.
     Last,
+    /// One record stays if all have the same value; otherwise the build fails with [`Error::Duplicate`].
+    Unique,
+    /// The values of all records, in the order of their [`crate::Origin`]s, become one JSON array; that of a key that occurs once
+    /// too. The values must be text or JSON, and the values of the index are JSON. The array may be longer than the memory limit.
+    Collect,
 }
 
 impl OnDuplicate {
     /// The names of all policies.
-    pub const NAMES: &[&str] = &["error", "first", "last"];
+    pub const NAMES: &[&str] = &["error", "first", "last", "unique", "collect"];
 }
 
 impl fmt::Display for OnDuplicate {
@@ -34,6 +39,8 @@ impl fmt::Display for OnDuplicate {
             OnDuplicate::Error => "error",
             OnDuplicate::First => "first",
             OnDuplicate::Last => "last",
+            OnDuplicate::Unique => "unique",
+            OnDuplicate::Collect => "collect",
         })
     }
 }
@@ -46,7 +53,11 @@ impl FromStr for OnDuplicate {
             "error" => Ok(OnDuplicate::Error),
             "first" => Ok(OnDuplicate::First),
             "last" => Ok(OnDuplicate::Last),
-            _ => Err(Error::Options { what: "the policy for duplicates must be one of error, first, last" }),
+            "unique" => Ok(OnDuplicate::Unique),
+            "collect" => Ok(OnDuplicate::Collect),
+            _ => Err(Error::Options {
+                what: "the policy for duplicates must be one of error, first, last, unique, collect",
+            }),
         }
     }
 }
@@ -203,6 +214,11 @@ impl Options {
             Some(bits) if !(8..=64).contains(&bits) => "keys that are left out have 8 to 64 check bits",
             _ if left_out && self.fingerprint_bits_set => {
                 "keys that are left out have check bits instead of fingerprint bits"
+            }
+            _ if self.on_duplicate == OnDuplicate::Collect
+                && !matches!(self.value_type, ValueType::Text | ValueType::Json) =>
+            {
+                "to collect the values of a key in a JSON array, they must be text or JSON"
             }
             _ if self.compress != Compress::Off && !self.can_compress() => {
                 "there is nothing to compress: integers and numbers are stored as they are"

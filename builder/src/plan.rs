@@ -2,7 +2,7 @@
 
 use crate::spill::Partition;
 use hashlith_format::CELL_LEN;
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// Bytes of records that a thread works on at a time: enough for little overhead, and few enough to stay in the L2 cache
 /// (`benches/README.md` has the measurements). Small partitions are joined to jobs of this size; a large one is a job of
@@ -20,7 +20,8 @@ pub(crate) const CODED_COPIES: u64 = 3;
 
 /// Adjacent cells, and the partitions that hold their records and no others.
 pub(crate) struct Job {
-    pub partitions: Vec<Partition>,
+    /// Others may have them too: then they stay when the job is done.
+    pub partitions: Vec<Arc<Partition>>,
     pub cells: Range<u64>,
     /// Bytes of memory that it takes.
     pub cost: u64,
@@ -30,7 +31,7 @@ pub(crate) struct Job {
 
 impl Job {
     /// `copies`: how many times the bytes of its records take memory.
-    pub fn new(partitions: Vec<Partition>, cells: Range<u64>, copies: u64) -> Self {
+    pub fn new(partitions: Vec<Arc<Partition>>, cells: Range<u64>, copies: u64) -> Self {
         let of_records: u64 = partitions.iter().map(|one| cost(one.records, one.bytes, copies)).sum();
         let cost = of_records.saturating_add((cells.end - cells.start) * CELL_LEN);
         Job { partitions, cells, cost, group_shift: ONE_GROUP }
@@ -75,7 +76,7 @@ fn cost(records: u64, bytes: u64, copies: u64) -> u64 {
 
 /// Jobs of `cells` cells, whose records lie in these partitions, as many as they have boundaries in common. The number of
 /// partitions is a power of two.
-pub(crate) fn smallest(partitions: Vec<Partition>, cells: u64, copies: u64) -> Vec<Job> {
+pub(crate) fn smallest(partitions: Vec<Arc<Partition>>, cells: u64, copies: u64) -> Vec<Job> {
     let count = partitions.len() as u64;
     let units = 1 << count.trailing_zeros().min(cells.trailing_zeros());
     let (partitions_each, cells_each) = ((count / units) as usize, cells / units);
@@ -114,8 +115,8 @@ pub(crate) fn join(jobs: Vec<Job>, budget: u64) -> Vec<Job> {
 mod tests {
     use super::*;
 
-    fn partitions(sizes: &[(u64, u64)]) -> Vec<Partition> {
-        sizes.iter().map(|&(records, bytes)| Partition::of_size(records, bytes)).collect()
+    fn partitions(sizes: &[(u64, u64)]) -> Vec<Arc<Partition>> {
+        sizes.iter().map(|&(records, bytes)| Arc::new(Partition::of_size(records, bytes))).collect()
     }
 
     /// Every hash of a job's cells is in one of its partitions.

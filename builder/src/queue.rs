@@ -1,10 +1,6 @@
 //! Which thread does what next, within the memory.
 
-use crate::{
-    plan::Job,
-    spill::{Extents, Partition},
-    split::SPLIT_COST,
-};
+use crate::{plan::Job, spill::Extents, split::SPLIT_COST};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 
@@ -110,7 +106,7 @@ impl Queue {
     pub fn ahead(&self) -> Vec<Extents> {
         match self.state.lock().items.get(self.ahead - 1) {
             Some(Item::Waiting(job)) if !job.must_split(self.budget) => {
-                job.partitions.iter().filter_map(Partition::extents).collect()
+                job.partitions.iter().filter_map(|one| one.extents()).collect()
             }
             _ => Vec::new(),
         }
@@ -126,11 +122,14 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::COPIES;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use crate::{plan::COPIES, spill::Partition};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    };
 
     fn job(cells: std::ops::Range<u64>, bytes: u64) -> Job {
-        Job::new(vec![Partition::of_size(0, bytes)], cells, COPIES)
+        Job::new(vec![Arc::new(Partition::of_size(0, bytes))], cells, COPIES)
     }
 
     /// Threads build all cells in order, and take no more memory than there is, but for a job that runs alone.

@@ -4,7 +4,7 @@
 //! the records nor on threads or memory: the smallest hashes are a property of the set of keys.
 
 use crate::{
-    Error, OnDuplicate,
+    Error,
     chunk::{LONG, key_at, read_chunk, value_at},
     origin::Origin,
     spill::{Chunk, Disk, Partition},
@@ -12,6 +12,7 @@ use crate::{
 };
 use hashlith_feedback::Progress;
 use hashlith_format::{KeyHash, KeyHasher, checksum};
+use std::sync::Arc;
 
 /// Most records.
 const RECORDS: usize = 1 << 17;
@@ -28,16 +29,17 @@ pub(crate) struct Sample {
     pub values: Strings,
     /// For each record, the bytes of its key and value.
     pub lengths: Vec<(u64, u64)>,
+    /// Keys occur more than once among the records that were looked at.
+    pub has_copies: bool,
 }
 
 /// Where the records come from.
 pub(crate) struct Source<'a> {
-    pub partitions: &'a [Partition],
+    pub partitions: &'a [Arc<Partition>],
     pub disk: &'a Disk,
     pub hasher: KeyHasher,
     /// The number of parts if these are the records of one part, otherwise 1.
     pub parts: u32,
-    pub on_duplicate: OnDuplicate,
     pub progress: &'a Progress,
 }
 
@@ -47,7 +49,7 @@ struct Candidate {
     /// The hash, of which the upper half orders the sample.
     hash: (u64, u64),
     origin: Origin,
-    /// A checksum of the record, so that the origin decides nothing unless it is asked to.
+    /// A checksum of the record, so that the origin decides nothing.
     digest: u64,
     key_len: u64,
     value_len: u64,
@@ -71,13 +73,14 @@ impl Fields<'_> {
 impl Source<'_> {
     /// Takes the sample.
     pub fn sample(&self) -> Result<Sample, Error> {
-        let (chosen, read) = self.choose()?;
+        let (chosen, read, has_copies) = self.choose()?;
         let keys = lengths_within(chosen.iter().map(|one| one.key_len));
         let values = lengths_within(chosen.iter().take(keys.len()).map(|one| one.value_len));
         let mut sample = Sample {
             lengths: chosen.iter().take(keys.len()).map(|one| (one.key_len, one.value_len)).collect(),
             keys: Strings::of_lengths(&keys),
             values: Strings::of_lengths(&values),
+            has_copies,
         };
         for partition in &self.partitions[..read] {
             self.each(partition, |hash, origin, fields| {
@@ -94,9 +97,11 @@ impl Source<'_> {
         Ok(sample)
     }
 
-    /// The records, in the order of their hashes, and how many partitions they are in.
-    fn choose(&self) -> Result<(Vec<Candidate>, usize), Error> {
+    /// The records, in the order of their hashes, how many partitions they are in, and whether keys occur more than
+    /// once.
+    fn choose(&self) -> Result<(Vec<Candidate>, usize, bool), Error> {
         let (mut chosen, mut wanted): (Vec<Candidate>, _) = (Vec::new(), Wanted::default());
+        let mut has_copies = false;
         for (number, partition) in self.partitions.iter().enumerate() {
             // The hashes of a partition are above those of the ones before.
             let mut found = Vec::new();
@@ -107,21 +112,21 @@ impl Source<'_> {
                     found.push(Candidate { hash, origin, digest, key_len, value_len });
                 }
                 if found.len() >= 2 * RECORDS {
-                    settle(&mut found, self.on_duplicate);
+                    has_copies |= settle(&mut found);
                     if found.len() == RECORDS {
                         limit = found[RECORDS - 1].hash;
                     }
                 }
             })?;
-            settle(&mut found, self.on_duplicate);
+            has_copies |= settle(&mut found);
             for one in found {
                 if chosen.len() == RECORDS || !wanted.take(&one) {
-                    return Ok((chosen, number + 1));
+                    return Ok((chosen, number + 1, has_copies));
                 }
                 chosen.push(one);
             }
         }
-        Ok((chosen, self.partitions.len()))
+        Ok((chosen, self.partitions.len(), has_copies))
     }
 
     /// Calls `each` for every record of a partition, with the hash of its key, in the order of cells.
@@ -162,7 +167,7 @@ impl Source<'_> {
             }
         };
         partition.in_memory().try_for_each(&mut look)?;
-        partition.on_disk(self.disk, look, |_, _| {})
+        partition.on_disk(self.disk, look, |_, _, _| {})
     }
 
     fn order(&self, hash: KeyHash) -> (u64, u64) {
@@ -170,19 +175,15 @@ impl Source<'_> {
     }
 }
 
-/// Keeps one record per key, of the [`RECORDS`] smallest hashes.
-fn settle(found: &mut Vec<Candidate>, on_duplicate: OnDuplicate) {
-    let by_policy = |one: &Candidate| {
-        // With errors for copies, different keys with the same hash are left: any rule that forgets the origin will do.
-        let origin = if on_duplicate == OnDuplicate::Error { None } else { Some(one.origin) };
-        (origin, one.digest)
-    };
-    found.sort_unstable_by(|a, b| {
-        let order = by_policy(a).cmp(&by_policy(b));
-        a.hash.cmp(&b.hash).then(if on_duplicate == OnDuplicate::Last { order.reverse() } else { order })
-    });
+/// Keeps one record per key, of the [`RECORDS`] smallest hashes. Returns whether there were more.
+fn settle(found: &mut Vec<Candidate>) -> bool {
+    let all = found.len();
+    // The build fails if a key occurs twice; if two keys have the same hash, any rule that forgets the origin will do.
+    found.sort_unstable_by_key(|one| (one.hash, one.digest));
     found.dedup_by_key(|one| one.hash);
+    let has_copies = found.len() < all;
     found.truncate(RECORDS);
+    has_copies
 }
 
 /// How much a sample has of keys and of values.
@@ -231,19 +232,17 @@ mod tests {
     }
 
     #[test]
-    fn one_record_per_key_by_the_policy() {
-        for (policy, positions) in
-            [(OnDuplicate::First, [1, 2]), (OnDuplicate::Last, [1, 5]), (OnDuplicate::Error, [1, 3])]
-        {
-            // The digests are in another order than the positions.
-            let mut found =
-                vec![candidate(7, 3, 10), candidate(7, 2, 30), candidate(7, 5, 20), candidate(4, 1, 40)];
-            settle(&mut found, policy);
-            assert_eq!(found.iter().map(|one| one.hash.0).collect::<Vec<_>>(), [4, 7]);
-            assert_eq!(found.iter().map(|one| one.origin.position).collect::<Vec<_>>(), positions);
-        }
+    fn one_record_per_key() {
+        // The digests are in another order than the positions.
+        let mut found =
+            vec![candidate(7, 3, 10), candidate(7, 2, 30), candidate(7, 5, 20), candidate(4, 1, 40)];
+        assert!(settle(&mut found));
+        assert_eq!(
+            found.iter().map(|one| (one.hash.0, one.origin.position)).collect::<Vec<_>>(),
+            [(4, 1), (7, 3)]
+        );
         let mut many: Vec<_> = (0..RECORDS as u64 + 5).rev().map(|hash| candidate(hash, 0, 0)).collect();
-        settle(&mut many, OnDuplicate::First);
+        assert!(!settle(&mut many));
         assert_eq!((many.len(), many[RECORDS - 1].hash.0), (RECORDS, RECORDS as u64 - 1));
     }
 

@@ -3,9 +3,8 @@
 
 use crate::{
     Error,
-    chunk::{BLOCK, ChunkWriter, Long, NewLong, parse_head},
+    chunk::{BLOCK, ChunkWriter, Long, parse_head},
     direct::{self, ALIGN, Buffer},
-    origin::Origin,
 };
 use parking_lot::Mutex;
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
@@ -14,7 +13,7 @@ use std::{
     io,
     num::NonZeroU64,
     ops::Range,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -180,31 +179,56 @@ impl Partition {
         self.file.is_none()
     }
 
+    /// The file and the parts of it that hold chunks, if there are any.
+    pub fn on_file(&self) -> Option<(&Arc<File>, &[Range<u64>])> {
+        self.file.as_ref().map(|file| (file, &self.extents[..]))
+    }
+
     /// What is on disk.
     pub fn extents(&self) -> Option<Extents> {
         self.file.clone().map(|file| Extents(file, self.extents.clone()))
     }
 
-    /// Reads all chunks, and frees those in memory one by one, and disk space where the file system can.
-    pub fn drain(
-        mut self,
-        disk: &Disk,
-        mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        std::mem::take(&mut self.chunks).into_iter().try_for_each(|chunk| each(Chunk::Short(&chunk)))?;
-        std::mem::take(&mut self.long).into_iter().try_for_each(|long| each(Chunk::Long(long)))?;
-        self.on_disk(disk, each, |file, done| {
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            let _ = fallocate(file, flags, done.start, done.end - done.start);
-        })
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> u64 {
+        let short: usize = self.chunks.iter().map(Vec::len).sum();
+        short as u64 + self.long.iter().map(|long| long.chunk_len()).sum::<u64>()
     }
 
-    /// Reads the chunks on disk, one after the other. Calls `done` with each range of the file after its chunks.
+    /// Reads all chunks. If nobody else has the partition, frees those in memory one by one, and disk space where the file system
+    /// can; not that of long records if `each` keeps them.
+    pub fn drain(
+        self: Arc<Self>,
+        disk: &Disk,
+        keeps_long: bool,
+        mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match Arc::try_unwrap(self) {
+            Ok(mut own) => {
+                std::mem::take(&mut own.chunks)
+                    .into_iter()
+                    .try_for_each(|chunk| each(Chunk::Short(&chunk)))?;
+                std::mem::take(&mut own.long).into_iter().try_for_each(|long| each(Chunk::Long(long)))?;
+                own.on_disk(disk, each, |file, range, has_long| {
+                    if !(has_long && keeps_long) {
+                        free(file, range);
+                    }
+                })
+            }
+            Err(shared) => {
+                shared.in_memory().try_for_each(&mut each)?;
+                shared.on_disk(disk, each, |_, _, _| {})
+            }
+        }
+    }
+
+    /// Reads the chunks on disk, one after the other. Calls `done` with each range of the file after its chunks, and whether there
+    /// are long records in it.
     pub fn on_disk(
         &self,
         disk: &Disk,
         mut each: impl FnMut(Chunk<'_>) -> Result<(), Error>,
-        done: impl Fn(&File, Range<u64>),
+        done: impl Fn(&File, Range<u64>, bool),
     ) -> Result<(), Error> {
         let Some(file) = &self.file else { return Ok(()) };
         let longest = self.extents.iter().map(|extent| extent.end - extent.start).max().unwrap_or(0);
@@ -214,13 +238,14 @@ impl Partition {
             while at < extent.end {
                 let len = (extent.end - at).min(buffer.len() as u64) as usize;
                 direct::read_exact_at(file, &mut buffer[..len], at).map_err(disk.failed(READ))?;
-                let mut used = 0;
+                let (mut used, mut has_long) = (0, false);
                 while used < len as u64 {
                     let left = extent.end - at - used;
                     let chunk = &buffer[used as usize..len];
                     let (chunk_len, is_long) =
                         parse_head(chunk).filter(|head| head.0 <= left).ok_or_else(|| disk.damaged())?;
                     if is_long {
+                        has_long = true;
                         let long = Long::on_disk(file, at + used, chunk_len).map_err(disk.failed(READ))?;
                         each(Chunk::Long(Arc::new(long.ok_or_else(|| disk.damaged())?)))?;
                     } else if let Some(whole) = chunk.get(..chunk_len as usize) {
@@ -233,7 +258,7 @@ impl Partition {
                     }
                     used += chunk_len.next_multiple_of(ALIGN as u64);
                 }
-                done(file, at..at + used);
+                done(file, at..at + used, has_long);
                 at += used;
             }
         }
@@ -259,16 +284,6 @@ impl Spill {
             memory_limit,
             memory: AtomicU64::new(0),
         }
-    }
-
-    /// Directory of the temporary files.
-    pub fn dir(&self) -> &Path {
-        &self.disk.dir
-    }
-
-    /// Bytes that were written to temporary files.
-    pub fn written(&self) -> u64 {
-        self.disk.written()
     }
 
     /// True if a chunk of this length may stay in memory, which it then takes.
@@ -300,28 +315,48 @@ impl Spill {
         Ok(())
     }
 
-    /// Takes a long record.
-    pub fn push_long(&self, number: usize, origin: Origin, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let new = NewLong::new(origin, key, value);
+    /// Takes a long record, whose chunk has `len` bytes. `fill` is called as by [`SpillFile::append`].
+    pub fn push_long(
+        &self,
+        number: usize,
+        key_len: usize,
+        len: u64,
+        mut fill: impl FnMut(u64, &mut Buffer) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let mut slot = self.partitions[number].lock();
         let (partition, file) = &mut *slot;
         partition.records += 1;
-        partition.bytes += Long::front_len(key.len(), new.len());
-        if self.take_memory(new.len()) {
-            let long = new.to_memory().ok_or_else(|| self.disk.damaged())?;
+        partition.bytes += Long::front_len(key_len, len);
+        if self.take_memory(len) {
+            let mut whole = Buffer::new(len as usize);
+            fill(0, &mut whole).map_err(self.disk.failed(READ))?;
+            let long = Long::new(whole, len, None).ok_or_else(|| self.disk.damaged())?;
             partition.long.push(Arc::new(long));
             return Ok(());
         }
-        temp_file(&self.disk, file)?.append(&self.disk, partition, new.len(), |at, buffer| {
-            new.copy_to(at, buffer);
-            Ok(())
-        })
+        temp_file(&self.disk, file)?.append(&self.disk, partition, len, fill)
+    }
+
+    /// Counts memory that something else holds, until [`Self::release`].
+    pub fn reserve(&self, len: u64) {
+        self.memory.fetch_add(len, Relaxed);
+    }
+
+    /// Memory that [`Self::reserve`] counted is free.
+    pub fn release(&self, len: u64) {
+        self.memory.fetch_sub(len, Relaxed);
     }
 
     /// Hands out all partitions, and where their files are. Dropping one frees its disk space.
-    pub fn into_partitions(self) -> (Vec<Partition>, Disk) {
-        (self.partitions.into_iter().map(|one| one.into_inner().0).collect(), self.disk)
+    pub fn into_partitions(self) -> (Vec<Arc<Partition>>, Disk) {
+        (self.partitions.into_iter().map(|one| Arc::new(one.into_inner().0)).collect(), self.disk)
     }
+}
+
+/// Frees the disk space of a range of a file, where the file system can.
+pub(crate) fn free(file: &File, range: Range<u64>) {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    let _ = fallocate(file, flags, range.start, range.end - range.start);
 }
 
 fn temp_file<'f>(disk: &Disk, file: &'f mut Option<SpillFile>) -> Result<&'f mut SpillFile, Error> {

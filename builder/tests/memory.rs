@@ -139,6 +139,28 @@ fn long_keys_are_all_found() {
     assert_eq!(answer, "100 100");
 }
 
+/// Their array is longer than the memory.
+#[test]
+fn collected_values() {
+    let case = || {
+        let dir = tempfile::tempdir().unwrap();
+        let mut builder = builder(LIMIT).on_duplicate(OnDuplicate::Collect).value_type(ValueType::Text);
+        for i in 0..2_000_000u32 {
+            builder
+                .add(if i % 20 == 0 { b"rare" } else { b"most" }, format!("value {i:030}").as_bytes())
+                .unwrap();
+        }
+        let path = dir.path().join("x");
+        let report = builder.finish(&path).unwrap();
+        // A value takes 36 bytes, two quotes and a comma.
+        let bytes = std::fs::metadata(path).unwrap().len();
+        format!("{} {}", report.keys, bytes / 39 / 2_000_000)
+    };
+    let Some((peak, answer)) = in_child(module_path!(), "collected_values", case) else { return };
+    assert_eq!(answer, "2 1");
+    assert!(peak < LIMIT + BASE, "{peak}");
+}
+
 #[test]
 fn one_key_many_times() {
     let case = || {

@@ -36,5 +36,5 @@ pub use against::{Against, AgainstOptions, AgainstReport, Duplicates, Mismatch, 
 pub use error::Error;
 pub use hashlith_feedback::Progress;
 pub use read::ReadAt;
-pub use set::{Files, PathError};
+pub use set::{Files, PathError, VerifiedSet, verify_set};
 pub use verify::{Options, Report, verify, verify_file};

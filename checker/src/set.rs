@@ -82,13 +82,7 @@ impl Files {
         let mut parts = Vec::with_capacity(files.manifest.parts.len());
         let mut first: Option<Header> = None;
         for (number, path) in (0..).zip(files.part_paths()) {
-            let file = open_regular(&path).map_err(|source| files.part_error(number, &path, source))?;
-            let failed = |error| PathError { path: path.clone(), error };
-            let header = read_header(&file).map_err(failed)?;
-            let page: [u8; PAGE as usize] = read_array(&file, 0).map_err(failed)?;
-            let checked = files.manifest.check_part(number, &page, &header, first.as_ref());
-            checked.map_err(|fault| files.fault(fault))?;
-            first = first.or(Some(header));
+            let file = open_part(files, number, &path, &mut first)?;
             parts.push((path, file));
         }
         let left_over = left_over(directory, &files.manifest).map_err(open_error(directory))?;
@@ -116,17 +110,83 @@ impl Files {
         for (path, file) in &self.parts {
             let report = verify_file(file, options, progress);
             let report = report.map_err(|error| PathError { path: path.clone(), error })?;
-            whole = Some(match whole {
-                None => report,
-                Some(before) => Report {
-                    keys: before.keys + report.keys,
-                    cells: before.cells + report.cells,
-                    bytes: before.bytes + report.bytes,
-                    ..before
-                },
-            });
+            whole = Some(joined(whole, report));
         }
         whole.ok_or_else(|| PathError { path: PathBuf::new(), error: Error::Cancelled })
+    }
+}
+
+/// What [`verify_set`] has verified.
+#[derive(Debug)]
+pub struct VerifiedSet {
+    /// Of all parts together.
+    pub report: Report,
+    /// The path of each part, in order.
+    pub parts: Vec<PathBuf>,
+    /// As [`Files::left_over`].
+    pub left_over: Vec<PathBuf>,
+}
+
+/// Verifies the set in a directory with one part open at a time, where [`Files::open`] may not open as many files. Starts over if
+/// the set is replaced meanwhile.
+///
+/// ```
+/// use hashlith_checker::{Options, Progress, verify_set};
+///
+/// assert!(verify_set("tests".as_ref(), &Options::default(), &Progress::new()).is_err());
+/// ```
+///
+/// # Errors
+/// As [`Files::open`] and [`Files::verify`].
+pub fn verify_set(
+    directory: &Path,
+    options: &Options,
+    progress: &Progress,
+) -> Result<VerifiedSet, PathError> {
+    SetFiles::open_current(directory, |files| {
+        let parts: Vec<PathBuf> = files.part_paths().collect();
+        let lengths = parts.iter().map(|path| path.metadata().map_or(0, |meta| meta.len()));
+        progress.enter(Phase::Checking, Unit::Bytes, Some(lengths.sum()));
+        let (mut first, mut whole) = (None, None);
+        for (number, path) in (0..).zip(&parts) {
+            let file = open_part(files, number, path, &mut first)?;
+            let report = verify_file(&file, options, progress);
+            let report = report.map_err(|error| PathError { path: path.clone(), error })?;
+            whole = Some(joined(whole, report));
+        }
+        let report = whole.ok_or_else(|| PathError { path: directory.into(), error: Error::Cancelled })?;
+        let left_over = left_over(directory, &files.manifest).map_err(open_error(directory))?;
+        Ok(VerifiedSet { report, parts, left_over })
+    })
+}
+
+/// Opens a part of a set and checks it against the manifest; `first` is the header of the first part, once it is known.
+fn open_part(
+    files: &SetFiles,
+    number: u32,
+    path: &Path,
+    first: &mut Option<Header>,
+) -> Result<File, PathError> {
+    let file = open_regular(path).map_err(|source| files.part_error(number, path, source))?;
+    let failed = |error| PathError { path: path.into(), error };
+    let header = read_header(&file).map_err(failed)?;
+    let page: [u8; PAGE as usize] = read_array(&file, 0).map_err(failed)?;
+    let checked = files.manifest.check_part(number, &page, &header, first.as_ref());
+    checked.map_err(|fault| files.fault(fault))?;
+    first.get_or_insert(header);
+    Ok(file)
+}
+
+/// The report of parts, and of one more.
+fn joined(before: Option<Report>, report: Report) -> Report {
+    match before {
+        None => report,
+        Some(before) => Report {
+            keys: before.keys + report.keys,
+            cells: before.cells + report.cells,
+            bytes: before.bytes + report.bytes,
+            ..before
+        },
     }
 }
 

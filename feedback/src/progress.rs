@@ -19,6 +19,8 @@ pub enum Phase {
     Comparing,
     /// Taking records in.
     Reading,
+    /// Settling which of the records with the same key stay.
+    Settling,
     /// Learning from a sample how to make the records smaller.
     Learning,
     /// Perfect-hashing the keys and writing the records.
@@ -36,6 +38,7 @@ impl Phase {
             Phase::Checking => "checking",
             Phase::Comparing => "comparing",
             Phase::Reading => "reading",
+            Phase::Settling => "settling",
             Phase::Learning => "learning",
             Phase::Building => "building",
             Phase::Sealing => "sealing",

@@ -7,9 +7,12 @@ use hashlith_feedback::Advice;
 use hashlith_format::KeyType;
 use hashlith_inputs as inputs;
 use hashlith_reader::OpenError;
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -58,8 +61,8 @@ pub enum Error {
     /// Inputs could not be read as records.
     #[error("{error}{}", if let inputs::Error::Io { source, .. } = .0 { remedy(source) } else { "" }, error = .0)]
     Input(inputs::Error),
-    /// A key occurs twice, and duplicates are an error.
-    #[error("the key {} occurs twice: {first} and {second}", shown_key(.key))]
+    /// A key occurs twice, and the policy for duplicates makes that an error.
+    #[error("the key {} occurs twice{}: {first} and {second}", shown_key(.key), if *.differ { " with different values" } else { "" })]
     Duplicate {
         /// The key; an integer in decimal.
         key: Vec<u8>,
@@ -67,6 +70,8 @@ pub enum Error {
         first: String,
         /// Where it occurs again.
         second: String,
+        /// Copies with equal values are tolerated, and these have different ones.
+        differ: bool,
     },
     /// The builder failed.
     #[error("{error}{}", if let builder::Error::NotDurable { source, .. } = .0 { remedy(source) } else { "" }, error = .0)]
@@ -98,6 +103,19 @@ pub enum Error {
     KeysLeftOut {
         /// The first of the inputs.
         path: PathBuf,
+    },
+    /// A file does not fit into the addresses that this process may have.
+    #[error(
+        "cannot open {}: it has {} MiB, and a limit leaves this process {} MiB of addresses for all that it holds: raise it (ulimit -v)",
+        shown(.path), len.div_ceil(1 << 20), limit >> 20
+    )]
+    Addresses {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: u64,
+        /// The limit in bytes.
+        limit: u64,
     },
     /// There is nothing to merge.
     #[error("there is nothing to merge: name at least one index")]
@@ -161,6 +179,7 @@ impl Error {
             Error::Io { path, source, .. } | Error::Open(OpenError::Lock { path, source }) => {
                 refused(path.as_path(), source)
             }
+            Error::Addresses { path, .. } => Some((path, Errno::NOMEM.raw_os_error())),
             Error::NotAnIndex { path, is_directory } => {
                 let errno = if *is_directory { Errno::ISDIR } else { Errno::INVAL };
                 Some((path, errno.raw_os_error()))
@@ -214,10 +233,10 @@ impl Error {
         place: impl Fn(&builder::Origin) -> String,
     ) -> Self {
         match error {
-            builder::Error::Duplicate { key, first, second } => {
+            builder::Error::Duplicate { key, first, second, differ } => {
                 let mut text = Vec::new();
                 inputs::typed::write_key(key_type, &key, &mut text);
-                Error::Duplicate { key: text, first: place(&first), second: place(&second) }
+                Error::Duplicate { key: text, first: place(&first), second: place(&second), differ }
             }
             error => error.into(),
         }
@@ -230,9 +249,9 @@ impl From<builder::Error> for Error {
             builder::Error::Io { action, path, source } => Error::Io { action, path, source },
             builder::Error::Cancelled => Error::Cancelled,
             builder::Error::Part { path, fault } => Error::Corrupt { path, fault },
-            builder::Error::Duplicate { key, first, second } => {
+            builder::Error::Duplicate { key, first, second, differ } => {
                 let place = |place: builder::Origin| format!("record {}", place.position);
-                Error::Duplicate { key, first: place(first), second: place(second) }
+                Error::Duplicate { key, first: place(first), second: place(second), differ }
             }
             error => Error::Build(error),
         }
@@ -251,6 +270,13 @@ impl From<inputs::Error> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
+            OpenError::Io { path, source } if source.raw_os_error() == Some(Errno::NOMEM.raw_os_error()) => {
+                let len = fs::metadata(&path).map_or(0, |file| file.len());
+                match getrlimit(Resource::As).current {
+                    Some(limit) => Error::Addresses { path, len, limit },
+                    None => Error::Io { action: "cannot open", path, source },
+                }
+            }
             OpenError::Io { path, source } => Error::Io { action: "cannot open", path, source },
             OpenError::Invalid { path, source } => Error::Corrupt { path, fault: source },
             error => Error::Open(error),

@@ -107,13 +107,13 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         if builder.duplicate_policy() == OnDuplicate::Error {
             builder = builder.expected_bytes(bytes(&inputs));
         }
-        if first.keys_left_out() && recut_files(&inputs, builder.part_count()).is_none() {
+        if first.keys_left_out() && recut_files(&inputs, &builder).is_none() {
             return Err(Error::KeysLeftOut { path: inputs.first().map(name).unwrap_or_default() });
         }
         let headers = || inputs.iter().flat_map(Index::parts).map(Part::header);
         let is_compressed = headers().any(|header| header.key_tables > 0 || header.value_tables > 0);
         // Copied cells keep their tokens; otherwise they are learnt anew.
-        if is_compressed && recut_files(&inputs, builder.part_count()).is_none() {
+        if is_compressed && recut_files(&inputs, &builder).is_none() {
             builder = builder.compress(Compress::On);
         }
         builder.preflight(&output)?;
@@ -143,7 +143,7 @@ impl<D: AsRef<[u8]> + Sync> Merge<D> {
         let input_bytes = bytes(&inputs);
         let place = |from: &Origin| place(&files, from);
         let key_type = files.first().map_or(KeyType::Bytes, |part| part.header().key_type);
-        let built = match recut_files(&inputs, builder.part_count()) {
+        let built = match recut_files(&inputs, &builder) {
             Some(bytes) => builder.finish_recut(&bytes, &output).map_err(Error::from),
             None => {
                 progress.enter(Phase::Reading, Unit::Records, Some(inputs.iter().map(Index::len).sum()));
@@ -218,10 +218,14 @@ fn common_metadata<D: AsRef<[u8]>>(inputs: &[Index<D>]) -> Result<String, Error>
 }
 
 /// The files of the one input, if its cells can be copied.
-fn recut_files<D: AsRef<[u8]>>(inputs: &[Index<D>], parts: u32) -> Option<Vec<&[u8]>> {
+fn recut_files<'i, D: AsRef<[u8]>>(inputs: &'i [Index<D>], builder: &Builder) -> Option<Vec<&'i [u8]>> {
     let [only] = inputs else { return None };
+    // Each value becomes an array.
+    if builder.duplicate_policy() == OnDuplicate::Collect {
+        return None;
+    }
     let files: Vec<&[u8]> = only.parts().iter().map(Part::as_bytes).collect();
-    can_recut(&files, parts).then_some(files)
+    can_recut(&files, builder.part_count()).then_some(files)
 }
 
 enum Stopped {

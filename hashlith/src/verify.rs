@@ -3,24 +3,29 @@
 use crate::Error;
 use hashlith_builder::{available_memory, open_files};
 use hashlith_checker::{
-    Against, AgainstOptions, AgainstReport, Duplicates, Error as CheckError, Files, Mismatch, Options, Report,
+    Against, AgainstOptions, AgainstReport, Duplicates, Error as CheckError, Files, Mismatch, Options,
+    PathError, Report, VerifiedSet, verify_set,
 };
 use hashlith_feedback::{Phase, Progress, Unit};
 use hashlith_format::{MAX_PARTS, manifest::MANIFEST_NAME};
 use hashlith_inputs::{ReadError, ReadOptions, Sink, Sources};
 use parking_lot::Mutex;
+use rustix::io::Errno;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
 };
 
-/// An index that passed every check. Its files stay open.
+/// An index that passed every check. Its files stay open, unless that is more files than may be open.
 #[derive(Debug)]
 pub struct Verified {
     /// The path that was verified.
     path: PathBuf,
-    files: Files,
+    /// `None` if its parts were verified one by one.
+    files: Option<Files>,
+    parts: Vec<PathBuf>,
+    left_over: Vec<PathBuf>,
     /// What it holds.
     pub report: Report,
 }
@@ -59,11 +64,21 @@ pub fn verify(path: impl AsRef<Path>, options: &Options, progress: &Progress) ->
     let path = path.as_ref();
     progress.enter(Phase::Checking, Unit::Bytes, None);
     check_path(path)?;
-    // A set has all its parts open at the same time.
+    // A set has all its parts open at the same time, if it can.
     open_files(u64::from(MAX_PARTS) + 64);
-    let files = Files::open(path)?;
+    let files = match Files::open(path) {
+        Err(PathError { error: CheckError::Open { source }, .. })
+            if source.raw_os_error() == Some(Errno::MFILE.raw_os_error()) && path.is_dir() =>
+        {
+            let VerifiedSet { report, parts, left_over } = verify_set(path, options, progress)?;
+            return Ok(Verified { path: path.into(), files: None, parts, left_over, report });
+        }
+        files => files?,
+    };
     let report = files.verify(options, progress)?;
-    Ok(Verified { path: path.into(), files, report })
+    let parts = files.parts.iter().map(|(path, _)| path.clone()).collect();
+    let left_over = files.left_over.clone();
+    Ok(Verified { path: path.into(), files: Some(files), parts, left_over, report })
 }
 
 /// The result of comparing an index with its inputs.
@@ -80,13 +95,13 @@ pub struct Comparison {
 impl Verified {
     /// The files of the index: one, or the parts of a set.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.parts.iter().map(|(path, _)| path.as_path())
+        self.parts.iter().map(PathBuf::as_path)
     }
 
     /// Files in the directory of a set that are named like parts but are not in the manifest. A killed or a running build may
     /// have left them. They do no harm.
     pub fn left_over(&self) -> &[PathBuf] {
-        &self.files.left_over
+        &self.left_over
     }
 
     /// Looks up every record of the sources, and counts the keys of the index that the sources do not have.
@@ -120,7 +135,9 @@ impl Verified {
         // With the hot section in memory, a lookup is one read.
         let hot_cache = available_memory().map_or(512 << 20, |available| available / 4);
         let against_options = AgainstOptions { duplicates, hot_cache };
-        let files = self.files.parts.iter().map(|(_, file)| file);
+        let opened = if self.files.is_none() { Some(Files::open(&self.path)?) } else { None };
+        let files = opened.as_ref().or(self.files.as_ref()).into_iter();
+        let files = files.flat_map(|files| files.parts.iter().map(|(_, file)| file));
         let against = Against::of_parts(files, &against_options).map_err(failed)?;
         let differences = Mutex::new(BTreeMap::new());
         progress.enter(Phase::Comparing, Unit::Bytes, sources.size());
@@ -142,8 +159,7 @@ impl Verified {
     fn error(&self, error: CheckError) -> Error {
         match error {
             CheckError::InPart { part, error } => {
-                let part = self.files.parts.get(part as usize);
-                Error::of_check(part.map_or(&self.path, |(path, _)| path), *error)
+                Error::of_check(self.parts.get(part as usize).unwrap_or(&self.path), *error)
             }
             error => Error::of_check(&self.path, error),
         }

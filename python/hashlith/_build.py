@@ -11,7 +11,7 @@ from . import _native
 from ._keywords import suggest_keywords
 
 Record = tuple[str, str] | tuple[str, bytes] | tuple[bytes, str] | tuple[bytes, bytes] | tuple[str | bytes | int, Any]
-StrPath = str | os.PathLike[str]
+StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 class Progress(NamedTuple):
@@ -26,7 +26,7 @@ class Progress(NamedTuple):
     """
 
     phase: str
-    """"reading", "building", "sealing" or "checking"."""
+    """"reading", "settling" (duplicates), "learning", "building", "sealing" or "checking"."""
     done: int
     """How much of the phase is done."""
     total: int | None
@@ -47,7 +47,7 @@ class BuildReport(NamedTuple):
     keys: int
     """Number of keys in the index."""
     duplicates: int
-    """Records dropped because another one had the same key (`on_duplicate="first"` or `"last"`)."""
+    """Records dropped because another one had the same key (`on_duplicate="first"`, `"last"` or `"unique"`)."""
     skipped: int
     """Bad rows of files that were left out (`on_error="skip"`)."""
     first_skipped: tuple[str, ...]
@@ -85,14 +85,14 @@ class Builder(_native.Builder):
     @suggest_keywords
     def __new__(
         cls,
-        path: StrPath,
+        path: StrOrBytesPath,
         *,
         memory: int | str | None = None,
         threads: int | None = None,
-        temp_dir: StrPath | None = None,
-        on_duplicate: Literal["error", "first", "last"] = "error",
+        temp_dir: StrOrBytesPath | None = None,
+        on_duplicate: Literal["error", "first", "last", "unique", "collect"] = "error",
         compress: Literal["off", "fast", "on"] = "off",
-        keys: Literal["text", "bytes", "int", "none"] | None = None,
+        keys: Literal["text", "bytes", "int", "none", "json"] | None = None,
         values: str | None = None,
         fingerprint_bits: int | None = None,
         check_bits: int | None = None,
@@ -134,15 +134,15 @@ class Builder(_native.Builder):
 
 @suggest_keywords
 def build(
-    path: StrPath,
+    path: StrOrBytesPath,
     records: Mapping[Any, Any] | Iterable[Record] | Iterable[str | bytes | int],
     *,
     memory: int | str | None = None,
     threads: int | None = None,
-    temp_dir: StrPath | None = None,
-    on_duplicate: Literal["error", "first", "last"] = "error",
+    temp_dir: StrOrBytesPath | None = None,
+    on_duplicate: Literal["error", "first", "last", "unique", "collect"] = "error",
     compress: Literal["off", "fast", "on"] = "off",
-    keys: Literal["text", "bytes", "int", "none"] | None = None,
+    keys: Literal["text", "bytes", "int", "none", "json"] | None = None,
     values: str | None = None,
     fingerprint_bits: int | None = None,
     check_bits: int | None = None,
@@ -169,13 +169,16 @@ def build(
         threads: Number of threads. Default: one per processor.
         temp_dir: Folder for temporary files, which take as much space as the records that do not fit into `memory`.
             Default: the folder of the index.
-        on_duplicate: What to do when a key occurs twice: "error" fails, "first" and "last" keep that record.
+        on_duplicate: What to do when a key occurs twice: "error" fails, "first" and "last" keep that record. "unique" keeps one
+            if the values are equal, and fails otherwise. "collect" keeps all values of each key as a list, in the order of
+            the records: the values are str or JSON then, and those of the index JSON.
         compress: "on" makes the file smaller: keys and values are stored as codes of tokens that are learnt from a sample,
             where that saves a tenth. It takes some seconds more, and several times the processor time; "fast" less of both,
             for a file that is somewhat larger.
         keys: Type of the keys: "text" (str), "bytes", "int" (64 bits with a sign), or "none": str or bytes, which are left
             out of the file. It then knows them by `check_bits` bits of their hashes, and takes a key that it does not have
-            for one that it has, once in 2**check_bits times. Default: the type of the first key; for files "text".
+            for one that it has, once in 2**check_bits times. "json" is "text" that also takes tuples, each as its JSON
+            text (not for files). Default: the type of the first key; for files "text".
         values: Type of the values: "text", "bytes", "json", "none" (only keys; their values may be left out), a type of
             numbers ("int8" to "int64", "uint8" to "uint64", "float16", "float32", "float64"), or vectors of n such numbers,
             such as "float32[128]". Default: the type of the first value; for files "text".
@@ -214,8 +217,8 @@ def build(
 
 @suggest_keywords
 def build_from_files(
-    path: StrPath,
-    inputs: StrPath | Iterable[StrPath],
+    path: StrOrBytesPath,
+    inputs: StrOrBytesPath | Iterable[StrOrBytesPath],
     *,
     format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake"] | None = None,
     on_error: Literal["stop", "skip"] | None = None,
@@ -235,8 +238,8 @@ def build_from_files(
     pick: int | str | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
-    temp_dir: StrPath | None = None,
-    on_duplicate: Literal["error", "first", "last"] = "error",
+    temp_dir: StrOrBytesPath | None = None,
+    on_duplicate: Literal["error", "first", "last", "unique", "collect"] = "error",
     compress: Literal["off", "fast", "on"] = "off",
     keys: Literal["text", "bytes", "int", "json", "none"] | None = None,
     values: str | None = None,
@@ -294,7 +297,7 @@ def build_from_files(
     >>> build_from_files(os.path.join(folder, "colours.hlith"), source).keys
     1
     """
-    if isinstance(inputs, (str, os.PathLike)):
+    if isinstance(inputs, (str, bytes, os.PathLike)):
         inputs = [inputs]
     return _native.build_from_files(
         path, list(inputs), format=format, on_error=on_error, max_errors=max_errors,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import _native
-from ._build import Progress, StrPath
+from ._build import Progress, StrOrBytesPath
 
 
 class VerifyReport(NamedTuple):
@@ -23,7 +23,7 @@ class VerifyReport(NamedTuple):
 
 
 def verify(
-    path: StrPath,
+    path: StrOrBytesPath,
     *,
     threads: int | None = None,
     progress: bool | Callable[[Progress], object] | None = None,
@@ -50,7 +50,7 @@ def verify(
     return VerifyReport(*_native.verify(path, threads, progress))
 
 
-def info(path: StrPath) -> dict[str, Any]:
+def info(path: StrOrBytesPath) -> dict[str, Any]:
     """What an index holds and what it costs, as `hashlith info --json` prints it.
 
     Counts, the size of each section in bytes and how much of it is in the page cache, page tables, lengths of keys and
@@ -69,4 +69,4 @@ def info(path: StrPath) -> dict[str, Any]:
     >>> hashlith.info(path)["lengths"]["values"]["longest"]
     4
     """
-    return {"file": os.path.abspath(path), **json.loads(_native.info(path))}
+    return {"file": os.path.abspath(os.fsdecode(path)), **json.loads(_native.info(path))}

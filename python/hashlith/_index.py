@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
-from ._build import StrPath
+from ._build import StrOrBytesPath
 from ._keywords import suggest_keywords
 from ._native import ArrowArray
 
@@ -74,7 +74,8 @@ class Index(_native.Index, Mapping[K, V]):
     Iteration follows the order of the file, which is that of the dense ids. It is always the same for the same file, and
     unrelated to the order of the records when it was built.
 
-    A key of another type than the index's is a TypeError, use after `close` a ValueError, and damage that a lookup meets
+    In an index of str keys a tuple stands for its JSON text, `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. Any
+    other key of another type than the index's is a TypeError, use after `close` a ValueError, and damage that a lookup meets
     a `CorruptError`.
 
     Pickled, an index is its absolute path, the keywords it was opened with, and the digest of the file. Loading it opens
@@ -223,7 +224,7 @@ def _reopen(cls: type[Index[K, V]], path: str, options: dict[str, Any], digest: 
 
 @suggest_keywords
 def open(
-    path: StrPath,
+    path: StrOrBytesPath,
     flag: str = "r",
     *,
     in_memory: bool = False,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native
-from ._build import StrPath
+from ._build import StrOrBytesPath
 
 if TYPE_CHECKING:
     import numpy
@@ -32,7 +32,7 @@ def part_numbers(
     )
 
 
-def commit_set(path: StrPath, files: Iterable[StrPath]) -> int:
+def commit_set(path: StrOrBytesPath, files: Iterable[StrOrBytesPath]) -> int:
     """Makes a set of part files: all parts of one set, in any order. Returns the number of keys.
 
     The files are moved into the directory `path`, which must be on the same file system. The set takes effect in one

@@ -4,7 +4,7 @@ use crate::{
     arena::Arena,
     column::Column,
     errors::{self, no_memory},
-    kinds::{Asked, bytes_of, is_text, key_bytes, type_name},
+    kinds::{Asked, KeyBytes, bytes_of, is_text, key_bytes, tuple_as_text, type_name},
     numbers::{encode, row_of},
 };
 use hashlith::{KeyType, ValueType};
@@ -24,6 +24,8 @@ const BATCH_BYTES: usize = 1 << 18;
 pub struct Encoder {
     pub keys: OnceLock<KeyType>,
     pub values: OnceLock<ValueType>,
+    /// Tuples stand for their JSON text.
+    json_keys: bool,
     /// Makes JSON of a value.
     to_json: OnceLock<Py<PyAny>>,
 }
@@ -47,10 +49,11 @@ pub fn push_record(batch: &mut Arena, key: &[u8], value: &[u8]) -> PyResult<()> 
 
 impl Encoder {
     /// With these types, if they are known.
-    pub fn new(keys: Option<KeyType>, values: Option<ValueType>) -> Self {
+    pub fn new(keys: Option<KeyType>, values: Option<ValueType>, json_keys: bool) -> Self {
         Encoder {
             keys: keys.map_or_else(OnceLock::new, OnceLock::from),
             values: values.map_or_else(OnceLock::new, OnceLock::from),
+            json_keys,
             to_json: OnceLock::new(),
         }
     }
@@ -88,7 +91,10 @@ impl Encoder {
                 let message = format!("the key {shown} is outside of the integers of 64 bits");
                 return Err(errors::input_error(key.py(), &message));
             }
-            Asked::WrongType => return Err(wrong_key(key, kind)),
+            Asked::WrongType => match if self.json_keys { tuple_as_text(key)? } else { None } {
+                Some(text) => KeyBytes::Json(text),
+                None => return Err(wrong_key(key, kind)),
+            },
         };
         let key_bytes = &*key_bytes;
 
@@ -242,7 +248,13 @@ fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<KeyType>) -> PyErr {
         Some(KeyType::None) => "str or bytes",
         None => "str, bytes or int",
     };
-    PyTypeError::new_err(format!("keys of this index are {wanted}, but {shown} is {found}"))
+    let help = match kind {
+        Some(KeyType::Text) | None if key.is_instance_of::<PyTuple>() => {
+            ": build with keys=\"json\" to store tuples as their JSON text"
+        }
+        _ => "",
+    };
+    PyTypeError::new_err(format!("keys of this index are {wanted}, but {shown} is {found}{help}"))
 }
 
 #[cold]

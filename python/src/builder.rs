@@ -9,6 +9,7 @@ use crate::{
     column::Column,
     errors, files,
     handle::Index,
+    paths::AnyPath,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
 };
@@ -217,10 +218,12 @@ fn ended(state: &State) -> PyErr {
 impl Builder {
     #[new]
     #[pyo3(signature = (path, **options))]
-    fn new(py: Python<'_>, path: PathBuf, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, path: AnyPath, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let began = Instant::now();
         let keywords = Keywords::new(py, options)?;
+        let json_keys = keywords.has_json_keys()?;
         let (keys, values) = keywords.types()?;
+        let keys = if json_keys { Some(KeyType::Text) } else { keys };
         let builder = keywords.builder()?;
         let progress = keywords.object("progress")?;
         keywords.end()?;
@@ -234,7 +237,7 @@ impl Builder {
         Ok(Builder {
             output,
             began,
-            encoder: Encoder::new(keys, values),
+            encoder: Encoder::new(keys, values, json_keys),
             records: AtomicU64::new(0),
             expected: AtomicU64::new(0),
             listener: Listener::new(progress.as_ref(), Arc::clone(&job))?,

@@ -6,7 +6,7 @@
 //! [`Chunk::get`].
 #![allow(unsafe_code)]
 
-use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_text, row_of};
+use crate::chunk::{Chunk, Layout, Numbers, row_of};
 use arrow_array::{
     ffi::{FFI_ArrowArray, FFI_ArrowSchema},
     ffi_stream::FFI_ArrowArrayStream,
@@ -21,7 +21,7 @@ use pyo3::{
 };
 use std::{ffi::CStr, ops::Range, ptr::NonNull, sync::Arc};
 
-/// The arrays of a column of strings or binary, and its type; `None` if the object is not an Arrow object.
+/// The arrays of a column, and its type; `None` if the object is not an Arrow object.
 ///
 /// # Errors
 /// TypeError for a column of anything else, ValueError for one that contradicts itself.
@@ -108,10 +108,16 @@ fn known_type(schema: &FFI_ArrowSchema) -> PyResult<DataType> {
 }
 
 fn column_type(data_type: DataType) -> PyResult<DataType> {
-    match is_text(&data_type) || is_binary(&data_type) || row_of(&data_type).is_some() {
-        true => Ok(data_type),
-        false => Err(not_a_column_of("strings, binary or numbers", &data_type)),
+    // The first buffer of these does not say which rows are null. Of any other type there may be nulls only.
+    match data_type {
+        DataType::Union(..) | DataType::RunEndEncoded(..) => Err(not_a_known_column(&data_type)),
+        _ => Ok(data_type),
     }
+}
+
+#[cold]
+fn not_a_known_column(found: &DataType) -> PyErr {
+    not_a_column_of("strings, binary or numbers", found)
 }
 
 #[cold]
@@ -134,6 +140,11 @@ fn chunk(array: FFI_ArrowArray, data_type: &DataType) -> PyResult<Chunk> {
     }
 }
 
+/// True for a row whose bit is 0.
+fn is_null(valid: &Buffer, row: usize) -> bool {
+    valid.get(row / 8).is_some_and(|bits| bits >> (row % 8) & 1 == 0)
+}
+
 /// An array of another library, or the dictionary in it. The owner keeps all buffers.
 struct Foreign<'a> {
     array: &'a FFI_ArrowArray,
@@ -154,6 +165,11 @@ impl Foreign<'_> {
             Some(_) => Some(self.buffer(0, end.div_ceil(8))?),
             None => None,
         };
+        // Not for lists and dictionaries in it, whose nulls mean something else.
+        let is_column = std::ptr::eq(self.array, Arc::as_ptr(self.owner));
+        if is_column && valid.as_ref().is_some_and(|valid| (first..end).all(|row| is_null(valid, row))) {
+            return Ok(Chunk { rows, first: 0, valid: None, layout: Layout::Nulls });
+        }
         let layout = match data_type {
             DataType::Utf8 | DataType::Binary => {
                 self.offsets(Numbers::I32(self.buffer(1, 4 * (end + 1))?), end)?
@@ -187,7 +203,7 @@ impl Foreign<'_> {
                     let width = row.width() as usize;
                     Layout::Fixed { width, bytes: self.buffer(1, width * end)? }
                 }
-                None => return Err(not_a_column_of("strings, binary or numbers", other)),
+                None => return Err(not_a_known_column(other)),
             },
         };
         Ok(Chunk { rows, first, valid, layout })
@@ -213,8 +229,6 @@ impl Foreign<'_> {
         let Layout::Fixed { width, bytes } = layout else {
             return Err(not_a_column_of("lists of numbers", item));
         };
-        let is_null =
-            |valid: &Buffer, at: usize| valid.get(at / 8).is_some_and(|bits| bits >> (at % 8) & 1 == 0);
         let dimension = dimension as usize;
         let has_null = |valid: &Buffer, row: usize| {
             let from = first + row * dimension;

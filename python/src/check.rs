@@ -2,18 +2,19 @@
 
 use crate::{
     errors, open,
+    paths::AnyPath,
     progress::{Listener, supervise},
 };
 use hashlith::{Progress, VerifyOptions};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, sync::Arc};
 
 /// Checks every byte of an index, and that every key finds its value. Returns the numbers of keys, cells and bytes.
 #[pyfunction]
 #[pyo3(signature = (path, threads, progress))]
 pub fn verify(
     py: Python<'_>,
-    path: PathBuf,
+    path: AnyPath,
     threads: Option<usize>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(u64, u64, u64)> {
@@ -29,7 +30,7 @@ pub fn verify(
 /// The output of `hashlith info --json`, without the path.
 #[pyfunction]
 #[pyo3(signature = (path))]
-pub fn info(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+pub fn info(py: Python<'_>, path: AnyPath) -> PyResult<String> {
     let path = errors::absolute(&path)?;
     let index = open::map(py, &path)?;
     let info = py.detach(|| hashlith::info(&index)).map_err(|error| errors::from_error(py, error))?;

@@ -40,7 +40,7 @@ impl Column {
         Ok(import(object)?.map(|(data_type, chunks)| Column { chunks, data_type }))
     }
 
-    /// The same for a column of keys of this type.
+    /// The same for a column of keys of this type, or of nulls.
     ///
     /// # Errors
     /// TypeError for a column of anything else.
@@ -53,7 +53,8 @@ impl Column {
             KeyType::None => ("strings or binary", is_text(data_type) || is_binary(data_type)),
             KeyType::Int => ("integers", is_int(data_type)),
         };
-        if !is_right {
+        // What has nulls only may have any type: libraries guess one.
+        if !is_right && !column.rows().all(|row| matches!(row, Ok(None))) {
             return Err(not_a_column_of(wanted, data_type));
         }
         if keys == KeyType::Int { column.widened().map(Some) } else { Ok(Some(column)) }
@@ -76,7 +77,10 @@ impl Column {
         };
         let mut before = 0usize;
         for chunk in &mut self.chunks {
-            let Layout::Fixed { width, bytes } = &mut chunk.layout else { continue };
+            let Layout::Fixed { width, bytes } = &mut chunk.layout else {
+                before += chunk.rows;
+                continue;
+            };
             let narrow = numbers(bytes.clone());
             let mut wide = Vec::new();
             wide.try_reserve_exact(8 * (chunk.first + chunk.rows)).map_err(no_memory)?;

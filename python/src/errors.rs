@@ -61,13 +61,17 @@ pub fn from_error(py: Python<'_>, error: impl Into<Error>) -> PyErr {
 /// The error of a build with keys of this type.
 pub fn of_build(py: Python<'_>, error: Error, keys: KeyType) -> PyErr {
     let message = advice::message(&error);
+    if let Error::Addresses { path, .. } = &error {
+        let errno = error.system().map_or(0, |(_, errno)| errno);
+        return PyOSError::new_err((errno, message, path.as_os_str().to_owned()));
+    }
     if let Some((path, errno)) = error.system() {
         return os_error(py, errno, path, &message);
     }
     match error {
         Error::Cancelled => PyKeyboardInterrupt::new_err(()),
         Error::Input(error) => of_input(py, &error, &message),
-        Error::Duplicate { key, first, second } => raise(py, "DuplicateKeyError", &message, |keywords| {
+        Error::Duplicate { key, first, second, .. } => raise(py, "DuplicateKeyError", &message, |keywords| {
             match keys {
                 KeyType::Text => keywords.set_item("key", String::from_utf8_lossy(&key))?,
                 KeyType::Int => {

@@ -2,6 +2,7 @@
 
 use crate::{
     advice, errors,
+    paths::AnyPath,
     progress::{Listener, supervise},
     settings::Keywords,
 };
@@ -21,10 +22,11 @@ use std::{
 #[pyo3(signature = (path, inputs, **options))]
 pub fn build_from_files<'py>(
     py: Python<'py>,
-    path: PathBuf,
-    inputs: Vec<PathBuf>,
+    path: AnyPath,
+    inputs: Vec<AnyPath>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let inputs: Vec<PathBuf> = inputs.into_iter().map(PathBuf::from).collect();
     let keywords = Keywords::new(py, options)?;
     let builder = keywords.builder()?;
     let input = keywords.input()?;

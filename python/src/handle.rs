@@ -2,7 +2,7 @@
 
 use crate::{
     errors::{self, unless_not_utf8},
-    kinds::{Asked, KeyBytes, key_bytes, key_type_name, type_name},
+    kinds::{Asked, KeyBytes, key_bytes, key_type_name, tuple_as_text, type_name},
     numbers::{scalar, view},
     open::Open,
 };
@@ -87,6 +87,10 @@ impl Index {
         match key_bytes(key, self.keys)? {
             Asked::Key(key) => Ok(Some(key)),
             Asked::Beyond => Ok(None),
+            Asked::WrongType if self.keys == KeyType::Text => match tuple_as_text(key)? {
+                Some(text) => Ok(Some(KeyBytes::Json(text))),
+                None => Err(self.wrong_type(key)),
+            },
             Asked::WrongType => Err(self.wrong_type(key)),
         }
     }

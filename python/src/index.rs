@@ -7,6 +7,7 @@ use crate::{
     kinds::{key_type_name, value_type_name},
     many::{self, Stop},
     open::{Open, open},
+    paths::AnyPath,
     records::{Records, Yields},
 };
 use arc_swap::ArcSwapOption;
@@ -20,7 +21,6 @@ use pyo3::{
 use std::{
     borrow::Cow,
     ffi::OsString,
-    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
@@ -42,7 +42,7 @@ impl Index {
     #[expect(clippy::too_many_arguments, reason = "keywords of a Python class")]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        path: AnyPath,
         flag: &str,
         in_memory: bool,
         huge_pages: bool,
@@ -135,7 +135,6 @@ impl Index {
         Records::new(slf, Yields::Keys)
     }
 
-    /// Keys, values, and pairs, in the order of the file.
     fn _values(slf: Bound<'_, Self>) -> PyResult<Records> {
         Records::new(slf, Yields::Values)
     }
@@ -145,7 +144,7 @@ impl Index {
     }
 
     /// The value of key, or default if it is absent.
-    #[pyo3(signature = (key, default = None, /))]
+    #[pyo3(signature = (key, /, default = None))]
     fn get<'py>(
         &self,
         key: &Bound<'py, PyAny>,
@@ -165,17 +164,19 @@ impl Index {
     ///
     /// Numbers come as one numpy array of shape (n,), vectors of d numbers as one of shape (n, d). A default for absent keys is
     /// a number then; without one, an absent key is a KeyError.
-    ///
-    /// Several times faster than one lookup after the other. Other threads run while it searches.
-    #[pyo3(signature = (keys, default = None))]
+    /// A key that is None, NaN or pandas.NA is a TypeError; with missing="none" it is absent, as nulls of Arrow columns are.
+    /// A batch is several times faster than one lookup after the other. Other threads run while it searches.
+    #[pyo3(signature = (keys, default = None, *, missing = "error"))]
     fn get_many<'py>(
         &self,
         keys: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
+        missing: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let missing = missing.parse()?;
         match self.values {
-            ValueType::Numbers(row) => many::get_rows(self, keys, default, row),
-            _ => many::get_many(self, keys, default).map(Bound::into_any),
+            ValueType::Numbers(row) => many::get_rows(self, keys, default, missing, row),
+            _ => many::get_many(self, keys, default, missing).map(Bound::into_any),
         }
     }
 
@@ -371,7 +372,7 @@ impl Index {
         }
     }
 
-    /// The number of files: 1, or the number of parts of a set.
+    /// The number of files: 1, or that of the parts of a set.
     #[getter]
     fn parts(&self) -> PyResult<usize> {
         Ok(self.open()?.parts().len())

@@ -4,7 +4,9 @@
 use hashlith::{KeyType, ValueType, int_key};
 use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::pybacked::PyBackedStr;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 /// The name of the Python type of keys.
 pub fn key_type_name(kind: KeyType) -> &'static str {
@@ -27,6 +29,8 @@ pub fn value_type_name(kind: ValueType) -> String {
 /// The bytes of a key.
 pub enum KeyBytes<'a> {
     Of(&'a [u8]),
+    /// The JSON text of a tuple.
+    Json(PyBackedStr),
     Int([u8; 8]),
 }
 
@@ -37,6 +41,7 @@ impl std::ops::Deref for KeyBytes<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             KeyBytes::Of(bytes) => bytes,
+            KeyBytes::Json(text) => text.as_bytes(),
             KeyBytes::Int(bytes) => bytes,
         }
     }
@@ -63,6 +68,27 @@ pub fn key_bytes<'a>(object: &'a Bound<'_, PyAny>, kind: KeyType) -> PyResult<As
         KeyType::Int => return Ok(int_bytes(object)),
     };
     Ok(bytes.map_or(Asked::WrongType, |bytes| Asked::Key(KeyBytes::Of(bytes))))
+}
+
+/// The JSON text that a tuple stands for as a text key; `None` for an object of another type.
+///
+/// # Errors
+/// Those of `json.dumps`; UnicodeEncodeError for a lone surrogate.
+pub fn tuple_as_text(object: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedStr>> {
+    static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !object.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    let py = object.py();
+    let encode = ENCODE.get_or_try_init(py, || {
+        let keywords = PyDict::new(py);
+        keywords.set_item("ensure_ascii", false)?;
+        keywords.set_item("separators", (",", ":"))?;
+        let encoder = py.import("json")?.getattr("JSONEncoder")?.call((), Some(&keywords))?;
+        Ok::<_, PyErr>(encoder.getattr("encode")?.unbind())
+    })?;
+    let text = encode.bind(py).call1((object,))?.cast_into::<PyString>()?;
+    text.try_into().map(Some).map_err(|error| lone_surrogate(py, error))
 }
 
 fn int_bytes<'a>(object: &Bound<'_, PyAny>) -> Asked<'a> {

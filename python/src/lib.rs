@@ -22,6 +22,7 @@ mod kinds;
 mod many;
 mod numbers;
 mod open;
+mod paths;
 mod progress;
 mod records;
 mod sets;

@@ -9,19 +9,65 @@ use crate::arrow::{ArrowArray, Kind, Values};
 use crate::column::{Column, Fault};
 use crate::errors::no_memory;
 use crate::handle::{InUse, Index};
+use crate::kinds::{KeyBytes, type_name};
 use crate::numbers::{array, encode};
 use hashlith::{Found, KeyType, Row, format::Error};
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyList, PyString, PyTuple};
 use std::borrow::Cow;
 use std::collections::TryReserveError;
+use std::str::FromStr;
 
 /// Keys of a run: enough that releasing the GIL costs little, and few enough that all they touch stays in the L2 cache.
 const RUN: usize = 1024;
 /// A run of long keys ends earlier.
 const RUN_BYTES: usize = 1 << 20;
+
+/// What None, NaN and pandas.NA are in a batch of keys.
+#[derive(Clone, Copy)]
+pub enum Missing {
+    /// A TypeError.
+    Error,
+    /// An absent key.
+    Absent,
+}
+
+impl FromStr for Missing {
+    type Err = PyErr;
+
+    fn from_str(word: &str) -> PyResult<Self> {
+        match word {
+            "error" => Ok(Missing::Error),
+            "none" => Ok(Missing::Absent),
+            _ => Err(PyValueError::new_err(format!("missing must be \"error\" or \"none\", not {word:?}"))),
+        }
+    }
+}
+
+impl Missing {
+    /// The bytes of a key; `None` for one that no index has.
+    #[inline]
+    fn key<'a>(self, handle: &Index, key: &'a Bound<'_, PyAny>) -> PyResult<Option<KeyBytes<'a>>> {
+        handle.key(key).or_else(|error| self.otherwise(key, error))
+    }
+
+    #[cold]
+    fn otherwise<'a>(self, key: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<KeyBytes<'a>>> {
+        let is_missing = key.is_none()
+            || key.cast::<PyFloat>().is_ok_and(|float| float.value().is_nan())
+            || type_name(key) == "NAType";
+        match self {
+            Missing::Absent if is_missing => Ok(None),
+            Missing::Error if is_missing => Err(PyTypeError::new_err(format!(
+                "{}: get_many with missing=\"none\" takes None, NaN and pandas.NA for absent keys",
+                error.value(key.py())
+            ))),
+            _ => Err(error),
+        }
+    }
+}
 
 /// True if a run is complete.
 fn is_full(run: &Arena) -> bool {
@@ -33,6 +79,7 @@ pub fn get_many<'py>(
     handle: &Index,
     keys: &Bound<'py, PyAny>,
     default: Option<Bound<'py, PyAny>>,
+    missing: Missing,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = keys.py();
     let default = default.unwrap_or_else(|| py.None().into_bound(py));
@@ -41,7 +88,7 @@ pub fn get_many<'py>(
     fn value_of<'a>(found: Found<'a, '_>) -> Result<(Cow<'a, [u8]>, u64), Error> {
         Ok((found.value()?, found.id()))
     }
-    search_objects(handle, &index, keys, value_of, |value| match value {
+    search_objects(handle, &index, keys, missing, value_of, |value| match value {
         Some((value, id)) => values.append(handle.to_value(py, &index, &value, id)?),
         None => values.append(&default),
     })?;
@@ -53,6 +100,7 @@ pub fn get_rows<'py>(
     handle: &Index,
     keys: &Bound<'py, PyAny>,
     default: Option<Bound<'py, PyAny>>,
+    missing: Missing,
     row: Row,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = keys.py();
@@ -68,7 +116,7 @@ pub fn get_rows<'py>(
         }
     };
     let mut rows: Vec<u8> = Vec::new();
-    let mut missing = None;
+    let mut absent = None;
     let mut count = 0usize;
     {
         let mut each = |value: Option<&[u8]>| {
@@ -77,7 +125,7 @@ pub fn get_rows<'py>(
             rows.try_reserve(bytes.len())?;
             rows.extend_from_slice(bytes);
             if value.is_none() {
-                missing.get_or_insert(count);
+                absent.get_or_insert(count);
             }
             count += 1;
             Ok::<(), TryReserveError>(())
@@ -91,16 +139,16 @@ pub fn get_rows<'py>(
                     Ok(found.stored_value())
                 }
                 let number = |value: Option<Option<&[u8]>>| each(value.flatten()).map_err(no_memory);
-                search_objects(handle, &index, keys, part, number)?;
+                search_objects(handle, &index, keys, missing, part, number)?;
             }
         }
     }
-    if let Some(missing) = missing {
+    if let Some(absent) = absent {
         // Of other objects an item need not be the one in this place.
         let is_sequence = keys.is_instance_of::<PyList>() || keys.is_instance_of::<PyTuple>();
-        let key = match keys.get_item(missing) {
+        let key = match keys.get_item(absent) {
             Ok(key) if is_sequence => key.unbind(),
-            _ => format!("key number {missing}, from 0").into_pyobject(py)?.into_any().unbind(),
+            _ => format!("key number {absent}, from 0").into_pyobject(py)?.into_any().unbind(),
         };
         return Err(PyKeyError::new_err((key,)));
     }
@@ -160,7 +208,7 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
                 ids.push(bytes(id));
                 Ok(())
             };
-            search_objects(handle, &index, keys, |found| Ok(found.id()), each)?;
+            search_objects(handle, &index, keys, Missing::Error, |found| Ok(found.id()), each)?;
         }
     }
     let ids = ids.as_flattened();
@@ -175,6 +223,7 @@ fn search_objects<'a, T: Send>(
     handle: &Index,
     index: &'a InUse,
     keys: &Bound<'_, PyAny>,
+    missing: Missing,
     part: impl Fn(Found<'a, '_>) -> Result<T, Error> + Sync,
     mut each: impl FnMut(Option<T>) -> PyResult<()>,
 ) -> PyResult<()> {
@@ -184,16 +233,21 @@ fn search_objects<'a, T: Send>(
     }
     let mut keys = iterate(keys)?;
     let mut run = Arena::default();
+    // Places in the run of keys that no index has.
+    let mut absent: Vec<usize> = Vec::new();
     loop {
         run.truncate(0);
+        absent.clear();
         while !is_full(&run)
             && let Some(key) = keys.next()
         {
-            // An integer beyond 64 bits is no key: one more that is looked up in vain.
             let key = key?;
-            match handle.key(&key)? {
+            match missing.key(handle, &key)? {
                 Some(key) => run.push(&key),
-                None => run.push(&[]),
+                None => {
+                    absent.push(run.len());
+                    run.push(&[])
+                }
             }
             .map_err(no_memory)?;
         }
@@ -209,7 +263,11 @@ fn search_objects<'a, T: Send>(
             };
             index.lookup_many(&run, each).map(|()| found)
         });
-        found.map_err(|error| handle.corrupt(py, index, &error))?.into_iter().try_for_each(&mut each)?;
+        let found = found.map_err(|error| handle.corrupt(py, index, &error))?;
+        let mut absent = absent.iter().peekable();
+        for (place, one) in found.into_iter().enumerate() {
+            each(if absent.next_if_eq(&&place).is_some() { None } else { one })?;
+        }
     }
 }
 
@@ -220,7 +278,9 @@ fn int_array<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Option<B
         return Ok(None);
     }
     let dtype = keys.getattr("dtype")?;
-    let kind: String = dtype.getattr("kind")?.extract()?;
+    // Other libraries have types of their own.
+    let Some(kind) = dtype.getattr_opt(intern!(keys.py(), "kind"))? else { return Ok(None) };
+    let kind: String = kind.extract()?;
     let size: usize = dtype.getattr("itemsize")?.extract()?;
     let dimensions: Option<usize> = keys.getattr("ndim").and_then(|ndim| ndim.extract()).ok();
     if dimensions != Some(1) || !(kind == "i" || kind == "u" && size < 8) {

@@ -6,6 +6,9 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
+/// Signals are looked at before each record whose number is a multiple of this.
+const CHECKED: u64 = 1024;
+
 /// What an iterator yields for each record.
 #[derive(Clone, Copy)]
 pub enum Yields {
@@ -40,9 +43,11 @@ impl Records {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let handle = self.index.get();
         let index = handle.open()?;
+        let left;
         let record = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let (position, left) = *state;
+            let position;
+            (position, left) = *state;
             let mut records = index.iter_at(position);
             match records.next() {
                 None => return Ok(None),
@@ -53,6 +58,10 @@ impl Records {
                 }
             }
         };
+        // `list` and `dict` run no Python code meanwhile that would notice Ctrl-C.
+        if left.is_multiple_of(CHECKED) {
+            py.check_signals()?;
+        }
         let key = || handle.to_key(py, &index, &record.key, record.id);
         let value = || handle.to_value(py, &index, &record.value, record.id);
         match self.yields {

@@ -2,6 +2,7 @@
 
 use crate::column::{Column, Fault};
 use crate::errors;
+use crate::paths::AnyPath;
 use crate::progress::{Listener, supervise};
 use crate::settings;
 use hashlith::{MAX_PARTS, Progress, Seed};
@@ -41,7 +42,7 @@ pub fn part_numbers<'py>(
 /// Creates the directory of a set, or checks that the existing one may become a set. Returns True if it was created.
 #[pyfunction]
 #[pyo3(signature = (path))]
-pub fn prepare_set(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
+pub fn prepare_set(py: Python<'_>, path: AnyPath) -> PyResult<bool> {
     let path = errors::absolute(&path)?;
     py.detach(|| hashlith::prepare_set(&path)).map_err(|error| errors::from_error(py, error))
 }
@@ -67,8 +68,9 @@ pub fn after_fork_in_child() {
 /// Makes a set of finished part files.
 #[pyfunction]
 #[pyo3(signature = (path, files))]
-pub fn commit_set(py: Python<'_>, path: PathBuf, files: Vec<PathBuf>) -> PyResult<u64> {
+pub fn commit_set(py: Python<'_>, path: AnyPath, files: Vec<AnyPath>) -> PyResult<u64> {
     let path = errors::absolute(&path)?;
+    let files: Vec<PathBuf> = files.into_iter().map(PathBuf::from).collect();
     let progress = Progress::new();
     let commit = || hashlith::commit_set(&path, &files, &progress);
     supervise(py, &Listener::Nobody, &progress, commit)?.map_err(|error| errors::from_error(py, error))

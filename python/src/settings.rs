@@ -1,5 +1,6 @@
 //! The keywords of a build: the command's options, with underscores.
 
+use crate::paths::AnyPath;
 use hashlith::{
     Builder, Column, Delimiter, Encoding, Format, HashName, KeyHasher, KeyType, MAX_PARTS, OnDuplicate,
     OnError, Quotes, ReadOptions, Seed, ValueType, parse_size,
@@ -8,7 +9,6 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
 use std::fmt::Display;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Keywords that are taken one by one. One that is left at the end is a mistake.
@@ -65,6 +65,16 @@ impl<'py> Keywords<'py> {
         }
     }
 
+    /// True for `keys="json"`, which is taken: keys are text, and tuples stand for theirs.
+    pub fn has_json_keys(&self) -> PyResult<bool> {
+        let keys = self.0.get_item("keys")?;
+        let is_json = keys.is_some_and(|keys| keys.eq("json").unwrap_or(false));
+        if is_json {
+            self.0.del_item("keys")?;
+        }
+        Ok(is_json)
+    }
+
     /// The types of keys and values, if the keywords give them.
     pub fn types(&self) -> PyResult<(Option<KeyType>, Option<ValueType>)> {
         Ok((self.word("keys")?, self.word("values")?))
@@ -86,8 +96,8 @@ impl<'py> Keywords<'py> {
         if let Some(memory) = self.memory()? {
             builder = builder.memory_limit(memory);
         }
-        if let Some(dir) = self.take::<PathBuf>("temp_dir")? {
-            builder = builder.temp_dir(dir);
+        if let Some(dir) = self.take::<AnyPath>("temp_dir")? {
+            builder = builder.temp_dir(&*dir);
         }
         if let Some(bits) = self.take::<u32>("fingerprint_bits")? {
             if !(1..=16).contains(&bits) {

@@ -16,7 +16,7 @@ BAD_OPTIONS = [
     ("threads", [0, -1, 2**64, "2", 1.5, []]),
     ("temp_dir", [3, []]),
     ("on_duplicate", ["x", "", "FIRST", 3, True]),
-    ("keys", ["x", "", "json", "str", 3, str]),
+    ("keys", ["x", "", "JSON", "str", 3, str]),
     ("values", ["x", "", "str", 3, bytes]),
     ("compress", ["x", "", "yes", 3, True]),
     ("fingerprint_bits", [0, 17, -1, 2**64, "8", 1.5]),

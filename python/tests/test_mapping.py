@@ -10,7 +10,7 @@ import pytest
 
 import hashlith
 
-WRONG_FOR_STR = [1, None, 1.5, b"key 1", ("key 1",), object(), bytearray(b"key 1")]
+WRONG_FOR_STR = [1, None, 1.5, b"key 1", ["key 1"], object(), bytearray(b"key 1")]
 WRONG_FOR_BYTES = [1, None, "key 1", bytearray(b"key 1"), memoryview(b"key 1")]
 LONE = "key \ud800"
 
@@ -146,10 +146,13 @@ def test_a_column_of_something_else_is_a_type_error(index):
 
 
 def test_signatures_are_those_of_a_mapping(index):
+    assert index.get("absent", default=7) == 7 and index.get("key 1", default=7) == "value 1"
+    assert str(inspect.signature(index.get)) == "(key, /, default=None)"
     for call in (
         lambda: index.get(),
         lambda: index.get("key 1", None, None),
         lambda: index.get(key="key 1"),
+        lambda: index.get(default=1),
         lambda: index.get_many(),
         lambda: index.keys(1),
         lambda: index.by_id(),

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 
 import pyarrow
 import pytest
@@ -43,19 +45,62 @@ def test_locked_pages(path):
             assert index["key 3"] == "value 9"
 
 
-def test_paths_are_str_or_path_like(path):
-    class Named:
-        def __fspath__(self):
-            return str(path)
+class Named:
+    def __init__(self, name):
+        self.name = name
 
-    for named in str(path), path, Named(), os.fspath(path):
-        with hashlith.open(named) as index:
-            assert index.path == str(path) and type(index.path) is str
-        assert hashlith.info(named)["keys"] == hashlith.verify(named).keys == 300
-    for wrong in 1, None, [str(path)]:
-        for call in hashlith.open, hashlith.info, hashlith.verify, lambda wrong: hashlith.build(wrong, {}):
-            with pytest.raises(TypeError):
+    def __fspath__(self):
+        return self.name
+
+
+# As `os.fspath` takes them.
+FORMS = [str, lambda path: path, os.fsencode, lambda path: Named(str(path)), lambda path: Named(os.fsencode(path))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_paths_are_str_bytes_or_path_like(tmp_path, form):
+    # A name that is not UTF-8.
+    folder = tmp_path / os.fsdecode(b"f\xff")
+    folder.mkdir()
+    path, source, made = form(folder / "x.hlith"), folder / "x.tsv", str(folder / "x.hlith")
+    source.write_text("a\tb\n")
+    assert hashlith.build(path, {"a": "b"}, temp_dir=form(folder)).path == made
+    for inputs in form(source), [form(source)], form(folder):
+        assert hashlith.build_from_files(path, inputs, format="tsv", temp_dir=form(folder)).keys == 1
+        # Not an input of its own.
+        os.remove(made)
+    with hashlith.Builder(path) as builder:
+        builder.add("a", "b")
+    with hashlith.open(path) as index:
+        assert index.path == made and type(index.path) is str and index["a"] == "b"
+    info = hashlith.info(path)
+    assert info["keys"] == hashlith.verify(path).keys == 1 and info["file"] == made
+    part = form(folder / "part.hlith")
+    hashlith.build(part, {"a": "b"}, part=(0, 1))
+    assert hashlith.commit_set(form(folder / "set"), [part]) == 1
+
+
+def test_other_paths_are_refused(tmp_path):
+    calls = [
+        hashlith.open, hashlith.info, hashlith.verify, hashlith.Builder, lambda wrong: hashlith.build(wrong, {}),
+        lambda wrong: hashlith.build("x.hlith", {}, temp_dir=wrong),
+        lambda wrong: hashlith.build_from_files("x.hlith", [wrong]),
+        lambda wrong: hashlith.build_from_files(wrong, []),
+        lambda wrong: hashlith.commit_set(tmp_path / "set", [wrong]), lambda wrong: hashlith.commit_set(wrong, []),
+    ]
+    for wrong in 1, ["x"], Named(3), bytearray(b"x"):
+        for call in calls:
+            with pytest.raises(TypeError, match="str, bytes or os.PathLike|__fspath__"):
                 call(wrong)
+
+
+def test_an_error_of_fspath_stays():
+    class Broken:
+        def __fspath__(self):
+            raise LookupError("nowhere")
+
+    with pytest.raises(LookupError, match="nowhere"):
+        hashlith.open(Broken())
 
 
 def test_a_relative_path_becomes_absolute(path, tmp_path, monkeypatch):
@@ -110,3 +155,21 @@ def test_a_mapped_index_does_not_need_its_name(path, records):
     with hashlith.open(path) as index:
         path.unlink()
         assert dict(index) == records and index.get_many(["key 3"]) == ["value 9"]
+
+
+LIMITED = """
+import resource, sys, hashlith
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (40 << 20), -1))
+try:
+    hashlith.open(sys.argv[1])
+except OSError as error:
+    print(error.errno, error)
+"""
+
+
+def test_a_file_beyond_the_addresses_names_the_limit(tmp_path):
+    path = tmp_path / "x.hlith"
+    hashlith.build(path, ((str(number), "v" * 100_000) for number in range(600)), memory="96M", threads=1)
+    message = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=True).stdout
+    assert message.startswith("12 ") and "it has 58 MiB" in message and "raise it (ulimit -v)" in message

@@ -25,6 +25,7 @@ fn lengths_of_a_sample() {
         // Of the last key there is no value.
         values: [&value[..], &value, b""].into_iter().collect(),
         lengths: vec![(10, 20), (40, 110), (0, 0), (10, 20)],
+        has_copies: false,
     };
     let mut expected = LengthCounts::default();
     // With two lengths.
@@ -47,6 +48,7 @@ fn which_sides_are_learnt() {
             .zip(&values)
             .map(|(key, value)| (key.len() as u64, value.len() as u64))
             .collect(),
+        has_copies: false,
     };
     for (keys, values, learnt) in [
         ("text", "json", (true, true)),

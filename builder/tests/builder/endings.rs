@@ -66,7 +66,7 @@ fn a_duplicate_leaves_the_old_file() {
     }
     let error = builder.finish(&path).unwrap_err();
     assert!(
-        matches!(&error, Error::Duplicate { key, first, second }
+        matches!(&error, Error::Duplicate { key, first, second, .. }
         if key == b"a" && (first.position, second.position) == (1, 3)),
         "{error}"
     );

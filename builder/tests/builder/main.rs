@@ -3,6 +3,7 @@
 
 mod access;
 mod control_groups;
+mod duplicates;
 mod endings;
 mod hostile_keys;
 mod large;

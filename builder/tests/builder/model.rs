@@ -110,7 +110,7 @@ proptest! {
         if last.len() == pairs.len() {
             check(&strict.unwrap(), &last, &[]);
         } else {
-            let Err(Error::Duplicate { key, first, second }) = strict else { panic!("no error") };
+            let Err(Error::Duplicate { key, first, second, differ: false }) = strict else { panic!("no error") };
             let at = |position: u64| &pairs[position as usize - 1].0;
             prop_assert!(first.position < second.position);
             prop_assert_eq!((at(first.position), at(second.position)), (&key, &key));

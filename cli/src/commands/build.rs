@@ -34,7 +34,8 @@ pub struct Args {
     /// Make a set of this many files instead of one file; the output is its directory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     parts: Option<u32>,
-    /// What to do when a key occurs twice: fail, or keep the first or the last record in the order of the input
+    /// What to do when a key occurs twice: fail; keep the first or the last record in the order of the input; `unique`: keep
+    /// one if the values are equal, otherwise fail; `collect`: keep the text or JSON values of each key as a JSON array
     #[arg(long, value_name = "POLICY", default_value = "error", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     /// Make the file smaller: `on` stores keys and values as codes of tokens that are learnt from a sample, where that

@@ -29,7 +29,8 @@ pub struct Merge {
     /// Make a set of this many files instead of one file; the output is its directory
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     parts: Option<u32>,
-    /// What to do when a key is in more than one input: fail, or keep the record of the first or of the last
+    /// What to do when a key is in more than one input: fail; keep the record of the first or of the last; `unique`: keep it if
+    /// the values are equal, otherwise fail; `collect`: keep the text or JSON values of each key as a JSON array
     #[arg(long, value_name = "POLICY", default_value = "error", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     #[command(flatten)]

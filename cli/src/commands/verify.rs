@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, num_args = 1.., value_name = "INPUT")]
     against: Vec<PathBuf>,
     /// The policy that the index was built with: with `first` and `last` a key may occur with several values, and the
-    /// index may hold any of them
+    /// index may hold any of them. What `collect` has made cannot be compared: build it again, the bytes are the same
     #[arg(long, value_name = "POLICY", default_value = "error", requires = "against", value_parser = on_duplicate())]
     on_duplicate: OnDuplicate,
     /// Number of threads [default: one per processor]
@@ -40,7 +40,7 @@ pub struct Args {
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
-    /// No progress
+    /// Print nothing but faults
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -84,6 +84,7 @@ impl Args {
     /// Checks the index.
     pub fn run(self) -> Result<(), Failure> {
         let began = Instant::now();
+        let duplicates = self.duplicates()?;
         check_path(&self.index)?;
         // Wrong names are reported before the long check.
         let sources = match self.against.is_empty() {
@@ -95,14 +96,15 @@ impl Args {
         let verified = verify(&self.index, &VerifyOptions { threads: self.threads() }, &progress);
         drop(meter);
         let verified = verified.or_else(|error| self.report_fault(error, began))?;
-        for path in verified.left_over() {
+        for path in verified.left_over().iter().filter(|_| !self.quiet) {
             tell(&format!(
                 "{} is not part of this set: a killed or a running build has left it there",
                 path.display()
             ));
         }
         let meter = sources.as_ref().map(|_| Meter::start(self.quiet, Arc::clone(&progress)));
-        let comparison = sources.map(|sources| self.compare(&verified, &sources, &progress)).transpose()?;
+        let comparison =
+            sources.map(|sources| self.compare(&verified, &sources, duplicates, &progress)).transpose()?;
         drop(meter);
         if let Some(comparison) = comparison.as_ref().filter(|comparison| !comparison.report.agrees()) {
             self.tell_differences(comparison);
@@ -110,9 +112,22 @@ impl Args {
         let agrees = comparison.as_ref().is_none_or(|comparison| comparison.report.agrees());
         match self.json {
             true => self.write_json(&verified, comparison, began)?,
+            false if self.quiet => {}
             false => self.write_lines(&verified, comparison.as_ref(), began)?,
         }
         if agrees { Ok(()) } else { Err(Failure::Silent(code::FAILED)) }
+    }
+
+    /// What is expected of several records with the same key.
+    fn duplicates(&self) -> Result<Duplicates, Failure> {
+        match self.on_duplicate {
+            OnDuplicate::Error | OnDuplicate::Unique => Ok(Duplicates::Unexpected),
+            OnDuplicate::First | OnDuplicate::Last => Ok(Duplicates::Allowed),
+            OnDuplicate::Collect => Err(Failure::usage(
+                "collected values cannot be compared with records: build the index again with the same options, and compare \
+                 the two files, which have the same bytes",
+            )),
+        }
     }
 
     fn threads(&self) -> usize {
@@ -162,14 +177,11 @@ impl Args {
         &self,
         verified: &Verified,
         sources: &Sources,
+        duplicates: Duplicates,
         progress: &Progress,
     ) -> Result<Comparison, Failure> {
         let header = &verified.report.header;
         let options = self.input.options(header.key_type, header.value_type)?;
-        let duplicates = match self.on_duplicate {
-            OnDuplicate::Error => Duplicates::Unexpected,
-            OnDuplicate::First | OnDuplicate::Last => Duplicates::Allowed,
-        };
         Ok(verified.against(sources, &options, duplicates, self.threads(), progress)?)
     }
 

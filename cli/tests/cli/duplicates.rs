@@ -49,3 +49,43 @@ fn first_and_last_go_by_the_order_of_the_input() {
         place.run(&format!("verify x.hlith --against {files}")).fails(1, &["\"k\"", "another value"]);
     }
 }
+
+#[test]
+fn unique_takes_equal_copies_only() {
+    let place = Place::new();
+    place.write("a.tsv", "k\tv\nother\tx\n");
+    place.write("b.tsv", "k\tv\n");
+    place.write("c.tsv", "k\tw\n");
+    let build = place.run("build a.tsv b.tsv -o x.hlith --on-duplicate unique").ok();
+    assert!(build.err.contains("duplicates dropped"), "{}", build.err);
+    place.run("verify x.hlith --against a.tsv b.tsv --on-duplicate unique").ok();
+    place.run("build a.tsv b.tsv c.tsv -o y.hlith --on-duplicate unique").fails(
+        1,
+        &[
+            "\"k\" occurs twice with different values: a.tsv, line 1 and c.tsv, line 1",
+            "--on-duplicate first",
+        ],
+    );
+}
+
+#[test]
+fn collect_makes_arrays() {
+    let place = Place::new();
+    place.write("a.tsv", "k\t1\nk\t\"2\"\nother\tx\n");
+    place.write("b.tsv", "k\t3\n");
+    let build = place.run("build b.tsv a.tsv -o x.hlith --on-duplicate collect").ok();
+    assert!(!build.err.contains("duplicates"), "{}", build.err);
+    assert_eq!(place.run("get x.hlith k other").ok().text(), "[\"3\",\"1\",\"\\\"2\\\"\"]\n[\"x\"]\n");
+    place.run("build a.tsv -o x.hlith --on-duplicate collect --values json").fails(1, &["a.tsv, line 3"]);
+    place.run("build a.tsv -o y.hlith --on-duplicate collect --values bytes").fails(2, &["text or JSON"]);
+    place
+        .run("verify x.hlith --against b.tsv a.tsv --on-duplicate collect")
+        .fails(2, &["build the index again"]);
+    // What `merge` takes has one record for each key.
+    place.run("build a.tsv -o a.hlith --on-duplicate last").ok();
+    place.run("build b.tsv -o b.hlith").ok();
+    place.run("merge a.hlith b.hlith -o ab.hlith --on-duplicate collect").ok();
+    assert_eq!(place.run("get ab.hlith k other").ok().text(), "[\"\\\"2\\\"\",\"3\"]\n[\"x\"]\n");
+    place.run("merge b.hlith -o one.hlith --on-duplicate collect").ok();
+    assert_eq!(place.run("get one.hlith k").ok().text(), "[\"3\"]\n");
+}

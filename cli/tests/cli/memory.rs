@@ -40,3 +40,16 @@ fn what_does_not_fit_goes_through_temporary_files() {
     assert!(place.read("x.hlith") == place.read("roomy.hlith"));
     place.holds(&["a.tsv", "roomy.hlith", "x.hlith"]);
 }
+
+/// A file that does not fit into the addresses.
+#[test]
+fn opening_names_the_limit_on_addresses() {
+    let place = Place::new();
+    let value = "x".repeat(100_000);
+    let lines: String = (0..3000).map(|number| format!("k{number}\t{value}\n")).collect();
+    place.write("a.tsv", lines);
+    place.run("build a.tsv -o x.hlith --memory 128M --threads 2").ok();
+    place
+        .shell("ulimit -v 250000; exec $HASHLITH get x.hlith k1")
+        .fails(1, &["cannot open x.hlith: it has 287 MiB", "244 MiB of addresses", "raise it (ulimit -v)"]);
+}

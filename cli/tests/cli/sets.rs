@@ -160,6 +160,28 @@ fn many_parts_are_verified() {
     assert_eq!(done.status.code(), Some(3), "{done:?}");
 }
 
+/// More parts than the hard limit on open files: they are verified one by one.
+#[test]
+fn more_parts_than_files_may_be_open() {
+    let place = Place::new();
+    place.write("a.tsv", many_lines(100));
+    place.run("build a.tsv -o set --parts 200").ok();
+    let limited = |line: &str| place.shell(&format!("ulimit -n 64; exec $HASHLITH {line}"));
+    let run = limited("verify set").ok();
+    assert!(run.text().contains("sound: a set of 200 parts, 100 keys"), "{}", run.text());
+    // Any of them may be asked for any key.
+    limited("verify set --against a.tsv").fails(1, &["Too many open files", "ulimit -n"]);
+    let part = place.names().into_iter().find(|name| name.starts_with("set")).unwrap();
+    let part = format!("{part}/{}", crate::support::names_in(&place.path(&part))[150]);
+    let mut bytes = place.read(&part);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    place.write(&part, bytes);
+    limited("verify set").fails(4, &[&part]);
+    fs::remove_file(place.path(&part)).unwrap();
+    limited("verify set").fails(4, &["M4"]);
+}
+
 #[test]
 fn what_cannot_be_merged() {
     let place = Place::new();

@@ -26,6 +26,21 @@ fn a_sound_index() {
 }
 
 #[test]
+fn quiet_prints_faults_only() {
+    let place = Place::with_index(&many_lines(50));
+    for options in ["", " --against x.tsv"] {
+        let run = place.run(&format!("verify x.hlith --quiet{options}")).ok();
+        assert_eq!((run.text(), run.err.as_str()), ("", ""), "{options}");
+    }
+    let json = place.run("verify x.hlith -q --json").ok();
+    assert!(json.text().starts_with('{') && json.err.is_empty());
+    place.write("y.tsv", "other\tv\n");
+    place.run("verify x.hlith -q --against y.tsv").fails(1, &["\"other\""]);
+    place.write("bad.hlith", "x");
+    place.run("verify bad.hlith -q").fails(4, &["bad.hlith"]);
+}
+
+#[test]
 fn damage_has_exit_code_4_and_an_offset() {
     let place = Place::with_index(&many_lines(5000));
     let whole = place.read("x.hlith");

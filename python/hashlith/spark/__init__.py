@@ -55,7 +55,7 @@ class HashlithDataSource(DataSource):
     - `key`, `value`: the names of the columns. Default: key and value, or the only two columns.
     - `nulls`: "error" (the default) fails at a row with a null, "drop" leaves it out.
     - `memory`, `temp_dir`: for each task. Default: 256M, and next to the parts.
-    - `on_duplicate`: "error" (the default), "first" or "last".
+    - `on_duplicate`: "error" (the default), "first", "last", "unique" or "collect".
     - `compress`: "off" (the default) or "on".
     - `hash`, `seed`: as given to `partition`.
     - `fingerprint_bits`: default 8.

@@ -1,0 +1,23 @@
+"""Ctrl-C while C code iterates over an index."""
+
+import _thread
+import collections
+import itertools
+import signal
+
+import pytest
+
+import hashlith
+
+
+@pytest.mark.parametrize("view", [iter, lambda index: iter(index.items()), lambda index: iter(index.values())])
+def test_loops_in_c_end(tmp_path, view):
+    hashlith.build(tmp_path / "x", {str(number): "v" for number in range(10_000)})
+    with hashlith.open(tmp_path / "x") as index:
+        records = view(index)
+        # The signal comes when no Python code runs that would notice it.
+        trip = map(_thread.interrupt_main, [signal.SIGINT])
+        with pytest.raises(KeyboardInterrupt):
+            collections.deque(itertools.chain(trip, records), maxlen=0)
+        assert records.__length_hint__() > 8000
+        assert len(list(view(index))) == 10_000
