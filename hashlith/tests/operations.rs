@@ -156,7 +156,7 @@ fn a_merge_has_the_phases_that_happen() {
     let rebuilt = Merge::new(vec![load(&one), load(&two)], dir.path().join("both.hlith"), both).unwrap();
     let progress = rebuilt.progress();
     rebuilt.run().unwrap();
-    assert_eq!(phases(&progress), ["checking", "reading", "building", "sealing"]);
+    assert_eq!(phases(&progress), ["checking", "reading", "building", "settling", "building", "sealing"]);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use hashlith_format::ValueType;
 
 use crate::bad_row::Reason;
 use crate::check::cut_off;
+use crate::dialect::{Dialect, Quotes};
 use crate::format::Format;
-use crate::options::{Column, Quotes, ReadOptions};
-use crate::rows::{Dialect, Fields, Rows};
+use crate::options::{Column, ReadOptions};
+use crate::rows::{Fields, Rows};
 
 /// How the rows of one file become records.
 #[derive(Debug, Clone)]

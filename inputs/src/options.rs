@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use hashlith_format::{KeyType, ValueType};
 
+use crate::dialect::{Delimiter, Quotes};
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::format::{Format, UnknownName};
@@ -60,97 +61,6 @@ impl fmt::Display for Column {
             Column::Number(number) => write!(f, "{number}"),
             Column::Row => f.write_str("*"),
         }
-    }
-}
-
-/// How quotes are read in delimited text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quotes {
-    /// They are characters like any other.
-    Off,
-    /// By RFC 4180: a quoted field begins and ends with a quote; a quote anywhere else is an error.
-    Strict,
-    /// A quote within a bare field, and text behind a closing quote, are taken as they stand.
-    Lenient,
-}
-
-impl Quotes {
-    /// The names of all, in the order of the variants.
-    pub const NAMES: &[&str] = &["off", "strict", "lenient"];
-}
-
-impl FromStr for Quotes {
-    type Err = UnknownName;
-
-    fn from_str(word: &str) -> Result<Self, UnknownName> {
-        match word {
-            "off" => Ok(Quotes::Off),
-            "strict" => Ok(Quotes::Strict),
-            "lenient" => Ok(Quotes::Lenient),
-            _ => Err(UnknownName {
-                word: word.to_owned(),
-                what: "way to read quotes",
-                choices: Quotes::NAMES.join(", "),
-            }),
-        }
-    }
-}
-
-/// What stands between two columns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delimiter {
-    /// These bytes; at least one, and no newline.
-    Text(Vec<u8>),
-    /// Any number of spaces and TABs. Those at the ends of a row do not count.
-    Blanks,
-}
-
-impl FromStr for Delimiter {
-    type Err = UnknownName;
-
-    /// `blanks`, or the text itself, in which `\t` stands for a TAB, `\\` for a backslash, and `\xHH` for any byte.
-    ///
-    /// ```
-    /// use hashlith_inputs::Delimiter;
-    ///
-    /// assert_eq!(r"\t|\t".parse(), Ok(Delimiter::Text(b"\t|\t".to_vec())));
-    /// assert_eq!("blanks".parse(), Ok(Delimiter::Blanks));
-    /// assert!("".parse::<Delimiter>().is_err());
-    /// ```
-    fn from_str(word: &str) -> Result<Self, UnknownName> {
-        let wrong = || UnknownName {
-            word: word.to_owned(),
-            what: "delimiter",
-            choices:
-                r"any text without a newline, in which \t is a TAB, \\ a backslash and \x1f a byte; or blanks"
-                    .to_owned(),
-        };
-        if word == "blanks" {
-            return Ok(Delimiter::Blanks);
-        }
-        let (mut bytes, mut rest) = (Vec::new(), word.as_bytes());
-        while let Some((&byte, after)) = rest.split_first() {
-            rest = after;
-            if byte != b'\\' {
-                bytes.push(byte);
-                continue;
-            }
-            let (&kind, after) = rest.split_first().ok_or_else(wrong)?;
-            rest = after;
-            match kind {
-                b't' => bytes.push(b'\t'),
-                b'\\' => bytes.push(b'\\'),
-                b'x' => {
-                    let digits =
-                        rest.get(..2).and_then(|two| std::str::from_utf8(two).ok()).ok_or_else(wrong)?;
-                    bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
-                    rest = &rest[2..];
-                }
-                _ => return Err(wrong()),
-            }
-        }
-        let bad = bytes.is_empty() || bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | b'"'));
-        if bad { Err(wrong()) } else { Ok(Delimiter::Text(bytes)) }
     }
 }
 
@@ -221,8 +131,9 @@ pub struct ReadOptions {
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
-    /// Pickle, with [`KeyType::Text`]: any key that JSON can hold is stored as its JSON text, the compact text of Python's
-    /// `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`; so a string gets quotes, and no two keys are the same.
+    /// Pickle, with [`KeyType::Text`]: a key that is no string, but that JSON can hold, stands for its JSON text, the compact text
+    /// of Python's `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. A string stands for itself; so `7` and `"7"` are
+    /// one key.
     pub json_keys: bool,
     /// Pickle: the dict to read out of a tuple, list or dict of several, by its number from 0 or by its key.
     pub pick: Option<String>,

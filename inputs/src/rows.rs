@@ -1,29 +1,9 @@
-//! Rows of delimited text, and their fields. Feed and workers share these rules, so that blocks end where rows end.
+//! Rows of delimited text, and their fields.
 
 use memchr::memmem;
 
-use crate::format::Format;
-use crate::options::{Delimiter, Quotes, ReadOptions};
+use crate::dialect::{Closing, Delimiter, Dialect, Quotes};
 use crate::scan;
-
-/// How the rows of one file are written.
-#[derive(Debug, Clone)]
-pub(crate) struct Dialect {
-    pub delimiter: Delimiter,
-    pub quotes: Quotes,
-    pub comment: Option<Vec<u8>>,
-}
-
-/// Where a quoted field ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Closing {
-    /// Behind the closing quote at this offset.
-    At(usize),
-    /// Something that may not be there follows the closing quote.
-    Text,
-    /// Not within these bytes.
-    Open,
-}
 
 /// A row that breaks the rules of quotes. What follows is read from the line after the quote on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,95 +19,6 @@ const NO_END: &str = "no quote ends the field that begins here with one, or text
 const BARE: &str =
     "a quote is within a field that does not begin with one; quote the field and double the quote";
 const LONE_CR: &str = "a carriage return without a newline is within a field that is not quoted";
-
-impl Dialect {
-    pub fn of(options: &ReadOptions, format: Format) -> Self {
-        let usual = if format == Format::Csv { b"," } else { b"\t" };
-        Dialect {
-            delimiter: options.delimiter.clone().unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
-            quotes: options.quotes_in(format),
-            comment: options.comment.as_ref().map(|comment| comment.clone().into_bytes()),
-        }
-    }
-
-    /// The delimiter's bytes; of blanks none.
-    fn text(&self) -> &[u8] {
-        match &self.delimiter {
-            Delimiter::Text(text) => text,
-            Delimiter::Blanks => b"",
-        }
-    }
-
-    /// Whether the line, with or without what follows it, is a comment.
-    pub fn is_comment(&self, line: &[u8]) -> bool {
-        self.comment.as_ref().is_some_and(|comment| line.starts_with(comment))
-    }
-
-    /// How many bytes are whole rows: up to the last newline outside of quotes.
-    pub fn cut(&self, bytes: &[u8], at_end: bool) -> usize {
-        if self.quotes == Quotes::Off {
-            return if at_end {
-                bytes.len()
-            } else {
-                scan::last(b'\n', bytes).map_or(0, |newline| newline + 1)
-            };
-        }
-        let mut last = 0;
-        // A row begins at `plain`, or a field does behind a quoted one; from there on there are no quotes before `from`.
-        let (mut plain, mut from) = (0, 0);
-        while let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) {
-            let before = &bytes[plain..quote];
-            let opens = before.is_empty() || before.ends_with(b"\n") || before.ends_with(self.text());
-            if !opens && self.quotes == Quotes::Lenient {
-                from = quote + 1;
-                continue;
-            }
-            if let Some(newline) = scan::last(b'\n', before) {
-                (plain, last) = (plain + newline + 1, plain + newline + 1);
-            }
-            let is_comment = last == plain && self.is_comment(&bytes[last..]);
-            let closing =
-                if opens && !is_comment { self.closing(bytes, quote + 1, at_end) } else { Closing::Text };
-            match closing {
-                Closing::At(after) => (plain, from) = (after, after),
-                Closing::Open if !at_end => return last,
-                Closing::Text | Closing::Open => {
-                    let Some(newline) = scan::first(b'\n', &bytes[quote..]) else {
-                        return if at_end { bytes.len() } else { last };
-                    };
-                    last = quote + newline + 1;
-                    (plain, from) = (last, last);
-                }
-            }
-        }
-        if at_end {
-            return bytes.len();
-        }
-        scan::last(b'\n', &bytes[plain..]).map_or(last, |newline| plain + newline + 1)
-    }
-
-    /// Where the quoted field ends that continues at `from`.
-    fn closing(&self, bytes: &[u8], mut from: usize, at_end: bool) -> Closing {
-        loop {
-            let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) else {
-                return Closing::Open;
-            };
-            let rest = &bytes[quote + 1..];
-            let is_start_of = |text: &[u8]| !at_end && text.len() > rest.len() && text.starts_with(rest);
-            match rest {
-                [b'"', ..] => from = quote + 2,
-                // What follows has not been read.
-                [] if !at_end => return Closing::Open,
-                [] | [b'\n', ..] | [b'\r', b'\n', ..] => return Closing::At(quote + 1),
-                [b'\r'] if at_end => return Closing::At(quote + 1),
-                _ if rest.starts_with(self.text()) => return Closing::At(quote + 1),
-                _ if is_start_of(self.text()) || is_start_of(b"\r\n") => return Closing::Open,
-                _ if self.quotes == Quotes::Lenient => return Closing::At(quote + 1),
-                _ => return Closing::Text,
-            }
-        }
-    }
-}
 
 /// Where a field is.
 #[derive(Debug, Clone, Copy)]
@@ -379,34 +270,4 @@ fn undouble(field: &[u8], out: &mut Vec<u8>) {
         rest = &rest[(quote + 2).min(rest.len())..];
     }
     out.extend_from_slice(rest);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dialect(quotes: Quotes, comment: Option<&str>) -> Dialect {
-        let comment = comment.map(|comment| comment.as_bytes().to_vec());
-        Dialect { delimiter: Delimiter::Text(b",".to_vec()), quotes, comment }
-    }
-
-    #[test]
-    fn blocks_end_behind_the_last_newline_outside_quotes() {
-        for (bytes, at_end, wanted) in [
-            (&b"a,b\nc"[..], false, 4),
-            (b"a,b\nc", true, 5),
-            (b"a\n\"b\nc\",\n\"\n", false, 9),
-            (b"\"a\nb\"", false, 0),
-            (b"\n\r\n", false, 3),
-            // A bad quote ends with its line.
-            (b"a\"b\nc\n\"", false, 6),
-            (b"\"a\nb\"c\nd", false, 7),
-            (b"a,\"b\nc\nd", true, 8),
-        ] {
-            let found = dialect(Quotes::Strict, None).cut(bytes, at_end);
-            assert_eq!(found, wanted, "{}", bytes.escape_ascii());
-        }
-        assert_eq!(dialect(Quotes::Strict, Some("#")).cut(b"# it's \"\na,b\nc", false), 13);
-        assert_eq!(dialect(Quotes::Lenient, None).cut(b"a\"b\n\"c\"d\"\ne", false), 10);
-    }
 }

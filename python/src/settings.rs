@@ -65,7 +65,7 @@ impl<'py> Keywords<'py> {
         }
     }
 
-    /// True for `keys="json"`, which is taken: keys are text, and tuples stand for theirs.
+    /// True for `keys="json"`, which is taken: keys are text, and those that are no strings stand for their JSON text.
     pub fn has_json_keys(&self) -> PyResult<bool> {
         let keys = self.0.get_item("keys")?;
         let is_json = keys.is_some_and(|keys| keys.eq("json").unwrap_or(false));
@@ -166,10 +166,7 @@ impl<'py> Keywords<'py> {
     /// How to read files.
     pub fn input(&self) -> PyResult<ReadOptions> {
         let defaults = ReadOptions::default();
-        let json_keys = matches!(self.0.get_item("keys")?, Some(word) if word.extract::<String>().is_ok_and(|word| word == "json"));
-        if json_keys {
-            self.0.set_item("keys", KeyType::Text.name())?;
-        }
+        let json_keys = self.has_json_keys()?;
         let (keys, values) = self.types()?;
         let max_errors = self.take("max_errors")?;
         let on_error = match (self.take::<String>("on_error")?.as_deref(), max_errors) {

@@ -1,6 +1,7 @@
 """A tuple stands for its JSON text as a key."""
 
 import json
+import pickle
 from collections import namedtuple
 
 import pytest
@@ -47,8 +48,13 @@ def test_tuples_need_the_keyword(tmp_path):
             hashlith.build(tmp_path / "x", {("a", 1): "v"}, keys=keys)
     with pytest.raises(TypeError, match="keys of this index are str"):
         hashlith.build(tmp_path / "x", {1: "v"}, keys="json")
+    (tmp_path / "x.tsv").write_text("a\tb\n")
     with pytest.raises(ValueError, match="keys"):
-        hashlith.build_from_files(tmp_path / "x", [], keys="json")
+        hashlith.build_from_files(tmp_path / "x", tmp_path / "x.tsv", keys="json")
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(RECORDS))
+    hashlith.build_from_files(tmp_path / "y", tmp_path / "x.pkl", keys="json")
+    hashlith.build(tmp_path / "x", RECORDS, keys="json")
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
     with hashlith.Builder(tmp_path / "x", keys="json") as builder:
         builder.add(("a", 1), "v")
         builder.add_many([(("b", 1), "w")])

@@ -208,11 +208,12 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if self.key_type == KeyType::Int {
             return self.int_key(window, key);
         }
-        if self.options.json_keys {
+        let is_string = matches!(key, Item::Span(span) if !is_number(span.kind));
+        if self.options.json_keys && !is_string {
             return self.json_key(window, key);
         }
         let found = match key {
-            Item::Span(span) if !is_number(span.kind) => {
+            Item::Span(span) if is_string => {
                 let text = (self.key_type == KeyType::Text).then_some(Advice::BytesKeys);
                 let result = load(&mut self.texts, window, *span, Which::Key, text);
                 return result

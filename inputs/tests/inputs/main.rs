@@ -19,5 +19,6 @@ mod support;
 mod text_models;
 mod tsv_lines;
 mod typed_rows;
+mod unused_options;
 mod unusual_pickles;
 mod workers;
