@@ -198,7 +198,7 @@ impl<'a> Cutter<'a> {
                 Ok(self.pass(Cdb::header(cdb.wide), 0))
             }
             None if !is_text && bytes.contains(&0) => {
-                let what = "this is neither the input of cdbmake nor a binary cdb: the places in its header are not in order";
+                let what = "this is neither the input of cdbmake nor a binary cdb with a header in order; what `cdb -d` or cdbdump writes can be read";
                 Err(self.bad(bytes, 0, what.into()))
             }
             _ => Ok(0),

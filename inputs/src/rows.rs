@@ -34,6 +34,9 @@ struct Place {
 pub(crate) struct Fields {
     places: Vec<Place>,
     unquoted: Vec<u8>,
+    /// Where a carriage return is that may not be there. It makes the row bad, but the row ends where it would end without it, as for
+    /// the feed, which does not look for it.
+    lone_cr: Option<usize>,
 }
 
 /// The rows of a block of whole rows.
@@ -81,9 +84,11 @@ impl<'a> Rows<'a> {
             }
             self.fields.places.clear();
             self.fields.unquoted.clear();
+            self.fields.lone_cr = None;
             let end = if quotes { self.quoted_row(start) } else { Ok(self.plain_row(start)) };
+            let lone_cr = self.fields.lone_cr.map(|at| BadQuote { at, what: LONE_CR });
             return Some(match end {
-                Ok(end) => (Row { start, end }, Ok(())),
+                Ok(end) => (Row { start, end }, lone_cr.map_or(Ok(()), Err)),
                 Err(wrong) => {
                     self.at = self.next_line(wrong.at);
                     (Row { start, end: wrong.at }, Err(wrong))
@@ -226,7 +231,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Where the bare text that begins at `at` ends, and with what.
-    fn bare(&self, at: usize) -> Result<(usize, Ended), BadQuote> {
+    fn bare(&mut self, at: usize) -> Result<(usize, Ended), BadQuote> {
         let text = self.dialect.text();
         let first = text.first().copied().unwrap_or(b'\n');
         let strict = self.dialect.quotes == Quotes::Strict;
@@ -248,8 +253,8 @@ impl<'a> Rows<'a> {
             };
             let is_line = matches!(ended, Ended::Line(_));
             let end = end - usize::from(is_line && self.bytes[at..end].ends_with(b"\r"));
-            if strict && let Some(cr) = scan::first(b'\r', &self.bytes[at..end]) {
-                return Err(BadQuote { at: at + cr, what: LONE_CR });
+            if strict && self.fields.lone_cr.is_none() {
+                self.fields.lone_cr = scan::first(b'\r', &self.bytes[at..end]).map(|cr| at + cr);
             }
             return Ok((end, ended));
         }

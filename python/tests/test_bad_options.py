@@ -44,6 +44,7 @@ BAD_FILE_OPTIONS = [
     ("quotes", ["x", "", 3]),
     ("join", [3, []]),
     ("comment", [3, []]),
+    ("pick", [1.5, []]),
     ("skip_rows", [-1, "1", 1.5, 2**64]),
 ]
 
@@ -86,7 +87,7 @@ def test_none_is_the_default_of_a_keyword(tmp_path):
     hashlith.build(tmp_path / "x.hlith", OLD, **dict.fromkeys(keywords(hashlith.build)))
     with hashlith.open(tmp_path / "x.hlith") as index:
         assert index == OLD
-    (tmp_path / "x.csv").write_text("old,record\n")
+    (tmp_path / "x.csv").write_text("k,v\nold,record\n")
     options = dict.fromkeys(keywords(hashlith.build_from_files))
     hashlith.build_from_files(tmp_path / "y.hlith", tmp_path / "x.csv", **options)
     assert (tmp_path / "y.hlith").read_bytes() == (tmp_path / "x.hlith").read_bytes()

@@ -124,6 +124,7 @@ def test_the_report(tmp_path, monkeypatch):
         duplicates=1,
         skipped=0,
         first_skipped=(),
+        notes=(),
         nbytes=os.stat("x.hlith").st_size,
         spilled_bytes=0,
         seconds=report.seconds,

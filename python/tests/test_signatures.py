@@ -57,7 +57,7 @@ def test_what_only_files_need_has_defaults_of_its_own():
     assert {name: value for name, value in keywords(hashlith.build_from_files).items() if name not in own} == {
         "format": None, "on_error": None, "max_errors": None, "encoding": None, "delimiter": None,
         "quotes": None, "escape": False, "header": None, "key_column": None, "value_column": None, "join": None, "comment": None,
-        "skip_rows": 0, "key_field": None, "value_field": None,
+        "skip_rows": 0, "key_field": None, "value_field": None, "pick": None,
     }
 
 
@@ -82,7 +82,7 @@ def test_each_keyword_is_described_once():
 
 
 def test_the_defaults_are_those_of_the_builder(tmp_path):
-    (tmp_path / "x.csv").write_text("a,b\nc,d\n")
+    (tmp_path / "x.csv").write_text("k,v\na,b\nc,d\n")
     hashlith.build(tmp_path / "0", {"a": "b", "c": "d"})
     hashlith.build_from_files(tmp_path / "1", tmp_path / "x.csv")
     _native.build_from_files(tmp_path / "2", [tmp_path / "x.csv"])

@@ -316,6 +316,6 @@ fn load(
         }
         _ => not_text(span.kind, texts.buffer(which)),
     };
-    let advice = if is_old(span.kind) { Advice::Encoding } else { advice };
+    let advice = if is_old(span.kind) { Advice::EncodingOrBytes } else { advice };
     wrong.map_or(Ok(()), |what| Err(Reason::with(advice, what).into()))
 }

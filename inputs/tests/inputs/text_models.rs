@@ -97,8 +97,13 @@ fn tsv(input: &[u8], options: &ReadOptions) -> Vec<Row> {
     lines(input).into_iter().map(|(at, line)| (at, row(line))).collect()
 }
 
-/// A field of strict CSV that begins at `at`: its bytes, and where it ends; or the place of what is wrong.
-fn field(input: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), (usize, &'static str)> {
+/// A field of strict CSV that begins at `at`: its bytes, and where it ends; or the place of what is wrong. `lone` is where the row has a
+/// carriage return that may not be there.
+fn field(
+    input: &[u8],
+    mut at: usize,
+    lone: &mut Option<usize>,
+) -> Result<(Vec<u8>, usize), (usize, &'static str)> {
     let mut field = vec![];
     let ends = |at: usize| match &input[at..] {
         [] | [b'\r'] => true,
@@ -129,10 +134,10 @@ fn field(input: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), (usize, &'stat
     }
     let is_line = input.get(at) != Some(&b',');
     let end = at - usize::from(is_line && input[begin..at].ends_with(b"\r"));
-    match input[begin..end].iter().position(|&byte| byte == b'\r') {
-        Some(cr) => Err((begin + cr, "a carriage return")),
-        None => Ok((input[begin..end].to_vec(), end)),
+    if let (None, Some(cr)) = (*lone, input[begin..end].iter().position(|&byte| byte == b'\r')) {
+        *lone = Some(begin + cr);
     }
+    Ok((input[begin..end].to_vec(), end))
 }
 
 fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row> {
@@ -147,9 +152,9 @@ fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row
             break;
         }
         let begin = at;
-        let mut fields = vec![];
+        let (mut fields, mut lone) = (vec![], None);
         let read = loop {
-            match field(input, at) {
+            match field(input, at, &mut lone) {
                 Ok((bytes, end)) => {
                     fields.push(bytes);
                     at = end + 1;
@@ -173,15 +178,16 @@ fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row
             }
             Ok(()) => {
                 at = after(at - 1);
-                if first {
+                if first && lone.is_none() {
                     width = Some(fields.len());
                 }
                 let row = match (fields.get(key), fields.get(value)) {
+                    _ if lone.is_some() => Err("a carriage return"),
                     _ if width.is_some_and(|width| width != fields.len()) => Err("are expected"),
                     (Some(key), Some(value)) => checked(key.clone(), value.clone(), options),
                     _ => Err("is needed"),
                 };
-                rows.push((begin, row));
+                rows.push((lone.unwrap_or(begin), row));
             }
         }
         first = false;
