@@ -1,11 +1,15 @@
-//! Hands out work in input order: whole pickles, and blocks of the other formats, which end between two records.
+//! Hands out work in input order: whole pickles and Arrow files, row groups of Parquet files, and blocks of the other formats, which end between two records.
 
 use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
+#[cfg(feature = "arrow")]
+use hashlith_feedback::Unit;
 use hashlith_feedback::{Advice, Progress};
 use hashlith_format::{KeyType, ValueType};
 
+#[cfg(feature = "arrow")]
+use crate::arrow;
 use crate::bad_row::{BadRow, Reason};
 use crate::block::{Block, BlockFormat};
 use crate::cdbmake;
@@ -25,6 +29,12 @@ pub(crate) enum Work<'a> {
     Block,
     /// Read all of this source, a pickle.
     Pickle(u32, &'a Source),
+    /// Read all of this source, an Arrow file or stream.
+    #[cfg(feature = "arrow")]
+    Arrow(u32, &'a Source),
+    /// Read this row group of this source.
+    #[cfg(feature = "arrow")]
+    RowGroup(u32, Box<arrow::RowGroup>),
     /// Nothing: all work is handed out.
     Done,
 }
@@ -36,13 +46,24 @@ pub(crate) struct Feed<'a> {
     progress: &'a Progress,
     next_source: u32,
     current: Option<Cutter<'a>>,
+    #[cfg(feature = "arrow")]
+    parquet: Option<(u32, arrow::File)>,
     /// What people should know about how files were read.
     pub notes: Vec<String>,
 }
 
 impl<'a> Feed<'a> {
     pub fn new(sources: &'a Sources, options: &'a ReadOptions, progress: &'a Progress) -> Self {
-        Feed { sources, options, progress, next_source: 0, current: None, notes: Vec::new() }
+        Feed {
+            sources,
+            options,
+            progress,
+            next_source: 0,
+            current: None,
+            #[cfg(feature = "arrow")]
+            parquet: None,
+            notes: Vec::new(),
+        }
     }
 
     /// The next piece of work; a block is put into `block`. After an error there is no more work.
@@ -69,9 +90,30 @@ impl<'a> Feed<'a> {
                     }
                 }
             }
+            #[cfg(feature = "arrow")]
+            if let Some((source, file)) = &mut self.parquet {
+                match file.next() {
+                    Some(group) => return Ok(Work::RowGroup(*source, Box::new(group))),
+                    None => self.parquet = None,
+                }
+            }
             let number = self.next_source;
             let Some((source, format)) = self.sources.get(number) else { return Ok(Work::Done) };
             self.next_source += 1;
+            #[cfg(feature = "arrow")]
+            match format {
+                Format::Arrow => return Ok(Work::Arrow(number, source)),
+                Format::Parquet => {
+                    let file = arrow::File::open(source, self.options).map_err(|stop| {
+                        self.end();
+                        (number, stop)
+                    })?;
+                    self.progress.add(Unit::Bytes, file.other_bytes());
+                    self.parquet = Some((number, file));
+                    continue;
+                }
+                _ => {}
+            }
             let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
             match source.open_text(self.sources.encoding_of(format), Some(self.progress)) {
                 Ok(reader) => self.current = Some(Cutter::new(number, format, blocks, reader)),
@@ -85,6 +127,10 @@ impl<'a> Feed<'a> {
 
     fn end(&mut self) {
         self.current = None;
+        #[cfg(feature = "arrow")]
+        {
+            self.parquet = None;
+        }
         self.next_source = u32::MAX;
     }
 }

@@ -1,5 +1,5 @@
 //! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON and `cdbmake` input, plain or
-//! compressed with gzip or zstd.
+//! compressed with gzip or zstd; and with the feature `arrow` Parquet and Arrow files.
 //!
 //! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
 //! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.
@@ -46,6 +46,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod bad_row;
 mod block;
 mod cdbmake;
@@ -74,6 +76,8 @@ mod stop;
 mod temp_copy;
 pub mod typed;
 
+#[cfg(feature = "arrow")]
+pub use arrow::{Table, Unfit};
 pub use encoding::encoding;
 pub use encoding_rs::Encoding;
 pub use error::{Error, ReadError};
