@@ -83,7 +83,9 @@ pub enum Error {
         path: String,
     },
     /// A directory holds no file whose extension stands for a format.
-    #[error("{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl, .parquet or another known extension")]
+    #[error(
+        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl, .parquet or another known extension"
+    )]
     EmptyDirectory {
         /// The directory as it was named.
         path: String,

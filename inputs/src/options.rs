@@ -340,7 +340,9 @@ impl ReadOptions {
         let named = |column: &&Column| matches!(column, Column::Name(_));
         let mut columns = self.key_columns.iter().chain(&self.value_columns);
         if self.value_columns == [Column::Row] && formats.iter().any(|format| format.has_rows()) {
-            return refuse("* is a whole row of text: name the columns of the value, and declare values to be json");
+            return refuse(
+                "* is a whole row of text: name the columns of the value, and declare values to be json",
+            );
         }
         if let (Some(false), Some(column)) = (self.header, columns.find(named)) {
             return refuse(&format!(

@@ -59,7 +59,11 @@ impl<'a> Texts<'a> {
             Texts::BinaryView(array) => array.is_valid(row).then(|| array.value(row)),
             Texts::Fixed(array) => array.is_valid(row).then(|| array.value(row)),
             Texts::Dictionary(keys, values) => {
-                if keys.is_valid(row) { values.get(index_at(*keys, row)) } else { None }
+                if keys.is_valid(row) {
+                    values.get(index_at(*keys, row))
+                } else {
+                    None
+                }
             }
             Texts::Nothing => None,
         }

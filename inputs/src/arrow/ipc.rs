@@ -36,9 +36,8 @@ pub(crate) fn read_source<S: Sink>(
     while let Some(batch) = messages.next_batch(|| outlet.shared.must_stop()).map_err(Stop::for_sink)? {
         let table = match &mut table {
             Some(table) => table,
-            none => none.insert(
-                Table::plan(&batch.schema(), options).map_err(|why| unreadable(0, why).for_sink())?,
-            ),
+            none => none
+                .insert(Table::plan(&batch.schema(), options).map_err(|why| unreadable(0, why).for_sink())?),
         };
         let needed = batch.project(table.needed());
         let needed = needed.map_err(|error| unreadable(at, error.to_string()).for_sink())?;
@@ -150,7 +149,13 @@ impl<R: Read> Messages<R> {
                     return Err(self.bad("this is no Arrow file"));
                 }
                 self.is_file = true;
-                self.fill(length)
+                // Some writers fill up more than the 8 bytes.
+                loop {
+                    self.fill(length)?;
+                    if *length != [0; 4] {
+                        return Ok(());
+                    }
+                }
             }
             b"FEA1" => Err(self.bad(
                 "this is a Feather file of version 1, which nobody writes any more: write it again as version 2, for example \
@@ -168,12 +173,11 @@ impl<R: Read> Messages<R> {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), PlainStop> {
         match self.reader.read_exact(bytes) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof && error.get_ref().is_none() => {
-                Err(self.bad(match self.is_file {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof && error.get_ref().is_none() => Err(self
+                .bad(match self.is_file {
                     true => CUT_OFF,
                     false => "the stream is cut off, or was never closed: it has no mark at its end",
-                }))
-            }
+                })),
             Err(error) => Err(Stop::Io(self.rows, error)),
         }
     }
@@ -225,7 +229,8 @@ impl<R: Read> Messages<R> {
         let header = match message.header_type() {
             MessageHeader::RecordBatch => message.header_as_record_batch(),
             MessageHeader::DictionaryBatch => dictionary.and_then(|batch| batch.data()),
-            _ => return Ok(()),
+            MessageHeader::Schema => return Ok(()),
+            other => return Err(self.bad(&format!("a message of the kind {other:?} is not a batch of rows"))),
         };
         let Some(header) = header else { return Err(self.bad("the file is damaged: a batch is empty")) };
         let size = decompressed(&header, body).map_err(|why| unreadable(self.rows, why))?;
@@ -256,13 +261,17 @@ impl<R: Read> Messages<R> {
         let Some((footer, &length)) = body else { return Err(self.bad(CUT_OFF)) };
         let length = u32::from_le_bytes(length) as usize;
         let footer = footer.len().checked_sub(length).and_then(|start| root_as_footer(&footer[start..]).ok());
-        let Some(footer) = footer else { return Err(self.bad("the file is damaged: it has no valid footer")) };
+        let Some(footer) = footer else {
+            return Err(self.bad("the file is damaged: it has no valid footer"));
+        };
         let batches = footer.recordBatches().map_or(0, |batches| batches.len());
         match batches == self.batches {
             true => Ok(()),
             false => {
                 let found = self.batches;
-                Err(self.bad(&format!("the file is damaged: it has {found} batches, and by its footer {batches}")))
+                Err(self.bad(&format!(
+                    "the file is damaged: it has {found} batches, and by its footer {batches}"
+                )))
             }
         }
     }

@@ -23,7 +23,9 @@ pub(crate) fn check(data_type: &DataType) -> Result<(), String> {
         T::Struct(fields) => fields.iter().try_for_each(|field| check(field.data_type())),
         T::Dictionary(_, values) => check(values),
         T::Map(entries, _) => match entries.data_type() {
-            T::Struct(fields) if fields.len() == 2 && is_text(fields[0].data_type()) => check(fields[1].data_type()),
+            T::Struct(fields) if fields.len() == 2 && is_text(fields[0].data_type()) => {
+                check(fields[1].data_type())
+            }
             _ => Err("holds maps whose keys are no text, which JSON does not have".to_owned()),
         },
         _ => Err(format!("holds values of type {data_type}, which JSON does not have: cast them before")),
@@ -64,7 +66,8 @@ pub(crate) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<
         other => {
             let options = FormatOptions::default();
             let formatter = ArrayFormatter::try_new(array, &options).map_err(|error| error.to_string())?;
-            let text = formatter.value(row).try_to_string().map_err(|error| format!("is damaged: {error}"))?;
+            let text =
+                formatter.value(row).try_to_string().map_err(|error| format!("is damaged: {error}"))?;
             match other.is_numeric() {
                 true => out.extend_from_slice(text.as_bytes()),
                 false => write_string(text.as_bytes(), out),

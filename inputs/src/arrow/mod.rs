@@ -14,7 +14,9 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ::parquet::errors::ParquetError;
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use hashlith_feedback::Advice;
 
 use crate::bad_row::{BadRow, Reason};
@@ -71,11 +73,26 @@ fn too_long(what: &str, bytes: u64, most: usize) -> Unreadable {
 }
 
 /// Runs a part of the crates `arrow` and `parquet`, which say what is wrong with many damaged files by a panic.
-fn guarded<T, E: fmt::Display>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Unreadable> {
-    let damaged = |why: &dyn fmt::Display| Unreadable::from(format!("the file is damaged: {why}"));
+fn guarded<T, E: Into<Unreadable>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Unreadable> {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => done.map_err(|error| damaged(&error)),
+        Ok(done) => done.map_err(Into::into),
         Err(panic) => Err(damaged(&message(&*panic))),
+    }
+}
+
+fn damaged(why: &dyn fmt::Display) -> Unreadable {
+    format!("the file is damaged, or has what this version cannot read: {why}").into()
+}
+
+impl From<ArrowError> for Unreadable {
+    fn from(error: ArrowError) -> Self {
+        damaged(&error)
+    }
+}
+
+impl From<ParquetError> for Unreadable {
+    fn from(error: ParquetError) -> Self {
+        damaged(&error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The pages of one row group of a Parquet file. What a page says about its size is checked before it takes memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parquet::arrow::arrow_reader::RowGroups;
 use parquet::basic::Encoding;
@@ -11,7 +11,6 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::arrow::parquet::Data;
 use crate::arrow::thrift::{varint, walk};
-use crate::arrow::too_long;
 
 /// One row group.
 pub(crate) struct Pages {
@@ -20,6 +19,8 @@ pub(crate) struct Pages {
     pub group: usize,
     /// The most bytes of a page.
     pub most: usize,
+    /// The size of a page that has more.
+    pub too_long: Arc<OnceLock<u64>>,
 }
 
 impl Pages {
@@ -41,8 +42,8 @@ impl RowGroups for Pages {
         let inner = SerializedPageReader::new(Arc::clone(&self.data), chunk, self.num_rows(), None)?;
         let levels = chunk.column_descr();
         let levels = [levels.max_rep_level(), levels.max_def_level()];
-        let (data, most) = (Arc::clone(&self.data), self.most);
-        Ok(Box::new(Only(Some(Checked { inner, data, at, end, most, levels, checked: None }))))
+        let (data, most, too_long) = (Arc::clone(&self.data), self.most, Arc::clone(&self.too_long));
+        Ok(Box::new(Only(Some(Checked { inner, data, at, end, most, too_long, levels, checked: None }))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
@@ -78,6 +79,7 @@ struct Checked {
     at: u64,
     end: u64,
     most: usize,
+    too_long: Arc<OnceLock<u64>>,
     /// The highest level of repetition and of definition.
     levels: [i16; 2],
     /// Where the page after the next begins, if the header of the next one has been checked.
@@ -116,13 +118,15 @@ impl Checked {
                 None => window *= 8,
             }
         };
-        let size = u64::try_from(header.uncompressed).map_err(|_| damaged("the size of a page is negative"))?;
+        let size =
+            u64::try_from(header.uncompressed).map_err(|_| damaged("the size of a page is negative"))?;
         let compressed = u64::try_from(header.compressed).ok();
         let next = compressed.and_then(|bytes| (self.at + length).checked_add(bytes));
         let next = next.filter(|&next| next <= self.end);
         let next = next.ok_or_else(|| damaged("a page is longer than its column"))?;
         if size.max(compressed.unwrap_or(0)) > self.most as u64 {
-            return Err(ParquetError::External(Box::new(too_long("a page", size, self.most))));
+            let _ = self.too_long.set(size);
+            return Err(damaged("a page is too long"));
         }
         // A value takes a byte at least.
         if u64::try_from(header.in_dictionary).is_ok_and(|count| count > size) {
@@ -153,7 +157,8 @@ impl Checked {
                 bytes = levels.and_then(|levels| bytes.get(levels..)).ok_or_else(wrong)?;
             }
             Page::DataPage { rep_level_encoding, def_level_encoding, .. } => {
-                for (most, encoding) in self.levels.into_iter().zip([rep_level_encoding, def_level_encoding]) {
+                for (most, encoding) in self.levels.into_iter().zip([rep_level_encoding, def_level_encoding])
+                {
                     let (length, rest) = match (most, encoding) {
                         (0, _) => continue,
                         (_, Encoding::RLE) => bytes.split_first_chunk::<4>().ok_or_else(wrong)?,

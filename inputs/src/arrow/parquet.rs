@@ -3,15 +3,13 @@
 use std::fs;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_schema::{DataType, Field, Fields, Schema};
 use bytes::Bytes;
 use hashlith_feedback::Unit;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use parquet::arrow::{
-    FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema,
-};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -148,7 +146,9 @@ impl File {
         let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
         let rows = rows.reduce(|sum, rows| sum?.checked_add(rows?)).unwrap_or(Some(0));
         if rows.is_none() || rows != u64::try_from(metadata.file_metadata().num_rows()).ok() {
-            return Err(unfit("the file is damaged: its numbers of rows contradict each other".to_owned().into()));
+            return Err(unfit(
+                "the file is damaged: its numbers of rows contradict each other".to_owned().into(),
+            ));
         }
         // A column has one page and its dictionary in memory.
         let most = options.max_record_bytes / 2 / table.needed().len().max(1);
@@ -202,7 +202,9 @@ fn metadata(data: &Data, most: usize) -> Result<ParquetMetaData, PlainStop> {
         return Err(bad("the file is encrypted: write it again without encryption"));
     }
     if &part(0, 4)?[..] != MARK {
-        return Err(bad("this is no Parquet file (a file that is compressed as a whole must be unpacked first)"));
+        return Err(bad(
+            "this is no Parquet file (a file that is compressed as a whole must be unpacked first)",
+        ));
     }
     let footer = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
     if &tail[4..] != MARK || u64::from(footer) > length - 12 {
@@ -242,9 +244,8 @@ fn is_sound(footer: &[u8]) -> bool {
 fn plan(metadata: &ParquetMetaData, options: &ReadOptions) -> Result<(FieldLevels, Table), Unreadable> {
     let file = metadata.file_metadata();
     let descriptor = file.schema_descr();
-    let levels = |mask, fields: &Fields| {
-        guarded(|| parquet_to_arrow_field_levels(descriptor, mask, Some(fields)))
-    };
+    let levels =
+        |mask, fields: &Fields| guarded(|| parquet_to_arrow_field_levels(descriptor, mask, Some(fields)));
     let schema = guarded(|| parquet_to_arrow_schema(descriptor, file.key_value_metadata()))?;
     // Views leave a string in its page or dictionary, however often it occurs.
     let fields = views(schema.fields());
@@ -261,7 +262,9 @@ fn as_view(field: &Arc<Field>) -> Arc<Field> {
     let data_type = match field.data_type() {
         DataType::Null | DataType::FixedSizeBinary(_) => return Arc::clone(field),
         // Of indexes, that may count more texts than a type without a dictionary has.
-        DataType::Dictionary(_, values) if matches!(**values, DataType::FixedSizeBinary(_)) => (**values).clone(),
+        DataType::Dictionary(_, values) if matches!(**values, DataType::FixedSizeBinary(_)) => {
+            (**values).clone()
+        }
         text if is_text(text) => DataType::Utf8View,
         binary if is_string(binary) => DataType::BinaryView,
         DataType::List(item) => DataType::List(as_view(item)),
@@ -284,8 +287,11 @@ impl RowGroup {
         let size: i64 = columns.fold(0, |sum, column| sum.saturating_add(column.uncompressed_size()));
         let each = u64::try_from(size).unwrap_or(0).checked_div(rows).unwrap_or(0).max(1);
         let batch_rows = (batch_bytes / each).clamp(1, ROWS);
-        let pages = Pages { data, metadata: Arc::clone(&metadata), group: number, most };
+        let longer = Arc::new(OnceLock::new());
+        let too_long_page = Arc::clone(&longer);
+        let pages = Pages { data, metadata: Arc::clone(&metadata), group: number, most, too_long: longer };
         let in_group = |at: u64, why: Unreadable| {
+            let why = too_long_page.get().map_or(why, |&size| too_long("a page", size, most));
             let what = format!("row group {}: {}", number + 1, why.what);
             unreadable(at, Unreadable { what, ..why }).for_sink()
         };
@@ -294,7 +300,9 @@ impl RowGroup {
         });
         let mut reader = reader.map_err(|why| in_group(first, why))?;
         let (mut done, mut counted) = (0, 0);
-        while let Some(batch) = guarded(|| reader.next().transpose()).map_err(|why| in_group(first + done, why))? {
+        while let Some(batch) =
+            guarded(|| reader.next().transpose()).map_err(|why| in_group(first + done, why))?
+        {
             pass(&table, &batch, first + done, outlet)?;
             done += batch.num_rows() as u64;
             let so_far = (u128::from(bytes) * u128::from(done) / u128::from(rows.max(1))) as u64;

@@ -29,10 +29,9 @@ impl Plan {
         let numbers = |columns: &[Column], usual: usize| -> Result<Vec<usize>, Reason> {
             let found = match columns {
                 [] => vec![usual],
-                columns => columns
-                    .iter()
-                    .map(|column| find(column, Some(&names)))
-                    .collect::<Result<Vec<_>, _>>()?,
+                columns => {
+                    columns.iter().map(|column| find(column, Some(&names))).collect::<Result<Vec<_>, _>>()?
+                }
             };
             match found.iter().find(|&&column| column >= names.len()) {
                 Some(column) => {
@@ -131,7 +130,9 @@ fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(
         Cells::Joined(..) => is_joinable(data_type),
         Cells::Array(_) => json::check(data_type).map_err(Reason::from),
         _ if key_type == KeyType::Int && data_type.is_integer() => Ok(()),
-        _ if key_type == KeyType::Int => Err(format!("is of type {data_type}: its keys are no integers").into()),
+        _ if key_type == KeyType::Int => {
+            Err(format!("is of type {data_type}: its keys are no integers").into())
+        }
         _ if is_string(data_type) => Ok(()),
         _ if data_type.is_integer() => {
             Err(format!("is of type {data_type}, not text: declare keys to be int").into())

@@ -139,7 +139,8 @@ impl<'a> Part<'a> {
             Part::Int(array) if array.is_null(row) => Err(is_null()),
             Part::Int(array) => {
                 let number = int_at(*array, row);
-                let key = i64::try_from(number).map_err(|_| format!("{number} {}", not_a_key(number.to_string().as_bytes())))?;
+                let key = i64::try_from(number)
+                    .map_err(|_| format!("{number} {}", not_a_key(number.to_string().as_bytes())))?;
                 out.extend_from_slice(&int_key(key));
                 Ok(())
             }

@@ -129,7 +129,8 @@ mod tests {
     use super::*;
 
     /// Fields 1 and 2 are numbers, 3 a structure of one number, 4 a list of two structures, 6 a text, 7 a truth.
-    const BYTES: &[u8] = b"\x15\x02\x15\x07\x1c\x15\x08\x00\x19\x2c\x15\x0a\x00\x15\x0c\x00\x28\x03abc\x11\x00";
+    const BYTES: &[u8] =
+        b"\x15\x02\x15\x07\x1c\x15\x08\x00\x19\x2c\x15\x0a\x00\x15\x0c\x00\x28\x03abc\x11\x00";
 
     #[test]
     fn numbers_have_their_paths_and_no_prefix_is_a_structure() {
@@ -154,7 +155,9 @@ mod tests {
 
     #[test]
     fn nothing_nests_without_end() {
-        for deep in [b"\x1c".repeat(100_000), b"\x19\x19".repeat(100_000), b"\x19\xf9\xff\xff\x0f".repeat(1000)] {
+        for deep in
+            [b"\x1c".repeat(100_000), b"\x19\x19".repeat(100_000), b"\x19\xf9\xff\xff\x0f".repeat(1000)]
+        {
             assert_eq!(walk(&deep, &mut |_, _| {}), None);
         }
     }

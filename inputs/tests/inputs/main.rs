@@ -14,6 +14,8 @@ mod pickles_made_by_python;
 mod python2_pickles;
 mod sources_and_formats;
 mod support;
+#[cfg(feature = "arrow")]
+mod tables;
 mod text_models;
 mod tsv_lines;
 mod typed_rows;
