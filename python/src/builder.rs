@@ -11,6 +11,7 @@ use crate::{
     handle::Index,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
+    table::{self, Table},
 };
 use hashlith::{BuildReport, Feeder, KeyType, Progress, ValueType, builder::Error};
 use pyo3::{
@@ -137,6 +138,21 @@ impl Builder {
             return Err(self.bad_row(py, what, why));
         }
         self.feed_rows(py, &mut batch, text)
+    }
+
+    fn must_be_open(&self, py: Python<'_>) -> PyResult<()> {
+        match &*self.lock(py) {
+            State::Open(_) => Ok(()),
+            State::Ended(_) => Err(PyValueError::new_err("the build has ended: nothing more can be added")),
+        }
+    }
+
+    /// Hands over a batch of checked records, and counts them.
+    fn feed_all(&self, py: Python<'_>, batch: &mut Arena) -> PyResult<()> {
+        let records = batch.len() as u64 / 2;
+        self.feed(py, batch)?;
+        self.records.fetch_add(records, Relaxed);
+        Ok(())
     }
 
     /// Hands over rows of columns, up to the first one that has to be text and is not UTF-8. Arrow strings should be, but the
@@ -272,9 +288,7 @@ impl Builder {
     #[pyo3(signature = (records, values = None, /))]
     fn add_many(&self, records: &Bound<'_, PyAny>, values: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = records.py();
-        if let State::Ended(_) = &*self.lock(py) {
-            return Err(PyValueError::new_err("the build has ended: nothing more can be added"));
-        }
+        self.must_be_open(py)?;
         if let Ok(length) = records.len() {
             // What a length says may be anything.
             let more = |expected: u64| Some(expected.saturating_add(length as u64));
@@ -305,6 +319,40 @@ impl Builder {
             }
             _ => Err(PyTypeError::new_err("keys and values must both be Arrow columns, or neither of them")),
         }
+    }
+
+    /// Adds the rows of a table: an object with `__arrow_c_stream__`.
+    #[pyo3(signature = (table, key, value = None, /))]
+    fn add_table(
+        &self,
+        table: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = table.py();
+        self.must_be_open(py)?;
+        let mut table = Table::new(table, key, value, &self.encoder)?;
+        let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
+        while let Some(columns) = table.next()? {
+            let each = |_, record: Result<(&[u8], &[u8]), _>| match record {
+                Ok((key, value)) => {
+                    push_record(&mut batch, key, value)?;
+                    if is_full(&batch) {
+                        self.feed_all(py, &mut batch)?;
+                        ticker.tick(py, &self.listener)?;
+                    }
+                    Ok(())
+                }
+                Err(why) => {
+                    // As with pairs, the rows before it are in.
+                    self.feed_all(py, &mut batch)?;
+                    let number = self.records.load(Relaxed) + 1;
+                    Err(errors::input_error(py, &format!("record {number}: {}", table::text(&why))))
+                }
+            };
+            table.rows(&columns, each)?;
+        }
+        self.feed_all(py, &mut batch)
     }
 
     /// Builds the index, puts it at its path in one step, and returns a report.

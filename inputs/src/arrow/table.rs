@@ -11,6 +11,7 @@ use crate::arrow::plan::Plan;
 use crate::bad_row::Reason;
 use crate::check::{Check, shown};
 use crate::columns::Cells;
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::typed::{not_a_key, parse_row, write_key};
 
@@ -41,8 +42,9 @@ impl Table {
     /// For batches of this schema.
     ///
     /// # Errors
-    /// For a column that is missing, or whose type makes no such key or value.
+    /// For a column that is missing, or whose type makes no such key or value, and for options that contradict each other.
     pub fn new(schema: &Schema, options: &ReadOptions) -> Result<Self, Unfit> {
+        options.check(&[Format::Arrow]).map_err(|error| Reason::from(error.to_string()))?;
         Ok(Self::plan(schema, options)?)
     }
 
