@@ -141,10 +141,8 @@ impl Builder {
     }
 
     fn must_be_open(&self, py: Python<'_>) -> PyResult<()> {
-        match &*self.lock(py) {
-            State::Open(_) => Ok(()),
-            State::Ended(_) => Err(PyValueError::new_err("the build has ended: nothing more can be added")),
-        }
+        let ended = || PyValueError::new_err("the build has ended: nothing more can be added");
+        self.is_open(py).then_some(()).ok_or_else(ended)
     }
 
     /// Hands over a batch of checked records, and counts them.
@@ -161,8 +159,7 @@ impl Builder {
         let bad = py.detach(|| batch.first_not_utf8(text));
         let parts = bad.map_or(batch.len(), |part| part / 2 * 2);
         batch.truncate(parts);
-        self.feed(py, batch)?;
-        self.records.fetch_add(parts as u64 / 2, Relaxed);
+        self.feed_all(py, batch)?;
         match bad {
             Some(part) => Err(self.bad_row(py, if part % 2 == 0 { "key" } else { "value" }, NOT_UTF8)),
             None => Ok(()),
@@ -296,12 +293,9 @@ impl Builder {
             let expected = before.saturating_add(length as u64);
             self.progress.set_total(Some(expected).filter(|&expected| expected > 0));
         }
-        if let Ok(index) = records.cast::<Index>()
-            && index.get().keys == KeyType::None
-        {
-            return Err(PyTypeError::new_err(
-                "the keys of this index are left out: it cannot be built again from its records",
-            ));
+        if records.cast::<Index>().is_ok_and(|index| index.get().keys == KeyType::None) {
+            let message = "the keys of this index are left out: it cannot be built again from its records";
+            return Err(PyTypeError::new_err(message));
         }
         let Some(values) = values else {
             return match records.getattr_opt("items")? {
@@ -334,21 +328,21 @@ impl Builder {
         let mut table = Table::new(table, key, value, &self.encoder)?;
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
         while let Some(columns) = table.next()? {
-            let each = |_, record: Result<(&[u8], &[u8]), _>| match record {
-                Ok((key, value)) => {
-                    push_record(&mut batch, key, value)?;
-                    if is_full(&batch) {
+            let each = |_, record: Result<(&[u8], &[u8]), _>| {
+                let (key, value) = match record {
+                    Ok(record) => record,
+                    Err(why) => {
+                        // As with pairs, the rows before it are in.
                         self.feed_all(py, &mut batch)?;
-                        ticker.tick(py, &self.listener)?;
+                        return Err(table::bad_row(py, self.records.load(Relaxed) + 1, &why));
                     }
-                    Ok(())
-                }
-                Err(why) => {
-                    // As with pairs, the rows before it are in.
+                };
+                push_record(&mut batch, key, value)?;
+                if is_full(&batch) {
                     self.feed_all(py, &mut batch)?;
-                    let number = self.records.load(Relaxed) + 1;
-                    Err(errors::input_error(py, &format!("record {number}: {}", table::text(&why))))
+                    ticker.tick(py, &self.listener)?;
                 }
+                Ok(())
             };
             table.rows(&columns, each)?;
         }

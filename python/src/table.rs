@@ -4,6 +4,7 @@ use crate::{
     batch::Encoder,
     capsule::Batches,
     chunk::{is_binary, is_int, is_text, row_of},
+    errors,
     kinds::type_name,
 };
 use arrow_array::RecordBatch;
@@ -89,8 +90,14 @@ impl Table {
     }
 }
 
+/// The error for record `number`.
+#[cold]
+pub fn bad_row(py: Python<'_>, number: u64, why: &Unfit) -> PyErr {
+    errors::input_error(py, &format!("record {number}: {}", text(why)))
+}
+
 /// What is wrong, and what to do.
-pub fn text(why: &Unfit) -> String {
+fn text(why: &Unfit) -> String {
     why.advice
         .map_or_else(|| why.what.clone(), |advice| format!("{}; {}", why.what, crate::advice::words(advice)))
 }

@@ -199,8 +199,8 @@ impl<R: Read> Messages<R> {
                 return Err(Stop::Asked);
             }
             let (filled, step) = (bytes.len(), left.min(self.step));
-            // The message and little more is in memory.
-            bytes.reserve_exact(if left > bytes.len() { step } else { left });
+            // Twice what has arrived, at most.
+            bytes.reserve_exact(left.min(step.max(bytes.len())));
             bytes.resize(filled + step, 0);
             self.fill(&mut bytes[filled..])?;
             left -= step;
