@@ -1,6 +1,7 @@
 //! Tables: Parquet files and Arrow files and streams, in batches of columns.
 
 mod cells;
+mod data;
 mod ipc;
 mod json;
 mod pages;

@@ -9,7 +9,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use crate::arrow::parquet::Data;
+use crate::arrow::data::Data;
 use crate::arrow::thrift::{varint, walk};
 
 /// One row group.
