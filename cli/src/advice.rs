@@ -34,7 +34,7 @@ fn words(advice: Advice) -> String {
         }
         Advice::Encoding => "name its encoding with --encoding",
         Advice::JsonValues => "use --values json to store it as JSON text",
-        Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake)",
+        Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow)",
         Advice::Fields => "--key-field and --value-field name other fields",
         Advice::TempDir => "choose another directory with --temp-dir",
         Advice::MoreMemory => "or give more --memory",

@@ -97,7 +97,7 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
     /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson, .json, .cdb
-    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip
+    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip; .parquet .pq, .arrow .arrows .feather .ipc
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
@@ -131,15 +131,15 @@ pub struct InputArgs {
     /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
     #[arg(long)]
     escape: bool,
-    /// TSV, CSV: the key's column: a number from 1, or a name in the header. Several make a JSON array, unless there is --join
+    /// TSV, CSV, Parquet, Arrow: the key's column: a number from 1, or a name. Several make a JSON array, unless there is --join
     /// [default: 1]
     #[arg(long, value_name = "C")]
     key_column: Vec<Column>,
-    /// TSV, CSV: the value's column, likewise; * is the whole row. Several make a JSON object (or an array without a header;
-    /// --values json), unless there is --join [default: 2 in CSV; in TSV all that follows the first TAB]
+    /// TSV, CSV, Parquet, Arrow: the value's column, likewise; * is the whole row of text. Several make a JSON object (or an
+    /// array without a header; --values json), unless there is --join [default: 2; in TSV all that follows the first TAB]
     #[arg(long, value_name = "C")]
     value_column: Vec<Column>,
-    /// TSV, CSV: join several columns with this text
+    /// TSV, CSV, Parquet, Arrow: join several columns with this text
     #[arg(long, value_name = "TEXT")]
     join: Option<String>,
     /// TSV, CSV: the first row of each file is a header [default in CSV, and if a column has a name]

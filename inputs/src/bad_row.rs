@@ -2,6 +2,7 @@
 
 use hashlith_feedback::Advice;
 
+use crate::format::Format;
 use crate::location::Location;
 use crate::sink::Skipped;
 
@@ -35,7 +36,7 @@ impl From<&str> for Reason {
 /// A row, or the file around it, that breaks its format. The caller knows the source.
 #[derive(Debug, Clone)]
 pub(crate) struct BadRow {
-    /// Byte offset in the decompressed source.
+    /// Byte offset in the decompressed source, or the number of the row from 0.
     pub at: u64,
     /// The line, from 1, if the format has lines.
     pub line: Option<u64>,
@@ -49,8 +50,8 @@ impl BadRow {
     }
 
     /// The row with its full location.
-    pub fn of_source(self, source: u32, name: String) -> Skipped {
-        let location = Location { name, source, byte: self.at, line: self.line };
+    pub fn of_source(self, source: u32, name: String, format: Format) -> Skipped {
+        let location = Location { line: self.line, ..Location::at(name, source, self.at, format.has_rows()) };
         Skipped { location, what: self.reason.what.into(), advice: self.reason.advice }
     }
 }

@@ -26,10 +26,10 @@ pub(crate) enum BlockFormat {
 }
 
 impl BlockFormat {
-    /// `None` for pickles: one worker reads all of a pickle.
+    /// `None` for pickles and tables: one worker reads all of a pickle.
     pub fn of(format: Format) -> Option<Self> {
         match format {
-            Format::Pickle => None,
+            Format::Pickle | Format::Parquet | Format::Arrow => None,
             Format::Tsv | Format::Csv => Some(BlockFormat::Delimited),
             Format::Jsonl => Some(BlockFormat::Jsonl),
             // Its beginning may show something else.

@@ -43,7 +43,7 @@ pub(crate) enum Cells {
 }
 
 impl Cells {
-    fn of(columns: &[usize], names: Option<&[String]>, join: Option<&String>) -> Self {
+    pub fn of(columns: &[usize], names: Option<&[String]>, join: Option<&String>) -> Self {
         match (columns, join, names) {
             (&[one], _, _) => Cells::One(one),
             (_, Some(join), _) => Cells::Joined(columns.to_vec(), join.clone()),
@@ -201,7 +201,7 @@ pub(crate) fn begin(
 }
 
 /// The number, from 0, of a column.
-fn find(column: &Column, names: Option<&[String]>) -> Result<usize, String> {
+pub(crate) fn find(column: &Column, names: Option<&[String]>) -> Result<usize, String> {
     let name = match column {
         Column::Number(number) => return Ok(number.saturating_sub(1)),
         Column::Name(name) => name,
@@ -216,7 +216,7 @@ fn find(column: &Column, names: Option<&[String]>) -> Result<usize, String> {
     }
 }
 
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     /// As many names as people read.
     const SHOWN: usize = 20;
     let mut text = String::new();

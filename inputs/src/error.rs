@@ -83,7 +83,9 @@ pub enum Error {
         path: String,
     },
     /// A directory holds no file whose extension stands for a format.
-    #[error("{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl or another known extension")]
+    #[error(
+        "{path} holds no file that ends in .pkl, .tsv, .csv, .jsonl, .parquet or another known extension"
+    )]
     EmptyDirectory {
         /// The directory as it was named.
         path: String,
@@ -119,6 +121,32 @@ pub enum Error {
         what: String,
         /// What else helps.
         advice: Option<Advice>,
+    },
+    /// A table that is damaged, or that cannot be records.
+    #[error("{path}: {what}")]
+    Table {
+        /// The file as it was named, or "standard input".
+        path: String,
+        /// What is wrong and what to do.
+        what: String,
+        /// What helps.
+        advice: Option<Advice>,
+    },
+    /// A format that is read from its end on needs a file.
+    #[error("{path} is no file, which {format} needs: write it to a file first")]
+    NeedsFile {
+        /// The pipe as it was named, or "standard input".
+        path: String,
+        /// The format.
+        format: Format,
+    },
+    /// A format that was left out when this program was built.
+    #[error("{path}: this build cannot read {format}: it was made without the feature arrow")]
+    NotBuiltIn {
+        /// The file as it was named.
+        path: String,
+        /// The format.
+        format: Format,
     },
     /// A pickle that must be copied to a temporary file could not be.
     #[error("{path}: no temporary copy could be written in {}: {source}", .directory.display())]
@@ -159,7 +187,9 @@ impl Error {
     /// What helps, if there is an option for it. After [`Error::TooManyErrors`] it is what helps the earliest row that has advice.
     pub fn advice(&self) -> Option<Advice> {
         match self {
-            Error::Bad { advice, .. } | Error::Compression { advice, .. } => *advice,
+            Error::Bad { advice, .. } | Error::Compression { advice, .. } | Error::Table { advice, .. } => {
+                *advice
+            }
             Error::UnknownFormat { .. } | Error::StdinNeedsFormat | Error::EmptyDirectory { .. } => {
                 Some(Advice::Format)
             }
@@ -184,6 +214,11 @@ impl Error {
         };
         let error = match error.downcast::<NotInEncoding>() {
             Ok(wrong) => return Error::Encoding { path, what: wrong.to_string() },
+            Err(error) => error,
+        };
+        #[cfg(feature = "arrow")]
+        let error = match error.downcast::<crate::arrow::Unreadable>() {
+            Ok(crate::arrow::Unreadable { what, advice }) => return Error::Table { path, what, advice },
             Err(error) => error,
         };
         match error.downcast::<TempCopyError>() {

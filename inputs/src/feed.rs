@@ -1,9 +1,16 @@
-//! Hands out work in input order: whole pickles, and blocks of the other formats, which end between two records.
+//! Hands out work in input order: whole pickles and Arrow files, row groups of Parquet files, and blocks of the other formats, which end between two records.
 
 use hashlith_feedback::Progress;
 
+#[cfg(feature = "arrow")]
+use hashlith_feedback::Unit;
+
+#[cfg(feature = "arrow")]
+use crate::arrow;
 use crate::block::{Block, BlockFormat};
 use crate::cutter::Cutter;
+#[cfg(feature = "arrow")]
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::source::Source;
 use crate::sources::Sources;
@@ -15,6 +22,12 @@ pub(crate) enum Work<'a> {
     Block,
     /// Read all of this source, a pickle.
     Pickle(u32, &'a Source),
+    /// Read all of this source, an Arrow file or stream.
+    #[cfg(feature = "arrow")]
+    Arrow(u32, &'a Source),
+    /// Read this row group of this source.
+    #[cfg(feature = "arrow")]
+    RowGroup(u32, Box<arrow::RowGroup>),
     /// Nothing: all work is handed out.
     Done,
 }
@@ -26,13 +39,24 @@ pub(crate) struct Feed<'a> {
     progress: &'a Progress,
     next_source: u32,
     current: Option<Cutter<'a>>,
+    #[cfg(feature = "arrow")]
+    parquet: Option<(u32, arrow::File)>,
     /// What people should know about how files were read.
     pub notes: Vec<String>,
 }
 
 impl<'a> Feed<'a> {
     pub fn new(sources: &'a Sources, options: &'a ReadOptions, progress: &'a Progress) -> Self {
-        Feed { sources, options, progress, next_source: 0, current: None, notes: Vec::new() }
+        Feed {
+            sources,
+            options,
+            progress,
+            next_source: 0,
+            current: None,
+            #[cfg(feature = "arrow")]
+            parquet: None,
+            notes: Vec::new(),
+        }
     }
 
     /// The next piece of work; a block is put into `block`. After an error there is no more work.
@@ -59,9 +83,30 @@ impl<'a> Feed<'a> {
                     }
                 }
             }
+            #[cfg(feature = "arrow")]
+            if let Some((source, file)) = &mut self.parquet {
+                match file.next() {
+                    Some(group) => return Ok(Work::RowGroup(*source, Box::new(group))),
+                    None => self.parquet = None,
+                }
+            }
             let number = self.next_source;
             let Some((source, format)) = self.sources.get(number) else { return Ok(Work::Done) };
             self.next_source += 1;
+            #[cfg(feature = "arrow")]
+            match format {
+                Format::Arrow => return Ok(Work::Arrow(number, source)),
+                Format::Parquet => {
+                    let file = arrow::File::open(source, self.options).map_err(|stop| {
+                        self.end();
+                        (number, stop)
+                    })?;
+                    self.progress.add(Unit::Bytes, file.other_bytes());
+                    self.parquet = Some((number, file));
+                    continue;
+                }
+                _ => {}
+            }
             let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
             let memory = self.options.max_record_bytes;
             match source.open_text(self.sources.encoding_of(format), memory, Some(self.progress)) {
@@ -76,98 +121,13 @@ impl<'a> Feed<'a> {
 
     fn end(&mut self) {
         self.current = None;
+        #[cfg(feature = "arrow")]
+        {
+            self.parquet = None;
+        }
         self.next_source = u32::MAX;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{ErrorKind, Read};
-
-    use parking_lot::Mutex;
-
-    use super::*;
-    use crate::Format;
-    use crate::cutter::LONGEST;
-
-    const SIZE: usize = 64;
-
-    fn sources(lines: &[Vec<u8>], options: &ReadOptions) -> Sources {
-        let source = |bytes: &Vec<u8>| Source::Memory { name: "lines".into(), bytes: bytes[..].into() };
-        Sources::new(lines.iter().map(source).collect(), options).unwrap()
-    }
-
-    fn options() -> ReadOptions {
-        ReadOptions { format: Some(Format::Tsv), block_bytes: SIZE, ..ReadOptions::default() }
-    }
-
-    /// All workers share the buffer for long records, so that they take the memory of one.
-    #[test]
-    fn long_records_are_in_a_shared_buffer_that_is_little_longer() {
-        let (options, progress) = (options(), Progress::new());
-        for length in (8..50 * SIZE).step_by(8) {
-            let line = [&b"x".repeat(length - 1)[..], b"\n"].concat();
-            let sources = sources(&[line.repeat(3)], &options);
-            let (shared, mut feed) = (Mutex::default(), Feed::new(&sources, &options, &progress));
-            let mut block = Block::new(&shared);
-            let mut found = Vec::new();
-            while let Ok(Work::Block) = feed.next(&mut block) {
-                assert!(block.is_long() || length <= LONGEST * SIZE, "{length} bytes");
-                // The steps in which a block is read begin with what is left from the one before.
-                let most_own = if found.is_empty() { LONGEST } else { LONGEST / 2 } * SIZE;
-                assert!(!block.is_long() || length > most_own, "{length} bytes");
-                let most = (2 * LONGEST * SIZE).max(length * 9 / 8 + SIZE);
-                assert!(block.buffers().bytes.len() <= most, "{length} bytes");
-                found.extend_from_slice(block.bytes());
-                block.release();
-            }
-            assert!(found == line.repeat(3), "{length} bytes");
-        }
-    }
-
-    #[test]
-    fn after_an_error_there_is_no_more_work() {
-        let options = ReadOptions { max_record_bytes: 2 * SIZE, ..options() };
-        let (shared, progress) = (Mutex::default(), Progress::new());
-        let sources = sources(&[b"x".repeat(3 * SIZE), b"a\tb\n".to_vec()], &options);
-        let mut feed = Feed::new(&sources, &options, &progress);
-        let mut block = Block::new(&shared);
-        assert!(matches!(feed.next(&mut block), Err((0, Stop::BadRow(_)))));
-        assert!(matches!(feed.next(&mut block), Ok(Work::Done)));
-    }
-
-    /// Gives its bytes one at a time, each after an interruption, and then fails.
-    struct Slow<'a>(&'a [u8], bool);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-            self.1 = !self.1;
-            match self.0.split_first() {
-                _ if self.1 => Err(ErrorKind::Interrupted.into()),
-                None => Err(std::io::Error::from_raw_os_error(5)),
-                Some((&byte, rest)) => {
-                    (buffer[0], self.0) = (byte, rest);
-                    Ok(1)
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_error_of_the_system_has_its_place() {
-        let (options, progress, shared) = (options(), Progress::new(), Mutex::default());
-        let mut block = Block::new(&shared);
-        for count in [0, 1, 10, 100] {
-            let lines = b"key\tvalue\n".repeat(count);
-            let mut cutter =
-                Cutter::new(0, Format::Tsv, BlockFormat::Delimited, Box::new(Slow(&lines, false)));
-            let error = loop {
-                match cutter.next(&mut block, &options, &progress) {
-                    Ok(more) => assert!(more),
-                    Err(error) => break error,
-                }
-            };
-            assert!(matches!(error, Stop::Io(at, _) if at == lines.len() as u64), "{count} lines");
-        }
-    }
-}
+mod tests;

@@ -21,15 +21,27 @@ pub enum Format {
     Json,
     /// The input of D. J. Bernstein's `cdbmake`: lines such as `+3,5:one->Hello`, and an empty line at the end.
     Cdbmake,
+    /// A Parquet file. With the feature `arrow`; so [`Self::Arrow`].
+    Parquet,
+    /// An Arrow file (Feather, version 2) or an Arrow stream.
+    Arrow,
 }
 
 impl Format {
     /// All formats, in the order in which help texts list them.
-    pub const ALL: [Format; 6] =
-        [Format::Pickle, Format::Tsv, Format::Csv, Format::Jsonl, Format::Json, Format::Cdbmake];
+    pub const ALL: [Format; 8] = [
+        Format::Pickle,
+        Format::Tsv,
+        Format::Csv,
+        Format::Jsonl,
+        Format::Json,
+        Format::Cdbmake,
+        Format::Parquet,
+        Format::Arrow,
+    ];
 
     /// The names of all formats, in the order of [`Self::ALL`].
-    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "json", "cdbmake"];
+    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow"];
 
     /// Its name, one of [`Self::NAMES`].
     #[must_use]
@@ -64,14 +76,22 @@ impl Format {
             "jsonl" | "ndjson" => Some(Format::Jsonl),
             "json" => Some(Format::Json),
             "cdb" | "cdbmake" => Some(Format::Cdbmake),
+            "parquet" | "pq" => Some(Format::Parquet),
+            "arrow" | "arrows" | "feather" | "ipc" => Some(Format::Arrow),
             _ => None,
         }
     }
 
-    /// Whether a location in this format is a line. In the other formats it is a byte offset.
+    /// Whether a location in this format is a line. In formats that have no rows either, it is a byte offset.
     #[must_use]
     pub fn has_lines(self) -> bool {
         matches!(self, Format::Tsv | Format::Csv | Format::Jsonl | Format::Json)
+    }
+
+    /// Whether a location in this format is the number of a row in a table.
+    #[must_use]
+    pub fn has_rows(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
     }
 }
 

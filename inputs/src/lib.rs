@@ -1,5 +1,5 @@
 //! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON and `cdbmake` input, plain or
-//! compressed with gzip, zstd, bzip2, xz, lzma, lz4 or zip.
+//! compressed with gzip, zstd, bzip2, xz, lzma, lz4 or zip; and with the feature `arrow` Parquet and Arrow files.
 //!
 //! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
 //! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.
@@ -46,6 +46,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod bad_row;
 mod block;
 mod cdb;
@@ -77,6 +79,8 @@ mod stop;
 mod temp_copy;
 pub mod typed;
 
+#[cfg(feature = "arrow")]
+pub use arrow::{Table, Unfit};
 pub use dialect::{Delimiter, Quotes};
 pub use encoding::{Encoding, encoding};
 pub use error::{Error, ReadError};

@@ -25,14 +25,14 @@ pub enum OnError {
     },
 }
 
-/// A column of delimited text.
+/// A column of delimited text or of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
-    /// By its name in the header, which is the first row of each file.
+    /// By its name: in delimited text in the header, which is the first row of each file.
     Name(String),
     /// By its number, from 1.
     Number(usize),
-    /// The whole row as it stands; only as a value.
+    /// The whole row as it stands; only as a value, and only of delimited text.
     Row,
 }
 
@@ -104,14 +104,14 @@ pub struct ReadOptions {
     pub escape: bool,
     /// Delimited text: whether the first row of each file is a header. `None`: in CSV, and wherever a column has a name.
     pub header: Option<bool>,
-    /// Delimited text: the key's columns. None: the first. Several are joined with `join`; without it the key is the JSON array of
-    /// their texts.
+    /// Delimited text and tables: the key's columns. None: the first. Several are joined with `join`; without it the key is the JSON array of
+    /// them, in delimited text of their texts.
     pub key_columns: Vec<Column>,
-    /// Delimited text: the value's columns. None: the second one; without quotes all that follows the first delimiter, as it
-    /// stands. Several are joined with `join`; without it values must be JSON, and the value is an object of the header's names
-    /// and the texts, or an array if there is no header.
+    /// Delimited text and tables: the value's columns. None: the second one; in text without quotes all that follows the first
+    /// delimiter, as it stands. Several are joined with `join`; without it values must be JSON, and the value is an object of the columns'
+    /// names and what is in them, or an array if there is no header.
     pub value_columns: Vec<Column>,
-    /// Delimited text: what several columns of a key or a value are joined with.
+    /// Delimited text and tables: what several columns of a key or a value are joined with.
     pub join: Option<String>,
     /// Delimited text: lines that begin with this are comments.
     pub comment: Option<String>,
@@ -222,8 +222,9 @@ impl ReadOptions {
 
     /// The options that have been given, by the names of the fields here, and the formats that each applies to.
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
-        use Format::{Csv, Json, Jsonl, Pickle, Tsv};
+        use Format::{Arrow, Csv, Json, Jsonl, Parquet, Pickle, Tsv};
         const DELIMITED: &[Format] = &[Tsv, Csv];
+        const COLUMNS: &[Format] = &[Tsv, Csv, Parquet, Arrow];
         const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json, Pickle];
         const FIELDS: &[Format] = &[Jsonl, Json, Pickle];
         const PICKLE: &[Format] = &[Pickle];
@@ -233,9 +234,9 @@ impl ReadOptions {
             (self.quotes.is_some(), "quotes", DELIMITED),
             (self.escape, "escape", DELIMITED),
             (self.header.is_some(), "header", DELIMITED),
-            (!self.key_columns.is_empty(), "key_column", DELIMITED),
-            (!self.value_columns.is_empty(), "value_column", DELIMITED),
-            (self.join.is_some(), "join", DELIMITED),
+            (!self.key_columns.is_empty(), "key_column", COLUMNS),
+            (!self.value_columns.is_empty(), "value_column", COLUMNS),
+            (self.join.is_some(), "join", COLUMNS),
             (self.comment.is_some(), "comment", DELIMITED),
             (self.skip_rows > 0, "skip_rows", DELIMITED),
             (self.key_field.is_some(), "key_field", FIELDS),
@@ -259,6 +260,11 @@ impl ReadOptions {
         let refuse = |what: &str| Err(Error::Options { what: what.to_owned() });
         let named = |column: &&Column| matches!(column, Column::Name(_));
         let mut columns = self.key_columns.iter().chain(&self.value_columns);
+        if self.value_columns == [Column::Row] && formats.iter().any(|format| format.has_rows()) {
+            return refuse(
+                "* is a whole row of text: name the columns of the value, and declare values to be json",
+            );
+        }
         if let (Some(false), Some(column)) = (self.header, columns.find(named)) {
             return refuse(&format!(
                 "column {column} is a name, but there is no header: give the column's number"

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::bad_row::BadRow;
 use crate::block::Buffers;
 use crate::error::{Error, ReadError};
+use crate::format::Format;
 use crate::options::OnError;
 use crate::sink::{Sink, Skipped};
 use crate::sources::Sources;
@@ -66,13 +67,18 @@ impl<'a, E> Shared<'a, E> {
         self.sources.get(source).map_or_else(String::new, |(source, _)| source.name())
     }
 
+    fn located(&self, row: BadRow, source: u32) -> Skipped {
+        let format = self.sources.get(source).map_or(Format::Pickle, |(_, format)| format);
+        row.of_source(source, self.name(source), format)
+    }
+
     /// Keeps the error if it is the earliest in the order of the input, and stops the others.
     pub fn report(&self, source: u32, at: u64, stop: Stop<E>) {
         let (at, error, at_once) = match stop {
             Stop::Asked => return,
             Stop::Sink(error) => (at, ReadError::Sink(error), true),
             Stop::Io(at, error) => (at, Error::from_io(self.name(source), error).into(), false),
-            Stop::BadRow(row) => (row.at, Error::bad(row.of_source(source, self.name(source))).into(), false),
+            Stop::BadRow(row) => (row.at, Error::bad(self.located(row, source)).into(), false),
         };
         let mut earliest = self.earliest.lock();
         if earliest.as_ref().is_none_or(|(s, p, _)| (source, at) < (*s, *p)) {
@@ -145,7 +151,7 @@ impl<'a, S: Sink> Outlet<'a, S> {
         let mut first = self.shared.first_skipped.lock();
         let late = first.len() >= DESCRIBED && first.last_key_value().is_some_and(|(&last, _)| last < place);
         if !late {
-            first.insert(place, row.of_source(self.source, self.shared.name(self.source)));
+            first.insert(place, self.shared.located(row, self.source));
             if first.len() > DESCRIBED {
                 first.pop_last();
             }

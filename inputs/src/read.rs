@@ -7,6 +7,8 @@ use std::thread;
 use hashlith_feedback::{Progress, Unit};
 use parking_lot::Mutex;
 
+#[cfg(feature = "arrow")]
+use crate::arrow;
 use crate::block::{Block, BlockFormat, Scratch};
 use crate::error::ReadError;
 use crate::feed::{Feed, Work};
@@ -21,7 +23,7 @@ use crate::{cdb, cdbmake, delimited, document, jsonl, pickle};
 /// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
 /// calling thread is one of the workers.
 ///
-/// All workers share one file, block by block; but a pickle is read by one worker. Fewer workers than `threads` are
+/// All workers share one file, block by block or row group by row group; but a pickle or an Arrow file is read by one worker. Fewer workers than `threads` are
 /// started if there is no work for more. The formats are those of `sources`: [`ReadOptions::format`] has no effect here.
 ///
 /// Raw (compressed) bytes are counted in `progress`; records are not, so that a sink can count them when it is done
@@ -73,8 +75,8 @@ pub fn read<S: Sink>(
     let bytes_before = progress.done(Unit::Bytes);
     let shared = Shared::new(progress, sources, options.on_error);
     let feed = Mutex::new(Feed::new(sources, options, progress));
-    let only_pickles = sources.iter().all(|(_, format)| format == Format::Pickle);
-    let workers = threads.clamp(1, if only_pickles { sources.len() } else { usize::MAX });
+    let only_whole = sources.iter().all(|(_, format)| matches!(format, Format::Pickle | Format::Arrow));
+    let workers = threads.clamp(1, if only_whole { sources.len() } else { usize::MAX });
 
     let ends = thread::scope(|scope| {
         let (shared, feed) = (&shared, &feed);
@@ -139,6 +141,16 @@ fn work<'a, S: Sink>(
             Ok(Work::Pickle(number, source)) => {
                 outlet.source = number;
                 (number, 0, pickle::read_source(source, options, &mut outlet))
+            }
+            #[cfg(feature = "arrow")]
+            Ok(Work::Arrow(number, source)) => {
+                outlet.source = number;
+                (number, 0, arrow::read_source(source, options, &mut outlet))
+            }
+            #[cfg(feature = "arrow")]
+            Ok(Work::RowGroup(number, group)) => {
+                outlet.source = number;
+                (number, group.first, group.read(&mut outlet))
             }
             Err((source, stop)) => {
                 block.release();

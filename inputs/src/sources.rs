@@ -155,7 +155,7 @@ impl Sources {
     /// those of [`Sink::record`](crate::Sink::record).
     ///
     /// The result is `words.tsv, line 17` in formats with lines, if the file can be read again to count them;
-    /// otherwise `part-0003.pkl, byte 5121`.
+    /// `words.parquet, row 17` in tables; otherwise `part-0003.pkl, byte 5121`.
     ///
     /// ```
     /// use hashlith_inputs::{ReadOptions, Source, Sources};
@@ -174,7 +174,7 @@ impl Sources {
             true => found.line_of(position, self.encoding_of(format), self.memory),
             false => None,
         };
-        Location { name: found.name(), source, byte: position, line }.to_string()
+        Location { line, ..Location::at(found.name(), source, position, format.has_rows()) }.to_string()
     }
 }
 
@@ -193,6 +193,18 @@ fn check(source: &Source, options: &ReadOptions) -> Result<Format, Error> {
             return Err(Error::NotAFile { path: path.display().to_string() });
         }
     }
+    let format = format_of(source, options)?;
+    if !cfg!(feature = "arrow") && format.has_rows() {
+        return Err(Error::NotBuiltIn { path: source.name(), format });
+    }
+    // Its beginning is at the end.
+    if format == Format::Parquet && source.size().is_none() {
+        return Err(Error::NeedsFile { path: source.name(), format });
+    }
+    Ok(format)
+}
+
+fn format_of(source: &Source, options: &ReadOptions) -> Result<Format, Error> {
     if let Some(format) = options.format {
         return Ok(format);
     }

@@ -135,8 +135,10 @@ class Builder(_native.Builder):
 @suggest_keywords
 def build(
     path: StrOrBytesPath,
-    records: Mapping[Any, Any] | Iterable[Record] | Iterable[str | bytes | int],
+    records: Mapping[Any, Any] | Iterable[Record] | Iterable[str | bytes | int] | Any,
     *,
+    key: str | Sequence[str] | None = None,
+    value: str | Sequence[str] | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
     temp_dir: StrOrBytesPath | None = None,
@@ -153,7 +155,7 @@ def build(
     part: tuple[int, int] | None = None,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> BuildReport:
-    """Builds an index at `path` from a mapping or an iterable of (key, value) pairs, in bounded memory.
+    """Builds an index at `path` from a mapping, an iterable of (key, value) pairs, or a table, in bounded memory.
 
     Keys are str, bytes or int, values str, bytes or numpy arrays of one shape, all keys of one type and all values of one
     type. With `values="json"` a value is whatever `json.dumps` takes, with `values="int64"` or the like a number.
@@ -164,7 +166,12 @@ def build(
 
     Args:
         path: The file to make, or the directory if `parts` is given.
-        records: The pairs. An iterable is read once and never held whole.
+        records: The pairs. An iterable is read once and never held whole. With `key`, a table of pyarrow, Polars, pandas (which
+            needs pyarrow for this) or any other library with Arrow's stream interface; its batches are read one by one.
+        key: Of a table: the column of the keys: strings, binary or integers. Several columns, in a list, make keys that are JSON
+            arrays.
+        value: Of a table: the column of the values: strings, binary, numbers, or lists of numbers of one size; any type with
+            `values="json"`. Several columns make JSON objects. Default: all columns that are not in `key`.
         memory: Memory to use: a number of bytes, or a size such as "512M" or "4G". Default: half of what is available.
         threads: Number of threads. Default: one per processor.
         temp_dir: Folder for temporary files, which take as much space as the records that do not fit into `memory`.
@@ -205,13 +212,27 @@ def build(
     >>> path = os.path.join(tempfile.mkdtemp(), "numbers.hlith")
     >>> build(path, ((str(n), "x" * n) for n in range(1000)), memory="256M").keys
     1000
+    >>> import pyarrow
+    >>> table = pyarrow.table({"id": ["a", "b"], "price": [1.5, 2.5], "stock": [3, 4]})
+    >>> build(path, table, key="id", values="json").keys
+    2
+    >>> import hashlith
+    >>> hashlith.open(path)["b"]
+    {'price': 2.5, 'stock': 4}
     """
     with Builder(
         path, memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress,
         keys=keys, values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed,
         metadata=metadata, parts=parts, part=part, progress=progress,
     ) as builder:
-        builder.add_many(records)
+        if key is not None:
+            builder.add_table(records, key, value)
+        elif value is not None:
+            raise TypeError("value= names a column of a table: name that of the keys too, with key=")
+        elif hasattr(records, "__arrow_c_stream__"):
+            raise TypeError("records is a table: name the column of its keys with key=")
+        else:
+            builder.add_many(records)
     return builder.report
 
 
@@ -220,7 +241,7 @@ def build_from_files(
     path: StrOrBytesPath,
     inputs: StrOrBytesPath | Iterable[StrOrBytesPath],
     *,
-    format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake"] | None = None,
+    format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow"] | None = None,
     on_error: Literal["stop", "skip"] | None = None,
     max_errors: int | None = None,
     encoding: str | None = None,
@@ -252,7 +273,7 @@ def build_from_files(
     part: tuple[int, int] | None = None,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> BuildReport:
-    """Builds an index at `path` from files and folders of pickled dicts, TSV, CSV, JSON lines or cdbmake records.
+    """Builds an index at `path` from files and folders of pickled dicts, TSV, CSV, JSON, cdbmake records, Parquet or Arrow.
 
     All threads read, and no file is held whole. A pickle is read as data; nothing in it runs. Otherwise this is like
     `build`, which describes the keywords that are not listed here.
@@ -261,7 +282,7 @@ def build_from_files(
         path: The file to make, or the directory if `parts` is given.
         inputs: A file, a folder, or an iterable of them. Folders are read with all folders below them.
         format: Format of the files. Default: the one that each name shows (.pkl, .tsv, .csv, .jsonl, .json, .cdbmake, each
-            also with .gz or .zst).
+            also with .gz or .zst; .parquet, .pq; .arrow, .arrows, .feather, .ipc).
         on_error: What to do with a bad row: "stop" fails, "skip" leaves it out and counts it. Default: "stop", or
             "skip" if `max_errors` is given.
         max_errors: Fail after more bad rows than this. Default: no limit.
@@ -272,12 +293,12 @@ def build_from_files(
             of a field. Default: "off" in TSV, "strict" in CSV.
         escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
         header: TSV, CSV: whether the first row of each file is a header. Default: in CSV, and if a column has a name.
-        key_column: TSV, CSV: the column of the keys, a number from 1 or a name in the header. Several make a JSON array,
+        key_column: TSV, CSV, Parquet, Arrow: the column of the keys, a number from 1 or a name. Several make a JSON array,
             unless there is `join`. Default: 1.
-        value_column: TSV, CSV: the column of the values, likewise; "*" is the whole row. Several make a JSON object, or an
-            array without a header (with `values="json"`), unless there is `join`. Default: 2 in CSV; in TSV all that follows
-            the first TAB.
-        join: TSV, CSV: the text that joins several columns.
+        value_column: TSV, CSV, Parquet, Arrow: the column of the values, likewise; "*" is the whole row of
+            text. Several make a JSON object, or an array without a header (with `values="json"`), unless there is `join`.
+            Default: 2; in TSV all that follows the first TAB.
+        join: TSV, CSV, Parquet, Arrow: the text that joins several columns.
         comment: TSV, CSV: lines that begin with this are comments.
         skip_rows: TSV, CSV: how many lines at the beginning of each file are passed over.
         key_field: JSON, and pickled lists of dicts: the field of the keys. Default: "key".

@@ -20,7 +20,7 @@ fn with_advice(what: &impl Display, advice: Option<Advice>) -> String {
     }
 }
 
-fn words(advice: Advice) -> String {
+pub fn words(advice: Advice) -> String {
     let words = match advice {
         Advice::BytesKeys => "use keys=\"bytes\" to keep it as it is",
         Advice::BytesValues => "use values=\"bytes\" to keep it as it is",
@@ -31,7 +31,7 @@ fn words(advice: Advice) -> String {
         Advice::Encoding => "name its encoding with encoding=",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {
-            "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\")"
+            "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\", \"parquet\", \"arrow\")"
         }
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",

@@ -12,6 +12,7 @@ use crate::{
     paths::AnyPath,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
+    table::{self, Table},
 };
 use hashlith::{BuildReport, Feeder, KeyType, Progress, ValueType, builder::Error};
 use pyo3::{
@@ -140,14 +141,26 @@ impl Builder {
         self.feed_rows(py, &mut batch, text)
     }
 
+    fn must_be_open(&self, py: Python<'_>) -> PyResult<()> {
+        let ended = || PyValueError::new_err("the build has ended: nothing more can be added");
+        self.is_open(py).then_some(()).ok_or_else(ended)
+    }
+
+    /// Hands over a batch of checked records, and counts them.
+    fn feed_all(&self, py: Python<'_>, batch: &mut Arena) -> PyResult<()> {
+        let records = batch.len() as u64 / 2;
+        self.feed(py, batch)?;
+        self.records.fetch_add(records, Relaxed);
+        Ok(())
+    }
+
     /// Hands over rows of columns, up to the first one that has to be text and is not UTF-8. Arrow strings should be, but the
     /// library that made them may not have checked.
     fn feed_rows(&self, py: Python<'_>, batch: &mut Arena, text: [bool; 2]) -> PyResult<()> {
         let bad = py.detach(|| batch.first_not_utf8(text));
         let parts = bad.map_or(batch.len(), |part| part / 2 * 2);
         batch.truncate(parts);
-        self.feed(py, batch)?;
-        self.records.fetch_add(parts as u64 / 2, Relaxed);
+        self.feed_all(py, batch)?;
         match bad {
             Some(part) => Err(self.bad_row(py, if part % 2 == 0 { "key" } else { "value" }, NOT_UTF8)),
             None => Ok(()),
@@ -275,9 +288,7 @@ impl Builder {
     #[pyo3(signature = (records, values = None, /))]
     fn add_many(&self, records: &Bound<'_, PyAny>, values: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = records.py();
-        if let State::Ended(_) = &*self.lock(py) {
-            return Err(PyValueError::new_err("the build has ended: nothing more can be added"));
-        }
+        self.must_be_open(py)?;
         if let Ok(length) = records.len() {
             // What a length says may be anything.
             let more = |expected: u64| Some(expected.saturating_add(length as u64));
@@ -285,12 +296,9 @@ impl Builder {
             let expected = before.saturating_add(length as u64);
             self.progress.set_total(Some(expected).filter(|&expected| expected > 0));
         }
-        if let Ok(index) = records.cast::<Index>()
-            && index.get().keys == KeyType::None
-        {
-            return Err(PyTypeError::new_err(
-                "the keys of this index are left out: it cannot be built again from its records",
-            ));
+        if records.cast::<Index>().is_ok_and(|index| index.get().keys == KeyType::None) {
+            let message = "the keys of this index are left out: it cannot be built again from its records";
+            return Err(PyTypeError::new_err(message));
         }
         let Some(values) = values else {
             return match records.getattr_opt("items")? {
@@ -308,6 +316,40 @@ impl Builder {
             }
             _ => Err(PyTypeError::new_err("keys and values must both be Arrow columns, or neither of them")),
         }
+    }
+
+    /// Adds the rows of a table: an object with `__arrow_c_stream__`.
+    #[pyo3(signature = (table, key, value = None, /))]
+    fn add_table(
+        &self,
+        table: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = table.py();
+        self.must_be_open(py)?;
+        let mut table = Table::new(table, key, value, &self.encoder)?;
+        let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
+        while let Some(columns) = table.next()? {
+            let each = |_, record: Result<(&[u8], &[u8]), _>| {
+                let (key, value) = match record {
+                    Ok(record) => record,
+                    Err(why) => {
+                        // As with pairs, the rows before it are in.
+                        self.feed_all(py, &mut batch)?;
+                        return Err(table::bad_row(py, self.records.load(Relaxed) + 1, &why));
+                    }
+                };
+                push_record(&mut batch, key, value)?;
+                if is_full(&batch) {
+                    self.feed_all(py, &mut batch)?;
+                    ticker.tick(py, &self.listener)?;
+                }
+                Ok(())
+            };
+            table.rows(&columns, each)?;
+        }
+        self.feed_all(py, &mut batch)
     }
 
     /// Builds the index, puts it at its path in one step, and returns a report.

@@ -8,18 +8,25 @@
 
 use crate::chunk::{Chunk, Layout, Numbers, row_of};
 use arrow_array::{
-    ffi::{FFI_ArrowArray, FFI_ArrowSchema},
+    Array, RecordBatch, StructArray,
+    ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type},
     ffi_stream::FFI_ArrowArrayStream,
 };
 use arrow_buffer::Buffer;
-use arrow_schema::DataType;
+use arrow_schema::{ArrowError, DataType, Schema};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     intern,
     prelude::*,
     types::{PyCapsule, PyTuple},
 };
-use std::{ffi::CStr, ops::Range, ptr::NonNull, sync::Arc};
+use std::{
+    ffi::CStr,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
+    sync::Arc,
+};
 
 /// The arrays of a column, and its type; `None` if the object is not an Arrow object.
 ///
@@ -56,12 +63,12 @@ fn import_array(answer: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)> {
     Ok((data_type, vec![chunk]))
 }
 
-fn import_stream(capsule: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)> {
+/// The stream in a capsule, and the type of its arrays.
+fn open_stream(capsule: &Bound<'_, PyAny>) -> PyResult<(FFI_ArrowArrayStream, DataType)> {
     let stream = pointer::<FFI_ArrowArrayStream>(capsule, c"arrow_array_stream")?;
     // SAFETY: a capsule of this name holds such a structure; taking it marks the one in the capsule as released.
     let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) };
-    let (Some(get_schema), Some(get_next), Some(_)) = (stream.get_schema, stream.get_next, stream.release)
-    else {
+    let (Some(get_schema), Some(_), Some(_)) = (stream.get_schema, stream.get_next, stream.release) else {
         return Err(contradiction("its stream was used before"));
     };
     let mut schema = FFI_ArrowSchema::empty();
@@ -70,19 +77,91 @@ fn import_stream(capsule: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)>
     if code != 0 {
         return Err(failure(&mut stream, code));
     }
-    let data_type = column_type(known_type(&schema)?)?;
+    let data_type = known_type(&schema)?;
+    Ok((stream, data_type))
+}
+
+/// The next array of an open stream; a released one at its end.
+fn next_array(stream: &mut FFI_ArrowArrayStream) -> PyResult<FFI_ArrowArray> {
+    let mut array = FFI_ArrowArray::empty();
+    let Some(get_next) = stream.get_next else { return Ok(array) };
+    // SAFETY: the stream has not been released, and the array takes any structure.
+    let code = unsafe { get_next(stream, &raw mut array) };
+    if code == 0 { Ok(array) } else { Err(failure(stream, code)) }
+}
+
+fn import_stream(capsule: &Bound<'_, PyAny>) -> PyResult<(DataType, Vec<Chunk>)> {
+    let (mut stream, data_type) = open_stream(capsule)?;
+    let data_type = column_type(data_type)?;
     let mut chunks = Vec::new();
     loop {
-        let mut array = FFI_ArrowArray::empty();
-        // SAFETY: as above.
-        let code = unsafe { get_next(&raw mut stream, &raw mut array) };
-        if code != 0 {
-            return Err(failure(&mut stream, code));
-        }
+        let array = next_array(&mut stream)?;
         if array.is_released() {
             return Ok((data_type, chunks));
         }
         chunks.push(chunk(array, &data_type)?);
+    }
+}
+
+/// A stream of batches of a table.
+pub struct Batches {
+    stream: FFI_ArrowArrayStream,
+    data_type: DataType,
+}
+
+impl Batches {
+    /// The stream of a table; `None` if the object is not an Arrow table.
+    ///
+    /// # Errors
+    /// TypeError for a stream of something else.
+    pub fn of(table: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let Some(stream) = table.getattr_opt(intern!(table.py(), "__arrow_c_stream__"))? else {
+            return Ok(None);
+        };
+        let (stream, data_type) = open_stream(&stream.call0()?)?;
+        match data_type {
+            DataType::Struct(_) => Ok(Some(Batches { stream, data_type })),
+            other => Err(PyTypeError::new_err(format!("a table is needed, not a column of {other}"))),
+        }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> Schema {
+        match &self.data_type {
+            DataType::Struct(fields) => Schema::new(fields.clone()),
+            _ => Schema::empty(),
+        }
+    }
+
+    /// The next batch. All in it has been checked.
+    ///
+    /// # Errors
+    /// ValueError for one that contradicts itself, or if the library fails.
+    pub fn next(&mut self) -> PyResult<Option<RecordBatch>> {
+        let array = next_array(&mut self.stream)?;
+        if array.is_released() {
+            return Ok(None);
+        }
+        // The crate says what is wrong with some arrays by a panic.
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the interface requires that the array has this type; that its buffers are as long as its length and offsets
+            // say is trusted, all else is checked below.
+            let mut data = unsafe { from_ffi_and_data_type(array, self.data_type.clone()) }?;
+            data.align_buffers();
+            data.validate_full()?;
+            Ok::<_, ArrowError>(StructArray::from(data))
+        }));
+        let rows = match checked {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => return Err(contradiction(&error.to_string())),
+            Err(_) => return Err(contradiction("its buffers are missing, or too short")),
+        };
+        match rows.null_count() {
+            0 => Ok(Some(RecordBatch::from(rows))),
+            nulls => Err(PyValueError::new_err(format!(
+                "{nulls} whole rows of the table are null: leave them out"
+            ))),
+        }
     }
 }
 

@@ -97,11 +97,15 @@ pub fn of_build(py: Python<'_>, error: Error, keys: KeyType) -> PyErr {
 fn of_input(py: Python<'_>, error: &inputs::Error, message: &str) -> PyErr {
     use inputs::Error as E;
     let (path, line, offset) = match error {
-        E::Bad { location, .. } => (Some(&location.name), location.line, Some(location.byte)),
+        E::Bad { location, .. } => {
+            (Some(&location.name), location.line, location.row.is_none().then_some(location.byte))
+        }
         E::UnknownFormat { path }
         | E::Directory { path }
         | E::NotAFile { path }
         | E::EmptyDirectory { path }
+        | E::NeedsFile { path, .. }
+        | E::Table { path, .. }
         | E::Compression { path, .. } => (Some(path), None, None),
         _ => (None, None, None),
     };

@@ -27,6 +27,7 @@ mod progress;
 mod records;
 mod sets;
 mod settings;
+mod table;
 
 use pyo3::prelude::*;
 

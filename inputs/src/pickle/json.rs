@@ -243,7 +243,7 @@ fn write_text_element(
 }
 
 /// Appends a JSON string; only quotes, backslashes and control characters are escaped.
-fn write_string(utf8: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_string(utf8: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut plain = 0;
     for (at, &byte) in utf8.iter().enumerate() {

@@ -38,6 +38,9 @@ use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
 
+#[cfg(feature = "arrow")]
+pub(crate) use {json::write_string, number::write_float};
+
 /// Passes all records of all pickles in a source to the sink.
 pub(crate) fn read_source<'a, S: Sink>(
     source: &'a Source,

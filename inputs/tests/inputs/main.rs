@@ -16,6 +16,8 @@ mod python2_pickles;
 mod python_objects;
 mod sources_and_formats;
 mod support;
+#[cfg(feature = "arrow")]
+mod tables;
 mod text_models;
 mod tsv_lines;
 mod typed_rows;

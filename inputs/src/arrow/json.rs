@@ -1,0 +1,126 @@
+//! Values of any type as compact JSON text, like that of a pickle's values.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::DataType;
+
+use crate::arrow::cells::{Texts, index_at, int_at};
+use crate::arrow::plan::is_text;
+use crate::pickle::{write_float, write_string};
+
+/// Whether values of this type have a JSON text.
+///
+/// # Errors
+/// Words that follow "the column".
+pub(crate) fn check(data_type: &DataType) -> Result<(), String> {
+    use DataType as T;
+    match data_type {
+        T::Null | T::Boolean => Ok(()),
+        _ if data_type.is_numeric() || data_type.is_temporal() || is_text(data_type) => Ok(()),
+        T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => check(item.data_type()),
+        T::Struct(fields) => fields.iter().try_for_each(|field| check(field.data_type())),
+        T::Dictionary(_, values) => check(values),
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(fields) if fields.len() == 2 && is_text(fields[0].data_type()) => {
+                check(fields[1].data_type())
+            }
+            _ => Err("holds maps whose keys are no text, which JSON does not have".to_owned()),
+        },
+        _ => Err(format!("holds values of type {data_type}, which JSON does not have: cast them before")),
+    }
+}
+
+/// Appends the JSON text of a value.
+///
+/// # Errors
+/// Words that follow "the value".
+pub(crate) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    use DataType as T;
+    if array.is_null(row) {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    match array.data_type() {
+        T::Null => out.extend_from_slice(b"null"),
+        T::Boolean => out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" }),
+        other if other.is_integer() => {
+            out.extend_from_slice(int_at(array, row).to_string().as_bytes());
+        }
+        T::Float16 => float(array.as_primitive::<Float16Type>().value(row).into(), out)?,
+        T::Float32 => float(array.as_primitive::<Float32Type>().value(row).into(), out)?,
+        T::Float64 => float(array.as_primitive::<Float64Type>().value(row), out)?,
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => {
+            write_string(Texts::new(array).get(row).unwrap_or_default(), out);
+        }
+        T::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            write(dictionary.values(), index_at(dictionary.keys(), row), out)?;
+        }
+        T::List(_) => items(&array.as_list::<i32>().value(row), out)?,
+        T::LargeList(_) => items(&array.as_list::<i64>().value(row), out)?,
+        T::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out)?,
+        T::Struct(_) => fields(array.as_struct(), row, out)?,
+        T::Map(..) => entries(&array.as_map().value(row), out)?,
+        other => {
+            let options = FormatOptions::default();
+            let formatter = ArrayFormatter::try_new(array, &options).map_err(|error| error.to_string())?;
+            let text =
+                formatter.value(row).try_to_string().map_err(|error| format!("is damaged: {error}"))?;
+            match other.is_numeric() {
+                true => out.extend_from_slice(text.as_bytes()),
+                false => write_string(text.as_bytes(), out),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn float(number: f64, out: &mut Vec<u8>) -> Result<(), String> {
+    match write_float(number, out) {
+        true => Ok(()),
+        false => Err(format!("is or holds {number}, a float that JSON does not have")),
+    }
+}
+
+fn items(items: &ArrayRef, out: &mut Vec<u8>) -> Result<(), String> {
+    out.push(b'[');
+    for row in 0..items.len() {
+        if row > 0 {
+            out.push(b',');
+        }
+        write(items, row, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn fields(array: &StructArray, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    out.push(b'{');
+    for (number, (field, column)) in array.fields().iter().zip(array.columns()).enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write_string(field.name().as_bytes(), out);
+        out.push(b':');
+        write(column, row, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn entries(entries: &StructArray, out: &mut Vec<u8>) -> Result<(), String> {
+    let (keys, values) = (Texts::new(entries.column(0)), entries.column(1));
+    out.push(b'{');
+    for row in 0..entries.len() {
+        if row > 0 {
+            out.push(b',');
+        }
+        write_string(keys.get(row).ok_or("holds a map with a null as a key")?, out);
+        out.push(b':');
+        write(values, row, out)?;
+    }
+    out.push(b'}');
+    Ok(())
+}

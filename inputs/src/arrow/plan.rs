@@ -1,0 +1,160 @@
+//! Which columns of a table make a key and a value, and whether their types can.
+
+use arrow_schema::{DataType, Schema};
+use hashlith_feedback::Advice;
+use hashlith_format::{KeyType, ValueType};
+
+use crate::arrow::json;
+use crate::bad_row::Reason;
+use crate::columns::{Cells, find, listed};
+use crate::options::{Column, ReadOptions};
+
+/// How the rows of a table become records.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// With numbers of columns among those of `needed`.
+    pub key: Cells,
+    pub value: Cells,
+    /// The columns of the table that are read, in rising order.
+    pub needed: Vec<usize>,
+    /// Their types.
+    pub types: Vec<DataType>,
+}
+
+impl Plan {
+    /// # Errors
+    /// For a column that is missing, or whose type makes no such key or value.
+    pub fn new(schema: &Schema, options: &ReadOptions) -> Result<Self, Reason> {
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let numbers = |columns: &[Column], usual: usize| -> Result<Vec<usize>, Reason> {
+            let found = match columns {
+                [] => vec![usual],
+                columns => {
+                    columns.iter().map(|column| find(column, Some(&names))).collect::<Result<Vec<_>, _>>()?
+                }
+            };
+            match found.iter().find(|&&column| column >= names.len()) {
+                Some(column) => {
+                    let (number, names) = (column + 1, listed(&names));
+                    Err(format!("there is no column {number}; the columns are: {names}").into())
+                }
+                None => Ok(found),
+            }
+        };
+        let key = numbers(&options.key_columns, 0)?;
+        let no_value = options.value_type == ValueType::None;
+        let value = if no_value { vec![] } else { numbers(&options.value_columns, 1)? };
+        let mut needed = [&key[..], &value].concat();
+        needed.sort_unstable();
+        needed.dedup();
+        let local = |columns: &[usize]| -> Vec<usize> {
+            columns.iter().map(|column| needed.partition_point(|other| other < column)).collect()
+        };
+        let local_names: Vec<String> = needed.iter().map(|&column| names[column].clone()).collect();
+        let key_cells = Cells::of(&local(&key), None, options.join.as_ref());
+        let value_cells = if no_value {
+            Cells::None
+        } else {
+            Cells::of(&local(&value), Some(&local_names), options.join.as_ref())
+        };
+        for &column in &key {
+            let field = schema.field(column);
+            check_key(&key_cells, field.data_type(), options.key_type)
+                .map_err(|reason| prefixed(field.name(), reason))?;
+        }
+        for &column in &value {
+            let field = schema.field(column);
+            check_value(&value_cells, field.data_type(), options.value_type)
+                .map_err(|reason| prefixed(field.name(), reason))?;
+        }
+        let types = needed.iter().map(|&column| schema.field(column).data_type().clone()).collect();
+        Ok(Plan { key: key_cells, value: value_cells, needed, types })
+    }
+}
+
+fn prefixed(name: &str, reason: Reason) -> Reason {
+    Reason { what: format!("the column {name:?} {}", reason.what).into(), ..reason }
+}
+
+/// True for strings and binary in any layout, and for a column of nulls.
+pub(crate) fn is_string(data_type: &DataType) -> bool {
+    is_text(data_type) || is_binary(data_type)
+}
+
+/// True for strings in any layout, and for a column of nulls.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            true
+        }
+        DataType::Dictionary(_, values) => is_binary(values),
+        _ => false,
+    }
+}
+
+/// The items of a list.
+pub(crate) fn item_type(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Some(item.data_type())
+        }
+        _ => None,
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_integer() || data_type.is_floating()
+}
+
+/// What joined texts may be made of.
+fn is_joinable(data_type: &DataType) -> Result<(), Reason> {
+    match is_string(data_type) || is_number(data_type) {
+        true => Ok(()),
+        false => Err(format!("is of type {data_type}; only text and numbers can be joined").into()),
+    }
+}
+
+fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(), Reason> {
+    match cells {
+        Cells::Joined(..) if key_type == KeyType::Int => {
+            Err("is one of several that are joined: these make no integers".into())
+        }
+        Cells::Joined(..) => is_joinable(data_type),
+        Cells::Array(_) => json::check(data_type).map_err(Reason::from),
+        _ if key_type == KeyType::Int && data_type.is_integer() => Ok(()),
+        _ if key_type == KeyType::Int => {
+            Err(format!("is of type {data_type}: its keys are no integers").into())
+        }
+        _ if is_string(data_type) => Ok(()),
+        _ if data_type.is_integer() => {
+            Err(format!("is of type {data_type}, not text: declare keys to be int").into())
+        }
+        _ => Err(format!("is of type {data_type}, which makes no keys: cast it to text").into()),
+    }
+}
+
+fn check_value(cells: &Cells, data_type: &DataType, value_type: ValueType) -> Result<(), Reason> {
+    let row = match (cells, value_type) {
+        (Cells::Joined(..), _) => return is_joinable(data_type),
+        (_, ValueType::Json) => return json::check(data_type).map_err(Reason::from),
+        (_, ValueType::Numbers(row)) => row,
+        _ if is_string(data_type) => return Ok(()),
+        _ => {
+            let what = format!("is of type {data_type}, not text");
+            return Err(Reason::with(Advice::JsonValues, what));
+        }
+    };
+    let item = if row.dimension == 0 { Some(data_type) } else { item_type(data_type) };
+    match item.is_some_and(is_number) || *data_type == DataType::Null {
+        true => Ok(()),
+        false => Err(format!("is of type {data_type}, which makes no {}", ValueType::Numbers(row)).into()),
+    }
+}

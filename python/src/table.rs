@@ -1,0 +1,150 @@
+//! Tables of other libraries as records: which columns, and of which types.
+
+use crate::{
+    batch::Encoder,
+    capsule::Batches,
+    chunk::{is_binary, is_int, is_text, row_of},
+    errors,
+    kinds::type_name,
+};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema};
+use hashlith::{
+    Column, KeyType, ReadOptions, ValueType,
+    inputs::{self, Unfit},
+};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::PyString,
+};
+
+/// A table whose batches arrive one by one.
+pub struct Table {
+    batches: Batches,
+    rows: inputs::Table,
+}
+
+impl Table {
+    /// # Errors
+    /// TypeError for an object that is no table, and for columns whose types make no such keys and values; ValueError for a
+    /// column that is missing.
+    pub fn new(
+        table: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+        encoder: &Encoder,
+    ) -> PyResult<Self> {
+        let no_table = || {
+            PyTypeError::new_err(format!(
+                "with key= a table is needed, which pyarrow, Polars or pandas made (an object with __arrow_c_stream__), not {}",
+                type_name(table)
+            ))
+        };
+        let batches = Batches::of(table)?.ok_or_else(no_table)?;
+        let schema = batches.schema();
+        let keys = names("key", key)?;
+        let values = match value {
+            Some(value) => names("value", value)?,
+            None if encoder.values.get() == Some(&ValueType::None) => Vec::new(),
+            None => others(&schema, &keys)?,
+        };
+        let type_of = |columns: &[String]| match columns {
+            [column] => schema.field_with_name(column).ok().map(|field| field.data_type()),
+            _ => None,
+        };
+        let key_type = *encoder.keys.get_or_init(|| key_type(type_of(&keys)));
+        if encoder.values.get() != Some(&ValueType::Json) && values.len() > 1 {
+            return Err(PyValueError::new_err(format!(
+                "the values are several columns ({}): use values=\"json\" to make JSON objects of them, or name one with value=",
+                listed(&values)
+            )));
+        }
+        let value_type = *encoder.values.get_or_init(|| value_type(type_of(&values)));
+        let columns = |names: Vec<String>| names.into_iter().map(Column::Name).collect();
+        let options = ReadOptions {
+            key_type,
+            value_type,
+            key_columns: columns(keys),
+            value_columns: columns(values),
+            ..ReadOptions::default()
+        };
+        let rows = inputs::Table::new(&schema, &options).map_err(|why| PyTypeError::new_err(text(&why)))?;
+        Ok(Table { batches, rows })
+    }
+
+    /// The next batch, of the columns that are needed.
+    pub fn next(&mut self) -> PyResult<Option<RecordBatch>> {
+        let Some(batch) = self.batches.next()? else { return Ok(None) };
+        let needed = batch.project(self.rows.needed());
+        needed.map(Some).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Passes the records of a batch to `push`, after the row's place in the batch.
+    pub fn rows<E>(
+        &self,
+        batch: &RecordBatch,
+        push: impl FnMut(usize, Result<(&[u8], &[u8]), Unfit>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.rows.rows(batch, push)
+    }
+}
+
+/// The error for record `number`.
+#[cold]
+pub fn bad_row(py: Python<'_>, number: u64, why: &Unfit) -> PyErr {
+    errors::input_error(py, &format!("record {number}: {}", text(why)))
+}
+
+/// What is wrong, and what to do.
+fn text(why: &Unfit) -> String {
+    why.advice
+        .map_or_else(|| why.what.clone(), |advice| format!("{}; {}", why.what, crate::advice::words(advice)))
+}
+
+/// A name, or a list of names.
+fn names(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let wrong =
+        || PyTypeError::new_err(format!("{keyword} must be the name of a column, or a list of names"));
+    if value.is_instance_of::<PyString>() {
+        return Ok(vec![value.extract()?]);
+    }
+    let names: Vec<String> = value.extract().map_err(|_| wrong())?;
+    if names.is_empty() { Err(wrong()) } else { Ok(names) }
+}
+
+/// The columns that are no keys.
+fn others(schema: &Schema, keys: &[String]) -> PyResult<Vec<String>> {
+    let names = schema.fields().iter().map(|field| field.name());
+    let others: Vec<String> = names.filter(|name| !keys.contains(name)).cloned().collect();
+    match others.is_empty() {
+        true => Err(PyValueError::new_err(
+            "the table has no column but those of the key: use values=\"none\" for keys without values",
+        )),
+        false => Ok(others),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(|name| format!("{name:?}")).collect();
+    let more = if names.len() > shown.len() { ", ..." } else { "" };
+    shown.join(", ") + more
+}
+
+fn key_type(data_type: Option<&DataType>) -> KeyType {
+    match data_type {
+        Some(data_type) if is_text(data_type) => KeyType::Text,
+        Some(data_type) if is_int(data_type) => KeyType::Int,
+        Some(data_type) if is_binary(data_type) => KeyType::Bytes,
+        _ => KeyType::Text,
+    }
+}
+
+fn value_type(data_type: Option<&DataType>) -> ValueType {
+    match data_type {
+        Some(data_type) if is_text(data_type) => ValueType::Text,
+        Some(data_type) if is_binary(data_type) => ValueType::Bytes,
+        Some(data_type) => row_of(data_type).map_or(ValueType::Text, ValueType::Numbers),
+        None => ValueType::Text,
+    }
+}
