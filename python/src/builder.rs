@@ -332,14 +332,11 @@ impl Builder {
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
         while let Some(columns) = table.next()? {
             let each = |_, record: Result<(&[u8], &[u8]), _>| {
-                let (key, value) = match record {
-                    Ok(record) => record,
-                    Err(why) => {
-                        // As with pairs, the rows before it are in.
-                        self.feed_all(py, &mut batch)?;
-                        return Err(table::bad_row(py, self.records.load(Relaxed) + 1, &why));
-                    }
-                };
+                let (key, value) = record.or_else(|why| {
+                    // As with pairs, the rows before it are in.
+                    self.feed_all(py, &mut batch)?;
+                    Err(table::bad_row(py, self.records.load(Relaxed) + 1, &why))
+                })?;
                 push_record(&mut batch, key, value)?;
                 if is_full(&batch) {
                     self.feed_all(py, &mut batch)?;
