@@ -135,7 +135,7 @@ fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(
         }
         _ if is_string(data_type) => Ok(()),
         _ if data_type.is_integer() => {
-            Err(format!("is of type {data_type}, not text: declare keys to be int").into())
+            Err(Reason::with(Advice::IntKeys, format!("is of type {data_type}, not text")))
         }
         _ => Err(format!("is of type {data_type}, which makes no keys: cast it to text").into()),
     }
