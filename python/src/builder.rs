@@ -342,7 +342,7 @@ impl Builder {
                     self.feed_all(py, &mut batch)?;
                     ticker.tick(py, &self.listener)?;
                 }
-                Ok(())
+                Ok::<(), PyErr>(())
             };
             table.rows(&columns, each)?;
         }
