@@ -1,13 +1,6 @@
 //! Binary cdb files, as D. J. Bernstein's `cdbmake` writes them (<https://cr.yp.to/cdb/cdb.txt>), and cdb64 files, which have numbers of
 //! eight bytes instead of four. The records lie between the header and the hash tables, each behind two lengths.
 
-use crate::block::Block;
-use crate::check::{Check, Typed};
-use crate::options::ReadOptions;
-use crate::outlet::Outlet;
-use crate::sink::Sink;
-use crate::stop::Stop;
-
 /// The hash tables of a file, each with a place and a length in the header.
 const TABLES: usize = 256;
 
@@ -62,7 +55,7 @@ impl Cdb {
     }
 
     /// The key, the value, and the length of the record that begins here, if all of it is here.
-    fn record(self, bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    pub fn record(self, bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
         let lengths = 2 * width(self.wide);
         let head = bytes.get(..lengths)?;
         let length = |from: usize| usize::try_from(number(&head[from..], self.wide)).ok();
@@ -79,27 +72,4 @@ const fn width(wide: bool) -> usize {
 
 fn number(bytes: &[u8], wide: bool) -> u64 {
     bytes[..width(wide)].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
-}
-
-/// Gives all records of a block to the sink.
-pub(crate) fn parse<S: Sink>(
-    block: &Block<'_>,
-    cdb: Cdb,
-    options: &ReadOptions,
-    outlet: &mut Outlet<'_, S>,
-) -> Result<(), Stop<S::Error>> {
-    let bytes = block.bytes();
-    let check = Check::each(options);
-    let mut typed = Typed::default();
-    let left = usize::try_from(cdb.end.saturating_sub(block.start)).unwrap_or(usize::MAX);
-    let records = &bytes[..left.min(bytes.len())];
-    let mut at = 0;
-    while let Some((key, value, length)) = cdb.record(&records[at..]) {
-        match check.row(key, value, &mut typed) {
-            Ok((key, value)) => outlet.record(block.start + at as u64, key, value)?,
-            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
-        }
-        at += length;
-    }
-    Ok(())
 }

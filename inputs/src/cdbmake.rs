@@ -1,6 +1,7 @@
 //! `+klen,vlen:key->value` records, the input of D. J. Bernstein's `cdbmake` (<https://cr.yp.to/cdb/cdbmake.html>).
 
 use crate::block::Block;
+use crate::cdb::Cdb;
 use crate::check::{Check, Typed};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
@@ -128,6 +129,29 @@ pub(crate) fn parse<S: Sink>(
             Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
         }
         at = end;
+    }
+    Ok(())
+}
+
+/// Gives all records of a block of a binary cdb to the sink.
+pub(crate) fn parse_binary<S: Sink>(
+    block: &Block<'_>,
+    cdb: Cdb,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+) -> Result<(), Stop<S::Error>> {
+    let bytes = block.bytes();
+    let check = Check::each(options);
+    let mut typed = Typed::default();
+    let left = usize::try_from(cdb.end.saturating_sub(block.start)).unwrap_or(usize::MAX);
+    let records = &bytes[..left.min(bytes.len())];
+    let mut at = 0;
+    while let Some((key, value, length)) = cdb.record(&records[at..]) {
+        match check.row(key, value, &mut typed) {
+            Ok((key, value)) => outlet.record(block.start + at as u64, key, value)?,
+            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
+        }
+        at += length;
     }
     Ok(())
 }

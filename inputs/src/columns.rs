@@ -119,7 +119,7 @@ pub(crate) struct Beginning {
 
 /// How many bytes at the beginning of a file are whole rows, among them one that may be a header.
 pub(crate) fn whole_rows(bytes: &[u8], at_end: bool, options: &ReadOptions, format: Format) -> usize {
-    let dialect = Dialect::of(options, format);
+    let dialect = options.dialect(format);
     let whole = dialect.cut(bytes, at_end);
     let has_row = Rows::new(&dialect, &bytes[..whole], usize::MAX, Fields::default()).next().is_some();
     if has_row || at_end { whole } else { 0 }
@@ -134,7 +134,7 @@ pub(crate) fn begin(
     options: &ReadOptions,
     format: Format,
 ) -> Result<Beginning, (usize, String)> {
-    let dialect = Dialect::of(options, format);
+    let dialect = options.dialect(format);
     let has_header = options.has_header(format);
     let mut rows = Rows::new(&dialect, bytes, usize::MAX, Fields::default());
     let first = rows.next();

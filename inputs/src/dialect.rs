@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::format::{Format, UnknownName};
-use crate::options::ReadOptions;
+use crate::format::UnknownName;
 use crate::scan;
 
 /// How quotes are read in delimited text.
@@ -117,15 +116,6 @@ pub(crate) enum Closing {
 }
 
 impl Dialect {
-    pub fn of(options: &ReadOptions, format: Format) -> Self {
-        let usual = if format == Format::Csv { b"," } else { b"\t" };
-        Dialect {
-            delimiter: options.delimiter.clone().unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
-            quotes: options.quotes_in(format),
-            comment: options.comment.as_ref().map(|comment| comment.clone().into_bytes()),
-        }
-    }
-
     /// The delimiter's bytes; of blanks none.
     pub fn text(&self) -> &[u8] {
         match &self.delimiter {

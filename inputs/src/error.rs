@@ -217,8 +217,10 @@ impl Error {
             Err(error) => error,
         };
         #[cfg(feature = "arrow")]
-        let error = match error.downcast::<crate::arrow::Unreadable>() {
-            Ok(crate::arrow::Unreadable { what, advice }) => return Error::Table { path, what, advice },
+        let error = match error.downcast::<crate::arrow::unreadable::Unreadable>() {
+            Ok(crate::arrow::unreadable::Unreadable { what, advice }) => {
+                return Error::Table { path, what, advice };
+            }
             Err(error) => error,
         };
         match error.downcast::<TempCopyError>() {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hashlith_format::{KeyType, ValueType};
 
-use crate::dialect::{Delimiter, Quotes};
+use crate::dialect::{Delimiter, Dialect, Quotes};
 use crate::encoding::Encoding;
 use crate::error::Error;
 use crate::format::{Format, UnknownName};
@@ -180,6 +180,16 @@ impl ReadOptions {
     #[must_use]
     pub fn quotes_in(&self, format: Format) -> Quotes {
         self.quotes.unwrap_or(if format == Format::Csv { Quotes::Strict } else { Quotes::Off })
+    }
+
+    /// How the rows of a file of this format are written.
+    pub(crate) fn dialect(&self, format: Format) -> Dialect {
+        let usual = if format == Format::Csv { b"," } else { b"\t" };
+        Dialect {
+            delimiter: self.delimiter.clone().unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
+            quotes: self.quotes_in(format),
+            comment: self.comment.as_ref().map(|comment| comment.clone().into_bytes()),
+        }
     }
 
     /// Whether all bytes of a TSV are those of its records, but for TABs and the ends of lines.

@@ -18,7 +18,7 @@ use crate::outlet::{Outlet, Shared};
 use crate::sink::{Sink, Summary};
 use crate::sources::Sources;
 use crate::stop::Stop;
-use crate::{cdb, cdbmake, delimited, document, jsonl, pickle};
+use crate::{cdbmake, delimited, document, jsonl, pickle};
 
 /// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
 /// calling thread is one of the workers.
@@ -175,6 +175,6 @@ fn parse<S: Sink>(
         BlockFormat::JsonArray | BlockFormat::JsonObject => document::parse(block, options, outlet),
         BlockFormat::Jsonl => jsonl::parse(block, options, outlet),
         BlockFormat::Cdbmake => cdbmake::parse(block, options, outlet),
-        BlockFormat::Cdb(cdb) => cdb::parse(block, cdb, options, outlet),
+        BlockFormat::Cdb(cdb) => cdbmake::parse_binary(block, cdb, options, outlet),
     }
 }

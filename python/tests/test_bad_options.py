@@ -79,7 +79,8 @@ def keywords(function):
 
 
 def test_all_keywords_have_bad_values_here():
-    assert {name for name, _ in BAD_OPTIONS} == keywords(hashlith.build) == keywords(hashlith.Builder)
+    # What names the columns of a table is in test_tables.py.
+    assert {name for name, _ in BAD_OPTIONS} == keywords(hashlith.build) - {"key", "value"} == keywords(hashlith.Builder)
     assert {name for name, _ in BAD_FILE_OPTIONS} == keywords(hashlith.build_from_files)
 
 

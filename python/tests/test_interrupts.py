@@ -11,8 +11,11 @@ import hashlith
 
 
 @pytest.mark.parametrize("view", [iter, lambda index: iter(index.items()), lambda index: iter(index.values())])
-def test_loops_in_c_end(tmp_path, view):
+def test_loops_in_c_end(tmp_path, view, request):
     hashlith.build(tmp_path / "x", {str(number): "v" for number in range(10_000)})
+    # Other tests, and what runs them, may have another handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with hashlith.open(tmp_path / "x") as index:
         records = view(index)
         # The signal comes when no Python code runs that would notice it.

@@ -166,3 +166,27 @@ fn write_same(number: Number, array: &dyn Array, out: &mut Vec<u8>) -> bool {
         Float64 Float64 Float64Type,
     )
 }
+
+/// True for strings and binary in any layout, and for a column of nulls.
+pub(crate) fn is_string(data_type: &DataType) -> bool {
+    is_text(data_type) || is_binary(data_type)
+}
+
+/// True for strings in any layout, and for a column of nulls.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            true
+        }
+        DataType::Dictionary(_, values) => is_binary(values),
+        _ => false,
+    }
+}

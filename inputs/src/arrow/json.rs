@@ -6,8 +6,7 @@ use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
-use crate::arrow::cells::{Texts, index_at, int_at};
-use crate::arrow::plan::is_text;
+use crate::arrow::cells::{Texts, index_at, int_at, is_text};
 use crate::pickle::{write_float, write_string};
 
 /// Whether values of this type have a JSON text.

@@ -9,10 +9,10 @@ mod parquet;
 mod plan;
 mod table;
 mod thrift;
+pub(crate) mod unreadable;
 
 use std::any::Any;
 use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ::parquet::errors::ParquetError;
@@ -20,7 +20,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use hashlith_feedback::Advice;
 
-use crate::bad_row::{BadRow, Reason};
+use crate::arrow::unreadable::Unreadable;
+use crate::bad_row::BadRow;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
 use crate::stop::{PlainStop, Stop};
@@ -28,39 +29,6 @@ use crate::stop::{PlainStop, Stop};
 pub(crate) use ipc::read_source;
 pub(crate) use parquet::{File, RowGroup};
 pub use table::{Table, Unfit};
-
-/// A table that cannot be read; travels inside an [`io::Error`].
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub what: String,
-    pub advice: Option<Advice>,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-impl From<Unreadable> for io::Error {
-    fn from(error: Unreadable) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    }
-}
-
-impl From<Reason> for Unreadable {
-    fn from(reason: Reason) -> Self {
-        Unreadable { what: reason.what.into(), advice: reason.advice }
-    }
-}
-
-impl From<String> for Unreadable {
-    fn from(what: String) -> Self {
-        Unreadable { what, advice: None }
-    }
-}
 
 /// The error for a table that cannot be read from row `at` on.
 fn unreadable(at: u64, why: impl Into<Unreadable>) -> PlainStop {

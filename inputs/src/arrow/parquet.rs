@@ -8,12 +8,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
+use crate::arrow::cells::{is_string, is_text};
 use crate::arrow::data::Data;
 use crate::arrow::pages::Pages;
-use crate::arrow::plan::{is_string, is_text};
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
-use crate::arrow::{Unreadable, guarded, pass, too_long, unreadable};
+use crate::arrow::unreadable::Unreadable;
+use crate::arrow::{guarded, pass, too_long, unreadable};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;

@@ -4,6 +4,7 @@ use arrow_schema::{DataType, Schema};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
 
+use crate::arrow::cells::is_string;
 use crate::arrow::json;
 use crate::bad_row::Reason;
 use crate::columns::{Cells, find, listed};
@@ -74,30 +75,6 @@ impl Plan {
 
 fn prefixed(name: &str, reason: Reason) -> Reason {
     Reason { what: format!("the column {name:?} {}", reason.what).into(), ..reason }
-}
-
-/// True for strings and binary in any layout, and for a column of nulls.
-pub(crate) fn is_string(data_type: &DataType) -> bool {
-    is_text(data_type) || is_binary(data_type)
-}
-
-/// True for strings in any layout, and for a column of nulls.
-pub(crate) fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
-}
-
-fn is_binary(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            true
-        }
-        DataType::Dictionary(_, values) => is_binary(values),
-        _ => false,
-    }
 }
 
 /// The items of a list.

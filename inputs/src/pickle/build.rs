@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use crate::bad_row::BadRow;
-use crate::pickle::calls::DATA_ONLY;
-use crate::pickle::global::Class;
+use crate::pickle::global::{Class, DATA_ONLY};
 use crate::pickle::item::{Item, Refused, Seq, SeqKind, Span};
 use crate::pickle::machine::{Machine, Outermost, Parts};
 use crate::pickle::opcode as op;

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use crate::bad_row::BadRow;
+use crate::pickle::array::array;
 use crate::pickle::build::flatten;
-use crate::pickle::global::{Class, Global};
+use crate::pickle::global::{Class, DATA_ONLY, Global};
 use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::machine::{Machine, Outermost};
-use crate::pickle::object::{self, Dtype, Object, What};
+use crate::pickle::object::{Dtype, Element, Object, What};
 use crate::pickle::opcode as op;
 use crate::pickle::stack::Entry;
 use crate::pickle::texts::Which;
@@ -104,7 +105,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::FromBuffer, [data, Item::Object(dtype), Item::Seq(shape), order]) => {
                 let What::Dtype(dtype) = dtype.what.get() else { return Err(self.refuse(token).into()) };
                 let in_fortran_order = !self.is_text(order, b"C", token.at)?;
-                self.object(object::array(dtype, &shape.items.borrow(), in_fortran_order, data))
+                self.object(array(dtype, &shape.items.borrow(), in_fortran_order, data))
             }
             _ => return Err(self.refuse(token).into()),
         };
@@ -205,19 +206,19 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         data: &Item,
     ) -> Result<Item, Stop<S::Error>> {
         let What::Dtype(dtype) = dtype.what.get() else { return Err(self.refuse(token).into()) };
-        if let (object::Element::Bytes | object::Element::Str, Item::Span(span)) = (dtype.element, data)
+        if let (Element::Bytes | Element::Str, Item::Span(span)) = (dtype.element, data)
             && !dtype.is_big_endian
         {
             let kind = match (dtype.element, span.kind) {
                 (_, Kind::Utf8 | Kind::Escaped) => return Err(self.refuse(token).into()),
-                (object::Element::Bytes, kind) => kind,
+                (Element::Bytes, kind) => kind,
                 (_, Kind::Latin1OfUtf8) => Kind::Ucs4OfUtf8,
                 (_, Kind::Latin1OfEscaped) => Kind::Ucs4OfEscaped,
                 (_, _) => Kind::Ucs4,
             };
             return Ok(Item::Span(Span { kind, ..*span }));
         }
-        let what = object::array(dtype, &[], false, data);
+        let what = array(dtype, &[], false, data);
         let What::Array(array) = what else { return Ok(self.object(what)) };
         let span = array.data;
         self.short_part(span, token.at)?;
@@ -285,7 +286,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                         let What::Dtype(dtype) = dtype.what.get() else {
                             return Err(self.refuse(token).into());
                         };
-                        let array = object::array(dtype, &shape.items.borrow(), *in_fortran_order, data);
+                        let array = array(dtype, &shape.items.borrow(), *in_fortran_order, data);
                         object.what.set(array);
                     }
                     (What::UserDict, SeqKind::Dict) => {
@@ -343,7 +344,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             _ => None,
         });
         let size = count.and_then(|count| count.checked_mul(u64::from(dtype.size)));
-        let (Some(size), false) = (size, dtype.element == object::Element::Other) else {
+        let (Some(size), false) = (size, dtype.element == Element::Other) else {
             let what = "an array that joblib wrote holds something other than numbers, truth values or texts";
             return Err(BadRow::new(at, what).into());
         };
@@ -359,7 +360,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.memo.skip_data(begin, self.window.at()).map_err(|what| BadRow::new(at, what))?;
         // The header's length has one byte, and begins where the window can read it again.
         let data = Span { op: begin + header, length: size, kind: Kind::Bytes, header: 0 };
-        Ok(object::array(dtype, &shape.items.borrow(), !in_c_order, &Item::Span(data)))
+        Ok(array(dtype, &shape.items.borrow(), !in_c_order, &Item::Span(data)))
     }
 
     /// True if it is this text, which is short.
@@ -385,6 +386,3 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         BadRow::new(at, format!("{op} at byte {at} asks for {path}: {DATA_ONLY}"))
     }
 }
-
-pub(crate) const DATA_ONLY: &str = "this reader runs nothing and takes only dicts, lists and tuples of strings and \
-                                plain values; convert the object to these before pickling";

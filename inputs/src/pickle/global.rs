@@ -1,6 +1,6 @@
 //! Names in a pickle. None is looked up: a name only tells the shape of what follows it.
 
-use crate::pickle::item::Held;
+use crate::pickle::held::Held;
 
 /// Names whose meaning is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,3 +116,7 @@ impl Drop for Class {
         self.held.remove(WEIGHT);
     }
 }
+
+/// What this reader does, at the end of messages that refuse something.
+pub(crate) const DATA_ONLY: &str = "this reader runs nothing and takes only dicts, lists and tuples of strings and \
+                                plain values; convert the object to these before pickling";

@@ -7,55 +7,11 @@ use crate::bad_row::BadRow;
 use crate::pickle::global::{Class, Global};
 use crate::pickle::object::Object;
 
+pub(crate) use crate::pickle::held::Held;
+pub(crate) use crate::pickle::span::{Kind, Span, is_number};
+
 /// How deep containers may be nested.
 pub(crate) const MOST_DEEP: u16 = 1_000;
-
-/// How a part of the pickle is written. It is decoded only when a record needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A `str` as UTF-8, which may have lone surrogates.
-    Utf8,
-    /// A `str` of protocol 0, with `\uXXXX` escapes in Latin-1.
-    Escaped,
-    /// Bytes as they are.
-    Bytes,
-    /// `_codecs.encode(text, 'latin1')` of a [`Kind::Utf8`].
-    Latin1OfUtf8,
-    /// `_codecs.encode(text, 'latin1')` of a [`Kind::Escaped`].
-    Latin1OfEscaped,
-    /// A Python 2 `str`: bytes that may be text.
-    Old,
-    /// A Python 2 `str` of protocol 0, quoted and with backslash escapes.
-    OldQuoted,
-    /// A whole number, little-endian in two's complement.
-    LongBinary,
-    /// A whole number in decimal digits.
-    LongDigits,
-    /// A `numpy.str_`: four bytes for each character, little-endian.
-    Ucs4,
-    /// The same, with its bytes written as a [`Kind::Latin1OfUtf8`].
-    Ucs4OfUtf8,
-    /// The same, with its bytes written as a [`Kind::Latin1OfEscaped`].
-    Ucs4OfEscaped,
-}
-
-/// A part of the pickle that begins with an opcode.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
-    /// The offset of the opcode.
-    pub op: u64,
-    /// The length of the bytes after the header.
-    pub length: u64,
-    pub kind: Kind,
-    /// The length of the opcode and the length field that follows it.
-    pub header: u8,
-}
-
-impl Span {
-    pub fn payload(self) -> u64 {
-        self.op + u64::from(self.header)
-    }
-}
 
 /// A value on the stack, in a container or in the memo.
 #[derive(Debug, Clone)]
@@ -107,26 +63,8 @@ pub(crate) struct Seq {
     held: Held,
 }
 
-/// Counts the items in all containers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Held(Rc<Cell<usize>>);
-
 /// How many items an empty container counts as.
 const EMPTY: usize = 4;
-
-impl Held {
-    pub fn add(&self, items: usize) {
-        self.0.set(self.0.get() + items);
-    }
-
-    pub fn remove(&self, items: usize) {
-        self.0.set(self.0.get() - items);
-    }
-
-    pub fn get(&self) -> usize {
-        self.0.get()
-    }
-}
 
 /// Why an item cannot go into a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

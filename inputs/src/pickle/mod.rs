@@ -4,9 +4,11 @@
 //! with a memo number after every string. [`run`] handles these in a tight loop, and everything else on the small stack of a
 //! [`machine`]. A string on the stack is only its place in the pickle; its bytes are read when its batch ends.
 
+mod array;
 mod build;
 mod calls;
 mod global;
+mod held;
 mod input;
 mod item;
 mod json;
@@ -22,6 +24,7 @@ mod row_error;
 mod rows;
 mod run;
 mod slots;
+mod span;
 mod stack;
 mod text;
 mod texts;

@@ -3,11 +3,10 @@
 use hashlith_format::Row;
 
 use crate::pickle::input::Input;
-use crate::pickle::item::{Item, Kind, SeqKind, Span};
+use crate::pickle::item::{Item, Kind, SeqKind, Span, is_number};
 use crate::pickle::number::{write_binary, write_digits};
 use crate::pickle::object::{Array, Element};
 use crate::pickle::row_error::RowError;
-use crate::pickle::rows::is_number;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
 use crate::typed::Numbers;

@@ -8,7 +8,7 @@ use crate::check::shown;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::input::Input;
-use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
+use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span, is_number};
 use crate::pickle::json;
 use crate::pickle::numbers::{digits, write_numbers};
 use crate::pickle::row_error::RowError;
@@ -286,10 +286,6 @@ fn not_a_pair(found: &str) -> Reason {
 
 fn is_old(kind: Kind) -> bool {
     matches!(kind, Kind::Old | Kind::OldQuoted)
-}
-
-pub(crate) fn is_number(kind: Kind) -> bool {
-    matches!(kind, Kind::LongBinary | Kind::LongDigits)
 }
 
 /// Decodes the string into its buffer. `text` is the advice for bytes that are not text, if it must be text. An error text
