@@ -235,7 +235,11 @@ fn what_cannot_be_a_record_is_refused() {
             "there is no column 12; the columns are",
             None,
         ),
-        (named(&["number"], &["name"]), "the column \"number\" is of type Int64, not text", None),
+        (
+            named(&["number"], &["name"]),
+            "the column \"number\" is of type Int64, not text",
+            Some(Advice::IntKeys),
+        ),
         (int_keys(named(&["id"], &["name"])), "the column \"id\" is of type", None),
         (named(&["vector"], &["name"]), "which makes no keys", None),
         (
