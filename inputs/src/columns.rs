@@ -5,11 +5,11 @@ use std::fmt::Write;
 use hashlith_format::ValueType;
 
 use crate::bad_row::Reason;
-use crate::check::cut_off;
 use crate::dialect::{Dialect, Quotes};
 use crate::format::Format;
 use crate::options::{Column, ReadOptions};
 use crate::rows::{Fields, Rows};
+use crate::shown::cut_off;
 
 /// How the rows of one file become records.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::bad_row::Reason;
 use crate::block::{Block, Picked, Scratch};
-use crate::check::{Check, Typed, shown};
+use crate::check::{Check, Typed};
 use crate::columns::{Cells, Layout};
 use crate::dialect::{Delimiter, Quotes};
 use crate::escape::unescape;
@@ -10,6 +10,7 @@ use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::rows::Rows;
 use crate::scan;
+use crate::shown::shown;
 use crate::sink::Sink;
 use crate::stop::Stop;
 

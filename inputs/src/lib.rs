@@ -72,6 +72,7 @@ mod pickle;
 mod read;
 mod rows;
 mod scan;
+mod shown;
 mod sink;
 mod source;
 mod sources;

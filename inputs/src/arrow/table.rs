@@ -9,10 +9,11 @@ use crate::arrow::cells::{Texts, int_at, write_row};
 use crate::arrow::json;
 use crate::arrow::plan::Plan;
 use crate::bad_row::Reason;
-use crate::check::{Check, shown};
+use crate::check::Check;
 use crate::columns::Cells;
 use crate::format::Format;
 use crate::options::ReadOptions;
+use crate::shown::shown;
 use crate::typed::{not_a_key, parse_row, write_key};
 
 /// Turns the rows of a table into records: the columns of [`ReadOptions::key_columns`] and [`ReadOptions::value_columns`] into keys

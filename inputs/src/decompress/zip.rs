@@ -6,10 +6,10 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use crate::check::shown;
 use crate::decompress::damage::What;
 use crate::decompress::kind::Compression;
 use crate::decompress::packed::Packed;
+use crate::shown::shown;
 
 const KIND: Compression = Compression::Zip;
 

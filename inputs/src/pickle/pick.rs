@@ -5,7 +5,6 @@ use std::rc::Rc;
 use hashlith_feedback::Advice;
 
 use crate::bad_row::{BadRow, Reason};
-use crate::check::shown;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::build::{MOST_PARTS, is_dict};
@@ -15,6 +14,7 @@ use crate::pickle::machine::{Machine, Parts};
 use crate::pickle::row_error::RowError;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
+use crate::shown::shown;
 use crate::sink::Sink;
 use crate::stop::Stop;
 

@@ -4,7 +4,6 @@ use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType, int_key};
 
 use crate::bad_row::{BadRow, Reason};
-use crate::check::shown;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::input::Input;
@@ -15,6 +14,7 @@ use crate::pickle::row_error::RowError;
 use crate::pickle::text::not_text;
 use crate::pickle::texts::{Texts, Which};
 use crate::pickle::window::{MOST_KEPT, Window};
+use crate::shown::shown;
 use crate::sink::Sink;
 use crate::stop::Stop;
 use crate::typed;
