@@ -1,21 +1,9 @@
 //! Delimited text: columns, headers, quotes, delimiters, comments, encodings.
 
-use crate::support::{error, failure, memory, pairs, read_sources, text};
+use crate::support::{column, columns, error, failure, memory, pairs, read_sources, text};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{Column, Delimiter, Error, Format, OnError, Quotes, ReadOptions, encoding};
-
-fn column(word: &str) -> Column {
-    word.parse().unwrap()
-}
-
-fn columns(key: &str, value: &str) -> ReadOptions {
-    ReadOptions {
-        key_columns: vec![column(key)],
-        value_columns: vec![column(value)],
-        ..ReadOptions::default()
-    }
-}
 
 fn bare() -> ReadOptions {
     ReadOptions { header: Some(false), ..ReadOptions::default() }

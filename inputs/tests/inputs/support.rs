@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use hashlith_feedback::{Progress, Unit};
-use hashlith_inputs::{Error, ReadOptions, Sink, Source, Sources, Summary, read};
+use hashlith_inputs::{Column, Error, ReadOptions, Sink, Source, Sources, Summary, read};
 
 /// A record as a sink got it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +80,20 @@ pub fn failure(name: &str, bytes: &[u8], options: &ReadOptions) -> Error {
 /// The message of this error.
 pub fn error(name: &str, bytes: &[u8], options: &ReadOptions) -> String {
     failure(name, bytes, options).to_string()
+}
+
+/// A column, as the command line names it.
+pub fn column(word: &str) -> Column {
+    word.parse().unwrap()
+}
+
+/// Options that name the column of the key and that of the value.
+pub fn columns(key: &str, value: &str) -> ReadOptions {
+    ReadOptions {
+        key_columns: vec![column(key)],
+        value_columns: vec![column(value)],
+        ..ReadOptions::default()
+    }
 }
 
 /// Pairs of strings, for comparing.

@@ -1,20 +1,8 @@
 //! Options that no input uses, or that contradict each other.
 
-use crate::support::{error, memory, pairs, read_sources};
+use crate::support::{column, columns, error, memory, pairs, read_sources};
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Column, Delimiter, Format, Quotes, ReadOptions, encoding};
-
-fn column(word: &str) -> Column {
-    word.parse().unwrap()
-}
-
-fn columns(key: &str, value: &str) -> ReadOptions {
-    ReadOptions {
-        key_columns: vec![column(key)],
-        value_columns: vec![column(value)],
-        ..ReadOptions::default()
-    }
-}
+use hashlith_inputs::{Delimiter, Format, Quotes, ReadOptions, encoding};
 
 /// An option that has no effect is an error, and so are options that contradict each other.
 #[test]
