@@ -271,7 +271,10 @@ fn input(format: Format, bytes: &[u8]) {
             Err(error) => Err(error.to_string()),
         }
     });
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    // Where compressed data is damaged, the larger block meets the damage before it has parsed what comes first.
+    let damaged = |answer: &Result<_, String>| answer.as_ref().is_err_and(|what| what.starts_with("x: the "));
+    let order_differs = answers.iter().all(Result::is_err) && answers.iter().any(damaged);
+    assert!(order_differs || answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
 macro_rules! inputs {

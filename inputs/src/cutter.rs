@@ -188,16 +188,19 @@ impl<'a> Cutter<'a> {
     fn begin_cdb(&mut self, bytes: &[u8]) -> Result<usize, PlainStop> {
         let is_text = bytes.first().is_none_or(|first| matches!(first, b'+' | b'\n'));
         // The header of a wide one is the longer one.
-        if !is_text && bytes.len() < Cdb::header(true) && !self.at_end {
+        let longest = Cdb::header(true);
+        if !is_text && bytes.len() < longest && !self.at_end {
             return Ok(0);
         }
         self.begun = true;
-        match Cdb::begin(bytes) {
+        // No more of it, so that what is said does not depend on the size of the blocks.
+        let head = &bytes[..bytes.len().min(longest)];
+        match Cdb::begin(head) {
             Some(cdb) if !is_text => {
                 self.format = BlockFormat::Cdb(cdb);
                 Ok(self.pass(Cdb::header(cdb.wide), 0))
             }
-            None if !is_text && bytes.contains(&0) => {
+            None if !is_text && head.contains(&0) => {
                 let what = "this is neither the input of cdbmake nor a binary cdb with a header in order; what `cdb -d` or cdbdump writes can be read";
                 Err(self.bad(bytes, 0, what.into()))
             }
