@@ -255,6 +255,8 @@ fn input(format: Format, bytes: &[u8]) {
             comment: (format == Format::Csv && choice & 128 != 0).then(|| "#".to_owned()),
             on_error: if choice & 32 != 0 { OnError::Skip { max_errors: None } } else { OnError::Stop },
             block_bytes,
+            // Also the longest window of compressed data. Beside it there is room for the rest below the limit of fuzz/run.
+            max_record_bytes: 64 << 20,
             ..ReadOptions::default()
         };
         let source = Source::Memory { name: "x".into(), bytes: bytes.into() };
