@@ -49,6 +49,7 @@ fn words(advice: Advice) -> String {
         Advice::AnyBytesFormat => "use --format cdbmake, which holds any bytes",
         Advice::IntKeys => "use --keys int, or --keys json if only some keys are integers",
         Advice::JsonKeys => "use --keys json to store keys as JSON text",
+        Advice::Query => "name the columns of one with --query 'SELECT key, value FROM table'",
         Advice::Pick => "name one with --pick, such as --pick 0 or --pick NAME",
         other => return other.to_string(),
     };

@@ -97,7 +97,8 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
     /// Format of the input; with `auto` the file name decides: .pkl .pickle .p, .tsv .txt .tab, .csv, .jsonl .ndjson, .json, .cdb
-    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip; .parquet .pq, .arrow .arrows .feather .ipc
+    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip; .parquet .pq, .arrow .arrows .feather .ipc, .sqlite
+    /// .sqlite3 .db .db3
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
@@ -131,15 +132,15 @@ pub struct InputArgs {
     /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
     #[arg(long)]
     escape: bool,
-    /// TSV, CSV, Parquet, Arrow: the key's column: a number from 1, or a name. Several make a JSON array, unless there is --join
+    /// TSV, CSV, tables: the key's column: a number from 1, or a name. Several make a JSON array, unless there is --join
     /// [default: 1]
     #[arg(long, value_name = "C")]
     key_column: Vec<Column>,
-    /// TSV, CSV, Parquet, Arrow: the value's column, likewise; * is the whole row of text. Several make a JSON object (or an
+    /// TSV, CSV, tables: the value's column, likewise; * is the whole row of text. Several make a JSON object (or an
     /// array without a header; --values json), unless there is --join [default: 2; in TSV all that follows the first TAB]
     #[arg(long, value_name = "C")]
     value_column: Vec<Column>,
-    /// TSV, CSV, Parquet, Arrow: join several columns with this text
+    /// TSV, CSV, tables: join several columns with this text
     #[arg(long, value_name = "TEXT")]
     join: Option<String>,
     /// TSV, CSV: the first row of each file is a header [default in CSV, and if a column has a name]
@@ -160,6 +161,9 @@ pub struct InputArgs {
     /// JSON, and pickled lists of dicts: the value's field [default: value]
     #[arg(long, value_name = "F")]
     value_field: Option<String>,
+    /// SQLite: the query whose rows are the records, such as 'SELECT id, name FROM people' [default: all rows of the only table]
+    #[arg(long, value_name = "SQL")]
+    query: Option<String>,
     /// Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key
     #[arg(long, value_name = "PART")]
     pick: Option<String>,
@@ -191,6 +195,7 @@ impl InputArgs {
             key_field: self.key_field.clone(),
             value_field: self.value_field.clone(),
             json_keys: self.keys.is_some_and(|word| word.is_json),
+            query: self.query.clone(),
             pick: self.pick.clone(),
             on_error: if skip { OnError::Skip { max_errors: self.max_errors } } else { OnError::Stop },
             ..ReadOptions::default()

@@ -50,6 +50,8 @@ pub enum Advice {
     JsonKeys,
     /// Name one of the dicts that a pickle holds.
     Pick,
+    /// Give the query whose rows are the records.
+    Query,
 }
 
 impl fmt::Display for Advice {
@@ -81,6 +83,7 @@ impl fmt::Display for Advice {
             Advice::IntKeys => "declare keys to be integers, or JSON if only some are",
             Advice::JsonKeys => "declare keys to be JSON to store them as JSON text",
             Advice::Pick => "pick one of them",
+            Advice::Query => "give a query",
         })
     }
 }

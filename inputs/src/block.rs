@@ -29,7 +29,7 @@ impl BlockFormat {
     /// `None` for pickles and tables: one worker reads all of a pickle.
     pub fn of(format: Format) -> Option<Self> {
         match format {
-            Format::Pickle | Format::Parquet | Format::Arrow => None,
+            Format::Pickle | Format::Parquet | Format::Arrow | Format::Sqlite => None,
             Format::Tsv | Format::Csv => Some(BlockFormat::Delimited),
             Format::Jsonl => Some(BlockFormat::Jsonl),
             // Its beginning may show something else.

@@ -55,6 +55,12 @@ impl Cells {
         }
     }
 
+    /// Whether several columns make one text.
+    #[cfg(feature = "sqlite")]
+    pub fn is_joined(&self) -> bool {
+        matches!(self, Cells::Joined(..))
+    }
+
     fn last(&self) -> usize {
         match self {
             Cells::None | Cells::Row => 0,
@@ -213,6 +219,21 @@ pub(crate) fn find(column: &Column, names: Option<&[String]>) -> Result<usize, S
         (Some(only), None) => Ok(only),
         (Some(_), Some(_)) => Err(format!("two columns are named {name:?}; give the column's number")),
         (None, _) => Err(format!("there is no column {name:?}; the columns are: {}", listed(names))),
+    }
+}
+
+/// The numbers, from 0, of columns of a table with these names; `usual` if there are none.
+#[cfg(any(feature = "arrow", feature = "sqlite"))]
+pub(crate) fn numbers(columns: &[Column], usual: usize, names: &[String]) -> Result<Vec<usize>, Reason> {
+    let found = match columns {
+        [] => vec![usual],
+        columns => columns.iter().map(|column| find(column, Some(names))).collect::<Result<Vec<_>, _>>()?,
+    };
+    match found.iter().find(|&&column| column >= names.len()) {
+        Some(column) => {
+            Err(format!("there is no column {}; the columns are: {}", column + 1, listed(names)).into())
+        }
+        None => Ok(found),
     }
 }
 

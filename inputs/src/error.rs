@@ -122,7 +122,7 @@ pub enum Error {
         /// What else helps.
         advice: Option<Advice>,
     },
-    /// A table that is damaged, or that cannot be records.
+    /// A table or database that is damaged, or that cannot be records.
     #[error("{path}: {what}")]
     Table {
         /// The file as it was named, or "standard input".
@@ -141,7 +141,7 @@ pub enum Error {
         format: Format,
     },
     /// A format that was left out when this program was built.
-    #[error("{path}: this build cannot read {format}: it was made without the feature arrow")]
+    #[error("{path}: this build cannot read {format}: it was made without the feature {}", .format.feature())]
     NotBuiltIn {
         /// The file as it was named.
         path: String,
@@ -216,9 +216,9 @@ impl Error {
             Ok(wrong) => return Error::Encoding { path, what: wrong.to_string() },
             Err(error) => error,
         };
-        #[cfg(feature = "arrow")]
-        let error = match error.downcast::<crate::arrow::unreadable::Unreadable>() {
-            Ok(crate::arrow::unreadable::Unreadable { what, advice }) => {
+        #[cfg(any(feature = "arrow", feature = "sqlite"))]
+        let error = match error.downcast::<crate::unreadable::Unreadable>() {
+            Ok(crate::unreadable::Unreadable { what, advice }) => {
                 return Error::Table { path, what, advice };
             }
             Err(error) => error,

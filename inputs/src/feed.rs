@@ -9,7 +9,7 @@ use hashlith_feedback::Unit;
 use crate::arrow;
 use crate::block::{Block, BlockFormat};
 use crate::cutter::Cutter;
-#[cfg(feature = "arrow")]
+#[cfg(any(feature = "arrow", feature = "sqlite"))]
 use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::source::Source;
@@ -25,6 +25,9 @@ pub(crate) enum Work<'a> {
     /// Read all of this source, an Arrow file or stream.
     #[cfg(feature = "arrow")]
     Arrow(u32, &'a Source),
+    /// Read all of this source, a database.
+    #[cfg(feature = "sqlite")]
+    Sqlite(u32, &'a Source),
     /// Read this row group of this source.
     #[cfg(feature = "arrow")]
     RowGroup(u32, Box<arrow::RowGroup>),
@@ -106,6 +109,10 @@ impl<'a> Feed<'a> {
                     continue;
                 }
                 _ => {}
+            }
+            #[cfg(feature = "sqlite")]
+            if format == Format::Sqlite {
+                return Ok(Work::Sqlite(number, source));
             }
             let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
             let memory = self.options.max_record_bytes;

@@ -25,11 +25,13 @@ pub enum Format {
     Parquet,
     /// An Arrow file (Feather, version 2) or an Arrow stream.
     Arrow,
+    /// An SQLite database. With the feature `sqlite`.
+    Sqlite,
 }
 
 impl Format {
     /// All formats, in the order in which help texts list them.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 9] = [
         Format::Pickle,
         Format::Tsv,
         Format::Csv,
@@ -38,10 +40,12 @@ impl Format {
         Format::Cdbmake,
         Format::Parquet,
         Format::Arrow,
+        Format::Sqlite,
     ];
 
     /// The names of all formats, in the order of [`Self::ALL`].
-    pub const NAMES: &[&str] = &["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow"];
+    pub const NAMES: &[&str] =
+        &["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow", "sqlite"];
 
     /// Its name, one of [`Self::NAMES`].
     #[must_use]
@@ -78,6 +82,7 @@ impl Format {
             "cdb" | "cdbmake" => Some(Format::Cdbmake),
             "parquet" | "pq" => Some(Format::Parquet),
             "arrow" | "arrows" | "feather" | "ipc" => Some(Format::Arrow),
+            "sqlite" | "sqlite3" | "db" | "db3" => Some(Format::Sqlite),
             _ => None,
         }
     }
@@ -91,7 +96,25 @@ impl Format {
     /// Whether a location in this format is the number of a row in a table.
     #[must_use]
     pub fn has_rows(self) -> bool {
-        matches!(self, Format::Parquet | Format::Arrow)
+        matches!(self, Format::Parquet | Format::Arrow | Format::Sqlite)
+    }
+
+    /// The feature that this format needs; empty if it needs none.
+    pub(crate) const fn feature(self) -> &'static str {
+        match self {
+            Format::Parquet | Format::Arrow => "arrow",
+            Format::Sqlite => "sqlite",
+            _ => "",
+        }
+    }
+
+    /// Whether this format is built in.
+    pub(crate) const fn is_built_in(self) -> bool {
+        match self {
+            Format::Parquet | Format::Arrow => cfg!(feature = "arrow"),
+            Format::Sqlite => cfg!(feature = "sqlite"),
+            _ => true,
+        }
     }
 }
 

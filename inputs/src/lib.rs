@@ -1,5 +1,6 @@
 //! Records, each a key and a value, out of files: Python pickles, TSV, CSV, JSON and `cdbmake` input, plain or
-//! compressed with gzip, zstd, bzip2, xz, lzma, lz4 or zip; and with the feature `arrow` Parquet and Arrow files.
+//! compressed with gzip, zstd, bzip2, xz, lzma, lz4 or zip; and with the features `arrow` and `sqlite` Parquet and Arrow files,
+//! and SQLite databases.
 //!
 //! [`Sources`] finds and checks the files. [`read()`] passes every record to a [`Sink`]; each worker has its own.
 //! All workers share a large file of a text format, block by block; a pickle is read by one worker, many pickles by many.
@@ -76,9 +77,13 @@ mod shown;
 mod sink;
 mod source;
 mod sources;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod stop;
 mod temp_copy;
 pub mod typed;
+#[cfg(any(feature = "arrow", feature = "sqlite"))]
+mod unreadable;
 
 #[cfg(feature = "arrow")]
 pub use arrow::{Table, Unfit};

@@ -104,14 +104,14 @@ pub struct ReadOptions {
     pub escape: bool,
     /// Delimited text: whether the first row of each file is a header. `None`: in CSV, and wherever a column has a name.
     pub header: Option<bool>,
-    /// Delimited text and tables: the key's columns. None: the first. Several are joined with `join`; without it the key is the JSON array of
+    /// Delimited text, tables and databases: the key's columns. None: the first. Several are joined with `join`; without it the key is the JSON array of
     /// them, in delimited text of their texts.
     pub key_columns: Vec<Column>,
-    /// Delimited text and tables: the value's columns. None: the second one; in text without quotes all that follows the first
+    /// Delimited text, tables and databases: the value's columns. None: the second one; in text without quotes all that follows the first
     /// delimiter, as it stands. Several are joined with `join`; without it values must be JSON, and the value is an object of the columns'
     /// names and what is in them, or an array if there is no header.
     pub value_columns: Vec<Column>,
-    /// Delimited text and tables: what several columns of a key or a value are joined with.
+    /// Delimited text, tables and databases: what several columns of a key or a value are joined with.
     pub join: Option<String>,
     /// Delimited text: lines that begin with this are comments.
     pub comment: Option<String>,
@@ -135,6 +135,8 @@ pub struct ReadOptions {
     /// of Python's `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. A string stands for itself; so `7` and `"7"` are
     /// one key.
     pub json_keys: bool,
+    /// Databases: the query whose rows are the records. `None`: all rows of the only table.
+    pub query: Option<String>,
     /// Pickle: the dict to read out of a tuple, list or dict of several, by its number from 0 or by its key.
     pub pick: Option<String>,
 }
@@ -162,6 +164,7 @@ impl Default for ReadOptions {
             max_record_bytes: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
             block_bytes: 1 << 20,
             json_keys: false,
+            query: None,
             pick: None,
         }
     }
@@ -232,9 +235,9 @@ impl ReadOptions {
 
     /// The options that have been given, by the names of the fields here, and the formats that each applies to.
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
-        use Format::{Arrow, Csv, Json, Jsonl, Parquet, Pickle, Tsv};
+        use Format::{Arrow, Csv, Json, Jsonl, Parquet, Pickle, Sqlite, Tsv};
         const DELIMITED: &[Format] = &[Tsv, Csv];
-        const COLUMNS: &[Format] = &[Tsv, Csv, Parquet, Arrow];
+        const COLUMNS: &[Format] = &[Tsv, Csv, Parquet, Arrow, Sqlite];
         const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json, Pickle];
         const FIELDS: &[Format] = &[Jsonl, Json, Pickle];
         const PICKLE: &[Format] = &[Pickle];
@@ -252,6 +255,7 @@ impl ReadOptions {
             (self.key_field.is_some(), "key_field", FIELDS),
             (self.value_field.is_some(), "value_field", FIELDS),
             (self.json_keys, "keys", PICKLE),
+            (self.query.is_some(), "query", &[Sqlite]),
             (self.pick.is_some(), "pick", PICKLE),
         ]
         .into_iter()

@@ -17,13 +17,15 @@ use crate::options::ReadOptions;
 use crate::outlet::{Outlet, Shared};
 use crate::sink::{Sink, Summary};
 use crate::sources::Sources;
+#[cfg(feature = "sqlite")]
+use crate::sqlite;
 use crate::stop::Stop;
 use crate::{cdbmake, delimited, document, jsonl, pickle};
 
 /// Reads all records of all sources with at most `threads` workers, each with its own sink, and returns the sinks. The
 /// calling thread is one of the workers.
 ///
-/// All workers share one file, block by block or row group by row group; but a pickle or an Arrow file is read by one worker. Fewer workers than `threads` are
+/// All workers share one file, block by block or row group by row group; but a pickle, an Arrow file or a database is read by one worker. Fewer workers than `threads` are
 /// started if there is no work for more. The formats are those of `sources`: [`ReadOptions::format`] has no effect here.
 ///
 /// Raw (compressed) bytes are counted in `progress`; records are not, so that a sink can count them when it is done
@@ -75,7 +77,8 @@ pub fn read<S: Sink>(
     let bytes_before = progress.done(Unit::Bytes);
     let shared = Shared::new(progress, sources, options.on_error);
     let feed = Mutex::new(Feed::new(sources, options, progress));
-    let only_whole = sources.iter().all(|(_, format)| matches!(format, Format::Pickle | Format::Arrow));
+    let only_whole =
+        sources.iter().all(|(_, format)| matches!(format, Format::Pickle | Format::Arrow | Format::Sqlite));
     let workers = threads.clamp(1, if only_whole { sources.len() } else { usize::MAX });
 
     let ends = thread::scope(|scope| {
@@ -146,6 +149,11 @@ fn work<'a, S: Sink>(
             Ok(Work::Arrow(number, source)) => {
                 outlet.source = number;
                 (number, 0, arrow::read_source(source, options, &mut outlet))
+            }
+            #[cfg(feature = "sqlite")]
+            Ok(Work::Sqlite(number, source)) => {
+                outlet.source = number;
+                (number, 0, sqlite::read_source(source, options, &mut outlet))
             }
             #[cfg(feature = "arrow")]
             Ok(Work::RowGroup(number, group)) => {

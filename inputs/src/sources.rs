@@ -194,11 +194,11 @@ fn check(source: &Source, options: &ReadOptions) -> Result<Format, Error> {
         }
     }
     let format = format_of(source, options)?;
-    if !cfg!(feature = "arrow") && format.has_rows() {
+    if !format.is_built_in() {
         return Err(Error::NotBuiltIn { path: source.name(), format });
     }
-    // Its beginning is at the end.
-    if format == Format::Parquet && source.size().is_none() {
+    // They are not read from begin to end.
+    if matches!(format, Format::Parquet | Format::Sqlite) && source.size().is_none() {
         return Err(Error::NeedsFile { path: source.name(), format });
     }
     Ok(format)

@@ -241,7 +241,7 @@ def build_from_files(
     path: StrOrBytesPath,
     inputs: StrOrBytesPath | Iterable[StrOrBytesPath],
     *,
-    format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow"] | None = None,
+    format: Literal["pickle", "tsv", "csv", "jsonl", "json", "cdbmake", "parquet", "arrow", "sqlite"] | None = None,
     on_error: Literal["stop", "skip"] | None = None,
     max_errors: int | None = None,
     encoding: str | None = None,
@@ -256,6 +256,7 @@ def build_from_files(
     skip_rows: int = 0,
     key_field: str | None = None,
     value_field: str | None = None,
+    query: str | None = None,
     pick: int | str | None = None,
     memory: int | str | None = None,
     threads: int | None = None,
@@ -273,7 +274,7 @@ def build_from_files(
     part: tuple[int, int] | None = None,
     progress: bool | Callable[[Progress], object] | None = None,
 ) -> BuildReport:
-    """Builds an index at `path` from files and folders of pickled dicts, TSV, CSV, JSON, cdbmake records, Parquet or Arrow.
+    """Builds an index at `path` from files and folders of pickled dicts, TSV, CSV, JSON, cdbmake records, Parquet, Arrow or SQLite.
 
     All threads read, and no file is held whole. A pickle is read as data; nothing in it runs. Otherwise this is like
     `build`, which describes the keywords that are not listed here.
@@ -293,16 +294,17 @@ def build_from_files(
             of a field. Default: "off" in TSV, "strict" in CSV.
         escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
         header: TSV, CSV: whether the first row of each file is a header. Default: in CSV, and if a column has a name.
-        key_column: TSV, CSV, Parquet, Arrow: the column of the keys, a number from 1 or a name. Several make a JSON array,
+        key_column: TSV, CSV, tables: the column of the keys, a number from 1 or a name. Several make a JSON array,
             unless there is `join`. Default: 1.
-        value_column: TSV, CSV, Parquet, Arrow: the column of the values, likewise; "*" is the whole row of
+        value_column: TSV, CSV, tables: the column of the values, likewise; "*" is the whole row of
             text. Several make a JSON object, or an array without a header (with `values="json"`), unless there is `join`.
             Default: 2; in TSV all that follows the first TAB.
-        join: TSV, CSV, Parquet, Arrow: the text that joins several columns.
+        join: TSV, CSV, tables: the text that joins several columns.
         comment: TSV, CSV: lines that begin with this are comments.
         skip_rows: TSV, CSV: how many lines at the beginning of each file are passed over.
         key_field: JSON, and pickled lists of dicts: the field of the keys. Default: "key".
         value_field: JSON, and pickled lists of dicts: the field of the values. Default: "value".
+        query: SQLite: the query whose rows are the records; by default all rows of the only table.
         pick: Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key.
 
     Raises:
@@ -324,7 +326,7 @@ def build_from_files(
         path, list(inputs), format=format, on_error=on_error, max_errors=max_errors,
         encoding=encoding, delimiter=delimiter, quotes=quotes, escape=escape, header=header, key_column=key_column,
         value_column=value_column, join=join, comment=comment, skip_rows=skip_rows, key_field=key_field,
-        value_field=value_field, pick=pick,
+        value_field=value_field, query=query, pick=pick,
         memory=memory, threads=threads, temp_dir=temp_dir, on_duplicate=on_duplicate, compress=compress, keys=keys,
         values=values, fingerprint_bits=fingerprint_bits, check_bits=check_bits, hash=hash, seed=seed, metadata=metadata,
         parts=parts, part=part, progress=progress,

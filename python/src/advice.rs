@@ -31,7 +31,7 @@ pub fn words(advice: Advice) -> String {
         Advice::Encoding => "name its encoding with encoding=",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {
-            "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\", \"parquet\", \"arrow\")"
+            "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\", \"parquet\", \"arrow\", \"sqlite\")"
         }
         Advice::Fields => "key_field and value_field name other fields",
         Advice::TempDir => "choose another directory with temp_dir",
@@ -47,6 +47,7 @@ pub fn words(advice: Advice) -> String {
         Advice::Metadata => "give metadata for the output",
         Advice::IntKeys => "use keys=\"int\", or keys=\"json\" if only some keys are integers",
         Advice::JsonKeys => "use keys=\"json\" to store keys as JSON text",
+        Advice::Query => "name the columns of one with query=\"SELECT key, value FROM table\"",
         Advice::Pick => "name one with pick, such as pick=\"0\" or pick=\"NAME\"",
         other => return other.to_string(),
     };

@@ -201,6 +201,7 @@ impl<'py> Keywords<'py> {
             value_field: self.take("value_field")?,
             on_error,
             json_keys,
+            query: self.take("query")?,
             pick: self.pick()?,
             ..ReadOptions::default()
         })

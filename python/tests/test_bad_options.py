@@ -44,6 +44,7 @@ BAD_FILE_OPTIONS = [
     ("quotes", ["x", "", 3]),
     ("join", [3, []]),
     ("comment", [3, []]),
+    ("query", [1, b"select 1"]),
     ("pick", [1.5, []]),
     ("skip_rows", [-1, "1", 1.5, 2**64]),
 ]

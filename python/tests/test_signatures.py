@@ -57,7 +57,7 @@ def test_what_only_files_need_has_defaults_of_its_own():
     assert {name: value for name, value in keywords(hashlith.build_from_files).items() if name not in own} == {
         "format": None, "on_error": None, "max_errors": None, "encoding": None, "delimiter": None,
         "quotes": None, "escape": False, "header": None, "key_column": None, "value_column": None, "join": None, "comment": None,
-        "skip_rows": 0, "key_field": None, "value_field": None, "pick": None,
+        "skip_rows": 0, "key_field": None, "value_field": None, "query": None, "pick": None,
     }
 
 

@@ -12,13 +12,13 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_message};
 
 use crate::arrow::table::Table;
-use crate::arrow::unreadable::Unreadable;
-use crate::arrow::{guarded, pass, too_long, unreadable};
+use crate::arrow::{guarded, pass, too_long};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stop::{PlainStop, Stop};
+use crate::unreadable::{Unreadable, unreadable};
 
 /// What an Arrow file begins and ends with.
 const MARK: &[u8] = b"ARROW1";

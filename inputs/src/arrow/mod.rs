@@ -9,7 +9,6 @@ mod parquet;
 mod plan;
 mod table;
 mod thrift;
-pub(crate) mod unreadable;
 
 use std::any::Any;
 use std::fmt;
@@ -20,20 +19,15 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use hashlith_feedback::Advice;
 
-use crate::arrow::unreadable::Unreadable;
 use crate::bad_row::BadRow;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
-use crate::stop::{PlainStop, Stop};
+use crate::stop::Stop;
+use crate::unreadable::{Unreadable, unreadable};
 
 pub(crate) use ipc::read_source;
 pub(crate) use parquet::{File, RowGroup};
 pub use table::{Table, Unfit};
-
-/// The error for a table that cannot be read from row `at` on.
-fn unreadable(at: u64, why: impl Into<Unreadable>) -> PlainStop {
-    Stop::Io(at, why.into().into())
-}
 
 /// Something that takes more memory than there is.
 fn too_long(what: &str, bytes: u64, most: usize) -> Unreadable {

@@ -13,13 +13,13 @@ use crate::arrow::data::Data;
 use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
-use crate::arrow::unreadable::Unreadable;
-use crate::arrow::{guarded, pass, too_long, unreadable};
+use crate::arrow::{guarded, pass, too_long};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stop::{PlainStop, Stop};
+use crate::unreadable::{Unreadable, unreadable};
 
 /// The most rows of a batch.
 const ROWS: u64 = 8192;

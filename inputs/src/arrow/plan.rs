@@ -7,8 +7,8 @@ use hashlith_format::{KeyType, ValueType};
 use crate::arrow::cells::is_string;
 use crate::arrow::json;
 use crate::bad_row::Reason;
-use crate::columns::{Cells, find, listed};
-use crate::options::{Column, ReadOptions};
+use crate::columns::{Cells, numbers};
+use crate::options::ReadOptions;
 
 /// How the rows of a table become records.
 #[derive(Debug, Clone)]
@@ -27,24 +27,9 @@ impl Plan {
     /// For a column that is missing, or whose type makes no such key or value.
     pub fn new(schema: &Schema, options: &ReadOptions) -> Result<Self, Reason> {
         let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let numbers = |columns: &[Column], usual: usize| -> Result<Vec<usize>, Reason> {
-            let found = match columns {
-                [] => vec![usual],
-                columns => {
-                    columns.iter().map(|column| find(column, Some(&names))).collect::<Result<Vec<_>, _>>()?
-                }
-            };
-            match found.iter().find(|&&column| column >= names.len()) {
-                Some(column) => {
-                    let (number, names) = (column + 1, listed(&names));
-                    Err(format!("there is no column {number}; the columns are: {names}").into())
-                }
-                None => Ok(found),
-            }
-        };
-        let key = numbers(&options.key_columns, 0)?;
+        let key = numbers(&options.key_columns, 0, &names)?;
         let no_value = options.value_type == ValueType::None;
-        let value = if no_value { vec![] } else { numbers(&options.value_columns, 1)? };
+        let value = if no_value { vec![] } else { numbers(&options.value_columns, 1, &names)? };
         let mut needed = [&key[..], &value].concat();
         needed.sort_unstable();
         needed.dedup();

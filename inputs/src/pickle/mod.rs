@@ -41,7 +41,7 @@ use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
 
-#[cfg(feature = "arrow")]
+#[cfg(any(feature = "arrow", feature = "sqlite"))]
 pub(crate) use {json::write_string, number::write_float};
 
 /// Passes all records of all pickles in a source to the sink.

@@ -1,16 +1,22 @@
-//! What is wrong with a table.
+//! What is wrong with a table or a database.
 
 use std::{fmt, io};
 
 use hashlith_feedback::Advice;
 
 use crate::bad_row::Reason;
+use crate::stop::{PlainStop, Stop};
 
 /// A table that cannot be read; travels inside an [`io::Error`].
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     pub what: String,
     pub advice: Option<Advice>,
+}
+
+/// The error for a table that cannot be read from row `at` on.
+pub(crate) fn unreadable(at: u64, why: impl Into<Unreadable>) -> PlainStop {
+    Stop::Io(at, why.into().into())
 }
 
 impl fmt::Display for Unreadable {

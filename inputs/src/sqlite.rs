@@ -1,0 +1,193 @@
+//! SQLite databases: the rows of a query, or of the only table.
+
+mod rows;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use hashlith_feedback::{Advice, Unit};
+use rusqlite::config::DbConfig;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Batch, Connection, Error, ErrorCode, OpenFlags, Result as Sqlite, Statement};
+
+use crate::bad_row::BadRow;
+use crate::columns::listed;
+use crate::options::ReadOptions;
+use crate::outlet::Outlet;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::sqlite::rows::Plan;
+use crate::stop::{PlainStop, Stop};
+use crate::unreadable::{Unreadable, unreadable};
+
+/// How often a long query is asked whether it must stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Passes all rows of a database to the sink.
+pub(crate) fn read_source<S: Sink>(
+    source: &Source,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+) -> Result<(), Stop<S::Error>> {
+    let connection = open(source, options).map_err(Stop::for_sink)?;
+    let interrupt = connection.get_interrupt_handle();
+    let (shared, ended) = (outlet.shared, AtomicBool::new(false));
+    thread::scope(|scope| {
+        // A query that sorts gives no row for a long time.
+        let watch = thread::Builder::new().spawn_scoped(scope, || {
+            while !ended.load(Ordering::Relaxed) {
+                if shared.must_stop() {
+                    interrupt.interrupt();
+                }
+                thread::park_timeout(LOOK);
+            }
+        });
+        let read = read(&connection, source.size().unwrap_or(0), options, outlet);
+        ended.store(true, Ordering::Relaxed);
+        if let Ok(watch) = watch {
+            watch.thread().unpark();
+        }
+        read
+    })
+}
+
+fn open(source: &Source, options: &ReadOptions) -> Result<Connection, PlainStop> {
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> Sqlite<Connection> {
+        let connection = match source {
+            Source::Path(path) => Connection::open_with_flags(path, read_only)?,
+            Source::Memory { bytes, .. } => {
+                let mut connection = Connection::open_in_memory()?;
+                connection.deserialize_read_exact("main", &bytes[..], bytes.len(), true)?;
+                connection
+            }
+            Source::Stdin => return Err(Error::InvalidQuery),
+        };
+        let most = i32::try_from(options.max_record_bytes).unwrap_or(i32::MAX);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most)?;
+        // What a hostile file could have in its schema is not run.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        Ok(connection)
+    };
+    open().map_err(|error| unreadable(0, failed(error, options)))
+}
+
+/// What an error of SQLite means.
+fn failed(error: Error, options: &ReadOptions) -> Unreadable {
+    let what = match &error {
+        Error::SqlInputError { msg, .. } => format!("the query cannot be run: {msg}"),
+        _ => match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => {
+                "this is no SQLite database (one that is compressed or encrypted must be unpacked first)"
+                    .to_owned()
+            }
+            Some(ErrorCode::DatabaseCorrupt) => format!("the database is damaged: {error}"),
+            Some(ErrorCode::DatabaseBusy) => {
+                "another program is writing to the database: try again later".to_owned()
+            }
+            Some(ErrorCode::CannotOpen) => format!(
+                "{error}; a database in WAL mode needs a directory that may be written to: copy it to one, with its -wal file"
+            ),
+            Some(ErrorCode::TooBig) => {
+                let most = options.max_record_bytes;
+                let what = format!("a row is longer than {most} bytes, the longest that is allowed");
+                return Unreadable { what, advice: Some(Advice::MoreMemory) };
+            }
+            // What SQLite has no other code for.
+            Some(ErrorCode::Unknown) => format!("the query cannot be run: {error}"),
+            _ => format!("SQLite says: {error}"),
+        },
+    };
+    what.into()
+}
+
+fn read<S: Sink>(
+    connection: &Connection,
+    size: u64,
+    options: &ReadOptions,
+    outlet: &mut Outlet<'_, S>,
+) -> Result<(), Stop<S::Error>> {
+    let progress = outlet.shared.progress;
+    let mut at = 0;
+    let stop = |at, error: Error, stopped: bool| match stopped {
+        true => Stop::Asked,
+        false => unreadable(at, failed(error, options)).for_sink(),
+    };
+    let refused = |why: Unreadable| unreadable(0, why).for_sink();
+    let mut statement = match &options.query {
+        Some(query) => statement(connection, query, options).map_err(refused)?,
+        None => {
+            let table = only_table(connection, options).map_err(refused)?;
+            let query = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
+            connection.prepare(&query).map_err(|error| refused(failed(error, options)))?
+        }
+    };
+    let plan = Plan::new(&statement, options).map_err(|why| refused(why.into()))?;
+    let mut rows = statement.query([]).map_err(|error| stop(0, error, false))?;
+    let (mut key, mut value, mut counted) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let row = rows.next().map_err(|error| stop(at, error, outlet.shared.must_stop()))?;
+        let Some(row) = row else { break };
+        let cell = |column| row.get_ref(column).unwrap_or(ValueRef::Null);
+        key.clear();
+        value.clear();
+        match plan.record(cell, &mut key, &mut value) {
+            Ok(()) => outlet.record(at, &key, &value)?,
+            Err(reason) => outlet.bad_row(BadRow::new(at, reason))?,
+        }
+        // About what they take in the file.
+        let read = ((key.len() + value.len()) as u64).min(size - counted);
+        progress.add(Unit::Bytes, read);
+        counted += read;
+        at += 1;
+    }
+    progress.add(Unit::Bytes, size - counted);
+    Ok(())
+}
+
+/// The query, which must be one statement that gives rows and needs nothing else.
+fn statement<'c>(
+    connection: &'c Connection,
+    query: &str,
+    options: &ReadOptions,
+) -> Result<Statement<'c>, Unreadable> {
+    let mut statements = Batch::new(connection, query);
+    let mut next = || statements.next().map_err(|error| failed(error, options));
+    let first = next()?.ok_or_else(|| "the query is empty".to_owned())?;
+    let what = match (first.column_count(), first.parameter_count(), next()?) {
+        (0, ..) => "the query gives no rows: it must be a SELECT",
+        (_, 1.., _) => "the query has a parameter: write the value in its place",
+        (.., Some(_)) => "the query is more than one statement",
+        (.., None) => return Ok(first),
+    };
+    Err(what.to_owned().into())
+}
+
+/// The only table or view.
+fn only_table(connection: &Connection, options: &ReadOptions) -> Result<String, Unreadable> {
+    let tables = || -> Sqlite<Vec<String>> {
+        let query = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                     ORDER BY rowid";
+        let mut statement = connection.prepare(query)?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        names.collect()
+    };
+    let mut tables = tables().map_err(|error| failed(error, options))?;
+    match (tables.len(), tables.pop()) {
+        (1, Some(only)) => Ok(only),
+        (0, _) | (_, None) => Err("the database has no table".to_owned().into()),
+        (_, Some(last)) => {
+            tables.push(last);
+            let names = listed(&tables);
+            Err(Unreadable {
+                what: format!("the database has several tables: {names}"),
+                advice: Some(Advice::Query),
+            })
+        }
+    }
+}
