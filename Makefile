@@ -30,7 +30,7 @@ comma := ,
 .NOTPARALLEL:
 .PHONY: help lock build wheel test rust-test oracle python-test reliability spark-test test-all rust-test-all distributed-test \
 	python-test-all fuzz fuzz-short soak sanitize mutants mutants-short audit tools test-build test-wheel plain-wheel docs demo bench bench-python \
-	bench-full bench-peers bench-sizes bench-spark clippy fmt fmt-check install clean
+	bench-full bench-inputs bench-peers bench-sizes bench-spark clippy fmt fmt-check install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -203,6 +203,10 @@ bench-peers: .venv-peers/.installed plain-wheel ## hashlith and its peers, some 
 	$(CARGO) build --release --locked --manifest-path benches/peers/rust/Cargo.toml --target-dir $(TARGET)/peers
 	.venv-peers/bin/python benches/peers/run.py --rust $(TARGET)/peers/release/hashlith-peers --sizes $(SIZES) $(PEERS_ARGS)
 	.venv-peers/bin/python benches/peers/report.py
+
+bench-inputs: .venv/.test ## how fast each kind of input is read, ten minutes: benches/README.md
+	$(CARGO) build --release --locked -p hashlith-inputs --features arrow,sqlite --example throughput
+	$(VENV) benches/inputs.py
 
 # SIZES_ARGS="URL JSON", or "--tsv FILE": benches/sizes.py --help.
 bench-sizes: .venv-peers/.installed build ## bytes per pair on real records, hashlith and peers, an hour: docs/format-choices.md

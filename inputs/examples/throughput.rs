@@ -1,11 +1,12 @@
-//! Reads the named files and prints how fast: `throughput FILE... [--threads N] [--bytes] [--json]`.
+//! Reads the named files and prints how fast: `throughput FILE... [--threads N] [--bytes] [--json] [--escape]
+//! [--columns KEY VALUE]`.
 
 use std::convert::Infallible;
 use std::time::Instant;
 
 use hashlith_feedback::Progress;
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{ReadOptions, Sink, Sources, read};
+use hashlith_inputs::{Column, ReadOptions, Sink, Sources, read};
 
 /// Looks at the last byte of every key and value, and keeps nothing.
 #[derive(Default)]
@@ -29,6 +30,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match argument.as_str() {
             "--threads" => threads = arguments.next().ok_or("--threads needs a number")?.parse()?,
             "--bytes" => (options.key_type, options.value_type) = (KeyType::Bytes, ValueType::Bytes),
+            "--escape" => options.escape = true,
+            "--columns" => {
+                let mut column = || {
+                    arguments
+                        .next()
+                        .ok_or("--columns needs two columns")?
+                        .parse::<Column>()
+                        .map_err(|error| error.to_string())
+                };
+                (options.key_columns, options.value_columns) = (vec![column()?], vec![column()?]);
+            }
             "--json" => options.value_type = ValueType::Json,
             _ => files.push(argument),
         }

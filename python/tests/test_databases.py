@@ -2,14 +2,20 @@
 
 import _thread
 import json
+import os
 import random
+import shutil
 import signal
 import sqlite3
 import struct
+import subprocess
+import sys
+import tempfile
 import threading
 
 import hashlith
 import pytest
+from test_docs import NEEDS_SERVER, ROOT, fences
 
 
 def cell(rng, kind):
@@ -90,3 +96,27 @@ def test_a_query_that_does_not_end_is_interrupted(database, tmp_path, request):
     with pytest.raises(KeyboardInterrupt):
         hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / "x.sqlite", query=endless, keys="int")
     assert not (tmp_path / "x.hlith").exists()
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    """A server of this test alone, at a socket. If it is missing, and this is root on Debian, it is installed."""
+    if shutil.which("redis-server") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server", shell=True, check=True,
+                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdout=subprocess.DEVNULL)
+    if shutil.which("redis-server") is None:
+        reason = "redis-server is missing (Debian, Ubuntu: apt-get install redis-server)"
+        (pytest.fail if os.environ.get("HASHLITH_NO_SKIPS") else pytest.skip)(reason)
+    # The path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory() as folder:
+        socket = f"{folder}/socket"
+        command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert any("ready to accept connections" in line for line in server.stdout)
+            yield f"unix://{socket}"
+            server.terminate()
+
+
+def test_the_recipe_for_redis(redis_url, tmp_path):
+    [recipe] = [source for _, _, source in fences((ROOT / "docs" / "inputs.md").read_text()) if NEEDS_SERVER in source]
+    subprocess.run([sys.executable, "-c", recipe], cwd=tmp_path, env={**os.environ, "REDIS_URL": redis_url}, check=True)
