@@ -124,10 +124,7 @@ pub(crate) fn parse<S: Sink>(
     let mut at = 0;
     while let Ok(Step::Record { key, value, end }) = step(bytes, at) {
         let (key, value) = (&bytes[key.0..key.1], &bytes[value.0..value.1]);
-        match check.row(key, value, &mut typed) {
-            Ok((key, value)) => outlet.record(block.start + at as u64, key, value)?,
-            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
-        }
+        outlet.row(block, at, check.row(key, value, &mut typed))?;
         at = end;
     }
     Ok(())
@@ -147,10 +144,7 @@ pub(crate) fn parse_binary<S: Sink>(
     let records = &bytes[..left.min(bytes.len())];
     let mut at = 0;
     while let Some((key, value, length)) = cdb.record(&records[at..]) {
-        match check.row(key, value, &mut typed) {
-            Ok((key, value)) => outlet.record(block.start + at as u64, key, value)?,
-            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
-        }
+        outlet.row(block, at, check.row(key, value, &mut typed))?;
         at += length;
     }
     Ok(())

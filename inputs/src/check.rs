@@ -12,6 +12,8 @@ use crate::typed::{parse_key, parse_row};
 /// What the keys and values of one block must be.
 #[derive(Clone, Copy)]
 pub(crate) struct Check {
+    /// All rows are what they must be, as they stand.
+    pub as_is: bool,
     key_text: bool,
     value_text: bool,
     value_json: bool,
@@ -37,13 +39,15 @@ impl Check {
     pub fn new(options: &ReadOptions, block: &[u8]) -> Self {
         let each = Check::each(options);
         let valid = (each.key_text || each.value_text) && std::str::from_utf8(block).is_ok();
-        let advice = Advice::EncodingOrBytes;
-        Check { key_text: each.key_text && !valid, value_text: each.value_text && !valid, advice, ..each }
+        let (key_text, value_text) = (each.key_text && !valid, each.value_text && !valid);
+        let as_is = !(key_text || value_text || each.value_json || each.converts());
+        Check { as_is, key_text, value_text, advice: Advice::EncodingOrBytes, ..each }
     }
 
     /// For formats whose fields may end anywhere: each field is checked.
     pub fn each(options: &ReadOptions) -> Self {
         Check {
+            as_is: false,
             key_text: options.key_type == KeyType::Text,
             value_text: options.value_type == ValueType::Text,
             value_json: options.value_type == ValueType::Json,
@@ -58,6 +62,12 @@ impl Check {
     #[inline]
     pub fn no_value(self) -> bool {
         self.no_value
+    }
+
+    /// Whether what the sink takes is not what stands in the row.
+    #[inline]
+    fn converts(self) -> bool {
+        self.key_int || self.no_value || self.row.is_some()
     }
 
     /// Checks a row, and returns its key and value as the sink takes them.
@@ -81,7 +91,7 @@ impl Check {
         value: &'a [u8],
         typed: &'a mut Typed,
     ) -> Result<(&'a [u8], &'a [u8]), Reason> {
-        if self.key_int || self.no_value || self.row.is_some() {
+        if self.converts() {
             return self.convert(key, value, typed);
         }
         Ok((key, value))

@@ -53,6 +53,7 @@ fn lines<S: Sink>(
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
     let check = Check::new(options, bytes);
+    let as_is = check.as_is && !options.escape;
     let mut typed = Typed::default();
     let mut start = 0;
     while start < bytes.len() {
@@ -60,22 +61,19 @@ fn lines<S: Sink>(
         let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = rest[..length].strip_suffix(b"\r").unwrap_or(&rest[..length]);
         let row = match scan::first(delimiter, line) {
+            Some(at) if as_is => Ok((&line[..at], &line[at + 1..])),
             None if check.no_value() && !line.is_empty() => {
                 fields(line, &[], check, options.escape, scratch, &mut typed)
             }
             None => Err(no_delimiter(line, delimiter).into()),
             Some(at) => fields(&line[..at], &line[at + 1..], check, options.escape, scratch, &mut typed),
         };
-        match row {
-            Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
-            Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
-        }
+        outlet.row(block, start, row)?;
         start += length + 1;
     }
     Ok(())
 }
 
-#[inline]
 fn fields<'a>(
     key: &'a [u8],
     value: &'a [u8],
@@ -123,13 +121,11 @@ fn rows<S: Sink>(
                 at = wrong.at;
                 Err(Reason::from(wrong.what))
             }
-            Ok(()) => pick(layout, &rows, rows.row(&row), options.escape, &mut scratch.picked)
-                .and_then(|(key, value)| check.row(key, value, &mut typed)),
+            Ok(()) => pick(layout, &rows, rows.row(&row), options.escape, &mut scratch.picked).and_then(
+                |(key, value)| if check.as_is { Ok((key, value)) } else { check.row(key, value, &mut typed) },
+            ),
         };
-        match record {
-            Ok((key, value)) => outlet.record(block.start + row.start as u64, key, value)?,
-            Err(reason) => outlet.bad_row(block.bad_row(at, reason))?,
-        }
+        outlet.row(block, at, record)?;
     }
     scratch.fields = rows.fields;
     Ok(())

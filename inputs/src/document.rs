@@ -187,10 +187,7 @@ pub(crate) fn parse<S: Sink>(
                 Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
                 Err(reason) => Err(reason.clone()),
             };
-            match record {
-                Ok((key, value)) => outlet.record(block.start + (from + blanks) as u64, key, value)?,
-                Err(reason) => outlet.bad_row(block.bad_row(from + blanks, reason))?,
-            }
+            outlet.row(block, from + blanks, record)?;
         }
         if is_last {
             break;

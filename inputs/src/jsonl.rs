@@ -42,10 +42,7 @@ pub(crate) fn parse<S: Sink>(
                 Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
                 Err(reason) => Err(reason.clone()),
             };
-            match pair {
-                Ok((key, value)) => outlet.record(block.start + start as u64, key, value)?,
-                Err(reason) => outlet.bad_row(block.bad_row(start, reason))?,
-            }
+            outlet.row(block, start, pair)?;
         }
         start += length + 1;
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hashlith_feedback::Progress;
 use parking_lot::Mutex;
 
-use crate::bad_row::BadRow;
-use crate::block::Buffers;
+use crate::bad_row::{BadRow, Reason};
+use crate::block::{Block, Buffers};
 use crate::error::{Error, ReadError};
 use crate::format::Format;
 use crate::options::OnError;
@@ -134,6 +134,20 @@ impl<'a, S: Sink> Outlet<'a, S> {
             self.pause()?;
         }
         Ok(())
+    }
+
+    /// Gives the row at this offset of a block to the sink, or says what is wrong with it.
+    #[inline]
+    pub fn row(
+        &mut self,
+        block: &Block<'_>,
+        at: usize,
+        row: Result<(&[u8], &[u8]), Reason>,
+    ) -> Result<(), Stop<S::Error>> {
+        match row {
+            Ok((key, value)) => self.record(block.start + at as u64, key, value),
+            Err(reason) => self.bad_row(block.bad_row(at, reason)),
+        }
     }
 
     /// A look at whether to stop.

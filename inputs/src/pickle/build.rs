@@ -201,7 +201,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             _ => return Err(wrong(target).into()),
         }
-        self.stack.entries.truncate(cut);
+        self.stack.cut(cut);
         Ok(())
     }
 

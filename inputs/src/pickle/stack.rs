@@ -34,6 +34,17 @@ impl Stack {
         Ok(())
     }
 
+    /// Leaves the lowest `count` items.
+    pub fn cut(&mut self, count: usize) {
+        while self.entries.len() > count {
+            // Strings, of which there are many, need no drop.
+            match self.entries.pop() {
+                Some(Entry { item: Item::Span(_), .. }) => {}
+                other => drop(other),
+            }
+        }
+    }
+
     /// Takes the top item, which must not be a mark.
     pub fn pop(&mut self, at: u64) -> Result<Entry, BadRow> {
         match self.entries.last() {
