@@ -27,8 +27,8 @@ const ROWS: u64 = 8192;
 const DEEPEST: usize = 64;
 const MARK: &[u8; 4] = b"PAR1";
 
-/// A Parquet file that is open.
-pub(crate) struct File {
+/// A Parquet file that is open, and how it is read.
+struct Open {
     data: Arc<Data>,
     metadata: Arc<ParquetMetaData>,
     levels: FieldLevels,
@@ -37,6 +37,11 @@ pub(crate) struct File {
     most: usize,
     /// How many bytes of rows a batch has, about.
     batch_bytes: u64,
+}
+
+/// The row groups of a Parquet file.
+pub(crate) struct File {
+    open: Arc<Open>,
     next: usize,
     /// Rows before the next row group.
     rows: u64,
@@ -44,12 +49,7 @@ pub(crate) struct File {
 
 /// One row group, which any worker can read.
 pub(crate) struct RowGroup {
-    data: Arc<Data>,
-    metadata: Arc<ParquetMetaData>,
-    levels: FieldLevels,
-    table: Table,
-    most: usize,
-    batch_bytes: u64,
+    open: Arc<Open>,
     number: usize,
     /// Rows before it.
     pub first: u64,
@@ -74,34 +74,24 @@ impl File {
         let most = options.max_record_bytes / 2 / table.needed().len().max(1);
         let batch_bytes = 8 * options.block_bytes.max(1) as u64;
         let (data, metadata) = (Arc::new(data), Arc::new(metadata));
-        Ok(File { data, metadata, levels, table, most, batch_bytes, next: 0, rows: 0 })
+        let open = Arc::new(Open { data, metadata, levels, table, most, batch_bytes });
+        Ok(File { open, next: 0, rows: 0 })
     }
 
     /// How many bytes of the file are in no row group.
     pub fn other_bytes(&self) -> u64 {
-        let groups = self.metadata.row_groups().iter();
-        groups.fold(self.data.length(), |left, group| left.saturating_sub(bytes_of(group)))
+        let groups = self.open.metadata.row_groups().iter();
+        groups.fold(self.open.data.length(), |left, group| left.saturating_sub(bytes_of(group)))
     }
 
     /// The next row group.
     pub fn next(&mut self) -> Option<RowGroup> {
-        let groups = self.metadata.row_groups();
-        let group = groups.get(self.next)?;
+        let group = self.open.metadata.row_groups().get(self.next)?;
         let bytes = bytes_of(group);
         let first = self.rows;
         self.rows += group.num_rows() as u64;
         self.next += 1;
-        Some(RowGroup {
-            data: Arc::clone(&self.data),
-            metadata: Arc::clone(&self.metadata),
-            levels: self.levels.clone(),
-            table: self.table.clone(),
-            most: self.most,
-            batch_bytes: self.batch_bytes,
-            number: self.next - 1,
-            first,
-            bytes,
-        })
+        Some(RowGroup { open: Arc::clone(&self.open), number: self.next - 1, first, bytes })
     }
 }
 
@@ -200,7 +190,8 @@ fn as_view(field: &Arc<Field>) -> Arc<Field> {
 impl RowGroup {
     /// Passes all records to the sink.
     pub fn read<S: Sink>(self, outlet: &mut Outlet<'_, S>) -> Result<(), Stop<S::Error>> {
-        let RowGroup { data, metadata, levels, table, most, batch_bytes, number, first, bytes } = self;
+        let RowGroup { open, number, first, bytes } = self;
+        let Open { data, metadata, levels, table, most, batch_bytes } = &*open;
         let group = metadata.row_group(number);
         let rows = group.num_rows() as u64;
         let columns = group.columns().iter();
@@ -209,21 +200,22 @@ impl RowGroup {
         let batch_rows = (batch_bytes / each).clamp(1, ROWS);
         let longer = Arc::new(OnceLock::new());
         let too_long_page = Arc::clone(&longer);
-        let pages = Pages { data, metadata: Arc::clone(&metadata), group: number, most, too_long: longer };
+        let (data, metadata, most) = (Arc::clone(data), Arc::clone(metadata), *most);
+        let pages = Pages { data, metadata, group: number, most, too_long: longer };
         let in_group = |at: u64, why: Unreadable| {
             let why = too_long_page.get().map_or(why, |&size| too_long("a page", size, most));
             let what = format!("row group {}: {}", number + 1, why.what);
             unreadable(at, Unreadable { what, ..why }).for_sink()
         };
         let reader = guarded(|| {
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows as usize, None)
+            ParquetRecordBatchReader::try_new_with_row_groups(levels, &pages, batch_rows as usize, None)
         });
         let mut reader = reader.map_err(|why| in_group(first, why))?;
         let (mut done, mut counted) = (0, 0);
         while let Some(batch) =
             guarded(|| reader.next().transpose()).map_err(|why| in_group(first + done, why))?
         {
-            pass(&table, &batch, first + done, outlet)?;
+            pass(table, &batch, first + done, outlet)?;
             done += batch.num_rows() as u64;
             let so_far = (u128::from(bytes) * u128::from(done) / u128::from(rows.max(1))) as u64;
             outlet.shared.progress.add(Unit::Bytes, so_far.saturating_sub(counted));
