@@ -91,6 +91,14 @@ def test_duplicates_across_tasks(spark, tmp_path):
         with hashlith.open(path) as index:
             assert len(index) == 2000
             assert all(value in (f"value{key[3:]}", "other") for key, value in index.items())
+    write(twice, path, on_duplicate="collect")
+    with hashlith.open(path) as index:
+        assert {key: sorted(value) for key, value in index.items()} == {
+            f"key{n}": ["other", f"value{n}"] for n in range(2000)}
+    with pytest.raises(Exception, match="different values"):
+        write(twice, path, on_duplicate="unique")
+    write(numbered(spark, 2000).union(numbered(spark, 2000)), path, on_duplicate="unique")
+    assert hashlith.verify(path).keys == 2000
 
 
 @pytest.mark.parametrize("column", ["key", "value"])
