@@ -172,3 +172,23 @@ def test_what_is_refused(built, keywords, error, words):
     assert words in str(caught.value)
     with pytest.raises(TypeError, match="a table is needed"):
         built(hashlith.build, [("a", "b")], key="id")
+
+
+def test_a_bad_row_has_its_number(built, tmp_path):
+    """In the table, whatever was added before."""
+    table = pyarrow.table({"id": ["a", "b", "c", None], "n": [1, 2, 3, 4]})
+    batches = pyarrow.Table.from_batches(table.to_batches(max_chunksize=3))
+    for source in table, batches:
+        with hashlith.Builder(tmp_path / "x.hlith", keys="text", values="int64") as builder:
+            builder.add("z", 0)
+            with pytest.raises(hashlith.InputError, match="record 5: the key is null") as caught:
+                builder.add_table(source, "id", "n")
+            error = caught.value
+            assert (error.path, error.line, error.offset, error.row) == (None, None, None, 4)
+            builder.abort()
+    for name, write in ("x.parquet", parquet.write_table), ("x.arrow", feather.write_feather):
+        write(table, tmp_path / name)
+        with pytest.raises(hashlith.InputError, match="row 4: the key is null") as caught:
+            hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / name, values="int64")
+        error = caught.value
+        assert (error.path, error.line, error.offset, error.row) == (str(tmp_path / name), None, None, 4)
