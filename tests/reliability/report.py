@@ -55,7 +55,7 @@ ROWS = [
     ("7", "The same as TSV, CSV, JSON lines, a JSON document, cdbmake and binary cdb", "fuzz/ tsv csv jsonl json cdbmake", "{} executions, {edges} edges",
      ["fuzz.tsv", "fuzz.csv", "fuzz.jsonl", "fuzz.json", "fuzz.cdbmake"],
      "As for pickles"),
-    ("7", "The same as compressed data of every kind, also with a limit on memory", "fuzz/ packed", "{} executions, {edges} edges", ["fuzz.packed"],
+    ("7", "The same as lines and pickles that are compressed, of every kind", "fuzz/ packed", "{} executions, {edges} edges", ["fuzz.packed"],
      "A wrong record that is well formed; reads of a few bytes at a time"),
     ("7", "The same as Parquet and Arrow files, in batches of three sizes", "fuzz/ parquet arrow", "{} executions, {edges} edges",
      ["fuzz.parquet", "fuzz.arrow"],
