@@ -120,9 +120,14 @@ fn as_key(keys: KeyType, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Bytes as a value of this type.
 fn as_value(values: ValueType, mut bytes: Vec<u8>) -> Vec<u8> {
-    if matches!(values, ValueType::None | ValueType::Numbers(_)) {
-        bytes.resize(values.width() as usize, 7);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
+    match values {
+        ValueType::None | ValueType::Numbers(_) => bytes.resize(values.width() as usize, 7),
+        ValueType::Text => bytes = text(&bytes),
+        ValueType::Json => bytes = quoted(&text(&bytes)),
+        _ => {}
     }
     bytes
 }
@@ -145,23 +150,25 @@ fn left(policy: OnDuplicate, value_type: ValueType, records: &Records) -> Option
 
 /// A JSON array of these values, which are JSON or text.
 fn array(values: &[&[u8]], are_json: bool) -> Vec<u8> {
-    let quoted = |text: &[u8]| {
-        let mut string = vec![b'"'];
-        for &byte in text {
-            match byte {
-                b'"' | b'\\' => string.extend([b'\\', byte]),
-                8 => string.extend(b"\\b"),
-                9 => string.extend(b"\\t"),
-                10 => string.extend(b"\\n"),
-                12 => string.extend(b"\\f"),
-                13 => string.extend(b"\\r"),
-                0..32 => string.extend(format!("\\u{byte:04x}").bytes()),
-                _ => string.push(byte),
-            }
-        }
-        string.push(b'"');
-        string
-    };
     let each = |value: &&[u8]| if are_json { value.to_vec() } else { quoted(value) };
     [b"[", &values.iter().map(each).collect::<Vec<_>>().join(&b","[..])[..], b"]"].concat()
+}
+
+/// A text as a JSON string.
+fn quoted(text: &[u8]) -> Vec<u8> {
+    let mut string = vec![b'"'];
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => string.extend([b'\\', byte]),
+            8 => string.extend(b"\\b"),
+            9 => string.extend(b"\\t"),
+            10 => string.extend(b"\\n"),
+            12 => string.extend(b"\\f"),
+            13 => string.extend(b"\\r"),
+            0..32 => string.extend(format!("\\u{byte:04x}").bytes()),
+            _ => string.push(byte),
+        }
+    }
+    string.push(b'"');
+    string
 }

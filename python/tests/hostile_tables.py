@@ -160,6 +160,10 @@ TABLES = {
     "a type without its number": lambda: table(texts(), raw("w:", [None, int64(1)])),
     "a negative width": lambda: table(texts(), raw("w:-1", [None, int64(1)])),
     "a dictionary that is left out": lambda: table(texts(), raw("i", [None, int32(0)], dictionary=(Schema(), Array()))),
+    **{f"a decimal {kind}": lambda kind=kind: table(texts(), raw(kind, [None, int64(7, 0, 0, 0)]))
+       for kind in ("d:0,0", "d:1,5", "d:5,-128", "d:5,127", "d:255,3", "d:5,-2", "d:9,2,32", "d:9,20,64", "d:90,100,256")},
+    **{f"a time {kind} {time}": lambda kind=kind, time=time: table(texts(), raw(kind, [None, int64(time, time)]))
+       for kind in ("tdD", "tdm", "tts", "ttn", "tsn:", "tss:Nowhere", "tDs", "tDn", "tiM", "tiD", "tin") for time in (-(2**63), 2**63 - 1)},
     "structures in structures": lambda: nested(100),
     "lists that go back": lambda: lists("+l", [None, int32(0, 4, 2)], numbers(4), 2),
     "lists behind their items": lambda: lists("+l", [None, int32(0, 2**31 - 1)], numbers(4)),

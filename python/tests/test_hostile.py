@@ -33,6 +33,7 @@ def test_any_argument(tmp_path, group):
 def test_any_table(tmp_path):
     output = run(tmp_path, HERE / "hostile_tables.py")
     assert output[-1] == "done" and len(output) > 1000 and sum("VerifyReport" in line for line in output) > 100
+    assert not any("CorruptError" in line for line in output)
 
 
 def test_every_function_is_called():

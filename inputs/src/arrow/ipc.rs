@@ -12,8 +12,8 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_message};
 
 use crate::arrow::table::Table;
-use crate::arrow::unreadable::Unreadable;
-use crate::arrow::{guarded, pass, too_long, unreadable};
+use crate::arrow::unreadable::{Unreadable, guarded};
+use crate::arrow::{pass, too_long, unreadable};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
