@@ -5,14 +5,18 @@ use hashlith_format::{KeyType, ValueType};
 use hashlith_inputs::{
     Delimiter, Format, OnError, Quotes, ReadError, ReadOptions, Sink, Source, Sources, Summary, read,
 };
+use serde::de::IgnoredAny;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// No input has more records that count: a few bytes of a compressed file or a table can stand for millions.
 pub(crate) const MOST: u64 = 50_000;
 
-/// Counts and hashes records.
-#[derive(Default)]
-struct Records(u64, DefaultHasher);
+/// Counts and hashes records, whose keys and values must be of these types.
+struct Records {
+    types: (KeyType, ValueType),
+    count: u64,
+    hash: DefaultHasher,
+}
 
 /// There are [`MOST`] records.
 #[derive(Debug)]
@@ -22,13 +26,30 @@ impl Sink for Records {
     type Error = Enough;
 
     fn record(&mut self, source: u32, position: u64, key: &[u8], value: &[u8]) -> Result<(), Enough> {
-        if self.0 == MOST {
+        if self.count == MOST {
             return Err(Enough);
         }
-        self.0 += 1;
-        (source, position, key, value).hash(&mut self.1);
+        self.count += 1;
+        assert!(is_of(self.types, key, value), "{key:?}: {value:?} of the types {:?}", self.types);
+        (source, position, key, value).hash(&mut self.hash);
         Ok(())
     }
+}
+
+fn is_of(types: (KeyType, ValueType), key: &[u8], value: &[u8]) -> bool {
+    let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+    let is_key = match types.0 {
+        KeyType::Text => is_text(key),
+        KeyType::Int => key.len() == 8,
+        _ => true,
+    };
+    is_key
+        && match types.1 {
+            ValueType::Text => is_text(value),
+            ValueType::Json => is_text(value) && serde_json::from_slice::<IgnoredAny>(value).is_ok(),
+            ValueType::None | ValueType::Numbers(_) => value.len() as u64 == types.1.width(),
+            _ => true,
+        }
 }
 
 /// What a reader says of an input: its records, how many rows it left out, and a hash of the records; or an error.
@@ -39,10 +60,12 @@ pub(crate) fn answer(bytes: &[u8], options: &ReadOptions) -> Answer {
     let source = Source::Memory { name: "x".into(), bytes: bytes.into() };
     let sources =
         Sources::new(vec![source], options).expect("bytes in memory and options that fit their format");
-    match read(&sources, options, 1, Records::default, &Progress::new()) {
+    let types = (options.key_type, options.value_type);
+    let records = || Records { types, count: 0, hash: DefaultHasher::new() };
+    match read(&sources, options, 1, records, &Progress::new()) {
         Ok((Summary { records, skipped, .. }, sinks)) => {
-            let [Records(counted, hash)] = &sinks[..] else { panic!("{} sinks", sinks.len()) };
-            assert_eq!(records, *counted);
+            let [Records { count, hash, .. }] = &sinks[..] else { panic!("{} sinks", sinks.len()) };
+            assert_eq!(records, *count);
             Ok((records, skipped, hash.finish()))
         }
         Err(ReadError::Sink(Enough)) => Err("enough".to_owned()),

@@ -2,6 +2,7 @@
 
 mod cells;
 mod data;
+mod grammar;
 mod ipc;
 mod json;
 mod pages;

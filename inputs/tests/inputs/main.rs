@@ -5,6 +5,8 @@
 mod block_boundaries;
 mod cdbmake_records;
 mod compression;
+#[cfg(feature = "arrow")]
+mod damaged_tables;
 mod delimited_files;
 mod hostile_pickles;
 mod jsonl_lines;
