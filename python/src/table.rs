@@ -67,6 +67,7 @@ impl Table {
             value_type,
             key_columns: columns(keys),
             value_columns: columns(values),
+            json_keys: encoder.json_keys,
             ..ReadOptions::default()
         };
         let rows = inputs::Table::new(&schema, &options).map_err(|why| PyTypeError::new_err(text(&why)))?;
