@@ -18,6 +18,7 @@ UNSAFE = {
     "python/src/open.rs": "calls Index::map and Mapping::open",
     "python/src/block.rs": "gives vectors to numpy through the buffer protocol",
     "python/src/capsule.rs": "takes Arrow arrays through the C data interface",
+    "python/src/foreign.rs": "reads the structures and buffers of Arrow arrays",
 }
 # The reader and all its dependencies. A new one needs a review; one that runs code during the build needs two.
 READER = {"hashlith-reader", "hashlith-format", "bytemuck", "libc", "memmap2", "prefetch-index", "siphasher", "xxhash-rust"}

@@ -103,8 +103,8 @@ pub struct InputArgs {
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]
     format: FormatWord,
     /// Type of the keys: UTF-8 text, any bytes, integers of 64 bits (decimal in text files), or none: keys are left out of the
-    /// index, which then tells them by some bits of their hashes; json: text, and of pickles also other keys, which
-    /// stand for their JSON text [default: text; for verify that of the index]
+    /// index, which then tells them by some bits of their hashes; json: text; what is no string in a pickle, JSON or a table
+    /// stands for its JSON text [default: text; for verify that of the index]
     #[arg(long, value_parser = keys_word())]
     keys: Option<KeysWord>,
     /// Type of the values: text, bytes, json, none (an index of keys only), a number (int8 int16 int32 int64 uint8 uint16

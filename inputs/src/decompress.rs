@@ -44,9 +44,11 @@ fn again<T>(mut what: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Reads `raw`, decompressed if its first bytes are those of compressed data. Counts the raw bytes in `progress`.
+/// Reads `raw`, decompressed if its first bytes are those of compressed data, of which `kind_of` says how. Counts the raw bytes in
+/// `progress`.
 pub(crate) fn decompress<'a>(
     raw: impl Read + Send + 'a,
+    kind_of: fn(&[u8]) -> Compression,
     memory: Memory,
     progress: Option<&'a Progress>,
 ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
@@ -58,7 +60,7 @@ pub(crate) fn decompress<'a>(
             got => length += got,
         }
     }
-    let kind = Compression::of(&head[..length]);
+    let kind = kind_of(&head[..length]);
     let whole = Cursor::new(head).take(length as u64).chain(raw);
     if kind == Compression::None {
         return Ok((kind, Box::new(whole)));
@@ -121,7 +123,7 @@ mod tests {
             liblzma::encode_all(&lines[..], 1).unwrap(),
             lines.clone(),
         ] {
-            let (_, mut reader) = decompress(Slow(one.repeat(3), 0), MEMORY, None).unwrap();
+            let (_, mut reader) = decompress(Slow(one.repeat(3), 0), Compression::of, MEMORY, None).unwrap();
             let (mut found, mut buffer) = (Vec::new(), [0; 7]);
             for size in (0..=buffer.len()).cycle() {
                 match reader.read(&mut buffer[..size]) {
@@ -158,7 +160,7 @@ mod tests {
             lines.to_vec(),
         ] {
             for length in 0..=one.len() {
-                let opened = decompress(Failing(&one[..length]), MEMORY, None);
+                let opened = decompress(Failing(&one[..length]), Compression::of, MEMORY, None);
                 let read = opened.and_then(|(_, mut reader)| reader.read_to_end(&mut Vec::new()));
                 assert_eq!(read.unwrap_err().raw_os_error(), Some(5), "{length} bytes of {}", one.len());
             }

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::bad_row::Reason;
 use crate::block::Block;
 use crate::check::{Check, Typed};
+use crate::json_key::json_key;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::scan;
@@ -102,6 +103,15 @@ struct Row<'o> {
 
 impl<'o> Row<'o> {
     fn read(self, line: &[u8]) -> Result<Pair<'_>, Reason> {
+        let first = line.iter().find(|byte| !byte.is_ascii_whitespace());
+        if self.options.json_keys
+            && self.options.value_type == ValueType::None
+            && !matches!(first, Some(b'[' | b'{'))
+        {
+            let raw = serde_json::from_slice::<&RawValue>(line);
+            let key = raw.and_then(|raw| self.raw_key(raw.get())).map_err(|error| self.explain(&error))?;
+            return Ok((key, Cow::Borrowed("")));
+        }
         let mut json = serde_json::Deserializer::from_slice(line);
         let pair = self.deserialize(&mut json).and_then(|pair| json.end().map(|()| pair));
         pair.map_err(|error| self.explain(&error))
@@ -133,6 +143,16 @@ impl<'o> Row<'o> {
             return Ok((key, Cow::Borrowed("")));
         }
         Err(E::invalid_type(found, &self))
+    }
+
+    /// True if keys are looked at as JSON text.
+    fn has_raw_keys(self) -> bool {
+        self.options.key_type == KeyType::Int || self.options.json_keys
+    }
+
+    /// The key in this JSON text.
+    fn raw_key<E: serde::de::Error>(self, json: &str) -> Result<Cow<'_, str>, E> {
+        if self.options.json_keys { json_key(json).map_err(E::custom) } else { Ok(unquoted(json)) }
     }
 
     /// True if values are looked at as JSON text.
@@ -186,8 +206,8 @@ impl<'de> Visitor<'de> for Row<'_> {
             };
             if *name == *key_field {
                 twice(key.is_some())?;
-                key = Some(if self.options.key_type == KeyType::Int {
-                    unquoted(map.next_value::<&'de RawValue>()?.get())
+                key = Some(if self.has_raw_keys() {
+                    self.raw_key(map.next_value::<&'de RawValue>()?.get())?
                 } else {
                     map.next_value_seed(self.text("key"))?
                 });
@@ -221,8 +241,8 @@ impl<'de> Visitor<'de> for Row<'_> {
                 "the array must have exactly two elements, key and value; an array of records is one JSON document, the format json",
             )
         };
-        let key = if self.options.key_type == KeyType::Int {
-            seq.next_element::<&'de RawValue>()?.map(|raw| unquoted(raw.get()))
+        let key = if self.has_raw_keys() {
+            seq.next_element::<&'de RawValue>()?.map(|raw| self.raw_key(raw.get())).transpose()?
         } else {
             seq.next_element_seed(self.text("key"))?
         };

@@ -65,6 +65,7 @@ mod error;
 pub mod escape;
 mod feed;
 mod format;
+mod json_key;
 mod jsonl;
 mod location;
 mod options;

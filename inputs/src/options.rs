@@ -131,9 +131,9 @@ pub struct ReadOptions {
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
-    /// Pickle, with [`KeyType::Text`]: a key that is no string, but that JSON can hold, stands for its JSON text, the compact text
-    /// of Python's `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. A string stands for itself; so `7` and `"7"` are
-    /// one key.
+    /// Pickle, JSON and tables, with [`KeyType::Text`]: a key that is no string, but that JSON can hold, stands for its JSON text, the
+    /// compact text of Python's `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. A string stands for itself; so `7`
+    /// and `"7"` are one key.
     pub json_keys: bool,
     /// Databases: the query whose rows are the records. `None`: all rows of the only table.
     pub query: Option<String>,
@@ -254,7 +254,6 @@ impl ReadOptions {
             (self.skip_rows > 0, "skip_rows", DELIMITED),
             (self.key_field.is_some(), "key_field", FIELDS),
             (self.value_field.is_some(), "value_field", FIELDS),
-            (self.json_keys, "keys", PICKLE),
             (self.query.is_some(), "query", &[Sqlite]),
             (self.pick.is_some(), "pick", PICKLE),
         ]
@@ -272,6 +271,12 @@ impl ReadOptions {
         let delimited =
             || formats.iter().copied().filter(|format| matches!(format, Format::Tsv | Format::Csv));
         let refuse = |what: &str| Err(Error::Options { what: what.to_owned() });
+        let is_text = |format: &Format| matches!(format, Format::Tsv | Format::Csv | Format::Cdbmake);
+        if self.json_keys && formats.iter().all(is_text) {
+            return refuse(
+                "keys in this format are text as it stands: declare them to be text, not json (several key columns make a JSON array)",
+            );
+        }
         let named = |column: &&Column| matches!(column, Column::Name(_));
         let mut columns = self.key_columns.iter().chain(&self.value_columns);
         if self.value_columns == [Column::Row] && formats.iter().any(|format| format.has_rows()) {

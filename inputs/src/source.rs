@@ -77,12 +77,31 @@ impl Source {
         progress: Option<&'a Progress>,
         memory: Option<usize>,
     ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+        self.open_as(Compression::of, progress, memory)
+    }
+
+    /// Opens a pickle, decompressed, at its start. Counts the raw bytes in `progress`.
+    pub(crate) fn open_pickle<'a>(
+        &self,
+        progress: Option<&'a Progress>,
+    ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
+        self.open_as(Compression::of_pickle, progress, None)
+    }
+
+    fn open_as<'a>(
+        &self,
+        kind_of: fn(&[u8]) -> Compression,
+        progress: Option<&'a Progress>,
+        memory: Option<usize>,
+    ) -> io::Result<(Compression, Box<dyn Read + Send + 'a>)> {
         let most = memory.map_or(0, |bytes| bytes as u64).max(USUAL_WINDOW);
         let memory = Memory { most, may_grow: memory.is_some() };
         match self {
-            Source::Path(path) => decompress(File::open(path)?, memory, progress),
-            Source::Stdin => decompress(io::stdin(), memory, progress),
-            Source::Memory { bytes, .. } => decompress(io::Cursor::new(Arc::clone(bytes)), memory, progress),
+            Source::Path(path) => decompress(File::open(path)?, kind_of, memory, progress),
+            Source::Stdin => decompress(io::stdin(), kind_of, memory, progress),
+            Source::Memory { bytes, .. } => {
+                decompress(io::Cursor::new(Arc::clone(bytes)), kind_of, memory, progress)
+            }
         }
     }
 

@@ -308,7 +308,7 @@ def build_from_files(
         pick: Pickles that hold several dicts in a tuple, a list or a dict: which to read, its number from 0 or its key.
 
     Raises:
-        InputError: A row is bad; with its path, and line or offset.
+        InputError: A row is bad; with its path, and line, offset or row.
         DuplicateKeyError: A key occurs twice.
         OSError: The system refuses something.
 

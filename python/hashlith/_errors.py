@@ -45,7 +45,13 @@ class InputError(Error, ValueError):
     """Something that should be a record is not one, or a file cannot be read as records."""
 
     def __init__(
-        self, message: str = "", *, path: str | None = None, line: int | None = None, offset: int | None = None
+        self,
+        message: str = "",
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        offset: int | None = None,
+        row: int | None = None,
     ) -> None:
         super().__init__(message)
         self.path = path
@@ -53,7 +59,9 @@ class InputError(Error, ValueError):
         self.line = line
         """The line, from 1, in formats made of lines."""
         self.offset = offset
-        """Byte offset in the (decompressed) file."""
+        """Byte offset in the (decompressed) file, unless it is a table."""
+        self.row = row
+        """The row, from 1, of a table: a Parquet or Arrow file, or a data frame."""
 
 
 class ReplacedError(Error):

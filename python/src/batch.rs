@@ -25,7 +25,7 @@ pub struct Encoder {
     pub keys: OnceLock<KeyType>,
     pub values: OnceLock<ValueType>,
     /// Tuples stand for their JSON text.
-    json_keys: bool,
+    pub json_keys: bool,
     /// Makes JSON of a value.
     to_json: OnceLock<Py<PyAny>>,
 }

@@ -1,8 +1,9 @@
 //! Arrow columns as rows of bytes.
 
-use crate::capsule::{import, not_a_column_of};
+use crate::capsule::import;
 use crate::chunk::{Chunk, Layout, Numbers, is_binary, is_int, is_text, row_of};
 use crate::errors::no_memory;
+use crate::foreign::not_a_column_of;
 use crate::kinds::type_name;
 use arrow_buffer::Buffer;
 use arrow_schema::DataType;

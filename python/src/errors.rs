@@ -32,6 +32,11 @@ pub fn input_error(py: Python<'_>, message: &str) -> PyErr {
     raise(py, "InputError", message, |_| Ok(()))
 }
 
+/// An `InputError` for a row of a table that is in no file.
+pub fn row_error(py: Python<'_>, message: &str, row: u64) -> PyErr {
+    raise(py, "InputError", message, |keywords| keywords.set_item("row", row))
+}
+
 /// The error for a file that is not the one that was pickled.
 pub fn replaced(py: Python<'_>, path: &Path, expected: &str, found: &str) -> PyErr {
     let message = format!(
@@ -96,23 +101,22 @@ pub fn of_build(py: Python<'_>, error: Error, keys: KeyType) -> PyErr {
 /// Input that cannot be read as records.
 fn of_input(py: Python<'_>, error: &inputs::Error, message: &str) -> PyErr {
     use inputs::Error as E;
-    let (path, line, offset) = match error {
-        E::Bad { location, .. } => {
-            (Some(&location.name), location.line, location.row.is_none().then_some(location.byte))
-        }
+    let (path, place) = match error {
+        E::Bad { location, .. } => (Some(&location.name), Some(location)),
         E::UnknownFormat { path }
         | E::Directory { path }
         | E::NotAFile { path }
         | E::EmptyDirectory { path }
         | E::NeedsFile { path, .. }
         | E::Table { path, .. }
-        | E::Compression { path, .. } => (Some(path), None, None),
-        _ => (None, None, None),
+        | E::Compression { path, .. } => (Some(path), None),
+        _ => (None, None),
     };
     raise(py, "InputError", message, |keywords| {
         keywords.set_item("path", path)?;
-        keywords.set_item("line", line)?;
-        keywords.set_item("offset", offset)
+        keywords.set_item("line", place.and_then(|place| place.line))?;
+        keywords.set_item("offset", place.filter(|place| place.row.is_none()).map(|place| place.byte))?;
+        keywords.set_item("row", place.and_then(|place| place.row))
     })
 }
 

@@ -16,6 +16,7 @@ mod chunk;
 mod column;
 mod errors;
 mod files;
+mod foreign;
 mod handle;
 mod index;
 mod kinds;

@@ -67,6 +67,7 @@ impl Table {
             value_type,
             key_columns: columns(keys),
             value_columns: columns(values),
+            json_keys: encoder.json_keys,
             ..ReadOptions::default()
         };
         let rows = inputs::Table::new(&schema, &options).map_err(|why| PyTypeError::new_err(text(&why)))?;
@@ -90,10 +91,10 @@ impl Table {
     }
 }
 
-/// The error for record `number`.
+/// The error for record `number` of the build, which is this row of the table, from 1.
 #[cold]
-pub fn bad_row(py: Python<'_>, number: u64, why: &Unfit) -> PyErr {
-    errors::input_error(py, &format!("record {number}: {}", text(why)))
+pub fn bad_row(py: Python<'_>, number: u64, row: u64, why: &Unfit) -> PyErr {
+    errors::row_error(py, &format!("record {number}: {}", text(why)), row)
 }
 
 /// What is wrong, and what to do.

@@ -179,9 +179,11 @@ def raw(kind, buffers, length=1, *, offset=0, null_count=0, n_buffers=None, dict
     return schema, array
 
 
-def column(*arguments, **options):
-    """The same as an object with `__arrow_c_array__`, which may be used once."""
-    schema, array = raw(*arguments, **options)
+def given(column):
+    """A pair of structures as an object with `__arrow_c_array__`, which may be used once. Anything else is that object."""
+    if not isinstance(column, tuple):
+        return column
+    schema, array = column
     return Answering((capsule(schema, b"arrow_schema"), capsule(array, b"arrow_array")))
 
 
@@ -198,23 +200,23 @@ def view(length, buffer=0, start=0):
 
 
 def views(view, *lengths):
-    return column("vu", [None, view, *(b"x" * 40 for _ in lengths), int64(*lengths)])
+    return raw("vu", [None, view, *(b"x" * 40 for _ in lengths), int64(*lengths)])
 
 
 def of_dictionary(kind, indexes, values, length=1):
-    return column(kind, [None, indexes], length, dictionary=values)
+    return raw(kind, [None, indexes], length, dictionary=values)
 
 
 A = ("u", [None, int32(0, 1), b"a"])
-# Columns that contradict themselves, the words of the error, and the number of rows if it is not 1.
+# Columns that contradict themselves, as pairs of structures, the words of the error, and the number of rows if it is not 1.
 COLUMNS = {
-    "offsets that decrease": (lambda: column("u", [None, int32(0, 4, 2), b"aaaa"], 2), "offsets", 2),
-    "offsets that decrease, 8 bytes": (lambda: column("U", [None, int64(0, 4, 2), b"aaaa"], 2), "offsets", 2),
-    "an offset behind the last": (lambda: column("u", [None, int32(0, 2**31 - 1, 2), b"aa"], 2), "offsets", 2),
-    "a huge offset": (lambda: column("U", [None, int64(0, 2**63 - 1, 2), b"aa"], 2), "offsets", 2),
-    "a negative offset": (lambda: column("u", [None, int32(-4, 2), b"aa"]), "offsets"),
-    "a negative last offset": (lambda: column("u", [None, int32(0, -1), b"aa"]), "last offset is negative"),
-    "a negative last offset, 8 bytes": (lambda: column("U", [None, int64(0, -(2**62)), b"aa"]), "last offset is negative"),
+    "offsets that decrease": (lambda: raw("u", [None, int32(0, 4, 2), b"aaaa"], 2), "offsets", 2),
+    "offsets that decrease, 8 bytes": (lambda: raw("U", [None, int64(0, 4, 2), b"aaaa"], 2), "offsets", 2),
+    "an offset behind the last": (lambda: raw("u", [None, int32(0, 2**31 - 1, 2), b"aa"], 2), "offsets", 2),
+    "a huge offset": (lambda: raw("U", [None, int64(0, 2**63 - 1, 2), b"aa"], 2), "offsets", 2),
+    "a negative offset": (lambda: raw("u", [None, int32(-4, 2), b"aa"]), "offsets"),
+    "a negative last offset": (lambda: raw("u", [None, int32(0, -1), b"aa"]), "last offset is negative"),
+    "a negative last offset, 8 bytes": (lambda: raw("U", [None, int64(0, -(2**62)), b"aa"]), "last offset is negative"),
     "a view of a negative length": (lambda: views(view(-1), 40), "view"),
     "a view of no buffer": (lambda: views(view(20)), "view"),
     "a view of an absent buffer": (lambda: views(view(20, 1), 40), "view"),
@@ -223,16 +225,16 @@ COLUMNS = {
     "a view that begins outside": (lambda: views(view(20, 0, -1), 40), "view"),
     "a view of the longest kind": (lambda: views(view(2**31 - 1, 0, 2**31 - 1), 40), "view"),
     "a buffer of a negative length": (lambda: views(view(20), -1), "negative length"),
-    "no lengths of buffers": (lambda: column("vu", [None, view(20)]), "missing"),
-    "no buffers": (lambda: column("u", []), "missing"),
-    "no bytes": (lambda: column("u", [None, int32(0, 1)]), "missing"),
-    "bytes left out": (lambda: column("u", [None, int32(0, 1), None]), "missing"),
-    "offsets left out": (lambda: column("u", [None, None, b"a"]), "missing"),
-    "a negative length": (lambda: column(*A, length=-1), "length"),
-    "a negative place": (lambda: column(*A, offset=-1), "length"),
-    "a length of 2**62": (lambda: column(*A, length=2**62), "length"),
-    "a length that overflows": (lambda: column(*A, length=2**63 - 1, offset=2**63 - 1), "length"),
-    "a negative number of buffers": (lambda: column("u", [], n_buffers=-1, length=-1), "length"),
+    "no lengths of buffers": (lambda: raw("vu", [None, view(20)]), "missing"),
+    "no buffers": (lambda: raw("u", []), "missing"),
+    "no bytes": (lambda: raw("u", [None, int32(0, 1)]), "missing"),
+    "bytes left out": (lambda: raw("u", [None, int32(0, 1), None]), "missing"),
+    "offsets left out": (lambda: raw("u", [None, None, b"a"]), "missing"),
+    "a negative length": (lambda: raw(*A, length=-1), "length"),
+    "a negative place": (lambda: raw(*A, offset=-1), "length"),
+    "a length of 2**62": (lambda: raw(*A, length=2**62), "length"),
+    "a length that overflows": (lambda: raw(*A, length=2**63 - 1, offset=2**63 - 1), "length"),
+    "a negative number of buffers": (lambda: raw("u", [], n_buffers=-1, length=-1), "length"),
     "an index behind the dictionary": (lambda: of_dictionary("i", int32(1), raw(*A)), "dictionary"),
     "a negative index": (lambda: of_dictionary("c", b"\xff", raw("u", [None, int32(*[0] * 257), b""], 256)), "dictionary"),
     "a huge index": (lambda: of_dictionary("L", int64(-1), raw(*A)), "dictionary"),
@@ -242,8 +244,8 @@ COLUMNS = {
 }
 # Columns that say strange things about themselves, and are right.
 STRANGE = {
-    "a wrong number of nulls": lambda: column(*A, null_count=7),
-    "a negative number of nulls": lambda: column(*A, null_count=-9),
+    "a wrong number of nulls": lambda: raw(*A, null_count=7),
+    "a negative number of nulls": lambda: raw(*A, null_count=-9),
     "not aligned": lambda: pyarrow.Array.from_buffers(
         pyarrow.string(), 1, [None, pyarrow.py_buffer(b"?" + int32(0, 1)).slice(1), pyarrow.py_buffer(b"a")]
     ),
@@ -291,10 +293,10 @@ ANY = {
     "a column of lists": lambda: pyarrow.array([["a"]]),
     "a column of runs": lambda: pyarrow.RunEndEncodedArray.from_arrays(pyarrow.array([1, 2], "int32"), ["a", "b"]),
     "a table": lambda: pyarrow.table({"a": ["b"]}),
-    "10**11 nulls": lambda: column("n", [], 10**11),
-    "2**59 nulls": lambda: column("n", [], 2**59 - 1),
-    **{name: make for name, (make, *_) in COLUMNS.items()},
-    **STRANGE,
+    "10**11 nulls": lambda: given(raw("n", [], 10**11)),
+    "2**59 nulls": lambda: given(raw("n", [], 2**59 - 1)),
+    **{name: lambda make=make: given(make()) for name, (make, *_) in COLUMNS.items()},
+    **{name: lambda make=make: given(make()) for name, make in STRANGE.items()},
 }
 
 

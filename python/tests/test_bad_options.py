@@ -149,6 +149,7 @@ def test_bad_rows_of_files_are_reported_with_their_place(untouched, tmp_path):
             hashlith.build_from_files(untouched, tmp_path / name)
         error = caught.value
         assert (error.path, error.line, error.offset) == (str(tmp_path / name), line, offset), error
+        assert error.row is None
         assert name in str(error)
 
 

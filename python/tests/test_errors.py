@@ -49,6 +49,7 @@ def test_the_tree_of_exceptions():
         hashlith.DuplicateKeyError("message", key="k", first="record 1", second="record 2"),
         hashlith.DuplicateKeyError("message", key=b"\xff", first="record 1", second="record 2"),
         hashlith.InputError("message", path="a.tsv", line=3, offset=17),
+        hashlith.InputError("message", path="a.parquet", row=3),
         hashlith.ReplacedError("message", path="/a"),
         hashlith.CorruptError(),
         hashlith.DuplicateKeyError(),
@@ -67,7 +68,7 @@ def test_exceptions_are_pickled_with_their_attributes(error):
     ("Error", {}),
     ("CorruptError", {"path": None, "rule": None, "offset": None}),
     ("DuplicateKeyError", {"key": "", "first": None, "second": None}),
-    ("InputError", {"path": None, "line": None, "offset": None}),
+    ("InputError", {"path": None, "line": None, "offset": None, "row": None}),
     ("ReplacedError", {"path": None}),
 ])
 def test_exceptions_have_their_attributes_and_no_others(name, attributes):

@@ -172,3 +172,39 @@ def test_what_is_refused(built, keywords, error, words):
     assert words in str(caught.value)
     with pytest.raises(TypeError, match="a table is needed"):
         built(hashlith.build, [("a", "b")], key="id")
+
+
+def test_a_bad_row_has_its_number(built, tmp_path):
+    """In the table, whatever was added before."""
+    table = pyarrow.table({"id": ["a", "b", "c", None], "n": [1, 2, 3, 4]})
+    batches = pyarrow.Table.from_batches(table.to_batches(max_chunksize=3))
+    for source in table, batches:
+        with hashlith.Builder(tmp_path / "x.hlith", keys="text", values="int64") as builder:
+            builder.add("z", 0)
+            with pytest.raises(hashlith.InputError, match="record 5: the key is null") as caught:
+                builder.add_table(source, "id", "n")
+            error = caught.value
+            assert (error.path, error.line, error.offset, error.row) == (None, None, None, 4)
+            builder.abort()
+    for name, write in ("x.parquet", parquet.write_table), ("x.arrow", feather.write_feather):
+        write(table, tmp_path / name)
+        with pytest.raises(hashlith.InputError, match="row 4: the key is null") as caught:
+            hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / name, values="int64")
+        error = caught.value
+        assert (error.path, error.line, error.offset, error.row) == (str(tmp_path / name), None, None, 4)
+
+
+def test_keys_as_json_text(built, tmp_path):
+    """What a pickle of the same keys gives."""
+    for keys in [1, -2, 2**63 - 1], [0.5, 1e300, 0.1], [True, False], [["a", "b"], [], [None]], ["a", "\"", "ß"]:
+        table = pyarrow.table({"id": keys, "n": ["x", "y", "z"][: len(keys)]})
+        wanted = {key if isinstance(key, str) else json.dumps(key, separators=(",", ":")): n for key, n in zip(keys, "xyz")}
+        assert dict(built(hashlith.build, table, key="id", value="n", keys="json")) == wanted
+        parquet.write_table(table, tmp_path / "x.parquet")
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps({"key": key, "value": n}) + "\n" for key, n in zip(keys, "xyz")))
+        for name in "x.parquet", "x.jsonl":
+            assert dict(built(hashlith.build_from_files, tmp_path / name, keys="json")) == wanted
+    dates = pyarrow.table({"id": pyarrow.array([0, 1], pyarrow.date32()), "n": ["x", "y"]})
+    assert dict(built(hashlith.build, dates, key="id", value="n", keys="json")) == {"1970-01-01": "x", "1970-01-02": "y"}
+    with pytest.raises(hashlith.InputError, match="record 2: the key is null"):
+        built(hashlith.build, pyarrow.table({"id": [1, None], "n": ["x", "y"]}), key="id", value="n", keys="json")

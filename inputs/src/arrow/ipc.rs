@@ -11,8 +11,9 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_message};
 
+use crate::arrow::guarded::guarded;
 use crate::arrow::table::Table;
-use crate::arrow::{guarded, pass, too_long};
+use crate::arrow::{pass, too_long};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;

@@ -1,12 +1,15 @@
 //! Values of any type as compact JSON text, like that of a pickle's values.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::types::{
+    Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type,
+};
 use arrow_array::{Array, ArrayRef, StructArray};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
 use crate::arrow::cells::{Texts, index_at, int_at, is_text};
+use crate::arrow::guarded::guarded;
 use crate::pickle::{write_float, write_string};
 
 /// Whether values of this type have a JSON text.
@@ -62,18 +65,33 @@ pub(crate) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<
         T::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out)?,
         T::Struct(_) => fields(array.as_struct(), row, out)?,
         T::Map(..) => entries(&array.as_map().value(row), out)?,
-        other => {
+        &T::Decimal32(_, scale) => decimal(array.as_primitive::<Decimal32Type>().value(row), scale, out),
+        &T::Decimal64(_, scale) => decimal(array.as_primitive::<Decimal64Type>().value(row), scale, out),
+        &T::Decimal128(_, scale) => decimal(array.as_primitive::<Decimal128Type>().value(row), scale, out),
+        &T::Decimal256(_, scale) => decimal(array.as_primitive::<Decimal256Type>().value(row), scale, out),
+        _ => {
             let options = FormatOptions::default();
-            let formatter = ArrayFormatter::try_new(array, &options).map_err(|error| error.to_string())?;
-            let text =
-                formatter.value(row).try_to_string().map_err(|error| format!("is damaged: {error}"))?;
-            match other.is_numeric() {
-                true => out.extend_from_slice(text.as_bytes()),
-                false => write_string(text.as_bytes(), out),
-            }
+            let text = guarded(|| ArrayFormatter::try_new(array, &options)?.value(row).try_to_string());
+            write_string(text.map_err(|error| format!("has no text: {error}"))?.as_bytes(), out);
         }
     }
     Ok(())
+}
+
+/// Appends a number whose last `scale` digits are behind the point. It may have more digits than its type says.
+fn decimal(number: impl ToString, scale: i8, out: &mut Vec<u8>) {
+    let text = number.to_string();
+    let digits = text.trim_start_matches('-');
+    out.extend_from_slice(&text.as_bytes()[..text.len() - digits.len()]);
+    let places = usize::from(scale.unsigned_abs());
+    if scale > 0 {
+        let digits = format!("{digits:0>width$}", width = places + 1);
+        let (whole, part) = digits.split_at(digits.len() - places);
+        out.extend_from_slice(format!("{whole}.{part}").as_bytes());
+    } else {
+        out.extend_from_slice(digits.as_bytes());
+        out.resize(out.len() + if digits == "0" { 0 } else { places }, b'0');
+    }
 }
 
 fn float(number: f64, out: &mut Vec<u8>) -> Result<(), String> {
@@ -122,4 +140,28 @@ fn entries(entries: &StructArray, out: &mut Vec<u8>) -> Result<(), String> {
     }
     out.push(b'}');
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_have_all_their_digits() {
+        for (number, scale, wanted) in [
+            (0, 0, "0"),
+            (0, 2, "0.00"),
+            (0, -2, "0"),
+            (7, 0, "7"),
+            (-7, 1, "-0.7"),
+            (7, 3, "0.007"),
+            (-1234, 2, "-12.34"),
+            (12, -3, "12000"),
+            (i128::MIN, 38, "-1.70141183460469231731687303715884105728"),
+        ] {
+            let mut out = Vec::new();
+            decimal(number, scale, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 mod cells;
 mod data;
+mod grammar;
+mod guarded;
 mod ipc;
 mod json;
 mod pages;
@@ -10,13 +12,7 @@ mod plan;
 mod table;
 mod thrift;
 
-use std::any::Any;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use ::parquet::errors::ParquetError;
 use arrow_array::RecordBatch;
-use arrow_schema::ArrowError;
 use hashlith_feedback::Advice;
 
 use crate::bad_row::BadRow;
@@ -33,35 +29,6 @@ pub use table::{Table, Unfit};
 fn too_long(what: &str, bytes: u64, most: usize) -> Unreadable {
     let what = format!("{what} takes {bytes} bytes; the most that is allowed is {most}");
     Unreadable { what, advice: Some(Advice::MoreMemory) }
-}
-
-/// Runs a part of the crates `arrow` and `parquet`, which say what is wrong with many damaged files by a panic.
-fn guarded<T, E: Into<Unreadable>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, Unreadable> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => done.map_err(Into::into),
-        Err(panic) => Err(damaged(&message(&*panic))),
-    }
-}
-
-fn damaged(why: &dyn fmt::Display) -> Unreadable {
-    format!("the file is damaged, or has what this version cannot read: {why}").into()
-}
-
-impl From<ArrowError> for Unreadable {
-    fn from(error: ArrowError) -> Self {
-        damaged(&error)
-    }
-}
-
-impl From<ParquetError> for Unreadable {
-    fn from(error: ParquetError) -> Self {
-        damaged(&error)
-    }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// Passes the rows of a batch to the sink; the first one is row `at`, from 0.

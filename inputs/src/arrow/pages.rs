@@ -10,6 +10,7 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::arrow::data::Data;
+use crate::arrow::grammar::PAGE_HEADER;
 use crate::arrow::thrift::{varint, walk};
 
 /// One row group.
@@ -104,7 +105,7 @@ impl Checked {
             let longest = self.end - self.at;
             let bytes = self.data.part(self.at, longest.min(window))?;
             let mut header = Header::default();
-            let length = walk(&bytes, &mut |path, number| match (path, number) {
+            let length = walk(&bytes, PAGE_HEADER, &mut |path, number| match (path, number) {
                 ([2], Some(number)) => header.uncompressed = number,
                 ([3], Some(number)) => header.compressed = number,
                 ([7, 1], Some(number)) => header.in_dictionary = number,
@@ -118,9 +119,11 @@ impl Checked {
                 None => window *= 8,
             }
         };
-        let size =
-            u64::try_from(header.uncompressed).map_err(|_| damaged("the size of a page is negative"))?;
-        let compressed = u64::try_from(header.compressed).ok();
+        // The crate takes the lower half of a longer number.
+        let of_32_bits = |number: i64| u64::try_from(i32::try_from(number).ok()?).ok();
+        let size = of_32_bits(header.uncompressed);
+        let size = size.ok_or_else(|| damaged("the size of a page is negative, or no number of 32 bits"))?;
+        let compressed = of_32_bits(header.compressed);
         let next = compressed.and_then(|bytes| (self.at + length).checked_add(bytes));
         let next = next.filter(|&next| next <= self.end);
         let next = next.ok_or_else(|| damaged("a page is longer than its column"))?;
@@ -129,7 +132,7 @@ impl Checked {
             return Err(damaged("a page is too long"));
         }
         // A value takes a byte at least.
-        if u64::try_from(header.in_dictionary).is_ok_and(|count| count > size) {
+        if of_32_bits(header.in_dictionary).is_none_or(|count| count > size) {
             return Err(damaged("a dictionary has more values than bytes"));
         }
         self.checked = Some(next);

@@ -10,10 +10,12 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 
 use crate::arrow::cells::{is_string, is_text};
 use crate::arrow::data::Data;
+use crate::arrow::grammar::FOOTER;
+use crate::arrow::guarded::guarded;
 use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
-use crate::arrow::{guarded, pass, too_long};
+use crate::arrow::{pass, too_long};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -133,7 +135,7 @@ fn metadata(data: &Data, most: usize) -> Result<ParquetMetaData, PlainStop> {
 /// Whether the lists of a footer are as long as they say, and its schema, a tree of elements in order, is not nested too deeply.
 fn is_sound(footer: &[u8]) -> bool {
     let (mut children, mut open, mut sound) = (0, Vec::new(), true);
-    let walked = walk(footer, &mut |path, number| match (path, number) {
+    let walked = walk(footer, FOOTER, &mut |path, number| match (path, number) {
         ([2, 5], Some(number)) => children = number,
         ([2], None) => {
             while open.pop_if(|left| *left <= 0).is_some() {}

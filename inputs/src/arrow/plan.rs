@@ -45,7 +45,7 @@ impl Plan {
         };
         for &column in &key {
             let field = schema.field(column);
-            check_key(&key_cells, field.data_type(), options.key_type)
+            check_key(&key_cells, field.data_type(), options)
                 .map_err(|reason| prefixed(field.name(), reason))?;
         }
         for &column in &value {
@@ -84,7 +84,8 @@ fn is_joinable(data_type: &DataType) -> Result<(), Reason> {
     }
 }
 
-fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(), Reason> {
+fn check_key(cells: &Cells, data_type: &DataType, options: &ReadOptions) -> Result<(), Reason> {
+    let key_type = options.key_type;
     match cells {
         Cells::Joined(..) if key_type == KeyType::Int => {
             Err("is one of several that are joined: these make no integers".into())
@@ -96,6 +97,7 @@ fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(
             Err(format!("is of type {data_type}: its keys are no integers").into())
         }
         _ if is_string(data_type) => Ok(()),
+        _ if options.json_keys => json::check(data_type).map_err(Reason::from),
         _ if data_type.is_integer() => {
             Err(Reason::with(Advice::IntKeys, format!("is of type {data_type}, not text")))
         }

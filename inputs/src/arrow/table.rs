@@ -5,7 +5,7 @@ use arrow_schema::Schema;
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, Row, ValueType, int_key};
 
-use crate::arrow::cells::{Texts, int_at, write_row};
+use crate::arrow::cells::{Texts, int_at, is_string, write_row};
 use crate::arrow::json;
 use crate::arrow::plan::Plan;
 use crate::bad_row::Reason;
@@ -112,6 +112,8 @@ enum Part<'a> {
     Int(&'a dyn Array),
     Numbers(Row, &'a dyn Array),
     Json(&'a dyn Array),
+    /// The JSON text of a key that is no text.
+    JsonKey(&'a dyn Array),
     /// Texts with another one between them, which may be the numbers of a vector.
     Joined(Vec<&'a dyn Array>, &'a str, Option<Row>),
     Array(Vec<&'a dyn Array>),
@@ -150,6 +152,15 @@ impl<'a> Part<'a> {
             Part::Numbers(_, array) if array.is_null(row) => Err(is_null()),
             Part::Numbers(kind, array) => write_row(*kind, *array, row, out),
             Part::Json(array) => json::write(*array, row, out),
+            Part::JsonKey(array) if array.is_null(row) => Err(is_null()),
+            Part::JsonKey(array) => {
+                let mut text = Vec::new();
+                json::write(*array, row, &mut text)?;
+                // A time is a string, without escapes, and so stands for itself.
+                let inner = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+                out.extend_from_slice(inner.unwrap_or(&text));
+                Ok(())
+            }
             Part::Joined(columns, join, kind) => {
                 let mut text = Vec::new();
                 for (number, column) in columns.iter().enumerate() {
@@ -199,6 +210,7 @@ impl<'a> Parts<'a> {
         let columns: Vec<&dyn Array> = batch.columns().iter().map(|column| &**column).collect();
         let key = match &plan.key {
             Cells::One(column) if options.key_type == KeyType::Int => Part::Int(columns[*column]),
+            Cells::One(column) if !is_string(columns[*column].data_type()) => Part::JsonKey(columns[*column]),
             Cells::One(column) => Part::Texts(Texts::new(columns[*column])),
             cells => Part::several(cells, &columns, None),
         };

@@ -1,4 +1,4 @@
-//! Members and frames of gzip, zstd, bzip2, xz and lzma, one after the other.
+//! Members and frames of gzip, zlib, zstd, bzip2, xz and lzma, one after the other.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, ErrorKind, Read};
@@ -21,7 +21,7 @@ struct Step {
 }
 
 enum Decoder {
-    Gzip(Decompress),
+    Deflate(Decompress),
     Zstd(zstd::stream::raw::Decoder<'static>),
     Bzip2(bzip2::Decompress),
     Lzma(Stream),
@@ -42,13 +42,14 @@ impl Decoder {
             Compression::Bzip2 => Decoder::Bzip2(bzip2::Decompress::new(false)),
             Compression::Xz => Decoder::Lzma(Stream::new_stream_decoder(most, 0)?),
             Compression::Lzma => Decoder::Lzma(Stream::new_lzma_decoder(most)?),
-            _ => Decoder::Gzip(Decompress::new_gzip(15)),
+            Compression::Zlib => Decoder::Deflate(Decompress::new(true)),
+            _ => Decoder::Deflate(Decompress::new_gzip(15)),
         })
     }
 
     fn totals(&self) -> (u64, u64) {
         match self {
-            Decoder::Gzip(decoder) => (decoder.total_in(), decoder.total_out()),
+            Decoder::Deflate(decoder) => (decoder.total_in(), decoder.total_out()),
             Decoder::Bzip2(decoder) => (decoder.total_in(), decoder.total_out()),
             Decoder::Lzma(decoder) => (decoder.total_in(), decoder.total_out()),
             Decoder::Zstd(_) => (0, 0),
@@ -58,7 +59,7 @@ impl Decoder {
     fn step(&mut self, input: &[u8], output: &mut [u8], memory: Memory) -> Result<Step, Failure> {
         let before = self.totals();
         let ended = match self {
-            Decoder::Gzip(decoder) => {
+            Decoder::Deflate(decoder) => {
                 let status = decoder.decompress(input, output, FlushDecompress::None).map_err(damaged)?;
                 status == flate2::Status::StreamEnd
             }
@@ -179,7 +180,7 @@ impl<R: Read> Frames<R> {
         self.between = true;
         self.packed.ended_at = self.packed.at;
         match &mut self.decoder {
-            Decoder::Gzip(decoder) => decoder.reset(true),
+            Decoder::Deflate(decoder) => decoder.reset(true),
             Decoder::Zstd(decoder) => decoder.reinit()?,
             decoder => *decoder = Decoder::new(self.kind, self.memory)?,
         }

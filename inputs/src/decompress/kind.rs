@@ -15,9 +15,11 @@ pub(crate) enum Compression {
     Lzma,
     Lz4,
     Zip,
+    /// Only around pickles, as joblib writes them: text may begin like it.
+    Zlib,
 }
 
-/// Those that are recognized.
+/// Those that are recognized in any file.
 const KINDS: [Compression; 7] = [
     Compression::Gzip,
     Compression::Zstd,
@@ -33,6 +35,14 @@ impl Compression {
     pub fn of(head: &[u8]) -> Self {
         let found = KINDS.into_iter().find(|kind| kind.begins(head, false));
         found.unwrap_or(if skippable(head) { Compression::Zstd } else { Compression::None })
+    }
+
+    /// What a pickle with this head is. No opcode is what zlib begins with.
+    pub fn of_pickle(head: &[u8]) -> Self {
+        match Self::of(head) {
+            Compression::None if Compression::Zlib.begins(head, false) => Compression::Zlib,
+            found => found,
+        }
     }
 
     /// Whether a member or frame begins with this head; if the data ends in it, whether it may be one that is cut off.
@@ -56,6 +66,11 @@ impl Compression {
             Compression::Lz4 => is(&[0x04, 0x22, 0x4d, 0x18]) || is_skipped(),
             // An archive without members begins with its end.
             Compression::Zip => is(b"PK\x03\x04") || is(b"PK\x05\x06"),
+            // Deflate with the usual window, and no dictionary. RFC 1950, section 2.2.
+            Compression::Zlib => match head {
+                [0x78, flags, ..] => (0x7800 + u32::from(*flags)).is_multiple_of(31) && flags & 0x20 == 0,
+                _ => is_end && head == [0x78],
+            },
         }
     }
 
@@ -69,6 +84,7 @@ impl Compression {
             Compression::Lzma => "lzma",
             Compression::Lz4 => "lz4",
             Compression::Zip => "zip",
+            Compression::Zlib => "zlib",
         }
     }
 
@@ -107,6 +123,23 @@ fn lzma(head: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn zlib_is_recognized_around_pickles() {
+        for (head, wanted) in [
+            (&b"\x78\x01"[..], Compression::Zlib),
+            (b"x^k`", Compression::Zlib),
+            (b"\x78\xda", Compression::Zlib),
+            (b"\x78\x9c", Compression::Zlib),
+            (b"\x78\xbb", Compression::None),
+            (b"xy", Compression::None),
+            (b"x", Compression::None),
+            (b"\x80\x04}", Compression::None),
+            (b"\x1f\x8b\x08", Compression::Gzip),
+        ] {
+            assert_eq!(Compression::of_pickle(head), wanted, "{head:?}");
+        }
+    }
+
     /// What only begins like compressed data is read as it is.
     #[test]
     fn text_is_not_mistaken() {
@@ -124,6 +157,7 @@ mod tests {
             b"(c)\t1\n",
             b"P*M\t1\n",
             b"\x04\"M\t1\n",
+            b"x^\t1\n",
             b"",
         ] {
             assert_eq!(Compression::of(text), Compression::None, "{text:?}");

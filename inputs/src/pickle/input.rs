@@ -42,7 +42,7 @@ impl<'a> Input<'a> {
         progress: &'a Progress,
     ) -> Result<Self, PlainStop> {
         let io = |error| Stop::Io(0, error);
-        let (compression, mut stream) = source.open(Some(progress), None).map_err(io)?;
+        let (compression, mut stream) = source.open_pickle(Some(progress)).map_err(io)?;
         let input = |stream, random, counted| Ok(Input { stream, random, next: 0, counted, progress });
         let seekable = match source {
             Source::Path(path) => path.metadata().map_err(io)?.is_file(),
@@ -90,7 +90,7 @@ impl<'a> Input<'a> {
 
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         if let Random::Packed(source, temp_dir) = self.random {
-            let (_, mut stream) = source.open(None, None)?;
+            let (_, mut stream) = source.open_pickle(None)?;
             if let Some(file) = temp_copy(&mut stream, temp_dir, || false)? {
                 self.random = Random::File(file);
             }

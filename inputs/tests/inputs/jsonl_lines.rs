@@ -39,6 +39,24 @@ fn json_values_are_stored_as_they_stand() {
 }
 
 #[test]
+fn keys_may_be_any_json() {
+    let options = ReadOptions { json_keys: true, ..ReadOptions::default() };
+    let lines = b"{\"key\": 7, \"value\": \"a\"}\n[[\"b\", 1.50, null], \"c\"]\n{\"value\": \"d\", \"key\": \"e\"}\n[true, \"f\"]\n";
+    let wanted = text(&[("7", "a"), ("[\"b\",1.5,null]", "c"), ("e", "d"), ("true", "f")]);
+    assert_eq!(pairs("x.jsonl", lines, &options).unwrap(), wanted);
+    let document = b"[{\"key\": 7, \"value\": \"a\"}, [\"b\", \"c\"]]";
+    assert_eq!(pairs("x.json", document, &options).unwrap(), text(&[("7", "a"), ("b", "c")]));
+    assert_eq!(pairs("x.json", b"{\"7\": \"a\"}", &options).unwrap(), text(&[("7", "a")]));
+    let only_keys = ReadOptions { value_type: ValueType::None, ..options.clone() };
+    let found = pairs("x.jsonl", b"7\n\"a\"\n null \n1e2\n[[1]]\n", &only_keys).unwrap();
+    assert_eq!(found, text(&[("7", ""), ("a", ""), ("null", ""), ("100.0", ""), ("[1]", "")]));
+    let bad = error("x.jsonl", b"[[1e999], \"a\"]", &options);
+    assert_eq!(bad, "x.jsonl, line 1: the key is or holds 1e999, which is too large for a float");
+    let bad = error("x.jsonl", b"[[\"\\ud800\"], \"a\"]", &options);
+    assert!(bad.contains("half of a surrogate pair"), "{bad}");
+}
+
+#[test]
 fn bad_lines_are_named() {
     let table = [
         ("{\"key\": \"a\"}", "the field \"value\" is missing"),

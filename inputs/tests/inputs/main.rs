@@ -5,6 +5,8 @@
 mod block_boundaries;
 mod cdbmake_records;
 mod compression;
+#[cfg(feature = "arrow")]
+mod damaged_tables;
 #[cfg(feature = "sqlite")]
 mod databases;
 mod delimited_files;

@@ -2,7 +2,7 @@
 
 use crate::support::{error, failure, memory, pairs, read_sources, text, unhex};
 use hashlith_feedback::Advice;
-use hashlith_inputs::ReadOptions;
+use hashlith_inputs::{Format, ReadOptions};
 
 /// Commands and what they write. The file is that of [`records`], `1` and `2` are its lines.
 #[rustfmt::skip]
@@ -129,6 +129,33 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "the zstd data needs a dictionary; unpack it first"),
 ];
 
+/// What joblib writes for the dict of [`records`].
+#[rustfmt::skip]
+const JOBLIB: &[(&str, &str)] = &[
+    ("joblib.dump(x, path, compress=(\"zlib\", 3))",
+        "785e6b60992acd0001b553347a98b20da7f430e7e7a54e01328d80cc92f2fc29a57a00ba740b70"),
+    ("joblib.dump(x, path, compress=(\"zlib\", 1))",
+        "78016b60992acd0001b553347a98b20da7f430e7e7a54e01328d80cc92f2fc29a57a00ba740b70"),
+    ("joblib.dump(x, path, compress=(\"zlib\", 9))",
+        "78da6b60992acd0001b553347a98b20da7f430e7e7a54e01328d80cc92f2fc29a57a00ba740b70"),
+    ("joblib.dump(x, path, compress=(\"gzip\", 3))",
+        "1f8b08000000000000036b60992acd0001b553347a98b20da7f430e7e7a54e01328d80cc92f2fc29a57a005e28ae\
+         f426000000"),
+    ("joblib.dump(x, path, compress=(\"bz2\", 3))",
+        "425a6833314159265359fb66cf6700000cf9e05c000008004130000209868240040600200022268d000d3350a069\
+         a19193110e0c446c037496e5ecb9d5e2aa90150e07c5dc914e14243ed9b3d9c0"),
+    ("joblib.dump(x, path, compress=(\"lzma\", 3))",
+        "5d00004000ffffffffffffffff0040010e6f056066cc568e0626222cf2f2aa05ee998d25f6ae0e299df8257d6220\
+         f77b58fdfffe1e9000"),
+    ("joblib.dump(x, path, compress=(\"xz\", 3))",
+        "fd377a585a000004e6d6b4460200210114000000ffe7ec09e0002500245d0040010e6f056066cc568e0626222cf2\
+         f2aa05ee998d25f6ae0e299df8257d6220f2bc240000fc3892e3c337f5c100014026d37ff2021fb6f37d01000000\
+         0004595a"),
+    ("joblib.dump(x, path, compress=(\"lz4\", 3))",
+        "04224d184040c025000000528004951b000100f00c7d94288c026b31948c036f6e65948c026b32948c0374776f94\
+         752e00000000"),
+];
+
 fn records() -> crate::support::Pairs {
     text(&[("k1", "one"), ("k2", "two")])
 }
@@ -152,6 +179,35 @@ fn files_of_tools_are_read() {
             assert_eq!(summary.bytes, unhex(file).len() as u64, "{command}");
         }
     }
+}
+
+/// Only zlib depends on the format: text may begin like it.
+#[test]
+fn compressed_files_of_joblib_are_read() {
+    let options = |format, block_bytes| ReadOptions { format, block_bytes, ..ReadOptions::default() };
+    for (call, file) in JOBLIB {
+        let file = unhex(file);
+        for block_bytes in [1, 7, 1 << 20] {
+            for (name, format) in [("x.pkl", None), ("x.z", Some(Format::Pickle))] {
+                assert_eq!(pairs(name, &file, &options(format, block_bytes)).unwrap(), records(), "{call}");
+            }
+        }
+        let is_zlib = call.contains("zlib");
+        for length in 2..file.len() {
+            let found = error("x.pkl", &file[..length], &ReadOptions::default());
+            assert!(found.contains("ends early") || length < 18 && !is_zlib, "{call}, {length}: {found}");
+        }
+        for bit in 16..8 * file.len() {
+            let mut flipped = file.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(found) = pairs("x.pkl", &flipped, &ReadOptions::default()) {
+                // These two have no sum.
+                let is_unsure = call.contains("lzma") || call.contains("lz4");
+                assert!(found == records() || is_unsure, "{call}, bit {bit}: {found:?}");
+            }
+        }
+    }
+    assert_eq!(read(b"x^k\tv\n").unwrap(), text(&[("x^k", "v")]));
 }
 
 /// After whole members and frames there are the records before; all else is an error.

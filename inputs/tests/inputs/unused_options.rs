@@ -38,7 +38,7 @@ fn options_that_have_no_effect() {
             ReadOptions { pick: Some("0".into()), ..none() },
             "the option pick has no effect: it is for pickle",
         ),
-        ("x.tsv", ReadOptions { json_keys: true, ..none() }, "the option keys"),
+        ("x.tsv", ReadOptions { json_keys: true, ..none() }, "declare them to be text, not json"),
         ("x.jsonl", ReadOptions { join: Some("/".into()), ..none() }, "join"),
         ("x.tsv", ReadOptions { join: Some("/".into()), ..none() }, "nothing to join"),
         (
