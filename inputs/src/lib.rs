@@ -63,6 +63,7 @@ mod encoding;
 mod error;
 pub mod escape;
 mod feed;
+mod foreign;
 mod format;
 mod jsonl;
 mod location;

@@ -251,7 +251,7 @@ impl ReadOptions {
             (self.skip_rows > 0, "skip_rows", DELIMITED),
             (self.key_field.is_some(), "key_field", FIELDS),
             (self.value_field.is_some(), "value_field", FIELDS),
-            (self.json_keys, "keys", PICKLE),
+            (self.json_keys, "keys json", PICKLE),
             (self.pick.is_some(), "pick", PICKLE),
         ]
         .into_iter()
@@ -302,6 +302,9 @@ impl ReadOptions {
         }
         if self.key_columns.len() > 1 && self.join.is_none() && self.key_type == KeyType::Int {
             return refuse("several columns make no integer: declare keys to be text, or join the columns");
+        }
+        if self.comment.as_deref() == Some("") {
+            return refuse("a comment begins with some text: an empty one would make every line a comment");
         }
         let first = [Column::Number(1)];
         if !no_value

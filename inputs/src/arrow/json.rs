@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_array::{Array, ArrayRef, StructArray, make_array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
@@ -62,6 +62,12 @@ pub(crate) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<
         T::FixedSizeList(..) => items(&array.as_fixed_size_list().value(row), out)?,
         T::Struct(_) => fields(array.as_struct(), row, out)?,
         T::Map(..) => entries(&array.as_map().value(row), out)?,
+        // An instant: written in UTC, as the rules of time zones are not known here.
+        T::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
+            let utc = array.slice(row, 1).to_data().into_builder();
+            let utc = utc.data_type(T::Timestamp(*unit, Some("+00:00".into()))).build();
+            write(&make_array(utc.map_err(|error| error.to_string())?), 0, out)?;
+        }
         other => {
             let options = FormatOptions::default();
             let formatter = ArrayFormatter::try_new(array, &options).map_err(|error| error.to_string())?;

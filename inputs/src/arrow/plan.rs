@@ -58,6 +58,7 @@ impl Plan {
         } else {
             Cells::of(&local(&value), Some(&local_names), options.join.as_ref())
         };
+        value_cells.check_names()?;
         for &column in &key {
             let field = schema.field(column);
             check_key(&key_cells, field.data_type(), options.key_type)

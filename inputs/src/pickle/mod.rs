@@ -31,6 +31,8 @@ mod texts;
 mod window;
 
 use crate::bad_row::BadRow;
+use crate::foreign;
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -56,10 +58,14 @@ pub(crate) fn read_source<'a, S: Sink>(
     if !window.fill(1, 0).map_err(Stop::for_sink)? {
         return Err(BadRow::new(0, "the file is empty: the pickle ends early at byte 0").into());
     }
+    let head = window.rest().to_vec();
     let marked = window.rest().first() == Some(&opcode::PROTO);
     while window.fill(1, window.at()).map_err(Stop::for_sink)? {
         let mut understood = marked;
         read_pickle(&mut window, options, outlet, &mut understood).map_err(|stop| match stop {
+            Stop::BadRow(row) if !understood && let Some(reason) = foreign::found(&head, Format::Pickle) => {
+                BadRow { at: 0, reason, ..row }.into()
+            }
             Stop::BadRow(mut row) if !understood && row.at < 16 => {
                 row.reason.what = format!("{} (is this file a pickle at all?)", row.reason.what).into();
                 Stop::BadRow(row)
