@@ -248,6 +248,9 @@ pub(crate) fn find(column: &Column, names: Option<&[String]>) -> Result<usize, S
 pub(crate) fn listed(names: &[String]) -> String {
     /// As many names as people read.
     const SHOWN: usize = 20;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
     let mut text = String::new();
     for (number, name) in names.iter().take(SHOWN).enumerate() {
         // Writing to a string does not fail.
