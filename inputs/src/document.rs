@@ -26,6 +26,16 @@ pub(crate) enum Beginning {
     Unknown,
 }
 
+/// Whether JSON may have this byte between its signs.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The text without the blanks in front.
+fn from_sign(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| is_blank(byte)).count()..]
+}
+
 /// Tells a document from JSON lines. `explicit`: the caller has said that it is a document.
 ///
 /// # Errors
@@ -36,7 +46,7 @@ pub(crate) fn begin(
     options: &ReadOptions,
     explicit: bool,
 ) -> Result<Beginning, (usize, Reason)> {
-    let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+    let Some(at) = bytes.iter().position(|byte| !is_blank(byte)) else {
         return Ok(if at_end { Beginning::Lines } else { Beginning::Unknown });
     };
     let kind = match bytes[at] {
@@ -51,7 +61,7 @@ pub(crate) fn begin(
         _ => return Ok(Beginning::Lines),
     };
     let document = Beginning::Document(kind, at + 1);
-    let first = bytes[at + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
+    let first = bytes[at + 1..].iter().find(|byte| !is_blank(byte));
     if explicit {
         return match first {
             None if !at_end => Ok(Beginning::Unknown),
@@ -77,7 +87,7 @@ pub(crate) fn begin(
         return pairs(at, document, options);
     };
     // What begins a record may follow.
-    match bytes[end..].iter().find(|byte| !byte.is_ascii_whitespace()) {
+    match bytes[end..].iter().find(|byte| !is_blank(byte)) {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') => return Ok(Beginning::Lines),
         Some(_) => return pairs(at, document, options),
         None => {}
@@ -190,7 +200,7 @@ impl Cut {
             (self.begun, self.closed) = (true, !is_comma);
             at = end + 1;
         }
-        let behind = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace());
+        let behind = bytes[at..].iter().position(|byte| !is_blank(byte));
         match behind {
             None => Ok(bytes.len()),
             Some(_) if at > 0 => Ok(at),
@@ -207,7 +217,7 @@ impl Cut {
         if bracket != self.bracket {
             return Some("not valid JSON (the document is closed by the wrong bracket)");
         }
-        let is_blank = element.iter().all(u8::is_ascii_whitespace);
+        let is_blank = element.iter().all(is_blank);
         (self.begun && is_blank).then_some("not valid JSON (a comma is followed by the end of the document)")
     }
 }
@@ -225,7 +235,7 @@ pub(crate) fn parse<S: Sink>(
     let mut from = 0;
     while let Some(length) = element(&bytes[from..]) {
         let text = &bytes[from..from + length];
-        let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
         let is_last = bytes[from + length] != b',';
         if !is_last || blanks < length {
             let pair = match block.format {
@@ -251,14 +261,14 @@ pub(crate) fn parse<S: Sink>(
 
 /// Reads `"key": value`.
 fn pair<'t>(rows: &Rows<'_>, text: &'t [u8]) -> Result<crate::jsonl::Pair<'t>, Reason> {
-    let text = text.trim_ascii();
+    let text = from_sign(text);
     let colon = || Reason::from("not valid JSON (expected a string, a colon and a value)");
     if text.first() != Some(&b'"') {
         return Err(colon());
     }
     let end = 1 + string(&text[1..]).ok_or_else(colon)?;
     let (key, rest) = text.split_at(end);
-    let value = rest.trim_ascii_start().strip_prefix(b":").ok_or_else(colon)?;
+    let value = from_sign(rest).strip_prefix(b":").ok_or_else(colon)?;
     rows.pair(key, value)
 }
 

@@ -168,9 +168,10 @@ fn parse(words: &[String]) -> (ReadOptions, Builder) {
     (options, builder)
 }
 
-fn with_crate(case: &Case, place: &Place, words: &[String]) -> Result<Built, Error> {
+fn with_crate(case: &Case, place: &Place, words: &[String], block_bytes: usize) -> Result<Built, Error> {
     let files: Vec<PathBuf> = case.files.keys().map(|name| place.path(name)).collect();
     let (options, builder) = parse(words);
+    let options = ReadOptions { block_bytes, ..options };
     let index = place.path("x.hlith");
     let report = build_from_files(&index, &files, options, builder)?;
     let mut text = Vec::new();
@@ -181,31 +182,36 @@ fn with_crate(case: &Case, place: &Place, words: &[String]) -> Result<Built, Err
     Ok(Built { records: records(&text), skipped, dropped, notes })
 }
 
+/// What is read does not depend on where blocks end.
 #[test]
 fn through_the_crate() {
     each(|case, place| {
-        let built = with_crate(case, place, &case.options);
-        if !case.fails() {
-            return same(&built.map_err(|error| error.to_string())?, &case.built());
-        }
-        let error = built.err().ok_or("no error")?;
-        let folder = place.path("").display().to_string();
-        let message = error.to_string().replace(&folder, "");
-        match &case.unused {
-            Some(option) => {
-                let wanted = format!("the option {option} has no effect");
-                same(&message.starts_with(&wanted), &true).map_err(|_| message)?;
-            }
-            None => same(&Some(message), &case.error)?,
-        }
-        same(&error.advice().map(|advice| format!("{advice:?}")), &case.advice)?;
-        same(&error.is_usage(), &(case.code == 2))?;
-        if case.then.is_empty() {
-            return Ok(());
-        }
-        let helped = with_crate(case, place, &case.helped()).map_err(|error| error.to_string())?;
-        same(&helped.records, &case.built().records)
+        [1, 7, 1 << 20].into_iter().try_for_each(|block_bytes| by_crate(case, place, block_bytes))
     });
+}
+
+fn by_crate(case: &Case, place: &Place, block_bytes: usize) -> Result<(), String> {
+    let built = with_crate(case, place, &case.options, block_bytes);
+    if !case.fails() {
+        return same(&built.map_err(|error| error.to_string())?, &case.built());
+    }
+    let error = built.err().ok_or("no error")?;
+    let folder = place.path("").display().to_string();
+    let message = error.to_string().replace(&folder, "");
+    match &case.unused {
+        Some(option) => {
+            let wanted = format!("the option {option} has no effect");
+            same(&message.starts_with(&wanted), &true).map_err(|_| message)?;
+        }
+        None => same(&Some(message), &case.error)?,
+    }
+    same(&error.advice().map(|advice| format!("{advice:?}")), &case.advice)?;
+    same(&error.is_usage(), &(case.code == 2))?;
+    if case.then.is_empty() {
+        return Ok(());
+    }
+    let helped = with_crate(case, place, &case.helped(), block_bytes).map_err(|error| error.to_string())?;
+    same(&helped.records, &case.built().records)
 }
 
 fn with_command(case: &Case, place: &Place, words: &[String]) -> Result<Built, (i32, String)> {

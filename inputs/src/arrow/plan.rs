@@ -107,6 +107,8 @@ fn check_key(cells: &Cells, data_type: &DataType, key_type: KeyType) -> Result<(
         }
         Cells::Joined(..) => is_joinable(data_type),
         Cells::Array(_) => json::check(data_type).map_err(Reason::from),
+        // A column without a type has nulls only, or no rows.
+        _ if *data_type == DataType::Null => Ok(()),
         _ if key_type == KeyType::Int && data_type.is_integer() => Ok(()),
         _ if key_type == KeyType::Int => {
             Err(format!("is of type {data_type}: its keys are no integers").into())
