@@ -298,7 +298,9 @@ mod tests {
             let found = begin(text.as_bytes(), at_end, &options, false).map_err(|(at, _)| at);
             assert_eq!(found, wanted, "{text:?}");
         }
-        assert_eq!(begin(b"[\"a\"", false, &options, true), Ok(Beginning::Document(JsonArray, 1)));
+        let explicit = |text: &[u8]| begin(text, false, &options, true).map_err(|(at, _)| at);
+        assert_eq!(explicit(b"[[\"a\""), Ok(Beginning::Document(JsonArray, 1)));
+        assert_eq!(explicit(b"[\"a\""), Err(0));
         assert!(begin(b"7", false, &options, true).is_err());
     }
 
