@@ -33,6 +33,11 @@ fn words(advice: Advice) -> String {
             "name its encoding with --encoding, or use --keys bytes --values bytes to keep any bytes"
         }
         Advice::Encoding => "name its encoding with --encoding",
+        Advice::Delimiter => "name the delimiter with --delimiter, if it is another one",
+        Advice::LenientQuotes => {
+            "use --quotes lenient to take such fields as they are, or --quotes off if quotes are ordinary characters"
+        }
+        Advice::NoQuotes => "use --quotes off if quotes are ordinary characters",
         Advice::JsonValues => "use --values json to store it as JSON text",
         Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow)",
         Advice::Fields => "--key-field and --value-field name other fields",
@@ -47,7 +52,8 @@ fn words(advice: Advice) -> String {
         Advice::Metadata => "give that of the output with --metadata",
         Advice::Escape => "use --escape, or JSON or cdbmake output",
         Advice::AnyBytesFormat => "use --format cdbmake, which holds any bytes",
-        Advice::IntKeys => "use --keys int, or --keys json if only some keys are integers",
+        Advice::IntKeys => "use --keys int",
+        Advice::IntOrJsonKeys => "use --keys int, or --keys json if only some keys are integers",
         Advice::JsonKeys => "use --keys json to store keys as JSON text",
         Advice::Query => "name the columns of one with --query 'SELECT key, value FROM table'",
         Advice::Pick => "name one with --pick, such as --pick 0 or --pick NAME",

@@ -16,6 +16,12 @@ pub enum Advice {
     EncodingOrBytes,
     /// Name the encoding of the text.
     Encoding,
+    /// Name what is between two columns.
+    Delimiter,
+    /// Read quotes leniently, or as characters like any other.
+    LenientQuotes,
+    /// Read quotes as characters like any other.
+    NoQuotes,
     /// Store values as JSON text.
     JsonValues,
     /// State the format of the input.
@@ -44,8 +50,10 @@ pub enum Advice {
     Escape,
     /// Write a format that holds any bytes.
     AnyBytesFormat,
-    /// Declare keys to be integers, or JSON.
+    /// Declare keys to be integers.
     IntKeys,
+    /// Declare keys to be integers, or JSON.
+    IntOrJsonKeys,
     /// Store keys as JSON text.
     JsonKeys,
     /// Name one of the dicts that a pickle holds.
@@ -64,6 +72,11 @@ impl fmt::Display for Advice {
                 "name the encoding of the text, or declare keys and values to be bytes"
             }
             Advice::Encoding => "name the encoding of the text",
+            Advice::Delimiter => "name the delimiter, if it is another one",
+            Advice::LenientQuotes => {
+                "read quotes leniently, or turn them off if they are ordinary characters"
+            }
+            Advice::NoQuotes => "turn quotes off if they are ordinary characters",
             Advice::JsonValues => "declare values to be JSON to store them as JSON text",
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",
@@ -80,7 +93,8 @@ impl fmt::Display for Advice {
             Advice::Metadata => "state the metadata of the output",
             Advice::Escape => "write escapes, or another format",
             Advice::AnyBytesFormat => "write cdbmake records, which hold any bytes",
-            Advice::IntKeys => "declare keys to be integers, or JSON if only some are",
+            Advice::IntKeys => "declare keys to be integers",
+            Advice::IntOrJsonKeys => "declare keys to be integers, or JSON if only some are",
             Advice::JsonKeys => "declare keys to be JSON to store them as JSON text",
             Advice::Pick => "pick one of them",
             Advice::Query => "give a query",

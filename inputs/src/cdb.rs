@@ -4,11 +4,13 @@
 /// The hash tables of a file, each with a place and a length in the header.
 const TABLES: usize = 256;
 
-/// A binary cdb: how wide its numbers are, and where its records end.
+/// A binary cdb: how wide its numbers are, and where its records and its tables end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cdb {
     pub wide: bool,
     pub end: u64,
+    /// How long the file is, with its hash tables.
+    length: u64,
 }
 
 impl Cdb {
@@ -21,11 +23,17 @@ impl Cdb {
     pub fn begin(bytes: &[u8]) -> Option<Cdb> {
         [false, true].into_iter().find_map(|wide| {
             let header = bytes.get(..Cdb::header(wide))?;
-            let mut places = header.chunks_exact(2 * width(wide)).map(|table| number(table, wide));
+            let tables = header.chunks_exact(2 * width(wide));
+            let slot = 2 * width(wide) as u64;
+            let ends = tables.clone().map(|table| {
+                number(&table[width(wide)..], wide).saturating_mul(slot).saturating_add(number(table, wide))
+            });
+            let length = ends.max()?;
+            let mut places = tables.map(|table| number(table, wide));
             let end = places.next()?;
             // The tables follow the records, one after the other.
             let rising = places.try_fold(end, |last, place| (place >= last).then_some(place)).is_some();
-            (rising && end >= header.len() as u64).then_some(Cdb { wide, end })
+            (rising && end >= header.len() as u64).then_some(Cdb { wide, end, length })
         })
     }
 
@@ -41,8 +49,12 @@ impl Cdb {
             cut += length;
         }
         if cut == left {
-            // The hash tables are not looked at.
-            return Ok(bytes.len());
+            // The hash tables are not looked at, but must be there.
+            return match at_end && at + (bytes.len() as u64) < self.length {
+                false => Ok(bytes.len()),
+                true if cut > 0 => Ok(cut),
+                true => Err((bytes.len(), "the cdb is cut off: its hash tables are not all there".into())),
+            };
         }
         let ends_early = at_end || bytes.len() > left;
         if cut == 0 && ends_early {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use hashlith_feedback::Advice;
 use hashlith_format::ValueType;
 
 use crate::bad_row::Reason;
@@ -59,6 +60,23 @@ impl Cells {
     #[cfg(feature = "sqlite")]
     pub fn is_joined(&self) -> bool {
         matches!(self, Cells::Joined(..))
+    }
+
+    /// Refuses an object with the same name twice, of which JSON readers keep one.
+    ///
+    /// # Errors
+    /// With the name.
+    pub fn check_names(&self) -> Result<(), String> {
+        let Cells::Object(columns) = self else { return Ok(()) };
+        for (number, (_, name)) in columns.iter().enumerate() {
+            if columns[..number].iter().any(|(_, other)| other == name) {
+                let name = name.strip_suffix(':').unwrap_or(name);
+                return Err(format!(
+                    "two columns of the value are named {name}, and a JSON object has each name once"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn last(&self) -> usize {
@@ -139,7 +157,7 @@ pub(crate) fn begin(
     bytes: &[u8],
     options: &ReadOptions,
     format: Format,
-) -> Result<Beginning, (usize, String)> {
+) -> Result<Beginning, (usize, Reason)> {
     let dialect = options.dialect(format);
     let has_header = options.has_header(format);
     let mut rows = Rows::new(&dialect, bytes, usize::MAX, Fields::default());
@@ -157,7 +175,7 @@ pub(crate) fn begin(
                 return Err((0, "the header is missing: the file has no rows".into()));
             }
             None => {}
-            Some((_, Err(wrong))) => return Err((wrong.at, wrong.what.into())),
+            Some((_, Err(wrong))) => return Err((wrong.at, wrong.reason(dialect.quotes))),
             Some((_, Ok(()))) => {
                 let name =
                     |column| String::from_utf8_lossy(rows.field(column).unwrap_or_default()).into_owned();
@@ -171,13 +189,21 @@ pub(crate) fn begin(
         None => matches!(first, Some((_, Ok(())))).then(|| rows.len()),
     };
     let header = if names.is_some() { rows.at() } else { 0 };
+    let all_in_one_line = || {
+        let line = &bytes[at..];
+        let cr = line.iter().position(|&byte| byte == b'\r').filter(|cr| cr + 1 < line.len());
+        cr.filter(|_| dialect.quotes != Quotes::Strict && !line.contains(&b'\n'))
+    };
     let note = match &names {
+        _ if all_in_one_line().is_some() => {
+            Some("the file is one line: a carriage return alone ends no line here".to_owned())
+        }
         Some(_) if options.header.is_some() => None,
         Some(names) => taken(options, names),
         None if options.header.is_none() && !has_header => looks_like_a_header(&dialect, bytes),
         None => None,
     };
-    let find = |column: &Column| find(column, names.as_deref()).map_err(|what| (at, what));
+    let find = |column: &Column| find(column, names.as_deref()).map_err(|what| (at, what.into()));
     let all = |columns: &[Column]| columns.iter().map(find).collect::<Result<Vec<_>, _>>();
     let is_row = options.value_columns == [Column::Row];
     let key = match &options.key_columns[..] {
@@ -191,12 +217,15 @@ pub(crate) fn begin(
         [] => Cells::One(1),
         columns => Cells::of(&all(columns)?, names.as_deref(), options.join.as_ref()),
     };
+    value.check_names().map_err(|what| (at, what.into()))?;
     let fixed = !rest && dialect.quotes != Quotes::Lenient && (names.is_some() || strict);
     let needed = 1 + key.last().max(value.last());
     if let (Some(names), true) = (&names, has_header)
         && needed > names.len()
     {
-        return Err((at, format!("there is no column {needed}; the columns are: {}", listed(names))));
+        let what = format!("there is no column {needed}; the columns are: {}", listed(names));
+        let advice = (names.len() == 1 && options.delimiter.is_none()).then_some(Advice::Delimiter);
+        return Err((at, Reason { what: what.into(), advice }));
     }
     let most = if rest && key == Cells::One(0) { 2 } else { usize::MAX };
     Ok(Beginning {
@@ -240,6 +269,9 @@ pub(crate) fn numbers(columns: &[Column], usual: usize, names: &[String]) -> Res
 pub(crate) fn listed(names: &[String]) -> String {
     /// As many names as people read.
     const SHOWN: usize = 20;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
     let mut text = String::new();
     for (number, name) in names.iter().take(SHOWN).enumerate() {
         // Writing to a string does not fail.

@@ -13,7 +13,8 @@ use crate::cdbmake;
 use crate::columns::{self, Layout};
 use crate::dialect::Quotes;
 use crate::document;
-use crate::encoding::utf16;
+use crate::encoding::wide;
+use crate::foreign;
 use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::scan::{self, newlines};
@@ -28,6 +29,8 @@ pub(crate) struct Cutter<'a> {
     /// What the file is.
     of: Format,
     format: BlockFormat,
+    /// The beginning of the file, until it has been looked at.
+    head: Vec<u8>,
     reader: Box<dyn Read + Send + 'a>,
     /// The beginning of a record whose end has not been read yet.
     carry: Vec<u8>,
@@ -50,11 +53,18 @@ pub(crate) struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    pub fn new(source: u32, of: Format, format: BlockFormat, reader: Box<dyn Read + Send + 'a>) -> Self {
+    pub fn new(
+        source: u32,
+        of: Format,
+        format: BlockFormat,
+        head: Vec<u8>,
+        reader: Box<dyn Read + Send + 'a>,
+    ) -> Self {
         Cutter {
             source,
             of,
             format,
+            head,
             reader,
             carry: Vec::new(),
             offset: 0,
@@ -64,7 +74,7 @@ impl<'a> Cutter<'a> {
             skip_rows: 0,
             layout: None,
             note: None,
-            document: document::Cut::default(),
+            document: document::Cut::new(format),
             closed: false,
         }
     }
@@ -140,20 +150,26 @@ impl<'a> Cutter<'a> {
         if self.begun {
             return Ok(0);
         }
+        let head = std::mem::take(&mut self.head);
+        if !head.is_empty() {
+            let is_any = options.key_type == KeyType::Bytes && options.value_type == ValueType::Bytes;
+            let is_text = !is_any || self.format != BlockFormat::Delimited;
+            let reason = foreign::found(&head, self.of).filter(|_| is_text);
+            let has_encoding = is_any || options.encoding.is_some() || !self.format.has_lines();
+            if let Some(reason) = reason.or_else(|| wide(&head).filter(|_| !has_encoding)) {
+                return Err(self.bad(bytes, 0, reason));
+            }
+        }
         if self.format == BlockFormat::Cdbmake {
-            return self.begin_cdb(bytes);
+            return self.begin_cdb(&head, bytes);
         }
         if self.offset == 0 {
-            // Enough to know an encoding by.
+            // Enough to know a document by.
             if bytes.len() < 64 && !self.at_end {
+                self.head = head;
                 return Ok(0);
             }
             self.skip_rows = options.skip_rows;
-            let is_text = options.key_type != KeyType::Bytes || options.value_type != ValueType::Bytes;
-            if let (Some(encoding), true) = (utf16(bytes), is_text && options.encoding.is_none()) {
-                let what = format!("the file is UTF-16 (the encoding {encoding}), not UTF-8");
-                return Err(self.bad(bytes, 0, Reason::with(Advice::Encoding, what)));
-            }
             if bytes.starts_with(b"\xef\xbb\xbf") {
                 return Ok(self.pass(3, 0));
             }
@@ -169,7 +185,14 @@ impl<'a> Cutter<'a> {
             Format::Jsonl => {
                 let first = bytes.trim_ascii_start();
                 let line = &first[..scan::first(b'\n', first).unwrap_or(first.len())];
-                if matches!(line.trim_ascii(), b"{" | b"[") && (line.len() < first.len() || self.at_end) {
+                let inside = line.get(1..).unwrap_or_default().trim_ascii();
+                // A record is an array of key and value, and no key is an array or an object.
+                let is_document = match line.first() {
+                    Some(b'{') => inside.is_empty(),
+                    Some(b'[') => matches!(inside.first(), None | Some(b'[' | b'{')),
+                    _ => false,
+                };
+                if is_document && (line.len() < first.len() || self.at_end) {
                     let what = "this is one JSON document (format json), not JSON lines";
                     return Err(self.bad(
                         bytes,
@@ -185,34 +208,33 @@ impl<'a> Cutter<'a> {
     }
 
     /// A file that does not begin as the input of `cdbmake` does may be what `cdbmake` makes.
-    fn begin_cdb(&mut self, bytes: &[u8]) -> Result<usize, PlainStop> {
-        let is_text = bytes.first().is_none_or(|first| matches!(first, b'+' | b'\n'));
-        // The header of a wide one is the longer one.
-        let longest = Cdb::header(true);
-        if !is_text && bytes.len() < longest && !self.at_end {
-            return Ok(0);
-        }
-        self.begun = true;
-        // No more of it, so that what is said does not depend on the size of the blocks.
-        let head = &bytes[..bytes.len().min(longest)];
-        match Cdb::begin(head) {
-            Some(cdb) if !is_text => {
-                self.format = BlockFormat::Cdb(cdb);
-                Ok(self.pass(Cdb::header(cdb.wide), 0))
+    fn begin_cdb(&mut self, head: &[u8], bytes: &[u8]) -> Result<usize, PlainStop> {
+        let is_text = head.first().is_none_or(|first| matches!(first, b'+' | b'\n'));
+        match Cdb::begin(head).filter(|_| head.contains(&0)) {
+            Some(cdb) => {
+                let header = Cdb::header(cdb.wide);
+                if bytes.len() < header {
+                    self.head = head.to_vec();
+                    return Ok(0);
+                }
+                (self.format, self.begun) = (BlockFormat::Cdb(cdb), true);
+                Ok(self.pass(header, 0))
             }
             None if !is_text && head.contains(&0) => {
                 let what = "this is neither the input of cdbmake nor a binary cdb with a header in order; what `cdb -d` or cdbdump writes can be read";
                 Err(self.bad(bytes, 0, what.into()))
             }
-            _ => Ok(0),
+            _ => {
+                self.begun = true;
+                Ok(0)
+            }
         }
     }
 
     fn begin_json(&mut self, bytes: &[u8], options: &ReadOptions) -> Result<usize, PlainStop> {
         let explicit = options.format.is_some();
         let beginning = document::begin(bytes, self.at_end, options, explicit);
-        let beginning =
-            beginning.map_err(|(at, what)| self.bad(bytes, at, Reason::with(Advice::Format, what)))?;
+        let beginning = beginning.map_err(|(at, reason)| self.bad(bytes, at, reason))?;
         match beginning {
             document::Beginning::Unknown => Ok(0),
             document::Beginning::Lines => {
@@ -221,6 +243,7 @@ impl<'a> Cutter<'a> {
             }
             document::Beginning::Document(format, inside) => {
                 (self.format, self.begun) = (format, true);
+                self.document = document::Cut::new(format);
                 Ok(self.pass(inside, newlines(&bytes[..inside])))
             }
         }
@@ -232,7 +255,7 @@ impl<'a> Cutter<'a> {
             return Ok(0);
         }
         let beginning = columns::begin(&bytes[..whole], options, self.of);
-        let beginning = beginning.map_err(|(at, what)| self.bad(bytes, at, what.into()))?;
+        let beginning = beginning.map_err(|(at, reason)| self.bad(bytes, at, reason))?;
         self.layout = Some(Arc::new(beginning.layout));
         self.note = beginning.note;
         self.begun = true;

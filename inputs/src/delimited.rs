@@ -1,5 +1,7 @@
 //! Delimited text: TSV, CSV, and all between.
 
+use hashlith_feedback::Advice;
+
 use crate::bad_row::Reason;
 use crate::block::{Block, Picked, Scratch};
 use crate::check::{Check, Typed};
@@ -65,7 +67,11 @@ fn lines<S: Sink>(
             None if check.no_value() && !line.is_empty() => {
                 fields(line, &[], check, options.escape, scratch, &mut typed)
             }
-            None => Err(no_delimiter(line, delimiter).into()),
+            None => {
+                // Behind a byte order mark, at most.
+                let is_first = block.start + start as u64 <= 3;
+                Err(no_delimiter(line, delimiter, is_first && options.delimiter.is_none()))
+            }
             Some(at) => fields(&line[..at], &line[at + 1..], check, options.escape, scratch, &mut typed),
         };
         outlet.row(block, start, row)?;
@@ -94,12 +100,14 @@ fn fields<'a>(
 }
 
 #[cold]
-fn no_delimiter(line: &[u8], delimiter: u8) -> String {
+fn no_delimiter(line: &[u8], delimiter: u8, may_be_another: bool) -> Reason {
     let name = if delimiter == b'\t' { "TAB".to_owned() } else { format!("{:?}", char::from(delimiter)) };
     if line.is_empty() {
-        return format!("the line is empty; every line must be a key, a {name} and a value");
+        return format!("the line is empty; every line must be a key, a {name} and a value").into();
     }
-    format!("the line {} has no {name}; every line must be a key, a {name} and a value", shown(line))
+    let what =
+        format!("the line {} has no {name}; every line must be a key, a {name} and a value", shown(line));
+    Reason { what: what.into(), advice: may_be_another.then_some(Advice::Delimiter) }
 }
 
 /// Any other rows.
@@ -119,7 +127,7 @@ fn rows<S: Sink>(
         let record = match read {
             Err(wrong) => {
                 at = wrong.at;
-                Err(Reason::from(wrong.what))
+                Err(wrong.reason(layout.dialect.quotes))
             }
             Ok(()) => pick(layout, &rows, rows.row(&row), options.escape, &mut scratch.picked).and_then(
                 |(key, value)| if check.as_is { Ok((key, value)) } else { check.row(key, value, &mut typed) },
@@ -141,8 +149,12 @@ fn pick<'a>(
 ) -> Result<(&'a [u8], &'a [u8]), Reason> {
     let len = rows.len();
     if let Some(width) = layout.width.filter(|width| *width != len) {
-        let hint = "quote a field that has a delimiter in it";
-        return Err(format!("the row has {} where {width} are expected; {hint}", columns(len)).into());
+        let hint = if len > width && layout.dialect.quotes == Quotes::Strict {
+            "; quote a field that has a delimiter in it"
+        } else {
+            ""
+        };
+        return Err(format!("the row has {} where {width} are expected{hint}", columns(len)).into());
     }
     if len < layout.needed {
         return Err(format!("the row has {}, but column {} is needed", columns(len), layout.needed).into());

@@ -1,6 +1,8 @@
 //! One JSON document: an array of records, or an object of keys and values. Feed and workers share the rules by which it is cut into
 //! elements, so that no more of it than a block is held.
 
+use hashlith_feedback::Advice;
+use hashlith_format::ValueType;
 use serde::de::IgnoredAny;
 
 use crate::bad_row::Reason;
@@ -24,6 +26,16 @@ pub(crate) enum Beginning {
     Unknown,
 }
 
+/// Whether JSON may have this byte between its signs.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The text without the blanks in front.
+fn from_sign(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|byte| is_blank(byte)).count()..]
+}
+
 /// Tells a document from JSON lines. `explicit`: the caller has said that it is a document.
 ///
 /// # Errors
@@ -33,25 +45,38 @@ pub(crate) fn begin(
     at_end: bool,
     options: &ReadOptions,
     explicit: bool,
-) -> Result<Beginning, (usize, String)> {
-    let Some(at) = bytes.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+) -> Result<Beginning, (usize, Reason)> {
+    let Some(at) = bytes.iter().position(|byte| !is_blank(byte)) else {
         return Ok(if at_end { Beginning::Lines } else { Beginning::Unknown });
     };
     let kind = match bytes[at] {
         b'[' => BlockFormat::JsonArray,
         b'{' => BlockFormat::JsonObject,
         _ if explicit => {
-            return Err((at, "this is not a JSON document: it begins with neither { nor [".into()));
+            return Err((
+                at,
+                Reason::with(Advice::Format, "this is not a JSON document: it begins with neither { nor ["),
+            ));
         }
         _ => return Ok(Beginning::Lines),
     };
     let document = Beginning::Document(kind, at + 1);
+    let first = bytes[at + 1..].iter().find(|byte| !is_blank(byte));
     if explicit {
-        return Ok(document);
+        return match first {
+            None if !at_end => Ok(Beginning::Unknown),
+            _ if kind == BlockFormat::JsonObject => pairs(at, document, options),
+            Some(b'[' | b'{' | b']') | None => Ok(document),
+            _ if options.value_type == ValueType::None => Ok(document),
+            _ => {
+                let what = "this is an array of no records; if each line is a record, the format is jsonl";
+                Err((at, Reason::with(Advice::Format, what)))
+            }
+        };
     }
     // A line may be an array of key and value, but no key is an object or an array.
     if kind == BlockFormat::JsonArray {
-        return Ok(match bytes[at + 1..].iter().find(|byte| !byte.is_ascii_whitespace()) {
+        return Ok(match first {
             Some(b'[' | b'{' | b']') => document,
             Some(_) => Beginning::Lines,
             None if at_end => document,
@@ -59,10 +84,13 @@ pub(crate) fn begin(
         });
     }
     let Some(end) = end_of(&bytes[at + 1..]).map(|end| at + 2 + end) else {
-        return Ok(document);
+        return pairs(at, document, options);
     };
-    if bytes[end..].iter().any(|byte| !byte.is_ascii_whitespace()) {
-        return Ok(Beginning::Lines);
+    // What begins a record may follow.
+    match bytes[end..].iter().find(|byte| !is_blank(byte)) {
+        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') => return Ok(Beginning::Lines),
+        Some(_) => return pairs(at, document, options),
+        None => {}
     }
     if !at_end {
         return Ok(Beginning::Unknown);
@@ -72,9 +100,18 @@ pub(crate) fn begin(
     if is_row && options.key_field.is_none() && options.value_field.is_none() {
         let what =
             "this can be one record of JSON lines (format jsonl), or a document of pairs (format json)";
-        return Err((at, what.into()));
+        return Err((at, Reason::with(Advice::Format, what)));
     }
-    Ok(if is_row { Beginning::Lines } else { document })
+    if is_row { Ok(Beginning::Lines) } else { pairs(at, document, options) }
+}
+
+/// A document of pairs, if no field is named.
+fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginning, (usize, Reason)> {
+    if options.key_field.is_none() && options.value_field.is_none() {
+        return Ok(document);
+    }
+    let what = "the document is one object of keys and values, which have no fields to name";
+    Err((at, what.into()))
 }
 
 /// Where the object or array ends whose inside begins here.
@@ -127,12 +164,21 @@ fn string(bytes: &[u8]) -> Option<usize> {
 }
 
 /// How far a document has been cut.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut {
+    /// What closes it.
+    bracket: u8,
+    /// An element has ended with a comma.
+    begun: bool,
     closed: bool,
 }
 
 impl Cut {
+    pub fn new(format: BlockFormat) -> Self {
+        let bracket = if format == BlockFormat::JsonArray { b']' } else { b'}' };
+        Cut { bracket, begun: false, closed: false }
+    }
+
     /// How many bytes are whole elements, each with its comma.
     ///
     /// # Errors
@@ -146,11 +192,15 @@ impl Cut {
                 }
                 return Ok(at);
             };
-            at += length;
-            self.closed = bytes[at] != b',';
-            at += 1;
+            let end = at + length;
+            let is_comma = bytes[end] == b',';
+            if !is_comma && let Some(what) = self.wrong_end(&bytes[at..end], bytes[end]) {
+                return if at > 0 { Ok(at) } else { Err((end, what.into())) };
+            }
+            (self.begun, self.closed) = (true, !is_comma);
+            at = end + 1;
         }
-        let behind = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace());
+        let behind = bytes[at..].iter().position(|byte| !is_blank(byte));
         match behind {
             None => Ok(bytes.len()),
             Some(_) if at > 0 => Ok(at),
@@ -160,6 +210,15 @@ impl Cut {
                 Err((behind, what.into()))
             }
         }
+    }
+
+    /// What is wrong with the last element, or the bracket behind it.
+    fn wrong_end(self, element: &[u8], bracket: u8) -> Option<&'static str> {
+        if bracket != self.bracket {
+            return Some("not valid JSON (the document is closed by the wrong bracket)");
+        }
+        let is_blank = element.iter().all(is_blank);
+        (self.begun && is_blank).then_some("not valid JSON (a comma is followed by the end of the document)")
     }
 }
 
@@ -176,7 +235,7 @@ pub(crate) fn parse<S: Sink>(
     let mut from = 0;
     while let Some(length) = element(&bytes[from..]) {
         let text = &bytes[from..from + length];
-        let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
         let is_last = bytes[from + length] != b',';
         if !is_last || blanks < length {
             let pair = match block.format {
@@ -199,14 +258,14 @@ pub(crate) fn parse<S: Sink>(
 
 /// Reads `"key": value`.
 fn pair<'t>(rows: &Rows<'_>, text: &'t [u8]) -> Result<crate::jsonl::Pair<'t>, Reason> {
-    let text = text.trim_ascii();
+    let text = from_sign(text);
     let colon = || Reason::from("not valid JSON (expected a string, a colon and a value)");
     if text.first() != Some(&b'"') {
         return Err(colon());
     }
     let end = 1 + string(&text[1..]).ok_or_else(colon)?;
     let (key, rest) = text.split_at(end);
-    let value = rest.trim_ascii_start().strip_prefix(b":").ok_or_else(colon)?;
+    let value = from_sign(rest).strip_prefix(b":").ok_or_else(colon)?;
     rows.pair(key, value)
 }
 
@@ -236,7 +295,9 @@ mod tests {
             let found = begin(text.as_bytes(), at_end, &options, false).map_err(|(at, _)| at);
             assert_eq!(found, wanted, "{text:?}");
         }
-        assert_eq!(begin(b"[\"a\"", false, &options, true), Ok(Beginning::Document(JsonArray, 1)));
+        let explicit = |text: &[u8]| begin(text, false, &options, true).map_err(|(at, _)| at);
+        assert_eq!(explicit(b"[[\"a\""), Ok(Beginning::Document(JsonArray, 1)));
+        assert_eq!(explicit(b"[\"a\""), Err(0));
         assert!(begin(b"7", false, &options, true).is_err());
     }
 
@@ -250,10 +311,12 @@ mod tests {
             ("1, 2] \n", false, Ok(7)),
             ("1] x", false, Ok(2)),
         ] {
-            let found = Cut::default().cut(text.as_bytes(), at_end).map_err(|(at, _)| at);
+            let found = Cut { bracket: b']', begun: false, closed: false }
+                .cut(text.as_bytes(), at_end)
+                .map_err(|(at, _)| at);
             assert_eq!(found, wanted, "{text:?}");
         }
-        let mut cut = Cut::default();
+        let mut cut = Cut::new(BlockFormat::JsonArray);
         assert_eq!(cut.cut(b"1]", false).map_err(|_| ()), Ok(2));
         assert_eq!(cut.cut(b" \n", true).map_err(|_| ()), Ok(2));
         assert_eq!(cut.cut(b" x", true).map_err(|(at, _)| at), Err(1));

@@ -5,6 +5,9 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read};
 
 use encoding_rs::{Decoder, DecoderResult};
+use hashlith_feedback::Advice;
+
+use crate::bad_row::Reason;
 
 /// An encoding of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,17 +161,43 @@ impl<R: Read> Read for Decoded<R> {
     }
 }
 
-/// The encoding of text that begins like this, if it is UTF-16: by its byte order mark, or because every other byte is zero.
-pub(crate) fn utf16(bytes: &[u8]) -> Option<&'static str> {
+/// What is wrong if text that begins like this is not UTF-8, but UTF-16 or UTF-32.
+pub(crate) fn wide(bytes: &[u8]) -> Option<Reason> {
+    if let [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] = bytes {
+        return Some("the file is UTF-32: convert it to UTF-8".into());
+    }
+    let what = format!("the file is UTF-16 (the encoding {}), not UTF-8", utf16(bytes)?);
+    Some(Reason::with(Advice::Encoding, what))
+}
+
+/// The encoding of text that begins like this, if it is UTF-16: by its byte order mark, or because of zeros.
+fn utf16(bytes: &[u8]) -> Option<&'static str> {
     /// Bytes of text that are looked at.
-    const LOOKED_AT: usize = 64;
+    const LOOKED_AT: usize = 256;
     match bytes {
         [0xff, 0xfe, ..] => return Some("utf-16le"),
         [0xfe, 0xff, ..] => return Some("utf-16be"),
         _ => {}
     }
     let units = &bytes[..bytes.len().min(LOOKED_AT) & !1];
-    let all = |zero: usize| units.chunks_exact(2).all(|unit| unit[zero] == 0 && unit[1 - zero] != 0);
+    // One byte of an ASCII character is zero. Any other character may stand between TABs, ends of lines or the signs of JSON, but is not
+    // made of such a byte: in UTF-8 these would stand alone.
+    let all = |zero: usize| {
+        let mut signs = 0;
+        let mut others = false;
+        let fits = units.chunks_exact(2).all(|unit| match (unit[zero], unit[1 - zero]) {
+            (0, 0) => false,
+            (0, ascii) => {
+                signs += usize::from(matches!(ascii, b'\t' | b'\n' | b'"'));
+                true
+            }
+            (high, low) => {
+                others = true;
+                [high, low].iter().all(|byte| !matches!(byte, 0 | b'\t' | b'\n' | b'"'))
+            }
+        });
+        fits && (!others || signs > 0)
+    };
     match units.len() {
         0..4 => None,
         _ if all(1) => Some("utf-16le"),
@@ -243,6 +272,12 @@ mod tests {
             (b"\xfe\xff\0k", Some("utf-16be")),
             (b"k\x001\0\t\0", Some("utf-16le")),
             (b"\0k\x001", Some("utf-16be")),
+            (
+                "ключ\tключ\n".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>().as_slice(),
+                Some("utf-16be"),
+            ),
+            (b"\x04\x3a\x04\x3b\0k", None),
+            (b"k\0\tv\0\n", None),
             (b"k\x001\0\t\0\0\0", None),
             (b"k\0", None),
             (b"key\tvalue", None),

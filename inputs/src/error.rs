@@ -159,7 +159,7 @@ pub enum Error {
         source: io::Error,
     },
     /// There were more bad rows than [`OnError::Skip`](crate::OnError::Skip) allows.
-    #[error("more than {limit} bad rows; the first: {}", listed(.first))]
+    #[error("more than {limit} bad row{}; the first: {}", if *.limit == 1 { "" } else { "s" }, listed(.first))]
     TooManyErrors {
         /// How many were allowed.
         limit: u64,

@@ -9,6 +9,7 @@ use hashlith_feedback::Unit;
 use crate::arrow;
 use crate::block::{Block, BlockFormat};
 use crate::cutter::Cutter;
+use crate::foreign;
 #[cfg(any(feature = "arrow", feature = "sqlite"))]
 use crate::format::Format;
 use crate::options::ReadOptions;
@@ -117,7 +118,10 @@ impl<'a> Feed<'a> {
             let Some(blocks) = BlockFormat::of(format) else { return Ok(Work::Pickle(number, source)) };
             let memory = self.options.max_record_bytes;
             match source.open_text(self.sources.encoding_of(format), memory, Some(self.progress)) {
-                Ok(reader) => self.current = Some(Cutter::new(number, format, blocks, reader)),
+                Ok(reader) => {
+                    let (head, reader) = foreign::peek(reader);
+                    self.current = Some(Cutter::new(number, format, blocks, head, reader));
+                }
                 Err(error) => {
                     self.end();
                     return Err((number, Stop::Io(0, error)));

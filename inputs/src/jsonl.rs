@@ -126,6 +126,9 @@ impl<'o> Row<'o> {
         if what.contains("surrogate") || what.contains("unexpected end of hex escape") {
             return format!("a string holds half of a surrogate pair, which is not text ({what})").into();
         }
+        if what == "invalid unicode code point" {
+            return Reason::with(Advice::Encoding, "a string is not valid UTF-8");
+        }
         if error.is_syntax() || error.is_eof() {
             return format!("not valid JSON ({what} at column {})", error.column()).into();
         }
@@ -268,6 +271,8 @@ fn unquoted(json: &str) -> Cow<'_, str> {
     Cow::Borrowed(json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json))
 }
 
+const INTEGER: &str = "an integer";
+
 /// Reads a string, borrowed from the line if it has no escapes.
 struct Text<'o> {
     row: Row<'o>,
@@ -286,6 +291,8 @@ impl Text<'_> {
     fn wrong<E: serde::de::Error>(&self, found: &str) -> E {
         if self.what == "value" {
             self.row.advice.set(Some(Advice::JsonValues));
+        } else if found == INTEGER {
+            self.row.advice.set(Some(Advice::IntKeys));
         }
         E::custom(format!("the {} is {found}, not a string", self.what))
     }
@@ -311,11 +318,11 @@ impl<'de> Visitor<'de> for Text<'_> {
     }
 
     fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Err(self.wrong("a number"))
+        Err(self.wrong(INTEGER))
     }
 
     fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Err(self.wrong("a number"))
+        Err(self.wrong(INTEGER))
     }
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {

@@ -64,6 +64,7 @@ mod encoding;
 mod error;
 pub mod escape;
 mod feed;
+mod foreign;
 mod format;
 mod json_key;
 mod jsonl;

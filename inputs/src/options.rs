@@ -312,6 +312,9 @@ impl ReadOptions {
         if self.key_columns.len() > 1 && self.join.is_none() && self.key_type == KeyType::Int {
             return refuse("several columns make no integer: declare keys to be text, or join the columns");
         }
+        if self.comment.as_deref() == Some("") {
+            return refuse("a comment begins with some text: an empty one would make every line a comment");
+        }
         let first = [Column::Number(1)];
         if !no_value
             && self.value_columns.is_empty()

@@ -1,7 +1,9 @@
 //! Rows of delimited text, and their fields.
 
+use hashlith_feedback::Advice;
 use memchr::memmem;
 
+use crate::bad_row::Reason;
 use crate::dialect::{Closing, Delimiter, Dialect, Quotes};
 use crate::scan;
 
@@ -13,12 +15,24 @@ pub(crate) struct BadQuote {
     pub what: &'static str,
 }
 
+impl BadQuote {
+    /// What is wrong with the row, and which way to read quotes helps.
+    pub fn reason(self, quotes: Quotes) -> Reason {
+        let advice = match quotes {
+            _ if self.what == LONE_CR => None,
+            Quotes::Strict => Some(Advice::LenientQuotes),
+            _ => Some(Advice::NoQuotes),
+        };
+        Reason { what: self.what.into(), advice }
+    }
+}
+
 /// Where a block ends, the rest of the file may hold a quote, but none that closes the field.
-const NO_END: &str = "no quote ends the field that begins here with one, or text follows that quote; double the quotes within it, or turn \
-                      quotes off if they are ordinary characters";
+const NO_END: &str = "no quote ends the field that begins here with one, or text follows that quote; double the quotes within it";
 const BARE: &str =
     "a quote is within a field that does not begin with one; quote the field and double the quote";
-const LONE_CR: &str = "a carriage return without a newline is within a field that is not quoted";
+const LONE_CR: &str =
+    "a carriage return without a newline is within a field that is not quoted, and ends no line here";
 
 /// Where a field is.
 #[derive(Debug, Clone, Copy)]

@@ -29,6 +29,11 @@ pub fn words(advice: Advice) -> String {
             "name its encoding with encoding=, or use keys=\"bytes\" and values=\"bytes\" to keep any bytes"
         }
         Advice::Encoding => "name its encoding with encoding=",
+        Advice::Delimiter => "name the delimiter with delimiter=, if it is another one",
+        Advice::LenientQuotes => {
+            "use quotes=\"lenient\" to take such fields as they are, or quotes=\"off\" if quotes are ordinary characters"
+        }
+        Advice::NoQuotes => "use quotes=\"off\" if quotes are ordinary characters",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {
             "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\", \"parquet\", \"arrow\", \"sqlite\")"
@@ -45,7 +50,8 @@ pub fn words(advice: Advice) -> String {
         Advice::SipHash => "build with hash=\"siphash\"",
         Advice::OneFile => "choose another name, or leave out parts",
         Advice::Metadata => "give metadata for the output",
-        Advice::IntKeys => "use keys=\"int\", or keys=\"json\" if only some keys are integers",
+        Advice::IntKeys => "use keys=\"int\"",
+        Advice::IntOrJsonKeys => "use keys=\"int\", or keys=\"json\" if only some keys are integers",
         Advice::JsonKeys => "use keys=\"json\" to store keys as JSON text",
         Advice::Query => "name the columns of one with query=\"SELECT key, value FROM table\"",
         Advice::Pick => "name one with pick, such as pick=\"0\" or pick=\"NAME\"",

@@ -11,6 +11,7 @@ mod duplicates;
 mod edge_records;
 mod get;
 mod info;
+mod input_table;
 mod memory;
 mod output_file;
 mod pickles;

@@ -14,6 +14,8 @@ use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_me
 use crate::arrow::guarded::guarded;
 use crate::arrow::table::Table;
 use crate::arrow::{pass, too_long};
+use crate::foreign;
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -33,6 +35,10 @@ pub(crate) fn read_source<S: Sink>(
     outlet: &mut Outlet<'_, S>,
 ) -> Result<(), Stop<S::Error>> {
     let (_, reader) = source.open(Some(outlet.shared.progress), None).map_err(|error| Stop::Io(0, error))?;
+    let (head, reader) = foreign::peek(reader);
+    if let Some(reason) = foreign::found(&head, Format::Arrow) {
+        return Err(unreadable(0, reason).for_sink());
+    }
     let mut messages = Messages::new(reader, options.max_record_bytes, options.block_bytes);
     let (mut table, mut at) = (None, 0);
     while let Some(batch) = messages.next_batch(|| outlet.shared.must_stop()).map_err(Stop::for_sink)? {
@@ -163,7 +169,10 @@ impl<R: Read> Messages<R> {
                 "this is a Feather file of version 1, which nobody writes any more: write it again as version 2, for example \
                  with pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)",
             )),
-            b"PAR1" => Err(self.bad("this is a Parquet file (format parquet), not an Arrow file")),
+            // The description of the columns is not that long.
+            _ if *length != CONTINUATION && u32::from_le_bytes(*length) >= 1 << 24 => {
+                Err(self.bad("this is no Arrow file or stream"))
+            }
             _ => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type,
 };
-use arrow_array::{Array, ArrayRef, StructArray};
+use arrow_array::{Array, ArrayRef, StructArray, make_array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
 
@@ -69,6 +69,12 @@ pub(crate) fn write(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> Result<
         &T::Decimal64(_, scale) => decimal(array.as_primitive::<Decimal64Type>().value(row), scale, out),
         &T::Decimal128(_, scale) => decimal(array.as_primitive::<Decimal128Type>().value(row), scale, out),
         &T::Decimal256(_, scale) => decimal(array.as_primitive::<Decimal256Type>().value(row), scale, out),
+        // An instant: written in UTC, as the rules of time zones are not known here.
+        T::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
+            let utc = array.slice(row, 1).to_data().into_builder();
+            let utc = utc.data_type(T::Timestamp(*unit, Some("+00:00".into()))).build();
+            write(&make_array(utc.map_err(|error| error.to_string())?), 0, out)?;
+        }
         _ => {
             let options = FormatOptions::default();
             let text = guarded(|| ArrayFormatter::try_new(array, &options)?.value(row).try_to_string());

@@ -16,6 +16,8 @@ use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
 use crate::arrow::{pass, too_long};
+use crate::foreign;
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -106,17 +108,19 @@ fn metadata(data: &Data, most: usize) -> Result<ParquetMetaData, PlainStop> {
     let part = |start, length| data.part(start, length).map_err(|error| Stop::Io(0, error));
     let bad = |what: &str| unreadable(0, what.to_owned());
     let length = data.length();
+    let head = part(0, length.min(foreign::LOOKED_AT as u64))?;
+    if let Some(reason) = foreign::found(&head, Format::Parquet) {
+        return Err(unreadable(0, reason));
+    }
     if length < 12 {
         return Err(bad("this is no Parquet file: it is too short"));
     }
     let tail = part(length - 8, 8)?;
-    if &part(0, 4)?[..] == b"PARE" || &tail[4..] == b"PARE" {
+    if head.starts_with(b"PARE") || &tail[4..] == b"PARE" {
         return Err(bad("the file is encrypted: write it again without encryption"));
     }
-    if &part(0, 4)?[..] != MARK {
-        return Err(bad(
-            "this is no Parquet file (a file that is compressed as a whole must be unpacked first)",
-        ));
+    if !head.starts_with(MARK) {
+        return Err(bad("this is no Parquet file"));
     }
     let footer = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
     if &tail[4..] != MARK || u64::from(footer) > length - 12 {

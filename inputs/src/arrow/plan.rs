@@ -43,6 +43,7 @@ impl Plan {
         } else {
             Cells::of(&local(&value), Some(&local_names), options.join.as_ref())
         };
+        value_cells.check_names()?;
         for &column in &key {
             let field = schema.field(column);
             check_key(&key_cells, field.data_type(), options)
@@ -92,6 +93,8 @@ fn check_key(cells: &Cells, data_type: &DataType, options: &ReadOptions) -> Resu
         }
         Cells::Joined(..) => is_joinable(data_type),
         Cells::Array(_) => json::check(data_type).map_err(Reason::from),
+        // A column without a type has nulls only, or no rows.
+        _ if *data_type == DataType::Null => Ok(()),
         _ if key_type == KeyType::Int && data_type.is_integer() => Ok(()),
         _ if key_type == KeyType::Int => {
             Err(format!("is of type {data_type}: its keys are no integers").into())

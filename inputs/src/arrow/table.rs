@@ -141,7 +141,7 @@ impl<'a> Part<'a> {
         let is_null = || IS_NULL.to_owned();
         match self {
             Part::Nothing | Part::Texts(_) => Ok(()),
-            Part::Int(array) if array.is_null(row) => Err(is_null()),
+            Part::Int(array) if is_null_at(*array, row) => Err(is_null()),
             Part::Int(array) => {
                 let number = int_at(*array, row);
                 let key = i64::try_from(number)
@@ -149,7 +149,7 @@ impl<'a> Part<'a> {
                 out.extend_from_slice(&int_key(key));
                 Ok(())
             }
-            Part::Numbers(_, array) if array.is_null(row) => Err(is_null()),
+            Part::Numbers(_, array) if is_null_at(*array, row) => Err(is_null()),
             Part::Numbers(kind, array) => write_row(*kind, *array, row, out),
             Part::Json(array) => json::write(*array, row, out),
             Part::JsonKey(array) if array.is_null(row) => Err(is_null()),
@@ -169,7 +169,7 @@ impl<'a> Part<'a> {
                     }
                     match Texts::new(*column).get(row) {
                         Some(part) => text.extend_from_slice(part),
-                        None if column.is_null(row) || column.data_type().is_null() => return Err(is_null()),
+                        None if is_null_at(*column, row) => return Err(is_null()),
                         None => json::write(*column, row, &mut text)?,
                     }
                 }
@@ -184,7 +184,7 @@ impl<'a> Part<'a> {
             Part::Array(columns) => {
                 for (number, column) in columns.iter().enumerate() {
                     out.push(if number == 0 { b'[' } else { b',' });
-                    if column.is_null(row) {
+                    if is_null_at(*column, row) {
                         return Err(is_null());
                     }
                     json::write(*column, row, out)?;
@@ -203,6 +203,11 @@ impl<'a> Part<'a> {
             }
         }
     }
+}
+
+/// A column of the type of nulls has no bits that say so.
+fn is_null_at(array: &dyn Array, row: usize) -> bool {
+    array.is_null(row) || array.data_type().is_null()
 }
 
 impl<'a> Parts<'a> {

@@ -77,7 +77,8 @@ fn an_error_of_the_system_has_its_place() {
     let mut block = Block::new(&shared);
     for count in [0, 1, 10, 100] {
         let lines = b"key\tvalue\n".repeat(count);
-        let mut cutter = Cutter::new(0, Format::Tsv, BlockFormat::Delimited, Box::new(Slow(&lines, false)));
+        let mut cutter =
+            Cutter::new(0, Format::Tsv, BlockFormat::Delimited, Vec::new(), Box::new(Slow(&lines, false)));
         let error = loop {
             match cutter.next(&mut block, &options, &progress) {
                 Ok(more) => assert!(more),

@@ -298,6 +298,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             Item::Stream => return Ok(()),
             Item::Seq(seq) if seq.kind() == SeqKind::Dict => {
+                self.understood = true;
+                self.rows.allow_dict(begin)?;
                 for pair in seq.items.borrow().chunks_exact(2) {
                     self.rows.pair(self.window, rising(&pair[0]), &pair[0], &pair[1])?;
                 }

@@ -97,6 +97,10 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
         let entries = &self.stack.entries[first..end];
         match outermost {
             Outermost::Dict => {
+                if let Some(first) = entries.first() {
+                    self.understood = true;
+                    self.rows.allow_dict(first.at)?;
+                }
                 for pair in entries.chunks_exact(2) {
                     self.rows.pair(self.window, pair[0].at, &pair[0].item, &pair[1].item)?;
                 }

@@ -30,7 +30,11 @@ mod text;
 mod texts;
 mod window;
 
+use std::io::Read;
+
 use crate::bad_row::BadRow;
+use crate::foreign;
+use crate::format::Format;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -59,15 +63,27 @@ pub(crate) fn read_source<'a, S: Sink>(
     let marked = window.rest().first() == Some(&opcode::PROTO);
     while window.fill(1, window.at()).map_err(Stop::for_sink)? {
         let mut understood = marked;
-        read_pickle(&mut window, options, outlet, &mut understood).map_err(|stop| match stop {
-            Stop::BadRow(mut row) if !understood && row.at < 16 => {
-                row.reason.what = format!("{} (is this file a pickle at all?)", row.reason.what).into();
-                Stop::BadRow(row)
-            }
+        let result = read_pickle(&mut window, options, outlet, &mut understood);
+        let Err(stop) = result else { continue };
+        return Err(match stop {
+            Stop::BadRow(row) if !understood => no_pickle(&mut window, row).into(),
             stop => stop,
-        })?;
+        });
     }
     Ok(())
+}
+
+/// What is wrong with a file that may be no pickle.
+fn no_pickle(window: &mut Window<Input<'_>>, mut row: BadRow) -> BadRow {
+    let mut head = Vec::new();
+    let read = window.reader.reader_at(0).take(foreign::LOOKED_AT as u64).read_to_end(&mut head);
+    if let Some(reason) = read.ok().and_then(|_| foreign::found(&head, Format::Pickle)) {
+        return BadRow { at: 0, reason, ..row };
+    }
+    if row.at < 16 {
+        row.reason.what = format!("{} (is this file a pickle at all?)", row.reason.what).into();
+    }
+    row
 }
 
 /// Reads one pickle. `understood` becomes true if it is one, whatever is wrong with it.

@@ -91,6 +91,16 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         done
     }
 
+    /// Refuses a dict of keys and values if fields are named, which it does not have.
+    pub fn allow_dict(&self, at: u64) -> Result<(), BadRow> {
+        if self.options.key_field.is_none() && self.options.value_field.is_none() {
+            return Ok(());
+        }
+        let what =
+            "this is a dict of keys and values, which have no fields to name: these are for a list of dicts";
+        Err(BadRow::new(at, what))
+    }
+
     /// An element of a list or tuple of pairs.
     pub fn element(
         &mut self,
@@ -225,7 +235,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             _ => format!("the key is {}", key.a_type()),
         };
         let advice = match key {
-            Item::Int(_) | Item::Span(_) => Advice::IntKeys,
+            Item::Int(_) | Item::Span(_) => Advice::IntOrJsonKeys,
             _ => match json::write(key, window, &mut self.texts) {
                 Ok(()) => Advice::JsonKeys,
                 Err(RowError::Bad(_)) => {

@@ -19,6 +19,7 @@ pub(crate) struct Plan {
     value: Cells,
     key_type: KeyType,
     value_type: ValueType,
+    json_keys: bool,
     row: Option<Row>,
     check: Check,
 }
@@ -36,6 +37,7 @@ impl Plan {
             value,
             key_type: options.key_type,
             value_type: options.value_type,
+            json_keys: options.json_keys,
             row: options.value_type.row(),
             check: Check::each(options),
         })
@@ -71,6 +73,11 @@ impl Plan {
                     out.extend_from_slice(&parse_key(text).map_err(|what| format!("{} {what}", shown(text)))?)
                 }
                 other => return Err(format!("is {}, not an integer", kind(other)).into()),
+            },
+            Cells::One(column) if self.json_keys => match cell(*column) {
+                ValueRef::Text(text) => out.extend_from_slice(text),
+                ValueRef::Null => return Err(IS_NULL.into()),
+                other => json(other, out)?,
             },
             Cells::One(column) => {
                 text(cell(*column), Advice::IntKeys, Advice::BytesKeys, self.key_type == KeyType::Bytes, out)?

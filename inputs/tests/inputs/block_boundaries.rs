@@ -160,7 +160,7 @@ fn errors_in_the_order_of_the_file() {
             "x.json",
             b"{\"a\":\"b\",\n\"c\":1,\n\"d\":",
             ReadOptions::default(),
-            "line 2: the value is a number",
+            "line 2: the value is an integer",
         ),
         ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\nrubbish", ReadOptions::default(), "byte 10: "),
         ("x.cdb", b"+1,1:a->b\n+1,1:\xff->b\n\nrubbish", ReadOptions::default(), "byte 10: "),

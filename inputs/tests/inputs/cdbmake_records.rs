@@ -62,7 +62,7 @@ fn a_huge_length_takes_no_memory() {
     }
 }
 
-/// A binary cdb with these records, as `cdbmake` lays it out; its tables are empty, as they are not read.
+/// A binary cdb with these records, as `cdbmake` lays it out. Its tables have one slot, which is empty, as it is not read.
 fn binary(records: &[(&str, &str)], width: usize) -> Vec<u8> {
     let number = |number: usize| (number as u64).to_le_bytes()[..width].to_vec();
     let body: Vec<u8> = records
@@ -73,8 +73,10 @@ fn binary(records: &[(&str, &str)], width: usize) -> Vec<u8> {
         })
         .collect();
     let end = 512 * width + body.len();
-    let header: Vec<u8> = (0..256).flat_map(|table| [number(end + table), number(0)].concat()).collect();
-    [header, body, b"hash tables".to_vec()].concat()
+    let place = |table: usize| if table == 0 { end } else { end + 2 * width };
+    let slots = |table: usize| usize::from(table == 0);
+    let header = (0..256).flat_map(|table| [number(place(table)), number(slots(table))].concat());
+    [header.collect(), body, vec![0; 2 * width]].concat()
 }
 
 #[test]
@@ -86,9 +88,9 @@ fn binary_files_are_read() {
             let options = ReadOptions { block_bytes, ..ReadOptions::default() };
             assert_eq!(pairs("x.cdb", &file, &options), Ok(text(&records)), "{width} bytes");
         }
-        // Every cut within the records is noticed; the tables are not needed.
-        let end = file.len() - b"hash tables".len();
-        for length in (512 * width..end).step_by(37).chain([end - 1]) {
+        // Every cut is noticed.
+        let end = file.len();
+        for length in (512 * width..end).step_by(37).chain([end - 2 * width - 1, end - 2 * width, end - 1]) {
             assert!(pairs("x.cdb", &file[..length], &ReadOptions::default()).is_err(), "{length} of {end}");
         }
         assert_eq!(pairs("x.cdb", &binary(&[], width), &ReadOptions::default()), Ok(vec![]));

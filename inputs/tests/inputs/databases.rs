@@ -109,6 +109,15 @@ fn rows_of_a_query() {
 }
 
 #[test]
+fn keys_of_any_type_as_json() {
+    let dir = TempDir::new().unwrap();
+    let source =
+        database(&dir, "CREATE TABLE x (k, v); INSERT INTO x VALUES (1.50, 'a'), (-7, 'b'), ('\"7\"', 'c')");
+    let found = answers(&source, &ReadOptions { json_keys: true, ..ReadOptions::default() });
+    assert_eq!(found.iter().map(|(key, _)| &key[..]).collect::<Vec<_>>(), [&b"1.5"[..], b"-7", b"\"7\""]);
+}
+
+#[test]
 fn what_is_no_record_is_a_bad_row() {
     let dir = TempDir::new().unwrap();
     let source = database(

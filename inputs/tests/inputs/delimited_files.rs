@@ -3,7 +3,7 @@
 use crate::support::{column, columns, error, failure, memory, pairs, read_sources, text};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
-use hashlith_inputs::{Column, Delimiter, Error, Format, OnError, Quotes, ReadOptions, encoding};
+use hashlith_inputs::{Column, Error, OnError, Quotes, ReadOptions};
 
 fn bare() -> ReadOptions {
     ReadOptions { header: Some(false), ..ReadOptions::default() }
@@ -29,53 +29,6 @@ fn quotes_and_line_ends() {
             assert_eq!(found, text(wanted), "{input:?} in blocks of {block_bytes}");
         }
     }
-}
-
-/// All formats of lines read the same text.
-#[test]
-fn marks_and_line_ends_are_the_same_in_all_formats() {
-    let wanted = text(&[("ä", "\u{feff}1"), ("b", "x\0y\u{2028}z")]);
-    let rows = [
-        ("x.tsv", vec!["ä\t\u{feff}1", "b\tx\0y\u{2028}z"]),
-        ("x.csv", vec!["key,value", "ä,\u{feff}1", "b,x\0y\u{2028}z"]),
-        ("x.jsonl", vec!["[\"ä\",\"\u{feff}1\"]", "[\"b\",\"x\\u0000y\u{2028}z\"]"]),
-        ("x.json", vec!["{\"ä\":\"\u{feff}1\",", "\"b\":\"x\\u0000y\u{2028}z\"}"]),
-    ];
-    for (name, lines) in rows {
-        for (mark, end, last) in
-            [("", "\n", "\n"), ("\u{feff}", "\n", ""), ("", "\r\n", "\r\n"), ("\u{feff}", "\r\n", "")]
-        {
-            let input = format!("{mark}{}{last}", lines.join(end));
-            for block_bytes in [1, 5, 1 << 20] {
-                let options = ReadOptions { block_bytes, ..ReadOptions::default() };
-                assert_eq!(pairs(name, input.as_bytes(), &options), Ok(wanted.clone()), "{name} {input:?}");
-            }
-            for (label, units) in [
-                ("utf-16le", input.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
-                ("utf-16be", input.encode_utf16().flat_map(u16::to_be_bytes).collect()),
-            ] {
-                let encoding = encoding(label);
-                let options = ReadOptions { encoding, ..ReadOptions::default() };
-                assert_eq!(pairs(name, &units, &options), Ok(wanted.clone()), "{name} {label}");
-                let wrong = failure(name, &units, &ReadOptions::default());
-                if mark.is_empty() {
-                    continue;
-                }
-                assert!(wrong.to_string().contains(&format!("is UTF-16 (the encoding {label})")), "{wrong}");
-                assert_eq!(wrong.advice(), Some(Advice::Encoding));
-            }
-        }
-    }
-    let ascii: Vec<u8> = "key\tvalue\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(error("x.tsv", &ascii, &ReadOptions::default()).contains("line 1: the file is UTF-16"));
-    let latin = ReadOptions { encoding: encoding("latin1"), ..ReadOptions::default() };
-    assert_eq!(pairs("x.tsv", b"k\xe4se\t\xfc\n", &latin), Ok(text(&[("käse", "ü")])));
-    let wrong = ReadOptions { encoding: encoding("utf-16le"), ..ReadOptions::default() };
-    let found = failure("x.tsv", b"\0\xdc\0\xdc", &wrong);
-    assert!(
-        matches!(found, Error::Encoding { .. }) && found.to_string().contains("is not UTF-16LE: byte 0"),
-        "{found}"
-    );
 }
 
 /// What breaks RFC 4180 is an error with its line, and a row that is left out takes none with it.
@@ -186,66 +139,6 @@ fn several_columns() {
     assert!(error("x.tsv", b"1\t\xff\tb\n", &bad).contains("column 2 is not valid UTF-8"));
     let escaped = ReadOptions { escape: true, ..many(&["1"], &["2", "3"], None, false) };
     assert_eq!(pairs("x.tsv", br"a\tb	c\\	d\n", &escaped), Ok(text(&[("a\tb", r#"["c\\","d\n"]"#)])));
-}
-
-/// The files of the field.
-#[test]
-fn what_people_bring() {
-    let delimiter = |word: &str| Some(word.parse::<Delimiter>().unwrap());
-    let with = |word: &str| ReadOptions { delimiter: delimiter(word), ..ReadOptions::default() };
-    type Case = (&'static str, ReadOptions, &'static [u8], &'static [(&'static str, &'static str)]);
-    let cases: [Case; 9] = [
-        (
-            "accession2taxid",
-            columns("accession.version", "taxid"),
-            b"accession\taccession.version\ttaxid\tgi\nA00001\tA00001.1\t10641\t58418\n",
-            &[("A00001.1", "10641")],
-        ),
-        (
-            "names.dmp",
-            ReadOptions { delimiter: delimiter(r"\t|\t"), ..columns("1", "4") },
-            b"1\t|\troot\t|\t\t|\tscientific name\t|\n2\t|\tBacteria\t|\tBacteria <bacteria>\t|\tsynonym\t|\n",
-            &[("1", "scientific name"), ("2", "synonym")],
-        ),
-        (
-            "idmapping",
-            ReadOptions { join: Some("|".into()), key_columns: vec![column("1"), column("2")], ..columns("1", "3") },
-            b"P31946\tUniProtKB-ID\t1433B_HUMAN\n",
-            &[("P31946|UniProtKB-ID", "1433B_HUMAN")],
-        ),
-        ("passwords", with(":"), b"000000005AD76BD555C1D6D771DE417A4B87E4B4:10\r\n", &[("000000005AD76BD555C1D6D771DE417A4B87E4B4", "10")]),
-        ("key, space, value", with(" "), b"a b c\nd  e\n", &[("a", "b c"), ("d", " e")]),
-        ("runs of blanks", with("blanks"), b"  a \t b  c \nd\te\n", &[("a", "b  c"), ("d", "e")]),
-        (
-            "word vectors",
-            ReadOptions { skip_rows: 1, ..with(" ") },
-            b"2 3\nthe 0.1 0.2 0.3\n, 1 2 3 \n",
-            &[("the", "0.1 0.2 0.3"), (",", "1 2 3 ")],
-        ),
-        ("GeoNames", columns("2", "5"), b"3039154\tEl Tarter\tEl Tarter\tEhl Tarter\t42.57\t1.65\n", &[("El Tarter", "42.57")]),
-        (
-            "comments",
-            ReadOptions { comment: Some("#".into()), ..ReadOptions::default() },
-            b"# a \"comment\"\na\tb\n#c\td\n",
-            &[("a", "b")],
-        ),
-    ];
-    for (name, options, input, wanted) in cases {
-        for block_bytes in [1, 30, 1 << 20] {
-            let options = ReadOptions { format: Some(Format::Tsv), block_bytes, ..options.clone() };
-            assert_eq!(pairs(name, input, &options), Ok(text(wanted)), "{name}");
-        }
-    }
-    let vectors = ReadOptions { value_type: "float32[3]".parse().unwrap(), skip_rows: 1, ..with(" ") };
-    assert_eq!(pairs("x.tsv", b"1 3\nthe 0.1 0.2 0.3 \n", &vectors).unwrap()[0].1.len(), 12);
-    let semicolons = ReadOptions { comment: Some("#".into()), skip_rows: 2, ..with(";") };
-    let input = b"\"first\nsecond;\"\n#\"\nk;v\n\"a;\n\";b\n# it's \"\nc;d\n";
-    for block_bytes in 1..50 {
-        let options = ReadOptions { block_bytes, ..semicolons.clone() };
-        assert_eq!(pairs("x.csv", input, &options), Ok(text(&[("a;\n", "b"), ("c", "d")])), "{block_bytes}");
-    }
-    let place = error("x.csv", b"skipped\n# c\nk;v\na;b\nc\n", &ReadOptions { skip_rows: 1, ..semicolons });
-    assert!(place.starts_with("x.csv, line 5: "), "{place}");
 }
 
 /// More than the buffers hold at first.

@@ -112,8 +112,8 @@ fn damage_is_named_with_its_offset() {
 #[test]
 fn wrong_types_name_the_key_and_what_helps() {
     let table: [(&[u8], &str, Advice); 21] = [
-        (b"}K\x01S'b'\ns.", "the key 1 is an int, not a string", Advice::IntKeys),
-        (b"}\x8a\x01\x05S'b'\ns.", "the key is an int, not a string", Advice::IntKeys),
+        (b"}K\x01S'b'\ns.", "the key 1 is an int, not a string", Advice::IntOrJsonKeys),
+        (b"}\x8a\x01\x05S'b'\ns.", "the key is an int, not a string", Advice::IntOrJsonKeys),
         (b"}NS'b'\ns.", "the key is None, not a string", Advice::JsonKeys),
         (b"}F1.5\nS'b'\ns.", "the key 1.5 is a float, not a string", Advice::JsonKeys),
         (b"}(NtS'b'\ns.", "the key is a tuple, not a string", Advice::JsonKeys),
@@ -145,7 +145,7 @@ fn wrong_types_name_the_key_and_what_helps() {
         assert!(found.starts_with("x.pkl, byte 1: ") && found.ends_with(wanted), "{found}");
         let options = match advice {
             Advice::JsonValues => json(),
-            Advice::IntKeys => ReadOptions { key_type: KeyType::Int, ..ReadOptions::default() },
+            Advice::IntOrJsonKeys => ReadOptions { key_type: KeyType::Int, ..ReadOptions::default() },
             Advice::JsonKeys => ReadOptions { json_keys: true, ..ReadOptions::default() },
             _ => bytes(),
         };

@@ -63,9 +63,9 @@ fn bad_lines_are_named() {
         ("{\"value\": \"a\"}", "the field \"key\" is missing"),
         ("{\"key\": \"a\", \"value\": \"b\", \"key\": \"c\"}", "the field \"key\" occurs twice"),
         ("{\"key\": \"a\", \"value\": \"b\", \"value\": \"c\"}", "the field \"value\" occurs twice"),
-        ("{\"key\": 1, \"value\": \"b\"}", "the key is a number, not a string"),
+        ("{\"key\": 1, \"value\": \"b\"}", "the key is an integer, not a string"),
         ("{\"key\": null, \"value\": \"b\"}", "the key is null, not a string"),
-        ("{\"key\": \"a\", \"value\": 1}", "the value is a number, not a string"),
+        ("{\"key\": \"a\", \"value\": 1}", "the value is an integer, not a string"),
         ("{\"key\": \"a\", \"value\": [1]}", "the value is an array, not a string"),
         ("{\"key\": \"a\", \"value\": {}}", "the value is an object, not a string"),
         ("[\"a\"]", "exactly two elements"),
@@ -88,8 +88,9 @@ fn bad_lines_are_named() {
     assert_eq!(advice(b"{\"key\": \"a\"}"), Some(Advice::Fields));
     assert_eq!(advice(b"{\"key\": \"a\", \"value\": 1}"), Some(Advice::JsonValues));
     assert_eq!(advice(b"[\"a\", null]"), Some(Advice::JsonValues));
-    assert_eq!(advice(b"[1, \"a\"]"), None, "a key must be a string");
+    assert_eq!(advice(b"[1, \"a\"]"), Some(Advice::IntKeys));
+    assert_eq!(advice(b"[1.5, \"a\"]"), None, "a key must be a string");
     assert_eq!(advice(b"[\"a\""), None);
     let found = error("x.jsonl", b"[\"\xff\", \"b\"]\n", &ReadOptions::default());
-    assert!(found.starts_with("x.jsonl, line 1: not valid JSON"), "{found}");
+    assert!(found.starts_with("x.jsonl, line 1: a string is not valid UTF-8"), "{found}");
 }

@@ -25,6 +25,5 @@ mod tables;
 mod text_models;
 mod tsv_lines;
 mod typed_rows;
-mod unused_options;
 mod unusual_pickles;
 mod workers;

@@ -66,7 +66,7 @@ fn wrong_types_in_pickles_are_skipped_but_damage_is_not() {
     }
     let advice: Vec<_> = summary.first_skipped.iter().map(|row| row.advice).collect();
     let json = Some(Advice::JsonValues);
-    assert_eq!(advice, [json, Some(Advice::IntKeys), Some(Advice::BytesValues), json, json]);
+    assert_eq!(advice, [json, Some(Advice::IntOrJsonKeys), Some(Advice::BytesValues), json, json]);
     // The earliest row has no advice, so it is the next one's.
     let numbers = b"}(c__builtin__\nint\nNNN\x8c\x01aK\x01u.";
     let error = read_sources(&[memory("x.pkl", numbers)], &skip(Some(2)), 1).unwrap_err();

@@ -285,13 +285,13 @@ fn other_files_are_refused() {
     encrypted[3] = b'E';
     let cases: [(&str, &[u8], &str); 8] = [
         ("x.parquet", b"", "too short"),
-        ("x.parquet", &arrow, "no Parquet file"),
+        ("x.parquet", &arrow, "this is an Arrow file"),
         ("x.parquet", &encrypted, "encrypted"),
         ("x.feather", b"FEA1\0\0\0\0FEA1", "Feather file of version 1"),
         ("x.arrow", &parquet, "this is a Parquet file"),
         ("x.arrow", b"", "never closed"),
         ("x.arrow", b"\x05\0\0\0hello", "no Arrow file or stream"),
-        ("x.arrow", b"key\tvalue\n", "no mark at its end"),
+        ("x.arrow", b"key\tvalue\n", "no Arrow file or stream"),
     ];
     for (name, bytes, what) in cases {
         let found = error(name, bytes, &ReadOptions::default());

@@ -222,8 +222,8 @@ const JSON_LINES: &[Sample<&str>] = &[
     (b"[\"a\"]", Err("exactly two elements")),
     (b"[]", Err("exactly two elements")),
     (b"[\"a\",\"b\",null]", Err("exactly two elements")),
-    (b"[\"a\",1]", Err("the value is a number, not a string")),
-    (b"[-1,\"b\"]", Err("the key is a number, not a string")),
+    (b"[\"a\",1]", Err("the value is an integer, not a string")),
+    (b"[-1,\"b\"]", Err("the key is an integer, not a string")),
     (b"[1.5,\"b\"]", Err("the key is a number, not a string")),
     (b"[true,\"b\"]", Err("the key is true or false, not a string")),
     (b"[\"a\",null]", Err("the value is null, not a string")),
@@ -242,7 +242,7 @@ const JSON_LINES: &[Sample<&str>] = &[
         ),
     ),
     (b"[\"\\ud800\",\"b\"]", Err("half of a surrogate pair")),
-    (b"[\"\xff\",\"b\"]", Err("not valid JSON (invalid unicode")),
+    (b"[\"\xff\",\"b\"]", Err("a string is not valid UTF-8")),
 ];
 
 const CDB_ROWS: &[Sample<&[u8]>] = &[
