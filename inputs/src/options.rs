@@ -131,7 +131,7 @@ pub struct ReadOptions {
     /// How many bytes are read at a time. For tests.
     #[doc(hidden)]
     pub block_bytes: usize,
-    /// Pickle, JSON and tables, with [`KeyType::Text`]: a key that is no string, but that JSON can hold, stands for its JSON text, the
+    /// Pickle, JSON, tables and databases, with [`KeyType::Text`]: a key that is no string, but that JSON can hold, stands for its JSON text, the
     /// compact text of Python's `json.dumps(key, separators=(",", ":"), ensure_ascii=False)`. A string stands for itself; so `7`
     /// and `"7"` are one key.
     pub json_keys: bool,
@@ -240,6 +240,7 @@ impl ReadOptions {
         const COLUMNS: &[Format] = &[Tsv, Csv, Parquet, Arrow, Sqlite];
         const TEXT: &[Format] = &[Tsv, Csv, Jsonl, Json, Pickle];
         const FIELDS: &[Format] = &[Jsonl, Json, Pickle];
+        const TYPED: &[Format] = &[Jsonl, Json, Pickle, Parquet, Arrow, Sqlite];
         const PICKLE: &[Format] = &[Pickle];
         [
             (self.encoding.is_some(), "encoding", TEXT),
@@ -254,6 +255,7 @@ impl ReadOptions {
             (self.skip_rows > 0, "skip_rows", DELIMITED),
             (self.key_field.is_some(), "key_field", FIELDS),
             (self.value_field.is_some(), "value_field", FIELDS),
+            (self.json_keys, "keys json", TYPED),
             (self.query.is_some(), "query", &[Sqlite]),
             (self.pick.is_some(), "pick", PICKLE),
         ]
@@ -271,12 +273,6 @@ impl ReadOptions {
         let delimited =
             || formats.iter().copied().filter(|format| matches!(format, Format::Tsv | Format::Csv));
         let refuse = |what: &str| Err(Error::Options { what: what.to_owned() });
-        let is_text = |format: &Format| matches!(format, Format::Tsv | Format::Csv | Format::Cdbmake);
-        if self.json_keys && formats.iter().all(is_text) {
-            return refuse(
-                "keys in this format are text as it stands: declare them to be text, not json (several key columns make a JSON array)",
-            );
-        }
         let named = |column: &&Column| matches!(column, Column::Name(_));
         let mut columns = self.key_columns.iter().chain(&self.value_columns);
         if self.value_columns == [Column::Row] && formats.iter().any(|format| format.has_rows()) {

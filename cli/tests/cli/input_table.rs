@@ -155,6 +155,7 @@ fn parse(words: &[String]) -> (ReadOptions, Builder) {
             "--skip-rows" => options.skip_rows = get(value()),
             "--key-field" => options.key_field = Some(value().to_owned()),
             "--value-field" => options.value_field = Some(value().to_owned()),
+            "--query" => options.query = Some(value().to_owned()),
             "--pick" => options.pick = Some(value().to_owned()),
             "--on-error" => {
                 same(&value(), &"skip").unwrap();

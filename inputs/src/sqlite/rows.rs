@@ -32,6 +32,7 @@ impl Plan {
             ValueType::None => Cells::None,
             _ => Cells::of(&numbers(&options.value_columns, 1, &names)?, Some(&names), join),
         };
+        value.check_names()?;
         Ok(Plan {
             key: Cells::of(&numbers(&options.key_columns, 0, &names)?, None, join),
             value,
@@ -80,7 +81,12 @@ impl Plan {
                 other => json(other, out)?,
             },
             Cells::One(column) => {
-                text(cell(*column), Advice::IntKeys, Advice::BytesKeys, self.key_type == KeyType::Bytes, out)?
+                let cell = cell(*column);
+                let for_numbers = match cell {
+                    ValueRef::Integer(_) => Advice::IntOrJsonKeys,
+                    _ => Advice::JsonKeys,
+                };
+                text(cell, for_numbers, Advice::BytesKeys, self.key_type == KeyType::Bytes, out)?
             }
             cells => several(cells, cell, true, out)?,
         }

@@ -145,7 +145,7 @@ fn what_is_no_record_is_a_bad_row() {
     );
     let advice: Vec<_> = summary.first_skipped.iter().map(|row| row.advice).collect();
     let bytes = Some(Advice::Bytes);
-    assert_eq!(advice[1..3], [Some(Advice::IntKeys), Some(Advice::BytesKeys)]);
+    assert_eq!(advice[1..3], [Some(Advice::IntOrJsonKeys), Some(Advice::BytesKeys)]);
     assert_eq!(
         advice[4..],
         [Some(Advice::JsonValues), Some(Advice::BytesValues), Some(Advice::JsonValues), bytes]
