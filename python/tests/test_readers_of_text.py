@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import hashlith
@@ -21,6 +21,8 @@ def read(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
 
     def read(name, data, **options):
+        # A file whose first NULs are all at even places, or all at odd ones, may be UTF-16, and is refused as such.
+        assume("encoding" in options or len({at % 2 for at, byte in enumerate(data[:256]) if byte == 0}) != 1)
         (folder / name).write_bytes(data)
         try:
             hashlith.build_from_files(folder / "x.hlith", folder / name, threads=1, on_duplicate="last", **options)
