@@ -125,6 +125,9 @@ fn input(format: Format, bytes: &[u8]) {
         },
         quotes: (format == Format::Csv && choice & 64 != 0).then_some(Quotes::Lenient),
         comment: (format == Format::Csv && choice & 128 != 0).then(|| "#".to_owned()),
+        json_keys: matches!(format, Format::Pickle | Format::Jsonl | Format::Json)
+            && choice & 64 != 0
+            && types(choice).0 == KeyType::Text,
         ..options(format, types(choice), choice & 32 != 0)
     };
     in_blocks(&[64, 1000, 80_000], bytes, &options);
