@@ -16,7 +16,7 @@ use hashlith::{
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::PyString,
+    types::{PyList, PyString, PyTuple},
 };
 
 /// A table whose batches arrive one by one.
@@ -114,7 +114,14 @@ fn names(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     if value.is_instance_of::<PyString>() {
         return Ok(vec![value.extract()?]);
     }
-    let names: Vec<String> = value.extract().map_err(|_| wrong())?;
+    // Not any sequence: one may claim a length that it does not have.
+    if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
+        return Err(wrong());
+    }
+    let mut names = Vec::new();
+    for name in value.try_iter()? {
+        names.push(name?.extract::<String>().map_err(|_| wrong())?);
+    }
     if names.is_empty() { Err(wrong()) } else { Ok(names) }
 }
 
