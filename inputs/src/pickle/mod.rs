@@ -40,8 +40,6 @@ use input::Input;
 use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
-
-#[cfg(feature = "arrow")]
 pub(crate) use {json::write_string, number::write_float};
 
 /// Passes all records of all pickles in a source to the sink.
