@@ -40,6 +40,7 @@ use input::Input;
 use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
+
 pub(crate) use {json::write_string, number::write_float};
 
 /// Passes all records of all pickles in a source to the sink.
