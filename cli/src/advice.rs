@@ -39,7 +39,9 @@ fn words(advice: Advice) -> String {
         }
         Advice::NoQuotes => "use --quotes off if quotes are ordinary characters",
         Advice::JsonValues => "use --values json to store it as JSON text",
-        Advice::Format => "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow, sqlite)",
+        Advice::Format => {
+            "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow, sqlite)"
+        }
         Advice::Fields => "--key-field and --value-field name other fields",
         Advice::TempDir => "choose another directory with --temp-dir",
         Advice::MoreMemory => "or give more --memory",

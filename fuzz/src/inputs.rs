@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// No input has more records that count: a few bytes of a compressed file or a table can stand for millions.
-pub(crate) const MOST: u64 = 50_000;
+pub(crate) const MOST: u64 = 5_000;
 
 /// Counts and hashes records, whose keys and values must be of these types.
 struct Records {
@@ -125,6 +125,9 @@ fn input(format: Format, bytes: &[u8]) {
         },
         quotes: (format == Format::Csv && choice & 64 != 0).then_some(Quotes::Lenient),
         comment: (format == Format::Csv && choice & 128 != 0).then(|| "#".to_owned()),
+        json_keys: matches!(format, Format::Pickle | Format::Jsonl | Format::Json)
+            && choice & 64 != 0
+            && types(choice).0 == KeyType::Text,
         ..options(format, types(choice), choice & 32 != 0)
     };
     in_blocks(&[64, 1000, 80_000], bytes, &options);

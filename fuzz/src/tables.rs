@@ -38,6 +38,7 @@ fn table(format: Format, bytes: &[u8]) {
             false => columns(several_values, [2, 3]),
         },
         join: join.filter(|_| several_keys || several_values),
+        json_keys: choice & 128 != 0 && key_type == KeyType::Text,
         ..options(format, (key_type, value_type), choice & 32 != 0)
     };
     let answers: Vec<Answer> = [1, 100, 80_000]

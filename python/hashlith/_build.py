@@ -184,8 +184,8 @@ def build(
             for a file that is somewhat larger.
         keys: Type of the keys: "text" (str), "bytes", "int" (64 bits with a sign), or "none": str or bytes, which are left
             out of the file. It then knows them by `check_bits` bits of their hashes, and takes a key that it does not have
-            for one that it has, once in 2**check_bits times. "json" is "text" that also takes tuples, each as its JSON
-            text (not for files). Default: the type of the first key; for files "text".
+            for one that it has, once in 2**check_bits times. "json" is "text" that also takes tuples, and in tables
+            all that is no text, each as its JSON text. Default: the type of the first key; for files "text".
         values: Type of the values: "text", "bytes", "json", "none" (only keys; their values may be left out), a type of
             numbers ("int8" to "int64", "uint8" to "uint64", "float16", "float32", "float64"), or vectors of n such numbers,
             such as "float32[128]". Default: the type of the first value; for files "text".

@@ -330,15 +330,12 @@ impl Builder {
         self.must_be_open(py)?;
         let mut table = Table::new(table, key, value, &self.encoder)?;
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
-        // Rows of the table in the batches before.
-        let mut before = 0;
         while let Some(columns) = table.next()? {
             let each = |row, record: Result<(&[u8], &[u8]), _>| {
                 let (key, value) = record.or_else(|why| {
                     // As with pairs, the rows before it are in.
                     self.feed_all(py, &mut batch)?;
-                    let number = self.records.load(Relaxed) + 1;
-                    Err(table::bad_row(py, number, before + row as u64 + 1, &why))
+                    Err(table::bad_row(py, self.records.load(Relaxed) + 1, row, &why))
                 })?;
                 push_record(&mut batch, key, value)?;
                 if is_full(&batch) {
@@ -348,7 +345,6 @@ impl Builder {
                 Ok::<(), PyErr>(())
             };
             table.rows(&columns, each)?;
-            before += columns.num_rows() as u64;
         }
         self.feed_all(py, &mut batch)
     }

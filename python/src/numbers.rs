@@ -32,9 +32,14 @@ pub fn dtype(number: Number) -> &'static str {
 pub fn row_of(value: &Bound<'_, PyAny>) -> Option<Row> {
     let name: String = value.getattr("dtype").ok()?.getattr("name").ok()?.extract().ok()?;
     let number = Number::ALL.into_iter().find(|number| number.name() == name)?;
-    match value.getattr("shape").ok()?.extract::<Vec<u32>>().ok()?.as_slice() {
-        [] => Some(Row { number, dimension: 0 }),
-        &[dimension] if dimension > 0 => Some(Row { number, dimension }),
+    let shape = value.getattr("shape").ok()?;
+    let shape = shape.cast::<PyTuple>().ok()?;
+    match shape.len() {
+        0 => Some(Row { number, dimension: 0 }),
+        1 => {
+            let dimension = shape.get_item(0).ok()?.extract().ok()?;
+            (dimension > 0).then_some(Row { number, dimension })
+        }
         _ => None,
     }
 }

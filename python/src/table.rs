@@ -16,13 +16,15 @@ use hashlith::{
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::PyString,
+    types::{PyList, PyString, PyTuple},
 };
 
 /// A table whose batches arrive one by one.
 pub struct Table {
     batches: Batches,
     rows: inputs::Table,
+    /// Rows in the batches before.
+    before: u64,
 }
 
 impl Table {
@@ -71,7 +73,7 @@ impl Table {
             ..ReadOptions::default()
         };
         let rows = inputs::Table::new(&schema, &options).map_err(|why| PyTypeError::new_err(text(&why)))?;
-        Ok(Table { batches, rows })
+        Ok(Table { batches, rows, before: 0 })
     }
 
     /// The next batch, of the columns that are needed.
@@ -81,13 +83,15 @@ impl Table {
         needed.map(Some).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    /// Passes the records of a batch to `push`, after the row's place in the batch.
+    /// Passes the records of the next batch to `push`, after the row's number in the table, from 1.
     pub fn rows<E>(
-        &self,
+        &mut self,
         batch: &RecordBatch,
-        push: impl FnMut(usize, Result<(&[u8], &[u8]), Unfit>) -> Result<(), E>,
+        mut push: impl FnMut(u64, Result<(&[u8], &[u8]), Unfit>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.rows.rows(batch, push)
+        let before = self.before;
+        self.before += batch.num_rows() as u64;
+        self.rows.rows(batch, |row, record| push(before + row as u64 + 1, record))
     }
 }
 
@@ -110,7 +114,14 @@ fn names(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     if value.is_instance_of::<PyString>() {
         return Ok(vec![value.extract()?]);
     }
-    let names: Vec<String> = value.extract().map_err(|_| wrong())?;
+    // Not any sequence: one may claim a length that it does not have.
+    if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
+        return Err(wrong());
+    }
+    let mut names = Vec::new();
+    for name in value.try_iter()? {
+        names.push(name?.extract::<String>().map_err(|_| wrong())?);
+    }
     if names.is_empty() { Err(wrong()) } else { Ok(names) }
 }
 

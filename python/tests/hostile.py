@@ -74,6 +74,18 @@ class Answering:
     __iter__ = __index__ = __fspath__ = items = keys = __arrow_c_array__ = __len__ = give
 
 
+class Shaped:
+    """Says it is an array of numbers, of this shape and with these bytes and items."""
+
+    def __init__(self, shape, answer):
+        self.dtype, self.shape, self.answer = numpy.dtype("f4"), shape, answer
+
+    def tobytes(self):
+        return self.answer
+
+    tolist = tobytes
+
+
 class Stream:
     """The same for a stream."""
 
@@ -276,6 +288,9 @@ ANY = {
     "hints 2**62": lambda: Hinting(2**62),
     "hints -1": lambda: Hinting(-1),
     "a range": lambda: range(10**12),
+    **{f"shaped {shape!r}"[:30]: lambda shape=shape: Shaped(shape, [1.0, 2.0]) for shape in (
+        None, (), (2,), (-1,), (0,), (2**31,), (2**32,), (2, 2), ("a",), [2], Lying(2**62), Hinting(2**62)
+    )},
     "raises": Raising,
     "raises at an attribute": RaisingType,
     "fails in the middle": failing,

@@ -106,6 +106,7 @@ class Saying(collections.abc.Mapping):
 def calls(group):
     """The functions of a group by name, each of one argument."""
     column = pyarrow.array(["a"])
+    table = pyarrow.table({"a": ["a"], "b": ["b"]})
     build = {"memory": "64M", "threads": 2}
     match group:
         case "index":
@@ -113,7 +114,10 @@ def calls(group):
         case "open":
             return each_parameter("open", hashlith.open, PATH)
         case "build":
-            return each_parameter("build", hashlith.build, OUTPUT, RECORDS, **build)
+            return itertools.chain(
+                each_parameter("build", hashlith.build, OUTPUT, RECORDS, **build),
+                each_parameter("build of a table", hashlith.build, OUTPUT, table, key="a", value="b", **build),
+            )
         case "files":
             return each_parameter("build_from_files", hashlith.build_from_files, OUTPUT, ["x.tsv"], **build)
         case "Builder":
@@ -123,6 +127,7 @@ def calls(group):
                 each_parameter("add", adding("add"), "a", "b"),
                 each_parameter("add_many", adding("add_many"), RECORDS),
                 each_parameter("add_many of columns", adding("add_many"), column, column),
+                each_parameter("add_table", adding("add_table"), table, "a", "b"),
                 [("add_many of twice", lambda value: adding("add_many")(value, value))],
             )
         case "others":

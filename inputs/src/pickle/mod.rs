@@ -45,7 +45,6 @@ use machine::{Machine, Parts};
 use references::Wanted;
 use window::Window;
 
-#[cfg(any(feature = "arrow", feature = "sqlite"))]
 pub(crate) use {json::write_string, number::write_float};
 
 /// Passes all records of all pickles in a source to the sink.
