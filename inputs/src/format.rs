@@ -109,10 +109,10 @@ impl Format {
     }
 
     /// Whether this format is built in.
-    pub(crate) const fn is_built_in(self) -> bool {
-        match self {
-            Format::Parquet | Format::Arrow => cfg!(feature = "arrow"),
-            Format::Sqlite => cfg!(feature = "sqlite"),
+    pub(crate) fn is_built_in(self) -> bool {
+        match self.feature() {
+            "arrow" => cfg!(feature = "arrow"),
+            "sqlite" => cfg!(feature = "sqlite"),
             _ => true,
         }
     }
