@@ -14,8 +14,8 @@ use crate::columns::{self, Layout};
 use crate::dialect::Quotes;
 use crate::document;
 use crate::encoding::wide;
-use crate::foreign;
 use crate::format::Format;
+use crate::magic;
 use crate::options::ReadOptions;
 use crate::scan::{self, newlines};
 use crate::stop::{PlainStop, Stop};
@@ -154,7 +154,7 @@ impl<'a> Cutter<'a> {
         if !head.is_empty() {
             let is_any = options.key_type == KeyType::Bytes && options.value_type == ValueType::Bytes;
             let is_text = !is_any || self.format != BlockFormat::Delimited;
-            let reason = foreign::found(&head, self.of).filter(|_| is_text);
+            let reason = magic::mismatch(&head, self.of).filter(|_| is_text);
             let has_encoding = is_any || options.encoding.is_some() || !self.format.has_lines();
             if let Some(reason) = reason.or_else(|| wide(&head).filter(|_| !has_encoding)) {
                 return Err(self.bad(bytes, 0, reason));

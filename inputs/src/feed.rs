@@ -9,9 +9,9 @@ use hashlith_feedback::Unit;
 use crate::arrow;
 use crate::block::{Block, BlockFormat};
 use crate::cutter::Cutter;
-use crate::foreign;
 #[cfg(any(feature = "arrow", feature = "sqlite"))]
 use crate::format::Format;
+use crate::magic;
 use crate::options::ReadOptions;
 use crate::source::Source;
 use crate::sources::Sources;
@@ -119,7 +119,7 @@ impl<'a> Feed<'a> {
             let memory = self.options.max_record_bytes;
             match source.open_text(self.sources.encoding_of(format), memory, Some(self.progress)) {
                 Ok(reader) => {
-                    let (head, reader) = foreign::peek(reader);
+                    let (head, reader) = magic::peek(reader);
                     self.current = Some(Cutter::new(number, format, blocks, head, reader));
                 }
                 Err(error) => {

@@ -110,11 +110,9 @@ impl Format {
 
     /// Whether this format is built in.
     pub(crate) fn is_built_in(self) -> bool {
-        match self.feature() {
-            "arrow" => cfg!(feature = "arrow"),
-            "sqlite" => cfg!(feature = "sqlite"),
-            _ => true,
-        }
+        let arrow = cfg!(feature = "arrow") || self.feature() != "arrow";
+        let sqlite = cfg!(feature = "sqlite") || self.feature() != "sqlite";
+        arrow && sqlite
     }
 }
 

@@ -14,8 +14,8 @@ use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_me
 use crate::arrow::guarded::guarded;
 use crate::arrow::table::Table;
 use crate::arrow::{pass, too_long};
-use crate::foreign;
 use crate::format::Format;
+use crate::magic;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -35,8 +35,8 @@ pub(crate) fn read_source<S: Sink>(
     outlet: &mut Outlet<'_, S>,
 ) -> Result<(), Stop<S::Error>> {
     let (_, reader) = source.open(Some(outlet.shared.progress), None).map_err(|error| Stop::Io(0, error))?;
-    let (head, reader) = foreign::peek(reader);
-    if let Some(reason) = foreign::found(&head, Format::Arrow) {
+    let (head, reader) = magic::peek(reader);
+    if let Some(reason) = magic::mismatch(&head, Format::Arrow) {
         return Err(unreadable(0, reason).for_sink());
     }
     let mut messages = Messages::new(reader, options.max_record_bytes, options.block_bytes);

@@ -16,8 +16,8 @@ use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
 use crate::arrow::{pass, too_long};
-use crate::foreign;
 use crate::format::Format;
+use crate::magic;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -108,8 +108,8 @@ fn metadata(data: &Data, most: usize) -> Result<ParquetMetaData, PlainStop> {
     let part = |start, length| data.part(start, length).map_err(|error| Stop::Io(0, error));
     let bad = |what: &str| unreadable(0, what.to_owned());
     let length = data.length();
-    let head = part(0, length.min(foreign::LOOKED_AT as u64))?;
-    if let Some(reason) = foreign::found(&head, Format::Parquet) {
+    let head = part(0, length.min(magic::LOOKED_AT as u64))?;
+    if let Some(reason) = magic::mismatch(&head, Format::Parquet) {
         return Err(unreadable(0, reason));
     }
     if length < 12 {

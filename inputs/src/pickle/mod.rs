@@ -33,8 +33,8 @@ mod window;
 use std::io::Read;
 
 use crate::bad_row::BadRow;
-use crate::foreign;
 use crate::format::Format;
+use crate::magic;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::sink::Sink;
@@ -75,8 +75,8 @@ pub(crate) fn read_source<'a, S: Sink>(
 /// What is wrong with a file that may be no pickle.
 fn no_pickle(window: &mut Window<Input<'_>>, mut row: BadRow) -> BadRow {
     let mut head = Vec::new();
-    let read = window.reader.reader_at(0).take(foreign::LOOKED_AT as u64).read_to_end(&mut head);
-    if let Some(reason) = read.ok().and_then(|_| foreign::found(&head, Format::Pickle)) {
+    let read = window.reader.reader_at(0).take(magic::LOOKED_AT as u64).read_to_end(&mut head);
+    if let Some(reason) = read.ok().and_then(|_| magic::mismatch(&head, Format::Pickle)) {
         return BadRow { at: 0, reason, ..row };
     }
     if row.at < 16 {

@@ -39,7 +39,7 @@ const PACKED: &[(&str, &[u8])] = &[
 ];
 
 /// What is wrong if data that begins like this is not of this format, but of another known kind.
-pub(crate) fn found(head: &[u8], format: Format) -> Option<Reason> {
+pub(crate) fn mismatch(head: &[u8], format: Format) -> Option<Reason> {
     if let Some((name, _)) = PACKED.iter().find(|(_, magic)| head.starts_with(magic)) {
         return Some(format!("this is {name}, which is not unpacked here: unpack it first").into());
     }
