@@ -45,7 +45,7 @@ struct ArrayHead {
     buffers_count: i64,
     children_count: i64,
     buffers: *const *const c_void,
-    children: *const *const ArrayHead,
+    children: *const *mut ArrayHead,
 }
 
 /// Checks what the crate takes for granted.
@@ -264,8 +264,15 @@ impl Foreign<'_> {
         }
         for (number, field) in fields.iter().enumerate() {
             // SAFETY: the interface requires so many pointers.
-            if unsafe { *head.children.wrapping_add(number) }.is_null() {
+            let child = unsafe { *head.children.wrapping_add(number) };
+            if child.is_null() {
                 return Err(missing());
+            }
+            if *field.data_type() == DataType::Null {
+                // SAFETY: such a structure, to which nothing else refers.
+                let count = unsafe { &mut (*child).buffers_count };
+                // Polars gives a column of nulls a buffer, which the crate refuses.
+                *count = if *count == 1 { 0 } else { *count };
             }
             Foreign { array: self.array.child(number), ..*self }.check(field.data_type())?;
         }

@@ -208,3 +208,11 @@ def test_keys_as_json_text(built, tmp_path):
     assert dict(built(hashlith.build, dates, key="id", value="n", keys="json")) == {"1970-01-01": "x", "1970-01-02": "y"}
     with pytest.raises(hashlith.InputError, match="record 2: the key is null"):
         built(hashlith.build, pyarrow.table({"id": [1, None], "n": ["x", "y"]}), key="id", value="n", keys="json")
+
+
+def test_columns_of_nulls(built):
+    """Some libraries give them a buffer."""
+    plain = {"id": ["a", "b", "c"], "n": [None, None, None], "l": [[None], [], [None, None]], "s": [{"x": None}] * 3}
+    for table in (polars.DataFrame(plain), polars.DataFrame(plain).slice(1, 2), pyarrow.table(plain), pandas.DataFrame(plain)):
+        found = dict(built(hashlith.build, table, key="id", values="json").items())
+        assert found["b"] == {"n": None, "l": [], "s": {"x": None}} and found["c"]["l"] == [None, None]
