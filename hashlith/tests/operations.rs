@@ -217,7 +217,8 @@ fn bad_input_has_advice() {
         ("x.pkl", b"\x80\x03}X\x01\0\0\0kX\x01", text(), None),
         ("x.tsv", b"k\xff\tv\n", text(), Some(Advice::EncodingOrBytes)),
         ("x.tsv", b"k\tv\xff\n", text(), Some(Advice::EncodingOrBytes)),
-        ("x.tsv", b"k\n", text(), None),
+        ("x.tsv", b"k\n", text(), Some(Advice::Delimiter)),
+        ("x.tsv", b"\n", text(), None),
         ("x.csv", b"k,v\nk,v\xff\n", text(), Some(Advice::EncodingOrBytes)),
         (
             "x.cdb",
@@ -233,7 +234,7 @@ fn bad_input_has_advice() {
         // The advice for the first bad row that has some.
         (
             "x.tsv",
-            b"no tab\nk\xff\tv\n",
+            b"\nk\xff\tv\n",
             ReadOptions { on_error: OnError::Skip { max_errors: Some(1) }, ..text() },
             Some(Advice::EncodingOrBytes),
         ),

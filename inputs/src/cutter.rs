@@ -186,10 +186,10 @@ impl<'a> Cutter<'a> {
                 let first = bytes.trim_ascii_start();
                 let line = &first[..scan::first(b'\n', first).unwrap_or(first.len())];
                 let inside = line.get(1..).unwrap_or_default().trim_ascii();
-                // A record is an array of key and value, and no key is an array or an object.
+                // A record is an array of key and value, and no key is an array or an object unless keys may be any JSON.
                 let is_document = match line.first() {
-                    Some(b'{') => inside.is_empty(),
-                    Some(b'[') => matches!(inside.first(), None | Some(b'[' | b'{')),
+                    Some(b'[') if !options.json_keys => matches!(inside.first(), None | Some(b'[' | b'{')),
+                    Some(b'[' | b'{') => inside.is_empty(),
                     _ => false,
                 };
                 if is_document && (line.len() < first.len() || self.at_end) {
