@@ -183,22 +183,25 @@ impl<'a> Cutter<'a> {
         match self.of {
             Format::Json => self.begin_json(bytes, options),
             Format::Jsonl => {
-                let first = bytes.trim_ascii_start();
-                let line = &first[..scan::first(b'\n', first).unwrap_or(first.len())];
+                let blanks = bytes.len() - bytes.trim_ascii_start().len();
+                if blanks > 0 {
+                    return Ok(self.pass(blanks, newlines(&bytes[..blanks])));
+                }
+                let newline = scan::first(b'\n', bytes);
+                let line = &bytes[..newline.unwrap_or(bytes.len())];
                 let inside = line.get(1..).unwrap_or_default().trim_ascii();
+                if inside.is_empty() && newline.is_none() && !self.at_end {
+                    return Ok(0);
+                }
                 // A record is an array of key and value, and no key is an array or an object unless keys may be any JSON.
                 let is_document = match line.first() {
                     Some(b'[') if !options.json_keys => matches!(inside.first(), None | Some(b'[' | b'{')),
                     Some(b'[' | b'{') => inside.is_empty(),
                     _ => false,
                 };
-                if is_document && (line.len() < first.len() || self.at_end) {
+                if is_document {
                     let what = "this is one JSON document (format json), not JSON lines";
-                    return Err(self.bad(
-                        bytes,
-                        bytes.len() - first.len(),
-                        Reason::with(Advice::Format, what),
-                    ));
+                    return Err(self.bad(bytes, 0, Reason::with(Advice::Format, what)));
                 }
                 self.begun = true;
                 Ok(0)
