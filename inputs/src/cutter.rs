@@ -184,11 +184,12 @@ impl<'a> Cutter<'a> {
             Format::Json => self.begin_json(bytes, options),
             Format::Jsonl => {
                 let blanks = bytes.len() - bytes.trim_ascii_start().len();
-                if blanks > 0 {
-                    return Ok(self.pass(blanks, newlines(&bytes[..blanks])));
+                let blank_lines = scan::last(b'\n', &bytes[..blanks]).map_or(0, |newline| newline + 1);
+                if blank_lines > 0 {
+                    return Ok(self.pass(blank_lines, newlines(&bytes[..blank_lines])));
                 }
                 let newline = scan::first(b'\n', bytes);
-                let line = &bytes[..newline.unwrap_or(bytes.len())];
+                let line = bytes[..newline.unwrap_or(bytes.len())].trim_ascii_start();
                 let inside = line.get(1..).unwrap_or_default().trim_ascii();
                 if inside.is_empty() && newline.is_none() && !self.at_end {
                     return Ok(0);
@@ -201,7 +202,7 @@ impl<'a> Cutter<'a> {
                 };
                 if is_document {
                     let what = "this is one JSON document (format json), not JSON lines";
-                    return Err(self.bad(bytes, 0, Reason::with(Advice::Format, what)));
+                    return Err(self.bad(bytes, blanks, Reason::with(Advice::Format, what)));
                 }
                 self.begun = true;
                 Ok(0)
