@@ -74,7 +74,7 @@ impl Format {
             found = extension(Path::new(path.file_stem()?))?;
         }
         match found.as_str() {
-            "pkl" | "pickle" | "p" => Some(Format::Pickle),
+            "pkl" | "pickle" | "p" | "joblib" => Some(Format::Pickle),
             "tsv" | "txt" | "tab" => Some(Format::Tsv),
             "csv" => Some(Format::Csv),
             "jsonl" | "ndjson" => Some(Format::Jsonl),

@@ -61,7 +61,7 @@ class InputError(Error, ValueError):
         self.offset = offset
         """Byte offset in the (decompressed) file, unless it is a table."""
         self.row = row
-        """The row, from 1, of a table: a Parquet or Arrow file, or a data frame."""
+        """The row, from 1, of a table: a Parquet or Arrow file, a database, or a data frame."""
 
 
 class ReplacedError(Error):

@@ -37,6 +37,7 @@ fn formats_by_name_and_by_extension() {
         ("a.arrows", Some(Format::Arrow)),
         ("a.feather", Some(Format::Arrow)),
         ("a.ipc", Some(Format::Arrow)),
+        ("a.joblib.gz", Some(Format::Pickle)),
         ("a.sqlite", Some(Format::Sqlite)),
         ("a.DB", Some(Format::Sqlite)),
         ("a.gz", None),
