@@ -43,7 +43,8 @@ pub(crate) fn mismatch(head: &[u8], format: Format) -> Option<Reason> {
     if let Some((name, _)) = PACKED.iter().find(|(_, magic)| head.starts_with(magic)) {
         return Some(format!("this is {name}, which is not unpacked here: unpack it first").into());
     }
-    if head.get(257..262) == Some(b"ustar") {
+    // In text these letters may stand anywhere; in a tar archive zeros fill up the name in front of them.
+    if head.get(257..262) == Some(b"ustar") && head[..257].contains(&0) {
         return Some("this is a tar archive: unpack it first".into());
     }
     match Compression::of(head) {

@@ -3,7 +3,7 @@
 mod rows;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use hashlith_feedback::{Advice, Unit};
@@ -45,13 +45,21 @@ pub(crate) fn read_source<S: Sink>(
                 thread::park_timeout(LOOK);
             }
         });
-        let read = read(&connection, source.size().unwrap_or(0), options, outlet);
-        ended.store(true, Ordering::Relaxed);
-        if let Ok(watch) = watch {
-            watch.thread().unpark();
-        }
-        read
+        let _end = End(&ended, watch.ok().map(|watch| watch.thread().clone()));
+        read(&connection, source.size().unwrap_or(0), options, outlet)
     })
+}
+
+/// Ends the thread that watches, also if a sink panics: the scope waits for it.
+struct End<'a>(&'a AtomicBool, Option<Thread>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        if let Some(watch) = &self.1 {
+            watch.unpark();
+        }
+    }
 }
 
 fn open(source: &Source, options: &ReadOptions) -> Result<Connection, PlainStop> {

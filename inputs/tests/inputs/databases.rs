@@ -1,14 +1,16 @@
 //! SQLite databases, made by SQLite itself.
 
+use std::convert::Infallible;
 use std::fs;
+use std::panic::catch_unwind;
 
-use hashlith_feedback::Advice;
+use hashlith_feedback::{Advice, Progress};
 use hashlith_format::{KeyType, ValueType, int_key};
-use hashlith_inputs::{Column, Error, OnError, ReadOptions, Source};
+use hashlith_inputs::{Column, Error, OnError, ReadOptions, Sink, Source, read};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{Pairs, column, read_sources};
+use crate::support::{Pairs, checked, column, read_sources};
 
 fn failure(source: &Source, options: &ReadOptions) -> Error {
     read_sources(std::slice::from_ref(source), options, 1).unwrap_err()
@@ -203,6 +205,27 @@ fn what_cannot_be_read_is_explained() {
         hashlith_inputs::Sources::new(vec![Source::Stdin], &stdin),
         Err(Error::NeedsFile { .. })
     ));
+}
+
+/// Panics at the first record.
+struct Panics;
+
+impl Sink for Panics {
+    type Error = Infallible;
+
+    fn record(&mut self, _: u32, _: u64, _: &[u8], _: &[u8]) -> Result<(), Infallible> {
+        panic!("sink panics")
+    }
+}
+
+#[test]
+fn a_panic_is_passed_on_and_nothing_hangs() {
+    let dir = TempDir::new().unwrap();
+    let sources = checked(&[database(&dir, PEOPLE)]);
+    let end = catch_unwind(|| {
+        let _ = read(&sources, &options(&["id"], &["n"], "int64"), 1, || Panics, &Progress::new());
+    });
+    assert_eq!(end.unwrap_err().downcast_ref::<&str>(), Some(&"sink panics"));
 }
 
 /// Every damage is found by SQLite, or leaves rows that it gives.
