@@ -97,7 +97,7 @@ pub fn on_duplicate() -> impl TypedValueParser<Value = OnDuplicate> {
 #[command(next_help_heading = "Input options")]
 pub struct InputArgs {
     /// Format of the input; with `auto` the file name decides: .pkl .pickle .p .joblib, .tsv .txt .tab, .csv, .jsonl .ndjson, .json, .cdb
-    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip; .parquet .pq, .arrow .arrows .feather .ipc, .sqlite
+    /// .cdbmake, each also with .gz .bgz .zst .zstd .bz2 .xz .lzma .lz4 .zip .z; .parquet .pq, .arrow .arrows .feather .ipc, .sqlite
     /// .sqlite3 .db .db3
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(
         ["auto"].iter().chain(Format::NAMES)).map(|word| FormatWord(word.parse().ok())))]

@@ -10,4 +10,4 @@ mod tables;
 pub use builder::builder;
 pub use index::{checker, manifest, reader};
 pub use inputs::{cdbmake, csv, json, jsonl, packed, pickle, tsv};
-pub use tables::{arrow, parquet};
+pub use tables::{arrow, parquet, sqlite};

@@ -1,4 +1,4 @@
-//! Bytes as Parquet and Arrow files.
+//! Bytes as Parquet and Arrow files, and as SQLite databases.
 
 use crate::{
     inputs::{Answer, answer, options, types},
@@ -15,6 +15,22 @@ pub fn parquet(bytes: &[u8]) {
 /// Bytes as an Arrow file or stream.
 pub fn arrow(bytes: &[u8]) {
     table(Format::Arrow, bytes);
+}
+
+/// Bytes as an SQLite database. Read twice, it gives the same answer.
+pub fn sqlite(bytes: &[u8]) {
+    let Some((&choice, bytes)) = bytes.split_first() else { return };
+    let (key_type, value_type) = types(choice);
+    let options = ReadOptions {
+        json_keys: choice & 64 != 0 && key_type == KeyType::Text,
+        query: (choice & 128 != 0).then(|| "SELECT v, k FROM t ORDER BY k".to_owned()),
+        value_columns: match value_type == ValueType::Json && choice & 16 != 0 {
+            true => vec![Column::Number(1), Column::Number(2)],
+            false => vec![],
+        },
+        ..options(Format::Sqlite, (key_type, value_type), choice & 32 != 0)
+    };
+    assert_eq!(answer(bytes, &options), answer(bytes, &options));
 }
 
 /// Reads the bytes as a table, in batches of several sizes. The answers are the same. A large batch meets damage before the rows

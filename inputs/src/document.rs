@@ -97,7 +97,7 @@ pub(crate) fn begin(
     }
     let is_row = serde_json::from_slice::<IgnoredAny>(&bytes[at..end]).is_ok()
         && Rows::new(options).read(&bytes[at..end]).is_ok();
-    if is_row && options.key_field.is_none() && options.value_field.is_none() {
+    if is_row && !options.names_fields() {
         let what =
             "this can be one record of JSON lines (format jsonl), or a document of pairs (format json)";
         return Err((at, Reason::with(Advice::Format, what)));
@@ -107,7 +107,7 @@ pub(crate) fn begin(
 
 /// A document of pairs, if no field is named.
 fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginning, (usize, Reason)> {
-    if options.key_field.is_none() && options.value_field.is_none() {
+    if !options.names_fields() {
         return Ok(document);
     }
     let what = "the document is one object of keys and values, which have no fields to name";

@@ -54,7 +54,7 @@ impl Format {
     }
 
     /// The extensions of compressed files. They say nothing about the format.
-    pub const PACKED: &[&str] = &["gz", "bgz", "zst", "zstd", "bz2", "xz", "lzma", "lz4", "zip"];
+    pub const PACKED: &[&str] = &["gz", "bgz", "zst", "zstd", "bz2", "xz", "lzma", "lz4", "zip", "z"];
 
     /// The format that a file's extension stands for. Those of [`Self::PACKED`] are ignored.
     ///

@@ -106,6 +106,7 @@ impl<'o> Row<'o> {
         let first = line.iter().find(|byte| !byte.is_ascii_whitespace());
         if self.options.json_keys
             && self.options.value_type == ValueType::None
+            && !self.options.names_fields()
             && !matches!(first, Some(b'[' | b'{'))
         {
             let raw = serde_json::from_slice::<&RawValue>(line);
@@ -142,7 +143,7 @@ impl<'o> Row<'o> {
         found: Unexpected<'_>,
     ) -> Result<Pair<'de>, E> {
         let is_key = matches!(found, Unexpected::Str(_)) || self.options.key_type == KeyType::Int;
-        if self.options.value_type == ValueType::None && is_key {
+        if self.options.value_type == ValueType::None && is_key && !self.options.names_fields() {
             return Ok((key, Cow::Borrowed("")));
         }
         Err(E::invalid_type(found, &self))
@@ -181,7 +182,9 @@ impl<'de> Visitor<'de> for Row<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
-        write!(f, "an object with the fields {key_field:?} and {value_field:?}, or an array of key and value")
+        write!(f, "an object with the fields {key_field:?} and {value_field:?}")?;
+        // Only objects have fields.
+        if self.options.names_fields() { Ok(()) } else { f.write_str(", or an array of key and value") }
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Pair<'de>, E> {
@@ -239,6 +242,9 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Pair<'de>, A::Error> {
+        if self.options.names_fields() {
+            return Err(A::Error::invalid_type(Unexpected::Other("an array"), &self));
+        }
         let wrong = || {
             A::Error::custom(
                 "the array must have exactly two elements, key and value; an array of records is one JSON document, the format json",

@@ -233,6 +233,11 @@ impl ReadOptions {
         self.value_field.as_deref().unwrap_or("value")
     }
 
+    /// Whether a field has been named, which only objects and dicts have.
+    pub(crate) fn names_fields(&self) -> bool {
+        self.key_field.is_some() || self.value_field.is_some()
+    }
+
     /// The options that have been given, by the names of the fields here, and the formats that each applies to.
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
         use Format::{Arrow, Csv, Json, Jsonl, Parquet, Pickle, Sqlite, Tsv};

@@ -176,10 +176,10 @@ fn statement<'c>(
     Err(what.to_owned().into())
 }
 
-/// The only table or view.
+/// The only table. A view is a query, which a hostile file could make endless: it is read only if asked for.
 fn only_table(connection: &Connection, options: &ReadOptions) -> Result<String, Unreadable> {
     let tables = || -> Sqlite<Vec<String>> {
-        let query = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+        let query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                      ORDER BY rowid";
         let mut statement = connection.prepare(query)?;
         let names = statement.query_map([], |row| row.get(0))?;

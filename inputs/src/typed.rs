@@ -143,8 +143,7 @@ impl<'o> Numbers<'o> {
     pub fn finish(self) -> Result<(), String> {
         match (self.row.dimension, self.found) {
             (_, found) if found == self.row.count() => Ok(()),
-            (0, found) => Err(format!("has {found} numbers instead of one")),
-            (dimension, found) => Err(format!("has {found} numbers instead of {dimension}")),
+            (_, found) => Err(not_so_many(self.row, found.into())),
         }
     }
 
@@ -153,6 +152,15 @@ impl<'o> Numbers<'o> {
     pub fn refused(&self, found: &str) -> String {
         let found: String = found.chars().take(60).collect();
         format!("holds {found:?}, which is no {}", self.row.number.name())
+    }
+}
+
+/// What is wrong with a value of `found` numbers.
+pub(crate) fn not_so_many(row: Row, found: u64) -> String {
+    let unit = if found == 1 { "number" } else { "numbers" };
+    match row.dimension {
+        0 => format!("has {found} {unit} instead of one"),
+        dimension => format!("has {found} {unit} instead of {dimension}"),
     }
 }
 

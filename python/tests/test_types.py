@@ -112,7 +112,7 @@ def test_integers_that_no_index_has(tmp_path):
     ("float32[3]", numpy.ma.array([1, 2, 3], mask=[0, 1, 0], dtype="f4"), "no float32"),
     ("float64", "1", "no float64"),
     ("float64", None, "no float64"),
-    ("float32[2]", [1.0], "has 1 numbers instead of 2"),
+    ("float32[2]", [1.0], "has 1 number instead of 2"),
     ("float32[2]", [1.0, 2.0, 3.0], "has 3 numbers instead of 2"),
     ("float32[2]", 1.0, "not a list"),
     ("float32[2]", "12", "not a list"),

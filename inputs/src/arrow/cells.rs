@@ -12,7 +12,7 @@ use arrow_array::{
 use arrow_schema::DataType;
 use hashlith_format::{Number, Row};
 
-use crate::typed::Numbers;
+use crate::typed::{Numbers, not_so_many};
 
 /// A column of strings or binary in any layout.
 pub(crate) enum Texts<'a> {
@@ -122,7 +122,7 @@ pub(crate) fn write_row(kind: Row, array: &dyn Array, row: usize, out: &mut Vec<
     let mut numbers = Numbers::new(kind, out);
     (0..most).try_for_each(|item| push(&mut numbers, &*items, item))?;
     if items.len() > most {
-        return Err(format!("has {} numbers instead of {}", items.len(), kind.dimension));
+        return Err(not_so_many(kind, items.len() as u64));
     }
     numbers.finish()
 }

@@ -9,7 +9,7 @@ use crate::pickle::object::{Array, Element};
 use crate::pickle::row_error::RowError;
 use crate::pickle::texts::Texts;
 use crate::pickle::window::Window;
-use crate::typed::Numbers;
+use crate::typed::{Numbers, not_so_many};
 
 /// A long integer in decimal.
 pub(crate) fn digits(
@@ -87,7 +87,7 @@ fn push_array(
     }
     if array.length != u64::from(row.count()) || row.dimension > 0 && array.is_scalar {
         let found = if array.is_scalar { 0 } else { array.length };
-        return Err(format!("has {found} numbers instead of {}", row.dimension).into());
+        return Err(not_so_many(row, found).into());
     }
     load_array(array, window, texts)?;
     let elements = std::mem::take(&mut texts.part);

@@ -93,7 +93,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
 
     /// Refuses a dict of keys and values if fields are named, which it does not have.
     pub fn allow_dict(&self, at: u64) -> Result<(), BadRow> {
-        if self.options.key_field.is_none() && self.options.value_field.is_none() {
+        if !self.options.names_fields() {
             return Ok(());
         }
         let what =
@@ -108,13 +108,15 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         at: u64,
         item: &Item,
     ) -> Result<(), Stop<S::Error>> {
+        let fields = self.options.names_fields();
         if let Item::Seq(seq) = item
+            && !fields
             && matches!(seq.kind(), SeqKind::Tuple | SeqKind::List)
             && let [key, value] = &seq.items.borrow()[..]
         {
             return self.pair(window, at, key, value);
         }
-        if self.value_type == ValueType::None && !matches!(item, Item::Seq(_)) {
+        if self.value_type == ValueType::None && !fields && !matches!(item, Item::Seq(_)) {
             return self.pair(window, at, item, &Item::None);
         }
         let reason = match item {
@@ -129,6 +131,10 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
                 Err(RowError::Bad(reason)) => reason,
                 Err(RowError::Stop(stop)) => return Err(stop.for_sink()),
             },
+            _ if fields => {
+                let found = item.a_type();
+                format!("this element of the outermost list is {found}, not a dict, which alone has fields to name").into()
+            }
             Item::Seq(seq) if matches!(seq.kind(), SeqKind::Tuple | SeqKind::List) => {
                 let found = format!("a {} of {} elements", item.type_name(), seq.items.borrow().len());
                 not_a_pair(&found)
@@ -170,7 +176,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
 
     /// True if a whole pickle is one pair of key and value, as `pickle.dump((key, value), file)` writes it, and not two pairs.
     pub fn is_pair(&self, seq: &Seq) -> bool {
-        if seq.kind() != SeqKind::Tuple || self.value_type == ValueType::None {
+        if seq.kind() != SeqKind::Tuple || self.value_type == ValueType::None || self.options.names_fields() {
             return false;
         }
         let is_two = |item: &Item| matches!(item, Item::Seq(inner) if inner.items.borrow().len() == 2);
