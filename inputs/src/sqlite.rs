@@ -120,26 +120,27 @@ fn read<S: Sink>(
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
 ) -> Result<(), Stop<S::Error>> {
-    let progress = outlet.shared.progress;
+    let (progress, shared) = (outlet.shared.progress, outlet.shared);
     let mut at = 0;
-    let stop = |at, error: Error, stopped: bool| match stopped {
+    // What is interrupted fails too.
+    let stop = |at, why: Unreadable| match shared.must_stop() {
         true => Stop::Asked,
-        false => unreadable(at, failed(error, options)).for_sink(),
+        false => unreadable(at, why).for_sink(),
     };
-    let refused = |why: Unreadable| unreadable(0, why).for_sink();
+    let said = |error| failed(error, options);
     let mut statement = match &options.query {
-        Some(query) => statement(connection, query, options).map_err(refused)?,
+        Some(query) => statement(connection, query, options).map_err(|why| stop(0, why))?,
         None => {
-            let table = only_table(connection, options).map_err(refused)?;
+            let table = only_table(connection, options).map_err(|why| stop(0, why))?;
             let query = format!("SELECT * FROM \"{}\"", table.replace('"', "\"\""));
-            connection.prepare(&query).map_err(|error| refused(failed(error, options)))?
+            connection.prepare(&query).map_err(|error| stop(0, said(error)))?
         }
     };
-    let plan = Plan::new(&statement, options).map_err(|why| refused(why.into()))?;
-    let mut rows = statement.query([]).map_err(|error| stop(0, error, false))?;
+    let plan = Plan::new(&statement, options).map_err(|why| stop(0, why.into()))?;
+    let mut rows = statement.query([]).map_err(|error| stop(0, said(error)))?;
     let (mut key, mut value, mut counted) = (Vec::new(), Vec::new(), 0);
     loop {
-        let row = rows.next().map_err(|error| stop(at, error, outlet.shared.must_stop()))?;
+        let row = rows.next().map_err(|error| stop(at, said(error)))?;
         let Some(row) = row else { break };
         let cell = |column| row.get_ref(column).unwrap_or(ValueRef::Null);
         key.clear();
