@@ -38,6 +38,8 @@ fn words(advice: Advice) -> String {
             "use --quotes lenient to take such fields as they are, or --quotes off if quotes are ordinary characters"
         }
         Advice::NoQuotes => "use --quotes off if quotes are ordinary characters",
+        Advice::BackslashQuotes => "use --quotes backslash if it escapes the quote",
+        Advice::BlankDelimiter => "use --delimiter ', ' if a blank follows each delimiter",
         Advice::JsonValues => "use --values json to store it as JSON text",
         Advice::Format => {
             "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow, sqlite)"
@@ -53,6 +55,7 @@ fn words(advice: Advice) -> String {
         Advice::OneFile => "choose another name, or leave out --parts",
         Advice::Metadata => "give that of the output with --metadata",
         Advice::Escape => "use --escape, or JSON or cdbmake output",
+        Advice::EscapeOrAnyBytes => "use --escape, or cdbmake output",
         Advice::AnyBytesFormat => "use --format cdbmake, which holds any bytes",
         Advice::IntKeys => "use --keys int",
         Advice::IntOrJsonKeys => "use --keys int, or --keys json if only some keys are integers",

@@ -125,11 +125,11 @@ pub struct InputArgs {
     /// [default: a TAB in TSV, a comma in CSV]
     #[arg(long, value_name = "TEXT")]
     delimiter: Option<Delimiter>,
-    /// TSV, CSV: how quotes are read: off, as characters like any other; strict, by RFC 4180; lenient, also in the middle of a
-    /// field [default: off in TSV, strict in CSV]
+    /// TSV, CSV: how quotes are read: off, as characters like any other; strict, by RFC 4180; backslash, also with a backslash in
+    /// front of a quote; lenient, also in the middle of a field [default: off in TSV, strict in CSV]
     #[arg(long, value_name = "HOW", value_parser = word::<Quotes>(Quotes::NAMES))]
     quotes: Option<Quotes>,
-    /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash
+    /// TSV: \t, \n, \r and \\ in keys and values stand for TAB, newline, CR and backslash, and \N for a null
     #[arg(long)]
     escape: bool,
     /// TSV, CSV, tables: the key's column: a number from 1, or a name. Several make a JSON array, unless there is --join

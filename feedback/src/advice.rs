@@ -22,6 +22,10 @@ pub enum Advice {
     LenientQuotes,
     /// Read quotes as characters like any other.
     NoQuotes,
+    /// Read a backslash in a quoted field as an escape.
+    BackslashQuotes,
+    /// Name the delimiter with the blank that follows it.
+    BlankDelimiter,
     /// Store values as JSON text.
     JsonValues,
     /// State the format of the input.
@@ -48,6 +52,8 @@ pub enum Advice {
     Metadata,
     /// Write TSV with escapes, or another format.
     Escape,
+    /// Write TSV with escapes, or a format that holds any bytes.
+    EscapeOrAnyBytes,
     /// Write a format that holds any bytes.
     AnyBytesFormat,
     /// Declare keys to be integers.
@@ -77,6 +83,8 @@ impl fmt::Display for Advice {
                 "read quotes leniently, or turn them off if they are ordinary characters"
             }
             Advice::NoQuotes => "turn quotes off if they are ordinary characters",
+            Advice::BackslashQuotes => "let a backslash escape quotes",
+            Advice::BlankDelimiter => "name the delimiter with its blank, if each has one",
             Advice::JsonValues => "declare values to be JSON to store them as JSON text",
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",
@@ -92,6 +100,7 @@ impl fmt::Display for Advice {
             Advice::OneFile => "choose another name, or build one file instead of a set",
             Advice::Metadata => "state the metadata of the output",
             Advice::Escape => "write escapes, or another format",
+            Advice::EscapeOrAnyBytes => "write escapes, or cdbmake records",
             Advice::AnyBytesFormat => "write cdbmake records, which hold any bytes",
             Advice::IntKeys => "declare keys to be integers",
             Advice::IntOrJsonKeys => "declare keys to be integers, or JSON if only some are",

@@ -112,7 +112,13 @@ impl Texts {
             out.push(b'\n');
             return Ok(());
         }
-        write_pair(key, value, escape, out)
+        write_pair(key, value, escape, out).map_err(|error| match error {
+            // In a line of JSON they would get lost too.
+            Error::Unwritable { key, what, .. } if self.values == ValueType::Json && has_lines(value) => {
+                Error::Unwritable { key, what, advice: Advice::EscapeOrAnyBytes }
+            }
+            other => other,
+        })
     }
 
     fn json_object(&self, key: &[u8], value: &[u8], line: &mut Vec<u8>) -> Result<(), Error> {
@@ -136,7 +142,7 @@ impl Texts {
             let value = text("the value", value)?;
             match self.values {
                 // A newline would end the line, and blanks at the ends would get lost.
-                ValueType::Json if value.contains('\n') || value.trim_ascii() != value => {
+                ValueType::Json if has_lines(value.as_bytes()) => {
                     return Err(refuse("its JSON value has a newline in it or blanks around it"));
                 }
                 ValueType::Numbers(_) if value.contains(['N', 'i']) => {
@@ -149,6 +155,11 @@ impl Texts {
         line.extend_from_slice(b"}\n");
         Ok(())
     }
+}
+
+/// Whether JSON text has newlines in it or blanks around it.
+fn has_lines(json: &[u8]) -> bool {
+    json.contains(&b'\n') || json.trim_ascii() != json
 }
 
 /// Appends `key TAB value newline`, if a build would read it back as the same record.

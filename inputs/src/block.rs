@@ -140,10 +140,10 @@ pub(crate) struct Scratch {
     pub picked: Picked,
 }
 
-/// What several columns make, and fields without their escapes.
+/// What several columns make, and fields without their escapes, with whether each is null.
 #[derive(Default)]
 pub(crate) struct Picked {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
-    pub decoded: Vec<Vec<u8>>,
+    pub decoded: Vec<(Vec<u8>, bool)>,
 }

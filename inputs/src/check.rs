@@ -35,10 +35,11 @@ pub(crate) struct Typed {
 }
 
 impl Check {
-    /// For a block in which every field ends at an ASCII byte. If all of it is UTF-8, so is every field.
-    pub fn new(options: &ReadOptions, block: &[u8]) -> Self {
+    /// For a block whose fields end at an ASCII byte or at this delimiter. If both are UTF-8, so is every field.
+    pub fn new(options: &ReadOptions, block: &[u8], delimiter: &[u8]) -> Self {
         let each = Check::each(options);
-        let valid = (each.key_text || each.value_text) && std::str::from_utf8(block).is_ok();
+        let text = std::str::from_utf8(delimiter).is_ok();
+        let valid = text && (each.key_text || each.value_text) && std::str::from_utf8(block).is_ok();
         let (key_text, value_text) = (each.key_text && !valid, each.value_text && !valid);
         let as_is = !(key_text || value_text || each.value_json || each.converts());
         Check { as_is, key_text, value_text, advice: Advice::EncodingOrBytes, ..each }
@@ -62,6 +63,11 @@ impl Check {
     #[inline]
     pub fn no_value(self) -> bool {
         self.no_value
+    }
+
+    /// Whether a value may be null.
+    pub fn has_nulls(self) -> bool {
+        self.value_json
     }
 
     /// Whether what the sink takes is not what stands in the row.

@@ -8,8 +8,8 @@ use hashlith_format::ValueType;
 use crate::bad_row::Reason;
 use crate::dialect::{Dialect, Quotes};
 use crate::format::Format;
-use crate::options::{Column, ReadOptions};
-use crate::rows::{Fields, Rows};
+use crate::options::{Column, OnError, ReadOptions};
+use crate::rows::{BadQuote, Fields, Row, Rows};
 use crate::shown::cut_off;
 
 /// How the rows of one file become records.
@@ -24,6 +24,8 @@ pub(crate) struct Layout {
     pub needed: usize,
     /// The last of so many columns is the rest of the row.
     pub most: usize,
+    /// Values are JSON, so they may be null.
+    pub has_nulls: bool,
 }
 
 /// What of a row makes a key or a value.
@@ -79,21 +81,35 @@ impl Cells {
         Ok(())
     }
 
-    fn last(&self) -> usize {
-        match self {
-            Cells::None | Cells::Row => 0,
-            Cells::One(column) => *column,
-            Cells::Joined(columns, _) | Cells::Array(columns) => columns.iter().copied().max().unwrap_or(0),
-            Cells::Object(columns) => columns.iter().map(|(column, _)| *column).max().unwrap_or(0),
-        }
+    /// All columns, from 0.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        let (one, several, named) = match self {
+            Cells::None | Cells::Row => (None, &[][..], &[][..]),
+            Cells::One(column) => (Some(*column), &[][..], &[][..]),
+            Cells::Joined(columns, _) | Cells::Array(columns) => (None, &columns[..], &[][..]),
+            Cells::Object(columns) => (None, &[][..], &columns[..]),
+        };
+        one.into_iter().chain(several.iter().copied()).chain(named.iter().map(|(column, _)| *column))
     }
 
-    /// Appends what several columns make. `field` gives their bytes.
+    fn last(&self) -> usize {
+        self.columns().max().unwrap_or(0)
+    }
+
+    /// Appends what several columns make. `field` gives their bytes; in JSON some may be null.
     ///
     /// # Errors
     /// If a column that becomes JSON is not UTF-8.
-    pub fn append<'f>(&self, field: impl Fn(usize) -> &'f [u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+    pub fn append<'f>(
+        &self,
+        field: impl Fn(usize) -> &'f [u8],
+        is_null: impl Fn(usize) -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reason> {
         let text = |column: usize| {
+            if is_null(column) {
+                return Ok("null".to_owned());
+            }
             let text = std::str::from_utf8(field(column));
             text.map(json).map_err(|_| format!("column {} is not valid UTF-8, which JSON needs", column + 1))
         };
@@ -138,14 +154,24 @@ fn json(text: &str) -> String {
 pub(crate) struct Beginning {
     pub layout: Layout,
     pub header: usize,
-    pub note: Option<String>,
+    /// What is said of how the file was read, and what of the file shows it.
+    pub note: Option<Note>,
 }
+
+pub(crate) type Note = (&'static str, String);
+
+/// If the rows at the beginning of a file are bad and left out, so many bytes are searched for one that shows how many columns there are.
+const MOST_BAD: usize = 1 << 20;
 
 /// How many bytes at the beginning of a file are whole rows, among them one that may be a header.
 pub(crate) fn whole_rows(bytes: &[u8], at_end: bool, options: &ReadOptions, format: Format) -> usize {
     let dialect = options.dialect(format);
     let whole = dialect.cut(bytes, at_end);
-    let has_row = Rows::new(&dialect, &bytes[..whole], usize::MAX, Fields::default()).next().is_some();
+    let mut rows = Rows::new(&dialect, &bytes[..whole], usize::MAX, Fields::default());
+    let decides = |(row, read): (Row, Result<(), BadQuote>)| {
+        read.is_ok() || options.on_error == OnError::Stop || row.start >= MOST_BAD
+    };
+    let has_row = std::iter::from_fn(|| rows.next()).any(decides);
     if has_row || at_end { whole } else { 0 }
 }
 
@@ -183,20 +209,30 @@ pub(crate) fn begin(
             }
         }
     }
-    let strict = dialect.quotes == Quotes::Strict;
+    let strict = dialect.quotes.is_strict();
+    let header = if names.is_some() { rows.at() } else { 0 };
     let width = match &names {
         Some(names) => Some(names.len()),
-        None => matches!(first, Some((_, Ok(())))).then(|| rows.len()),
+        // Of the first row that can be read.
+        None => {
+            let mut is_good = matches!(first, Some((_, Ok(()))));
+            while !is_good
+                && rows.at() < MOST_BAD
+                && let Some((_, row)) = rows.next()
+            {
+                is_good = row.is_ok();
+            }
+            is_good.then(|| rows.len())
+        }
     };
-    let header = if names.is_some() { rows.at() } else { 0 };
     let all_in_one_line = || {
         let line = &bytes[at..];
         let cr = line.iter().position(|&byte| byte == b'\r').filter(|cr| cr + 1 < line.len());
-        cr.filter(|_| dialect.quotes != Quotes::Strict && !line.contains(&b'\n'))
+        cr.filter(|_| !dialect.quotes.is_strict() && !line.contains(&b'\n'))
     };
     let note = match &names {
         _ if all_in_one_line().is_some() => {
-            Some("the file is one line: a carriage return alone ends no line here".to_owned())
+            Some(("the file is one line: a carriage return alone ends no line here", String::new()))
         }
         Some(_) if options.header.is_some() => None,
         Some(names) => taken(options, names),
@@ -223,13 +259,21 @@ pub(crate) fn begin(
     if let (Some(names), true) = (&names, has_header)
         && needed > names.len()
     {
-        let what = format!("there is no column {needed}; the columns are: {}", listed(names));
+        let what = no_column(needed, names);
         let advice = (names.len() == 1 && options.delimiter.is_none()).then_some(Advice::Delimiter);
         return Err((at, Reason { what: what.into(), advice }));
     }
     let most = if rest && key == Cells::One(0) { 2 } else { usize::MAX };
     Ok(Beginning {
-        layout: Layout { dialect: dialect.clone(), key, value, width: width.filter(|_| fixed), needed, most },
+        layout: Layout {
+            dialect: dialect.clone(),
+            key,
+            value,
+            width: width.filter(|_| fixed),
+            needed,
+            most,
+            has_nulls: options.value_type == ValueType::Json,
+        },
         header,
         note,
     })
@@ -251,6 +295,16 @@ pub(crate) fn find(column: &Column, names: Option<&[String]>) -> Result<usize, S
     }
 }
 
+/// There is no column with this number, from 1.
+fn no_column(number: usize, names: &[String]) -> String {
+    let name = number.to_string();
+    let named = match names.iter().position(|other| *other == name) {
+        Some(at) => format!(" (a number counts columns from 1; the one named {name:?} is column {})", at + 1),
+        None => String::new(),
+    };
+    format!("there is no column {number}{named}; the columns are: {}", listed(names))
+}
+
 /// The numbers, from 0, of columns of a table with these names; `usual` if there are none.
 #[cfg(any(feature = "arrow", feature = "sqlite"))]
 pub(crate) fn numbers(columns: &[Column], usual: usize, names: &[String]) -> Result<Vec<usize>, Reason> {
@@ -259,9 +313,7 @@ pub(crate) fn numbers(columns: &[Column], usual: usize, names: &[String]) -> Res
         columns => columns.iter().map(|column| find(column, Some(names))).collect::<Result<Vec<_>, _>>()?,
     };
     match found.iter().find(|&&column| column >= names.len()) {
-        Some(column) => {
-            Err(format!("there is no column {}; the columns are: {}", column + 1, listed(names)).into())
-        }
+        Some(column) => Err(no_column(column + 1, names).into()),
         None => Ok(found),
     }
 }
@@ -284,17 +336,17 @@ pub(crate) fn listed(names: &[String]) -> String {
 }
 
 /// What is said if the first row was taken for a header, and nobody said that it is one.
-fn taken(options: &ReadOptions, names: &[String]) -> Option<String> {
+fn taken(options: &ReadOptions, names: &[String]) -> Option<Note> {
     let named = |column: &Column| matches!(column, Column::Name(_));
     if options.key_columns.iter().chain(&options.value_columns).any(named) {
         return None;
     }
-    Some(format!("the first row is the header, not a record: {}", listed(names)))
+    Some(("the first row is the header, not a record: ", listed(names)))
 }
 
 /// A note if the first row was taken for a record, but looks like a header: its fields are words, and below one of them there are only
 /// numbers, or one of them is a usual name for a key.
-fn looks_like_a_header(dialect: &Dialect, bytes: &[u8]) -> Option<String> {
+fn looks_like_a_header(dialect: &Dialect, bytes: &[u8]) -> Option<Note> {
     /// Rows that are looked at.
     const ROWS: usize = 20;
     /// What people call the column of a key.
@@ -330,6 +382,5 @@ fn looks_like_a_header(dialect: &Dialect, bytes: &[u8]) -> Option<String> {
     }
     let usual = USUAL.iter().any(|usual| names[0].trim_start_matches('#').trim().eq_ignore_ascii_case(usual));
     let is_header = count > 0 && (usual || numeric.contains(&true));
-    is_header
-        .then(|| format!("the first row looks like a header, but was taken for a record: {}", listed(&names)))
+    is_header.then(|| ("the first row looks like a header, but was taken for a record: ", listed(&names)))
 }

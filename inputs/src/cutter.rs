@@ -10,7 +10,7 @@ use crate::bad_row::{BadRow, Reason};
 use crate::block::{Block, BlockFormat};
 use crate::cdb::Cdb;
 use crate::cdbmake;
-use crate::columns::{self, Layout};
+use crate::columns::{self, Layout, Note};
 use crate::dialect::Quotes;
 use crate::document;
 use crate::encoding::wide;
@@ -45,7 +45,7 @@ pub(crate) struct Cutter<'a> {
     skip_rows: u64,
     /// Delimited text: known from the first block on.
     layout: Option<Arc<Layout>>,
-    pub note: Option<String>,
+    pub note: Option<Note>,
     /// A JSON document.
     document: document::Cut,
     /// cdbmake: the empty line that ends the records has been read.
@@ -194,14 +194,26 @@ impl<'a> Cutter<'a> {
                 if inside.is_empty() && newline.is_none() && !self.at_end {
                     return Ok(0);
                 }
-                // A record is an array of key and value, and no key is an array or an object unless keys may be any JSON.
+                // A record is an array of key and value, and no key is an array or an object unless keys may be any JSON. What is wrong
+                // with a key is said of it if another array follows.
+                let next = newline.map_or(&[][..], |newline| bytes[newline..].trim_ascii_start());
                 let is_document = match line.first() {
-                    Some(b'[') if !options.json_keys => matches!(inside.first(), None | Some(b'[' | b'{')),
+                    Some(b'[') if !options.json_keys && matches!(inside.first(), Some(b'[' | b'{')) => {
+                        if next.is_empty() && newline.is_some() && !self.at_end {
+                            return Ok(0);
+                        }
+                        next.first() != Some(&b'[') || !line.trim_ascii_end().ends_with(b"]")
+                    }
                     Some(b'[' | b'{') => inside.is_empty(),
                     _ => false,
                 };
                 if is_document {
-                    let what = "this is one JSON document (format json), not JSON lines";
+                    let what = match inside.is_empty() {
+                        true => {
+                            "this is JSON of several lines, not JSON lines: one document is the format json, and of several `jq -c .` makes JSON lines"
+                        }
+                        false => "this is one JSON document (format json), not JSON lines",
+                    };
                     return Err(self.bad(bytes, blanks, Reason::with(Advice::Format, what)));
                 }
                 self.begun = true;

@@ -7,7 +7,7 @@ use crate::block::{Block, Picked, Scratch};
 use crate::check::{Check, Typed};
 use crate::columns::{Cells, Layout};
 use crate::dialect::{Delimiter, Quotes};
-use crate::escape::unescape;
+use crate::escape::{NULL, unescape};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::rows::Rows;
@@ -54,7 +54,7 @@ fn lines<S: Sink>(
     scratch: &mut Scratch,
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
-    let check = Check::new(options, bytes);
+    let check = Check::new(options, bytes, &[delimiter]);
     let as_is = check.as_is && !options.escape;
     let mut typed = Typed::default();
     let mut start = 0;
@@ -70,7 +70,7 @@ fn lines<S: Sink>(
             None => {
                 // Behind a byte order mark, at most.
                 let is_first = block.start + start as u64 <= 3;
-                Err(no_delimiter(line, delimiter, is_first && options.delimiter.is_none()))
+                Err(no_delimiter(line, delimiter, check.no_value(), is_first && options.delimiter.is_none()))
             }
             Some(at) => fields(&line[..at], &line[at + 1..], check, options.escape, scratch, &mut typed),
         };
@@ -92,16 +92,36 @@ fn fields<'a>(
         return check.row(key, value, typed);
     }
     scratch.key.clear();
+    if key == NULL {
+        return Err(format!("the key {IS_NULL}").into());
+    }
     unescape(key, &mut scratch.key).map_err(|error| format!("the key has an {error}"))?;
     scratch.value.clear();
+    if check.no_value() {
+        return check.row(&scratch.key, &[], typed);
+    }
+    if value == NULL {
+        if !check.has_nulls() {
+            return Err(format!("the value of key {} {IS_NULL}", shown(key)).into());
+        }
+        scratch.value.extend_from_slice(b"null");
+        return check.row(&scratch.key, &scratch.value, typed);
+    }
     unescape(value, &mut scratch.value)
         .map_err(|error| format!("the value of key {} has an {error}", shown(key)))?;
     check.row(&scratch.key, &scratch.value, typed)
 }
 
 #[cold]
-fn no_delimiter(line: &[u8], delimiter: u8, may_be_another: bool) -> Reason {
-    let name = if delimiter == b'\t' { "TAB".to_owned() } else { format!("{:?}", char::from(delimiter)) };
+fn no_delimiter(line: &[u8], delimiter: u8, no_value: bool, may_be_another: bool) -> Reason {
+    if no_value {
+        return EMPTY.into();
+    }
+    let name = match delimiter {
+        b'\t' => "TAB".to_owned(),
+        0x80.. => format!("byte {delimiter:#04x}"),
+        _ => format!("{:?}", char::from(delimiter)),
+    };
     if line.is_empty() {
         return format!("the line is empty; every line must be a key, a {name} and a value").into();
     }
@@ -109,6 +129,9 @@ fn no_delimiter(line: &[u8], delimiter: u8, may_be_another: bool) -> Reason {
         format!("the line {} has no {name}; every line must be a key, a {name} and a value", shown(line));
     Reason { what: what.into(), advice: may_be_another.then_some(Advice::Delimiter) }
 }
+
+const IS_NULL: &str = "is \\N, a null";
+const EMPTY: &str = "the line is empty; every line must have a key";
 
 /// Any other rows.
 fn rows<S: Sink>(
@@ -119,7 +142,8 @@ fn rows<S: Sink>(
     scratch: &mut Scratch,
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
-    let check = Check::new(options, bytes);
+    let check = Check::new(options, bytes, layout.dialect.text());
+    let escape = options.escape && layout.dialect.quotes == Quotes::Off;
     let mut typed = Typed::default();
     let mut rows = Rows::new(&layout.dialect, bytes, layout.most, std::mem::take(&mut scratch.fields));
     while let Some((row, read)) = rows.next() {
@@ -129,9 +153,11 @@ fn rows<S: Sink>(
                 at = wrong.at;
                 Err(wrong.reason(layout.dialect.quotes))
             }
-            Ok(()) => pick(layout, &rows, rows.row(&row), options.escape, &mut scratch.picked).and_then(
-                |(key, value)| if check.as_is { Ok((key, value)) } else { check.row(key, value, &mut typed) },
-            ),
+            Ok(()) => {
+                pick(layout, &rows, rows.row(&row), escape, &mut scratch.picked).and_then(|(key, value)| {
+                    if check.as_is { Ok((key, value)) } else { check.row(key, value, &mut typed) }
+                })
+            }
         };
         outlet.row(block, at, record)?;
     }
@@ -148,8 +174,11 @@ fn pick<'a>(
     scratch: &'a mut Picked,
 ) -> Result<(&'a [u8], &'a [u8]), Reason> {
     let len = rows.len();
+    if row.is_empty() {
+        return Err(EMPTY.into());
+    }
     if let Some(width) = layout.width.filter(|width| *width != len) {
-        let hint = if len > width && layout.dialect.quotes == Quotes::Strict {
+        let hint = if len > width && layout.dialect.quotes.is_strict() {
             "; quote a field that has a delimiter in it"
         } else {
             ""
@@ -161,25 +190,34 @@ fn pick<'a>(
     }
     let Picked { key, value, decoded } = scratch;
     if escape {
-        decoded.resize_with(len, Vec::new);
-        for (column, field) in decoded.iter_mut().enumerate() {
+        decoded.resize_with(len, Default::default);
+        let values = layout.value.columns().map(|column| (column, layout.has_nulls));
+        for (column, may_be_null) in layout.key.columns().map(|column| (column, false)).chain(values) {
+            let (found, (field, is_null)) = (rows.field(column).unwrap_or_default(), &mut decoded[column]);
             field.clear();
-            let found = rows.field(column).unwrap_or_default();
-            unescape(found, field).map_err(|error| format!("column {} has an {error}", column + 1))?;
+            *is_null = found == NULL;
+            match *is_null {
+                true if may_be_null => field.extend_from_slice(b"null"),
+                true => return Err(format!("column {} {IS_NULL}", column + 1).into()),
+                false => {
+                    unescape(found, field).map_err(|error| format!("column {} has an {error}", column + 1))?
+                }
+            }
         }
     }
     let decoded = &*decoded;
     let field = move |column: usize| match escape {
-        true => decoded.get(column).map(Vec::as_slice).unwrap_or_default(),
+        true => decoded.get(column).map(|(field, _)| &field[..]).unwrap_or_default(),
         false => rows.field(column).unwrap_or_default(),
     };
+    let is_null = |column: usize| escape && decoded.get(column).is_some_and(|(_, is_null)| *is_null);
     let part = |cells: &Cells, out: &'a mut Vec<u8>| match cells {
         Cells::None => Ok(&[][..]),
         Cells::Row => Ok(row),
         Cells::One(column) => Ok(field(*column)),
         _ => {
             out.clear();
-            cells.append(field, out).map(|()| &out[..])
+            cells.append(field, is_null, out).map(|()| &out[..])
         }
     };
     Ok((part(&layout.key, key)?, part(&layout.value, value)?))

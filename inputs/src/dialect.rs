@@ -14,11 +14,18 @@ pub enum Quotes {
     Strict,
     /// A quote within a bare field, and text behind a closing quote, are taken as they stand.
     Lenient,
+    /// As strict, but in a quoted field a backslash may stand in front of a quote or a backslash.
+    Backslash,
 }
 
 impl Quotes {
     /// The names of all, in the order of the variants.
-    pub const NAMES: &[&str] = &["off", "strict", "lenient"];
+    pub const NAMES: &[&str] = &["off", "strict", "lenient", "backslash"];
+
+    /// Whether a quote within a bare field, and text behind a closing quote, are errors.
+    pub(crate) fn is_strict(self) -> bool {
+        matches!(self, Quotes::Strict | Quotes::Backslash)
+    }
 }
 
 impl FromStr for Quotes {
@@ -29,6 +36,7 @@ impl FromStr for Quotes {
             "off" => Ok(Quotes::Off),
             "strict" => Ok(Quotes::Strict),
             "lenient" => Ok(Quotes::Lenient),
+            "backslash" => Ok(Quotes::Backslash),
             _ => Err(UnknownName {
                 word: word.to_owned(),
                 what: "way to read quotes",
@@ -175,9 +183,22 @@ impl Dialect {
     /// Where the quoted field ends that continues at `from`.
     pub fn closing(&self, bytes: &[u8], mut from: usize, at_end: bool) -> Closing {
         loop {
-            let Some(quote) = scan::first(b'"', &bytes[from..]).map(|at| from + at) else {
-                return Closing::Open;
+            let quote = match self.quotes {
+                Quotes::Backslash => {
+                    let found = memchr::memchr2(b'"', b'\\', &bytes[from..]);
+                    scan::looked_at(found.unwrap_or(bytes.len() - from));
+                    found
+                }
+                _ => scan::first(b'"', &bytes[from..]),
             };
+            let Some(quote) = quote.map(|at| from + at) else { return Closing::Open };
+            if bytes[quote] == b'\\' {
+                from = quote + 2;
+                if from > bytes.len() {
+                    return Closing::Open;
+                }
+                continue;
+            }
             let rest = &bytes[quote + 1..];
             let is_start_of = |text: &[u8]| !at_end && text.len() > rest.len() && text.starts_with(rest);
             match rest {

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use crate::bad_row::Reason;
 use crate::block::{Block, BlockFormat};
 use crate::check::{Check, Typed};
-use crate::jsonl::Rows;
+use crate::jsonl::{Pair, Rows, Wrong};
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::scan;
@@ -74,36 +74,59 @@ pub(crate) fn begin(
             }
         };
     }
-    // A line may be an array of key and value, but no key is an object or an array.
-    if kind == BlockFormat::JsonArray {
-        return Ok(match first {
-            Some(b'[' | b'{' | b']') => document,
-            Some(_) => Beginning::Lines,
-            None if at_end => document,
-            None => Beginning::Unknown,
-        });
+    let is_array = kind == BlockFormat::JsonArray;
+    if is_array && matches!(first, Some(b'{' | b']')) {
+        return Ok(document);
     }
-    let Some(end) = end_of(&bytes[at + 1..]).map(|end| at + 2 + end) else {
-        return pairs(at, document, options);
+    let whole = || if is_array { Ok(document) } else { pairs(at, document, options) };
+    let line = scan::first(b'\n', &bytes[at..]).map(|length| at + length);
+    let Some((end, elements)) = end_of(&bytes[at + 1..]).map(|(end, elements)| (at + 2 + end, elements))
+    else {
+        // Neither ends in the line, nor has more been read of it than a record would have.
+        return match line {
+            None if !at_end && bytes.len() < LONGEST_LINE.min(options.max_record_bytes / 2) => {
+                Ok(Beginning::Unknown)
+            }
+            _ => whole(),
+        };
     };
+    // A key may be an array.
+    let is_record = !is_array || first != Some(&b'[') || elements == 2;
+    let is_line = is_record && line.is_none_or(|line| end <= line);
     // What begins a record may follow.
-    match bytes[end..].iter().find(|byte| !is_blank(byte)) {
-        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') => return Ok(Beginning::Lines),
-        Some(_) => return pairs(at, document, options),
+    let rest = from_sign(&bytes[end..]);
+    match rest.first() {
+        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') if is_line => return Ok(Beginning::Lines),
+        Some(b'{' | b'[') if is_record => return Err((bytes.len() - rest.len(), SEVERAL.into())),
+        Some(_) => return whole(),
+        None if !is_line => return whole(),
+        None if !at_end => return Ok(Beginning::Unknown),
         None => {}
     }
-    if !at_end {
-        return Ok(Beginning::Unknown);
+    if is_array && first == Some(&b'[') {
+        return Ok(document);
     }
     let is_row = serde_json::from_slice::<IgnoredAny>(&bytes[at..end]).is_ok()
         && Rows::new(options).read(&bytes[at..end]).is_ok();
-    if is_row && !options.names_fields() {
-        let what =
-            "this can be one record of JSON lines (format jsonl), or a document of pairs (format json)";
+    if is_row && !options.names_fields() && (!is_array || options.value_type == ValueType::None) {
+        let what = match is_array {
+            true => {
+                "this can be one record of JSON lines (format jsonl), or a document of two keys (format json)"
+            }
+            false => {
+                "this can be one record of JSON lines (format jsonl), or a document of pairs (format json)"
+            }
+        };
         return Err((at, Reason::with(Advice::Format, what)));
     }
-    if is_row { Ok(Beginning::Lines) } else { pairs(at, document, options) }
+    if is_row || is_array && options.value_type != ValueType::None { Ok(Beginning::Lines) } else { whole() }
 }
+
+/// How much of a line is looked at for the end of its record.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// What is wrong with several documents in one file.
+const SEVERAL: &str = "another JSON value follows one of several lines: make it a record per line, as `jq -c .` does (format jsonl)";
 
 /// A document of pairs, if no field is named.
 fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginning, (usize, Reason)> {
@@ -114,15 +137,16 @@ fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginn
     Err((at, what.into()))
 }
 
-/// Where the object or array ends whose inside begins here.
-fn end_of(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
+/// Where the object or array ends whose inside begins here, and how many elements it has.
+fn end_of(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (mut at, mut elements) = (0, 1);
     loop {
         at += element(&bytes[at..])?;
         if bytes[at] != b',' {
-            return Some(at);
+            return Some((at, elements));
         }
         at += 1;
+        elements += 1;
     }
 }
 
@@ -205,8 +229,7 @@ impl Cut {
             None => Ok(bytes.len()),
             Some(_) if at > 0 => Ok(at),
             Some(behind) => {
-                let what =
-                    "something follows the JSON document; if each line is a record, the format is jsonl";
+                let what = "something follows the JSON document; a record per line is the format jsonl, which `jq -c .` makes";
                 Err((behind, what.into()))
             }
         }
@@ -230,7 +253,7 @@ pub(crate) fn parse<S: Sink>(
 ) -> Result<(), Stop<S::Error>> {
     let bytes = block.bytes();
     let rows = Rows::new(options);
-    let check = Check::new(options, b"");
+    let check = Check::new(options, b"", b"");
     let mut typed = Typed::default();
     let mut from = 0;
     while let Some(length) = element(&bytes[from..]) {
@@ -238,15 +261,21 @@ pub(crate) fn parse<S: Sink>(
         let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
         let is_last = bytes[from + length] != b',';
         if !is_last || blanks < length {
+            let (begin, text) = (from + blanks, &text[blanks..]);
             let pair = match block.format {
                 BlockFormat::JsonArray => rows.read(text),
                 _ => pair(&rows, text),
             };
-            let record = match &pair {
-                Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
-                Err(reason) => Err(reason.clone()),
-            };
-            outlet.row(block, from + blanks, record)?;
+            match pair {
+                Ok((key, value)) => {
+                    outlet.row(block, begin, check.typed(key.as_bytes(), value.as_bytes(), &mut typed))?;
+                }
+                Err(wrong) => {
+                    let at = begin + wrong.at();
+                    let place = |_| format!("byte {} of the file", block.start + at as u64);
+                    outlet.row(block, at, Err(wrong.within().reason(place)))?;
+                }
+            }
         }
         if is_last {
             break;
@@ -257,16 +286,15 @@ pub(crate) fn parse<S: Sink>(
 }
 
 /// Reads `"key": value`.
-fn pair<'t>(rows: &Rows<'_>, text: &'t [u8]) -> Result<crate::jsonl::Pair<'t>, Reason> {
-    let text = from_sign(text);
-    let colon = || Reason::from("not valid JSON (expected a string, a colon and a value)");
+fn pair<'t>(rows: &Rows<'_>, text: &'t [u8]) -> Result<Pair<'t>, Wrong> {
+    let colon = || Wrong::Reason("not valid JSON (expected a string, a colon and a value)".into());
     if text.first() != Some(&b'"') {
         return Err(colon());
     }
     let end = 1 + string(&text[1..]).ok_or_else(colon)?;
     let (key, rest) = text.split_at(end);
     let value = from_sign(rest).strip_prefix(b":").ok_or_else(colon)?;
-    rows.pair(key, value)
+    rows.pair(key, text.len() - value.len(), value)
 }
 
 #[cfg(test)]
@@ -285,7 +313,11 @@ mod tests {
             ("[{", false, Ok(Beginning::Document(JsonArray, 1))),
             ("[]", true, Ok(Beginning::Document(JsonArray, 1))),
             ("[\"a\", \"b\"]\n", true, Ok(Beginning::Lines)),
-            ("\n{\"a\": \"}\"", false, Ok(Beginning::Document(JsonObject, 2))),
+            ("\n{\"a\": \"}\"", false, Ok(Beginning::Unknown)),
+            ("\n{\n\"a\": \"}\"", false, Ok(Beginning::Document(JsonObject, 2))),
+            ("[[\"a\", 1], \"b\"]\n[", false, Ok(Beginning::Lines)),
+            ("[[\"a\", \"b\"]]\n[", false, Ok(Beginning::Document(JsonArray, 1))),
+            ("{\n}\n{", false, Err(4)),
             ("{\"a\": 1}\n\n", false, Ok(Beginning::Unknown)),
             ("{\"a\": 1}\n", true, Ok(Beginning::Document(JsonObject, 1))),
             ("{\"a\": 1}\n{", false, Ok(Beginning::Lines)),

@@ -20,7 +20,7 @@ pub enum Encoding {
 }
 
 /// The encoding with this name, in upper or lower case: a label of the [Encoding
-/// Standard](https://encoding.spec.whatwg.org/#names-and-labels), or one that Python has for Latin-1 or UTF-16.
+/// Standard](https://encoding.spec.whatwg.org/#names-and-labels), or a usual name that Python has for one of them.
 ///
 /// ```
 /// use hashlith_inputs::{Encoding, encoding};
@@ -30,12 +30,25 @@ pub enum Encoding {
 /// assert_eq!(encoding("utf-42"), None);
 /// ```
 pub fn encoding(name: &str) -> Option<Encoding> {
-    match name.to_ascii_lowercase().as_str() {
-        "latin-1" | "latin1" | "l1" | "iso-8859-1" | "iso8859-1" | "iso88591" | "iso_8859-1" => {
-            Some(Encoding::Latin1)
+    let lower = name.trim().to_ascii_lowercase();
+    let hyphens = lower.replace('_', "-");
+    let other = match hyphens.as_str() {
+        "latin-1" | "latin1" | "l1" | "iso-8859-1" | "iso8859-1" | "iso88591" => {
+            return Some(Encoding::Latin1);
         }
-        label => encoding_rs::Encoding::for_label(label.as_bytes()).map(Encoding::Web),
-    }
+        // Any other character is an error, as in Python; on the web this is windows-1252.
+        "ascii" | "us-ascii" | "utf-8-sig" => return Some(Encoding::Web(encoding_rs::UTF_8)),
+        "utf-16-le" => "utf-16le",
+        "utf-16-be" => "utf-16be",
+        "mac-roman" => "macintosh",
+        "cp932" => "windows-31j",
+        "cp936" => "gbk",
+        "cp949" => "euc-kr",
+        "cp950" => "big5",
+        label => label,
+    };
+    let label = encoding_rs::Encoding::for_label(lower.as_bytes());
+    label.or_else(|| encoding_rs::Encoding::for_label(other.as_bytes())).map(Encoding::Web)
 }
 
 impl Encoding {

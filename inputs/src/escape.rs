@@ -4,6 +4,9 @@ use memchr::{memchr, memchr3};
 
 use crate::scan;
 
+/// What MySQL and PostgreSQL write for a null, as all of a field.
+pub(crate) const NULL: &[u8] = b"\\N";
+
 /// A backslash that begins none of the four escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown escape {} at byte {at} of the field: the escapes are \\t, \\n, \\r and \\\\", shown(*.byte))]

@@ -47,6 +47,8 @@ pub(crate) struct Feed<'a> {
     parquet: Option<(u32, arrow::File)>,
     /// What people should know about how files were read.
     pub notes: Vec<String>,
+    /// Of which kinds they are.
+    noted: Vec<&'static str>,
 }
 
 impl<'a> Feed<'a> {
@@ -60,6 +62,7 @@ impl<'a> Feed<'a> {
             #[cfg(feature = "arrow")]
             parquet: None,
             notes: Vec::new(),
+            noted: Vec::new(),
         }
     }
 
@@ -67,15 +70,16 @@ impl<'a> Feed<'a> {
     pub fn next(&mut self, block: &mut Block<'_>) -> Result<Work<'a>, (u32, PlainStop)> {
         loop {
             if let Some(cutter) = &mut self.current {
-                match cutter.next(block, self.options, self.progress) {
-                    Ok(true) => {
-                        let note = cutter.note.take().zip(self.sources.get(cutter.source));
-                        // One file stands for all.
-                        if let (Some((note, (source, _))), true) = (note, self.notes.is_empty()) {
-                            self.notes.push(format!("{}: {note}", source.name()));
-                        }
-                        return Ok(Work::Block);
-                    }
+                let next = cutter.next(block, self.options, self.progress);
+                if let Some(((what, shown), (source, _))) = cutter.note.take().zip(self.sources.get(cutter.source))
+                    // One file stands for all.
+                    && !self.noted.contains(&what)
+                {
+                    self.noted.push(what);
+                    self.notes.push(format!("{}: {what}{shown}", source.name()));
+                }
+                match next {
+                    Ok(true) => return Ok(Work::Block),
                     Ok(false) => {
                         block.release();
                         self.current = None;

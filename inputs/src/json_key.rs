@@ -11,7 +11,7 @@ use crate::pickle::{write_float, write_string};
 /// What is wrong with it, in the words of the parser or such that follow "the key".
 pub(crate) fn json_key(json: &str) -> Result<Cow<'_, str>, String> {
     if json.starts_with('"') {
-        let text: String = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let text: String = serde_json::from_str(json).map_err(said)?;
         return Ok(Cow::Owned(text));
     }
     let (mut out, mut rest) = (Vec::with_capacity(json.len()), json);
@@ -20,7 +20,7 @@ pub(crate) fn json_key(json: &str) -> Result<Cow<'_, str>, String> {
             b'"' => {
                 let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<Cow<'_, str>>();
                 if let Some(text) = strings.next() {
-                    write_string(text.map_err(|error| error.to_string())?.as_bytes(), &mut out);
+                    write_string(text.map_err(said)?.as_bytes(), &mut out);
                 }
                 strings.byte_offset().max(1)
             }
@@ -39,6 +39,12 @@ pub(crate) fn json_key(json: &str) -> Result<Cow<'_, str>, String> {
         rest = &rest[length..];
     }
     String::from_utf8(out).map(Cow::Owned).map_err(|error| error.to_string())
+}
+
+/// The words of the parser, without the place: it is in the key.
+fn said(error: serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
 }
 
 /// Integers have any number of digits.

@@ -30,7 +30,7 @@ pub(crate) fn parse<S: Sink>(
     let bytes = block.bytes();
     let rows = Rows::new(options);
     // Text that serde has read is UTF-8.
-    let check = Check::new(options, b"");
+    let check = Check::new(options, b"", b"");
     let mut typed = Typed::default();
     let mut start = 0;
     while start < bytes.len() {
@@ -38,7 +38,7 @@ pub(crate) fn parse<S: Sink>(
         let length = scan::first(b'\n', rest).unwrap_or(rest.len());
         let line = &rest[..length];
         if !line.trim_ascii().is_empty() {
-            let pair = rows.read(line);
+            let pair = rows.read(line).map_err(|wrong| wrong.reason(|at| format!("column {}", at + 1)));
             let pair = match &pair {
                 Ok((key, value)) => check.typed(key.as_bytes(), value.as_bytes(), &mut typed),
                 Err(reason) => Err(reason.clone()),
@@ -48,6 +48,39 @@ pub(crate) fn parse<S: Sink>(
         start += length + 1;
     }
     Ok(())
+}
+
+/// Why a text is no record.
+pub(crate) enum Wrong {
+    Reason(Reason),
+    /// It is no JSON, from this offset on.
+    Syntax(String, usize),
+}
+
+impl Wrong {
+    /// Where in the text it is no JSON.
+    pub fn at(&self) -> usize {
+        if let Wrong::Syntax(_, at) = self { *at } else { 0 }
+    }
+
+    /// In a text that goes on behind the record.
+    pub fn within(self) -> Self {
+        match self {
+            Wrong::Syntax(what, at) => match what.strip_prefix("EOF while parsing ") {
+                Some(what) => Wrong::Syntax(format!("{what} is incomplete"), at),
+                None => Wrong::Syntax(what, at),
+            },
+            other => other,
+        }
+    }
+
+    /// The reason, with a name for the place in the text.
+    pub fn reason(self, place: impl FnOnce(usize) -> String) -> Reason {
+        match self {
+            Wrong::Reason(reason) => reason,
+            Wrong::Syntax(what, at) => format!("not valid JSON ({what} at {})", place(at)).into(),
+        }
+    }
 }
 
 /// Reads records that are JSON.
@@ -66,12 +99,12 @@ impl<'o> Rows<'o> {
     }
 
     /// Reads a record: an object or an array.
-    pub fn read<'t>(&self, json: &'t [u8]) -> Result<Pair<'t>, Reason> {
+    pub fn read<'t>(&self, json: &'t [u8]) -> Result<Pair<'t>, Wrong> {
         self.row().read(json)
     }
 
-    /// Reads a key and a value.
-    pub fn pair<'t>(&self, key: &'t [u8], value: &'t [u8]) -> Result<Pair<'t>, Reason> {
+    /// Reads a key, and a value that begins so many bytes after the key does.
+    pub fn pair<'t>(&self, key: &'t [u8], behind: usize, value: &'t [u8]) -> Result<Pair<'t>, Wrong> {
         let row = self.row();
         let text = |what, json: &'t [u8]| {
             let mut json = serde_json::Deserializer::from_slice(json);
@@ -79,15 +112,19 @@ impl<'o> Rows<'o> {
             json.end().map(|()| text)
         };
         let raw = |json: &'t [u8]| serde_json::from_slice::<&'t RawValue>(json).map(RawValue::get);
-        let key =
+        let read_key =
             if self.options.key_type == KeyType::Int { raw(key).map(unquoted) } else { text("key", key) };
-        let value = match self.options.value_type {
+        let read_value = match self.options.value_type {
             ValueType::None => raw(value).map(|_| Cow::Borrowed("")),
             _ if row.raw_value() => raw(value).map(Cow::Borrowed),
             _ => text("value", value),
         };
-        let explain = |error: serde_json::Error| row.explain(&error);
-        Ok((key.map_err(explain)?, value.map_err(explain)?))
+        let read_key = read_key.map_err(|error| row.explain(&error, key))?;
+        let read_value = read_value.map_err(|error| match row.explain(&error, value) {
+            Wrong::Syntax(what, at) => Wrong::Syntax(what, at + behind),
+            reason => reason,
+        })?;
+        Ok((read_key, read_value))
     }
 }
 
@@ -102,7 +139,7 @@ struct Row<'o> {
 }
 
 impl<'o> Row<'o> {
-    fn read(self, line: &[u8]) -> Result<Pair<'_>, Reason> {
+    fn read(self, line: &[u8]) -> Result<Pair<'_>, Wrong> {
         let first = line.iter().find(|byte| !byte.is_ascii_whitespace());
         if self.options.json_keys
             && self.options.value_type == ValueType::None
@@ -110,30 +147,33 @@ impl<'o> Row<'o> {
             && !matches!(first, Some(b'[' | b'{'))
         {
             let raw = serde_json::from_slice::<&RawValue>(line);
-            let key = raw.and_then(|raw| self.raw_key(raw.get())).map_err(|error| self.explain(&error))?;
+            let key =
+                raw.and_then(|raw| self.raw_key(raw.get())).map_err(|error| self.explain(&error, line))?;
             return Ok((key, Cow::Borrowed("")));
         }
         let mut json = serde_json::Deserializer::from_slice(line);
         let pair = self.deserialize(&mut json).and_then(|pair| json.end().map(|()| pair));
-        pair.map_err(|error| self.explain(&error))
+        pair.map_err(|error| self.explain(&error, line))
     }
 
     #[cold]
-    fn explain(self, error: &serde_json::Error) -> Reason {
-        // The line is known already; within it serde_json counts columns.
+    fn explain(self, error: &serde_json::Error, json: &[u8]) -> Wrong {
         let advice = self.advice.take();
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-        if what.contains("surrogate") || what.contains("unexpected end of hex escape") {
-            return format!("a string holds half of a surrogate pair, which is not text ({what})").into();
+        if matches!(what, "lone leading surrogate in hex escape" | "unexpected end of hex escape") {
+            let what = format!("a string holds half of a surrogate pair, which is not text ({what})");
+            return Wrong::Reason(what.into());
+        }
+        if !(error.is_syntax() || error.is_eof()) {
+            return Wrong::Reason(Reason { what: what.into(), advice });
         }
         if what == "invalid unicode code point" {
-            return Reason::with(Advice::Encoding, "a string is not valid UTF-8");
+            return Wrong::Reason(Reason::with(Advice::Encoding, "a string is not valid UTF-8"));
         }
-        if error.is_syntax() || error.is_eof() {
-            return format!("not valid JSON ({what} at column {})", error.column()).into();
-        }
-        Reason { what: what.into(), advice }
+        let before = json.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
+        let at = (before.map(<[u8]>::len).sum::<usize>() + error.column()).saturating_sub(1);
+        Wrong::Syntax(what.to_owned(), at)
     }
 
     /// The record of a line that is neither an object nor an array: enough if there are no values.

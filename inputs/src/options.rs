@@ -39,17 +39,19 @@ pub enum Column {
 impl FromStr for Column {
     type Err = UnknownName;
 
-    /// A whole number from 1 is a column's number, `*` the whole row; anything else is a name.
+    /// A whole number from 1, without a sign and zeros in front, is a column's number, `*` the whole row; anything else is a name.
     fn from_str(word: &str) -> Result<Self, UnknownName> {
         match word.parse::<usize>() {
-            Ok(0) => Err(UnknownName {
+            Ok(0) if word == "0" => Err(UnknownName {
                 word: word.to_owned(),
                 what: "column",
                 choices: "a number from 1, a name from the header, or * for the whole row".to_owned(),
             }),
-            Ok(number) => Ok(Column::Number(number)),
-            Err(_) if word == "*" => Ok(Column::Row),
-            Err(_) => Ok(Column::Name(word.to_owned())),
+            Ok(number) if word.starts_with(|first: char| matches!(first, '1'..='9')) => {
+                Ok(Column::Number(number))
+            }
+            _ if word == "*" => Ok(Column::Row),
+            _ => Ok(Column::Name(word.to_owned())),
         }
     }
 }
@@ -188,8 +190,16 @@ impl ReadOptions {
     /// How the rows of a file of this format are written.
     pub(crate) fn dialect(&self, format: Format) -> Dialect {
         let usual = if format == Format::Csv { b"," } else { b"\t" };
+        let delimiter = match (&self.delimiter, self.encoding) {
+            // Bytes of the file, of which text is made.
+            (Some(Delimiter::Text(bytes)), Some(encoding)) if std::str::from_utf8(bytes).is_err() => {
+                encoding.decode(bytes).map(|text| Delimiter::Text(text.as_bytes().to_vec()))
+            }
+            _ => None,
+        };
+        let delimiter = delimiter.or_else(|| self.delimiter.clone());
         Dialect {
-            delimiter: self.delimiter.clone().unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
+            delimiter: delimiter.unwrap_or_else(|| Delimiter::Text(usual.to_vec())),
             quotes: self.quotes_in(format),
             comment: self.comment.as_ref().map(|comment| comment.clone().into_bytes()),
         }
@@ -322,7 +332,7 @@ impl ReadOptions {
             && !self.key_columns.is_empty()
             && self.key_columns != first
         {
-            return refuse("name the value's column too: the key's is not the first");
+            return refuse("name the value's column too: only the first column as the key goes without");
         }
         if self.escape
             && delimited().all(|format| self.quotes_in(format) != Quotes::Off)

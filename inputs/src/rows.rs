@@ -18,10 +18,12 @@ pub(crate) struct BadQuote {
 impl BadQuote {
     /// What is wrong with the row, and which way to read quotes helps.
     pub fn reason(self, quotes: Quotes) -> Reason {
-        let advice = match quotes {
-            _ if self.what == LONE_CR => None,
-            Quotes::Strict => Some(Advice::LenientQuotes),
-            _ => Some(Advice::NoQuotes),
+        let advice = match (self.what, quotes) {
+            (LONE_CR, _) => None,
+            (BLANK, _) => Some(Advice::BlankDelimiter),
+            (BACKSLASH, _) => Some(Advice::BackslashQuotes),
+            (_, Quotes::Lenient) => Some(Advice::NoQuotes),
+            _ => Some(Advice::LenientQuotes),
         };
         Reason { what: self.what.into(), advice }
     }
@@ -31,6 +33,9 @@ impl BadQuote {
 const NO_END: &str = "no quote ends the field that begins here with one, or text follows that quote; double the quotes within it";
 const BARE: &str =
     "a quote is within a field that does not begin with one; quote the field and double the quote";
+const BLANK: &str = "a blank is in front of the quote that begins this field";
+const BACKSLASH: &str =
+    "a backslash is in front of a quote within the field that begins here, and does not escape it";
 const LONE_CR: &str =
     "a carriage return without a newline is within a field that is not quoted, and ends no line here";
 
@@ -145,13 +150,15 @@ impl<'a> Rows<'a> {
             return end;
         }
         let text = self.dialect.text();
-        // A row may end with a delimiter whose last blank is the newline: `a\t|\tb\t|`.
-        let last = text.trim_ascii_end();
-        let inner =
-            match last.len() < text.len() && !last.is_empty() && self.bytes[start..end].ends_with(last) {
-                true => end - last.len(),
-                false => end,
-            };
+        // A row may end with a delimiter between two TABs whose last TAB is the newline: `a\t|\tb\t|`.
+        let inner = match text {
+            [last @ .., b'\t']
+                if last.len() > 1 && last[0] == b'\t' && self.bytes[start..end].ends_with(last) =>
+            {
+                end - last.len()
+            }
+            _ => end,
+        };
         let mut at = start;
         loop {
             let found = match text {
@@ -197,12 +204,18 @@ impl<'a> Rows<'a> {
                 let from = at + 1;
                 let after = match self.dialect.closing(self.bytes, from, true) {
                     Closing::At(after) => after,
-                    Closing::Text | Closing::Open => return Err(BadQuote { at, what: NO_END }),
+                    Closing::Text | Closing::Open => {
+                        let line = &self.bytes[from..self.next_line(from)];
+                        let escaped =
+                            self.dialect.quotes == Quotes::Strict && memmem::find(line, b"\\\"").is_some();
+                        return Err(BadQuote { at, what: if escaped { BACKSLASH } else { NO_END } });
+                    }
                 };
                 let inner = &self.bytes[from..after - 1];
-                if scan::first(b'"', inner).is_some() {
+                let escapes = self.dialect.quotes == Quotes::Backslash;
+                if scan::first(b'"', inner).is_some() || escapes && scan::first(b'\\', inner).is_some() {
                     let begin = self.fields.unquoted.len();
-                    undouble(inner, &mut self.fields.unquoted);
+                    undouble(inner, escapes, &mut self.fields.unquoted);
                     copied = Some((begin, from, after));
                 } else {
                     copied = Some((usize::MAX, from, after));
@@ -248,7 +261,7 @@ impl<'a> Rows<'a> {
     fn bare(&mut self, at: usize) -> Result<(usize, Ended), BadQuote> {
         let text = self.dialect.text();
         let first = text.first().copied().unwrap_or(b'\n');
-        let strict = self.dialect.quotes == Quotes::Strict;
+        let strict = self.dialect.quotes.is_strict();
         let mut from = at;
         loop {
             let rest = &self.bytes[from..];
@@ -258,7 +271,11 @@ impl<'a> Rows<'a> {
             let ended = match self.bytes.get(end) {
                 None => Ended::Line(end),
                 Some(b'\n') => Ended::Line(end + 1),
-                Some(b'"') if strict => return Err(BadQuote { at: end, what: BARE }),
+                Some(b'"') if strict => {
+                    let is_blank = end > at && self.bytes[at..end].iter().all(|&byte| byte == b' ');
+                    let what = if is_blank && self.bytes[..at].ends_with(text) { BLANK } else { BARE };
+                    return Err(BadQuote { at: end, what });
+                }
                 Some(_) if self.bytes[end..].starts_with(text) => Ended::Delimiter,
                 Some(_) => {
                     from = end + 1;
@@ -281,12 +298,17 @@ enum Ended {
     Line(usize),
 }
 
-/// Appends the field with each doubled quote as one.
-fn undouble(field: &[u8], out: &mut Vec<u8>) {
+/// Appends the field with each doubled quote as one, and without each backslash in front of a quote or another one if they escape.
+fn undouble(field: &[u8], escapes: bool, out: &mut Vec<u8>) {
     let mut rest = field;
-    while let Some(quote) = scan::first(b'"', rest) {
-        out.extend_from_slice(&rest[..=quote]);
-        rest = &rest[(quote + 2).min(rest.len())..];
+    let escape = if escapes { b'\\' } else { b'"' };
+    while let Some(at) = memchr::memchr2(b'"', escape, rest) {
+        let (sign, next) = (rest[at], rest.get(at + 1));
+        let is_pair = next.is_none_or(|next| *next == b'"' || *next == escape);
+        out.extend_from_slice(&rest[..at]);
+        out.push(if is_pair { *next.unwrap_or(&sign) } else { sign });
+        rest = &rest[(at + 1 + usize::from(is_pair)).min(rest.len())..];
     }
+    scan::looked_at(field.len());
     out.extend_from_slice(rest);
 }

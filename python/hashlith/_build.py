@@ -246,7 +246,7 @@ def build_from_files(
     max_errors: int | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
-    quotes: Literal["off", "strict", "lenient"] | None = None,
+    quotes: Literal["off", "strict", "lenient", "backslash"] | None = None,
     escape: bool = False,
     header: bool | None = None,
     key_column: int | str | Sequence[int | str] | None = None,
@@ -290,9 +290,9 @@ def build_from_files(
         encoding: Text: its encoding, such as "utf-16" or "windows-1252". Default: UTF-8.
         delimiter: TSV, CSV: what is between two columns: any text, in which \\t is a TAB; or "blanks", for any number of
             spaces and TABs. Default: a TAB in TSV, a comma in CSV.
-        quotes: TSV, CSV: "off", quotes are characters like any other; "strict", by RFC 4180; "lenient", also in the middle
-            of a field. Default: "off" in TSV, "strict" in CSV.
-        escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash.
+        quotes: TSV, CSV: "off", quotes are characters like any other; "strict", by RFC 4180; "backslash", also with a
+            backslash in front of a quote; "lenient", also in the middle of a field. Default: "off" in TSV, "strict" in CSV.
+        escape: TSV: \\t, \\n, \\r and \\\\ stand for TAB, newline, CR and backslash, and \\N for a null.
         header: TSV, CSV: whether the first row of each file is a header. Default: in CSV, and if a column has a name.
         key_column: TSV, CSV, tables: the column of the keys, a number from 1 or a name. Several make a JSON array,
             unless there is `join`. Default: 1.

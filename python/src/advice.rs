@@ -34,6 +34,8 @@ pub fn words(advice: Advice) -> String {
             "use quotes=\"lenient\" to take such fields as they are, or quotes=\"off\" if quotes are ordinary characters"
         }
         Advice::NoQuotes => "use quotes=\"off\" if quotes are ordinary characters",
+        Advice::BackslashQuotes => "use quotes=\"backslash\" if it escapes the quote",
+        Advice::BlankDelimiter => "use delimiter=\", \" if a blank follows each delimiter",
         Advice::JsonValues => "use values=\"json\" to store it as JSON text",
         Advice::Format => {
             "state it with format= (\"pickle\", \"tsv\", \"csv\", \"jsonl\", \"json\", \"cdbmake\", \"parquet\", \"arrow\", \"sqlite\")"

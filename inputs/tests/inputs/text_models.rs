@@ -141,7 +141,7 @@ fn field(
 }
 
 fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row> {
-    let (mut rows, mut width, mut at, mut first): (Vec<Row>, _, _, _) = (vec![], None, 0, true);
+    let (mut rows, mut width, mut at): (Vec<Row>, _, _) = (vec![], None, 0);
     while at < input.len() {
         let rest = &input[at..];
         if let Some(blank) = [&b"\n"[..], b"\r\n"].iter().find(|blank| rest.starts_with(blank)) {
@@ -178,7 +178,7 @@ fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row
             }
             Ok(()) => {
                 at = after(at - 1);
-                if first && lone.is_none() {
+                if width.is_none() && lone.is_none() {
                     width = Some(fields.len());
                 }
                 let row = match (fields.get(key), fields.get(value)) {
@@ -190,7 +190,6 @@ fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row
                 rows.push((lone.unwrap_or(begin), row));
             }
         }
-        first = false;
     }
     rows
 }
