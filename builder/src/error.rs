@@ -44,7 +44,8 @@ pub enum Error {
     },
     /// The memory limit is below what the builder can work with.
     #[error(
-        "the memory limit is too small: with {threads} threads {} MiB is the smallest that works", mib(.smallest)
+        "the memory limit is too small: with {threads} thread{} {} MiB is the smallest that works",
+        if *.threads == 1 { "" } else { "s" }, mib(.smallest)
     )]
     MemoryLimit {
         /// The limit that was set, in bytes.

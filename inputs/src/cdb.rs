@@ -23,17 +23,15 @@ impl Cdb {
     pub fn begin(bytes: &[u8]) -> Option<Cdb> {
         [false, true].into_iter().find_map(|wide| {
             let header = bytes.get(..Cdb::header(wide))?;
-            let tables = header.chunks_exact(2 * width(wide));
+            let mut tables = header.chunks_exact(2 * width(wide));
             let slot = 2 * width(wide) as u64;
-            let ends = tables.clone().map(|table| {
-                number(&table[width(wide)..], wide).saturating_mul(slot).saturating_add(number(table, wide))
-            });
-            let length = ends.max()?;
-            let mut places = tables.map(|table| number(table, wide));
-            let end = places.next()?;
+            let end = number(header, wide);
             // The tables follow the records, one after the other.
-            let rising = places.try_fold(end, |last, place| (place >= last).then_some(place)).is_some();
-            (rising && end >= header.len() as u64).then_some(Cdb { wide, end, length })
+            let length = tables.try_fold(end, |place, table| {
+                let slots = number(&table[width(wide)..], wide);
+                (number(table, wide) == place).then(|| slots.checked_mul(slot)?.checked_add(place))?
+            })?;
+            (end >= header.len() as u64).then_some(Cdb { wide, end, length })
         })
     }
 

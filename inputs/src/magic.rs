@@ -36,6 +36,9 @@ const PACKED: &[(&str, &[u8])] = &[
     ("compressed with compress", b"\x1f\x9d\x90"),
     ("compressed with snappy", b"\xff\x06\0\0sNaPpY"),
     ("lz4 data of an old kind", b"\x02\x21\x4c\x18"),
+    // Of its other levels the first bytes may be text.
+    ("zlib data", b"\x78\x9c"),
+    ("zlib data", b"\x78\xda"),
 ];
 
 /// What is wrong if data that begins like this is not of this format, but of another known kind.
@@ -46,6 +49,11 @@ pub(crate) fn mismatch(head: &[u8], format: Format) -> Option<Reason> {
     // In text these letters may stand anywhere; in a tar archive zeros fill up the name in front of them.
     if head.get(257..262) == Some(b"ustar") && head[..257].contains(&0) {
         return Some("this is a tar archive: unpack it first".into());
+    }
+    if head.starts_with(b"FEA1") {
+        let what = "this is a Feather file of version 1, which nobody writes any more: write it again as version 2, for example with \
+                    pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)";
+        return Some(what.into());
     }
     match Compression::of(head) {
         Compression::None => {}

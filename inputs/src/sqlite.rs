@@ -2,6 +2,7 @@
 
 mod rows;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -63,9 +64,12 @@ impl Drop for End<'_> {
 }
 
 fn open(source: &Source, options: &ReadOptions) -> Result<Connection, PlainStop> {
-    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || -> Sqlite<Connection> {
+    let open = |immutable: bool| -> Sqlite<Connection> {
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match source {
+            Source::Path(path) if immutable => {
+                Connection::open_with_flags(uri(path), read_only | OpenFlags::SQLITE_OPEN_URI)?
+            }
             Source::Path(path) => Connection::open_with_flags(path, read_only)?,
             Source::Memory { bytes, .. } => {
                 let mut connection = Connection::open_in_memory()?;
@@ -79,10 +83,48 @@ fn open(source: &Source, options: &ReadOptions) -> Result<Connection, PlainStop>
         // What a hostile file could have in its schema is not run.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        // Or a misspelt name in quotes would be a text.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(connection)
     };
-    open().map_err(|error| unreadable(0, failed(error, options)))
+    let opened = open(false).or_else(|error| match (error.sqlite_error_code(), source) {
+        // In WAL mode a reader needs files that this process may not make here. Without such a file nothing waits to be read there.
+        (Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly), Source::Path(path)) if !wal_of(path).exists() => {
+            open(true)
+        }
+        _ => Err(error),
+    });
+    opened.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly) => unreadable(0, not_opened(&error)),
+        _ => unreadable(0, failed(error, options)),
+    })
+}
+
+fn not_opened(error: &Error) -> String {
+    format!(
+        "{error}; a database in WAL mode needs a directory that may be written to: copy it to one, with its -wal file"
+    )
+}
+
+/// The file with what has been written and is not yet in the database.
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// The path as SQLite takes it with a statement that no other program changes the file. <https://sqlite.org/uri.html>
+fn uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(byte.into()),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// What an error of SQLite means.
@@ -98,9 +140,8 @@ fn failed(error: Error, options: &ReadOptions) -> Unreadable {
             Some(ErrorCode::DatabaseBusy) => {
                 "another program is writing to the database: try again later".to_owned()
             }
-            Some(ErrorCode::CannotOpen) => format!(
-                "{error}; a database in WAL mode needs a directory that may be written to: copy it to one, with its -wal file"
-            ),
+            Some(ErrorCode::CannotOpen) => not_opened(&error),
+            Some(ErrorCode::ReadOnly) => "the query would write: it must be a SELECT".to_owned(),
             Some(ErrorCode::TooBig) => {
                 let most = options.max_record_bytes;
                 let what = format!("a row is longer than {most} bytes, the longest that is allowed");

@@ -1,7 +1,9 @@
 """Places that cannot be written, and several file systems at once: what each command says, and that it changes nothing."""
+import contextlib
 import errno
 import os
 import random
+import sqlite3
 import subprocess
 
 import hashlith
@@ -175,3 +177,23 @@ def test_the_target_of_a_link_is_full(folder):
     message, code = run(folder, "build - -o link-to-file --temp-dir .", MANY)
     assert code == 1 and "place" in message and "link-to-file" not in message, message
     assert content(folder) == before
+
+
+def test_a_database_where_nothing_can_be_written(folder):
+    """One in WAL mode is read, unless something waits in its log: that needs files beside it."""
+    place = folder / "place"
+    for name in "idle ?%.db", "busy.db":
+        with contextlib.closing(sqlite3.connect(place / name)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE t (k, v)")
+            database.execute("INSERT INTO t VALUES ('a', 'b')")
+            database.commit()
+    (place / "busy.db-wal").write_bytes(bytes(32))
+    before = content(folder)
+    close(folder, "read-only")
+    hashlith.build_from_files(folder / "x.hlith", place / "idle ?%.db")
+    assert found(folder / "x.hlith") == {"a": "b"}
+    with pytest.raises(ValueError, match="busy.db: .*needs a directory that may be written to: copy it to one, with its -wal file"):
+        hashlith.build_from_files(folder / "x.hlith", place / "busy.db")
+    assert {path: data for path, data in content(folder).items() if path.name != "x.hlith"} == before
+    close(folder, "read-only", undo=True)

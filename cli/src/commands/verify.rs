@@ -3,6 +3,7 @@
 use crate::{
     arguments::{InputArgs, on_duplicate, tell_left_out},
     failure::{Failure, code, tell},
+    open::{Access, open},
     output::Output,
 };
 use hashlith::{
@@ -23,6 +24,7 @@ Examples:
 Checks all sums, that each record is where its slot says, and that each key finds its record.
 With --against it also looks up every record of the inputs, and every key of the index must be in
 one of them. Exit code 4: the index is damaged; 1: it is sound, but differs from the inputs.")]
+#[command(mut_group("InputArgs", |group| group.requires("against")))]
 pub struct Args {
     /// The index
     #[arg(value_name = "INDEX")]
@@ -135,7 +137,13 @@ impl Args {
     }
 
     fn sources(&self) -> Result<Sources, Failure> {
-        let options = self.input.options(KeyType::Bytes, ValueType::Bytes)?;
+        // One that cannot be opened is reported by the check.
+        let (keys, values) =
+            open(&self.index, Access::Whole).map_or((KeyType::Bytes, ValueType::Bytes), |index| {
+                let header = index.first_header();
+                (header.key_type, header.value_type)
+            });
+        let options = self.input.options(keys, values)?;
         let sources = Sources::expand(&self.against, &options).map_err(Error::from)?;
         if !self.quiet {
             tell_left_out(&sources);

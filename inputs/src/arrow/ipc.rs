@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{MessageHeader, RecordBatch as Header, root_as_footer, root_as_message};
+use arrow_ipc::{Field, MessageHeader, RecordBatch as Header, root_as_footer, root_as_message};
 
 use crate::arrow::guarded::guarded;
 use crate::arrow::table::Table;
@@ -26,6 +26,10 @@ use crate::unreadable::{Unreadable, unreadable};
 /// What an Arrow file begins and ends with.
 const MARK: &[u8] = b"ARROW1";
 const CONTINUATION: [u8; 4] = [0xff; 4];
+/// No description of columns is longer.
+const LONGEST_SCHEMA: usize = 1 << 24;
+/// No message is shorter, and none begins with a larger offset.
+const BARE: u32 = 48;
 const CUT_OFF: &str = "the file is cut off";
 
 /// Passes all records of an Arrow file or stream to the sink.
@@ -69,6 +73,11 @@ struct Messages<R> {
     ready: VecDeque<RecordBatch>,
     batches: usize,
     rows: u64,
+    /// Batches need dictionaries, of which none has come yet.
+    misses_dictionaries: bool,
+    /// Messages that wait for the end, and how long they are.
+    held: VecDeque<Vec<u8>>,
+    held_bytes: u64,
     /// The most bytes of a message, also when they are decompressed.
     most: usize,
     /// How many bytes are read at a time.
@@ -88,6 +97,9 @@ impl<R: Read> Messages<R> {
             ready: VecDeque::new(),
             batches: 0,
             rows: 0,
+            misses_dictionaries: false,
+            held: VecDeque::new(),
+            held_bytes: 0,
             most,
             step: step.max(1),
             dictionaries: BTreeMap::new(),
@@ -101,7 +113,14 @@ impl<R: Read> Messages<R> {
                 return Ok(Some(batch));
             }
             if self.ended {
-                return Ok(None);
+                match self.held.pop_front() {
+                    Some(message) => {
+                        self.held_bytes -= message.len() as u64;
+                        self.decode(message)?;
+                        continue;
+                    }
+                    None => return Ok(None),
+                }
             }
             let mut length = [0; 4];
             if !self.begun {
@@ -116,7 +135,7 @@ impl<R: Read> Messages<R> {
             }
             let length = u32::from_le_bytes(length);
             if length == 0 {
-                self.decode(head)?;
+                self.hold(head);
                 self.end()?;
                 continue;
             }
@@ -126,9 +145,22 @@ impl<R: Read> Messages<R> {
             let body = self.body_length(&bytes[start..])?;
             let body_start = bytes.len();
             self.take(body, &mut bytes, "a batch of rows", &stopped)?;
-            self.check(&bytes[start..body_start], &bytes[body_start..])?;
-            self.decode(bytes)?;
+            match self.check(&bytes[start..body_start], &bytes[body_start..])? {
+                MessageHeader::RecordBatch if self.misses_dictionaries => self.hold(bytes),
+                MessageHeader::DictionaryBatch if !self.held.is_empty() => self.decode(bytes)?,
+                MessageHeader::DictionaryBatch => {
+                    self.misses_dictionaries = false;
+                    self.decode(bytes)?;
+                }
+                _ => self.decode(bytes)?,
+            }
         }
+    }
+
+    /// Keeps a message until the end. In a file, dictionaries may follow the batches that need them, as Polars writes them.
+    fn hold(&mut self, message: Vec<u8>) {
+        self.held_bytes += message.len() as u64;
+        self.held.push_back(message);
     }
 
     /// Gives a message to the decoder. A message without a body is not decoded before the next one.
@@ -137,7 +169,6 @@ impl<R: Read> Messages<R> {
         while !buffer.is_empty() {
             let decoded = guarded(|| self.decoder.decode(&mut buffer));
             if let Some(batch) = decoded.map_err(|why| unreadable(self.rows, why))? {
-                self.batches += 1;
                 self.rows += batch.num_rows() as u64;
                 self.ready.push_back(batch);
             }
@@ -161,20 +192,37 @@ impl<R: Read> Messages<R> {
                 loop {
                     self.fill(length)?;
                     if *length != [0; 4] {
-                        return Ok(());
+                        break;
                     }
                 }
+                match u32::from_le_bytes(*length) < BARE {
+                    true => self.bare_schema(length),
+                    false => Ok(()),
+                }
             }
-            b"FEA1" => Err(self.bad(
-                "this is a Feather file of version 1, which nobody writes any more: write it again as version 2, for example \
-                 with pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)",
-            )),
             // The description of the columns is not that long.
-            _ if *length != CONTINUATION && u32::from_le_bytes(*length) >= 1 << 24 => {
+            _ if *length != CONTINUATION && u32::from_le_bytes(*length) as usize >= LONGEST_SCHEMA => {
                 Err(self.bad("this is no Arrow file or stream"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Reads a description of the columns without its length in front, which begins so and ends where the next message does: so Polars
+    /// writes it, since most readers find another one in the footer.
+    fn bare_schema(&mut self, next: &mut [u8; 4]) -> Result<(), PlainStop> {
+        let mut message = next.to_vec();
+        while message.len() < LONGEST_SCHEMA {
+            self.fill(next)?;
+            let is_end = message.len().is_multiple_of(8) && *next == CONTINUATION;
+            if is_end && root_as_message(&message).is_ok() {
+                self.check(&message, &[])?;
+                let length = (message.len() as u32).to_le_bytes();
+                return self.decode([&CONTINUATION[..], &length, &message].concat());
+            }
+            message.extend_from_slice(next);
+        }
+        Err(self.bad("this is no Arrow file"))
     }
 
     fn bad(&self, what: &str) -> PlainStop {
@@ -220,7 +268,7 @@ impl<R: Read> Messages<R> {
     }
 
     fn kept(&self) -> u64 {
-        self.dictionaries.values().fold(0, |sum, size| sum.saturating_add(*size))
+        self.dictionaries.values().fold(self.held_bytes, |sum, size| sum.saturating_add(*size))
     }
 
     fn body_length(&self, message: &[u8]) -> Result<u64, PlainStop> {
@@ -233,14 +281,18 @@ impl<R: Read> Messages<R> {
         })
     }
 
-    /// Refuses a message that would take more memory than there is once it is decompressed.
-    fn check(&mut self, message: &[u8], body: &[u8]) -> Result<(), PlainStop> {
-        let Ok(message) = root_as_message(message) else { return Ok(()) };
+    /// Refuses a message that would take more memory than there is once it is decompressed. Returns its kind.
+    fn check(&mut self, message: &[u8], body: &[u8]) -> Result<MessageHeader, PlainStop> {
+        let Ok(message) = root_as_message(message) else { return Ok(MessageHeader::NONE) };
         let dictionary = message.header_as_dictionary_batch();
         let header = match message.header_type() {
             MessageHeader::RecordBatch => message.header_as_record_batch(),
             MessageHeader::DictionaryBatch => dictionary.and_then(|batch| batch.data()),
-            MessageHeader::Schema => return Ok(()),
+            MessageHeader::Schema => {
+                let fields = message.header_as_schema().and_then(|schema| schema.fields());
+                self.misses_dictionaries = self.is_file && fields.into_iter().flatten().any(has_dictionary);
+                return Ok(MessageHeader::Schema);
+            }
             other => return Err(self.bad(&format!("a message of the kind {other:?} is not a batch of rows"))),
         };
         let Some(header) = header else { return Err(self.bad("the file is damaged: a batch is empty")) };
@@ -251,8 +303,10 @@ impl<R: Read> Messages<R> {
         if let Some(dictionary) = dictionary {
             let kept = self.dictionaries.entry(dictionary.id()).or_default();
             *kept = if dictionary.isDelta() { kept.saturating_add(size) } else { size };
+        } else {
+            self.batches += 1;
         }
-        Ok(())
+        Ok(message.header_type())
     }
 
     /// Reads what follows the last message: in a file the footer, which says how many batches there are.
@@ -286,6 +340,11 @@ impl<R: Read> Messages<R> {
             }
         }
     }
+}
+
+/// Whether the field, or one within it, has a dictionary.
+fn has_dictionary(field: Field<'_>) -> bool {
+    field.dictionary().is_some() || field.children().into_iter().flatten().any(has_dictionary)
 }
 
 /// How many bytes the buffers of a batch have, once they are decompressed. Each has its length in front.

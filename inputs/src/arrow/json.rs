@@ -1,5 +1,7 @@
 //! Values of any type as compact JSON text, like that of a pickle's values.
 
+use std::collections::HashSet;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type,
@@ -22,7 +24,13 @@ pub(crate) fn check(data_type: &DataType) -> Result<(), String> {
         T::Null | T::Boolean => Ok(()),
         _ if data_type.is_numeric() || data_type.is_temporal() || is_text(data_type) => Ok(()),
         T::List(item) | T::LargeList(item) | T::FixedSizeList(item, _) => check(item.data_type()),
-        T::Struct(fields) => fields.iter().try_for_each(|field| check(field.data_type())),
+        T::Struct(fields) => {
+            let mut names = HashSet::new();
+            fields.iter().try_for_each(|field| match names.insert(field.name()) {
+                true => check(field.data_type()),
+                false => Err(twice(field.name())),
+            })
+        }
         T::Dictionary(_, values) => check(values),
         T::Map(entries, _) => match entries.data_type() {
             T::Struct(fields) if fields.len() == 2 && is_text(fields[0].data_type()) => {
@@ -133,14 +141,24 @@ fn fields(array: &StructArray, row: usize, out: &mut Vec<u8>) -> Result<(), Stri
     Ok(())
 }
 
+#[cold]
+fn twice(name: &str) -> String {
+    format!("holds {name:?} twice, and a JSON object has each name once")
+}
+
 fn entries(entries: &StructArray, out: &mut Vec<u8>) -> Result<(), String> {
     let (keys, values) = (Texts::new(entries.column(0)), entries.column(1));
+    let mut names = HashSet::new();
     out.push(b'{');
     for row in 0..entries.len() {
         if row > 0 {
             out.push(b',');
         }
-        write_string(keys.get(row).ok_or("holds a map with a null as a key")?, out);
+        let name = keys.get(row).ok_or("holds a map with a null as a key")?;
+        if !names.insert(name) {
+            return Err(twice(&String::from_utf8_lossy(name)));
+        }
+        write_string(name, out);
         out.push(b':');
         write(values, row, out)?;
     }

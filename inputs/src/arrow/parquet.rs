@@ -2,10 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use hashlith_feedback::Unit;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
+use parquet::arrow::{
+    ARROW_SCHEMA_META_KEY, FieldLevels, ProjectionMask, parquet_to_arrow_field_levels,
+    parquet_to_arrow_schema,
+};
+use parquet::basic::Type;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
 use crate::arrow::cells::{is_string, is_text};
@@ -163,19 +167,34 @@ fn plan(metadata: &ParquetMetaData, options: &ReadOptions) -> Result<(FieldLevel
     let levels =
         |mask, fields: &Fields| guarded(|| parquet_to_arrow_field_levels(descriptor, mask, Some(fields)));
     let schema = guarded(|| parquet_to_arrow_schema(descriptor, file.key_value_metadata()))?;
+    // Of an instant that no Arrow schema describes, nanoseconds would leave only the years 1677 to 2262.
+    let is_described =
+        file.key_value_metadata().is_some_and(|all| all.iter().any(|one| one.key == ARROW_SCHEMA_META_KEY));
+    let mut leaves =
+        descriptor.columns().iter().map(|column| !is_described && column.physical_type() == Type::INT96);
     // Views leave a string in its page or dictionary, however often it occurs.
-    let fields = views(schema.fields());
+    let fields = views(schema.fields(), &mut leaves);
     let table = Table::plan(&Schema::new(fields.clone()), options)?;
     let needed = ProjectionMask::roots(descriptor, table.needed().iter().copied());
     Ok((levels(needed, &fields)?, table))
 }
 
-fn views(fields: &Fields) -> Fields {
-    fields.iter().map(as_view).collect()
+/// `leaves` says of each column of the file whether it has instants of 12 bytes.
+fn views(fields: &Fields, leaves: &mut impl Iterator<Item = bool>) -> Fields {
+    fields.iter().map(|field| as_view(field, leaves)).collect()
 }
 
-fn as_view(field: &Arc<Field>) -> Arc<Field> {
+fn as_view(field: &Arc<Field>, leaves: &mut impl Iterator<Item = bool>) -> Arc<Field> {
+    let instant = match field.data_type() {
+        DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
+        | DataType::Struct(_)
+        | DataType::Map(..) => false,
+        _ => leaves.next() == Some(true),
+    };
     let data_type = match field.data_type() {
+        DataType::Timestamp(_, zone) if instant => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
         DataType::Null | DataType::FixedSizeBinary(_) => return Arc::clone(field),
         // Of indexes, that may count more texts than a type without a dictionary has.
         DataType::Dictionary(_, values) if matches!(**values, DataType::FixedSizeBinary(_)) => {
@@ -183,11 +202,11 @@ fn as_view(field: &Arc<Field>) -> Arc<Field> {
         }
         text if is_text(text) => DataType::Utf8View,
         binary if is_string(binary) => DataType::BinaryView,
-        DataType::List(item) => DataType::List(as_view(item)),
-        DataType::LargeList(item) => DataType::LargeList(as_view(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(as_view(item), *size),
-        DataType::Struct(fields) => DataType::Struct(views(fields)),
-        DataType::Map(entries, sorted) => DataType::Map(as_view(entries), *sorted),
+        DataType::List(item) => DataType::List(as_view(item, leaves)),
+        DataType::LargeList(item) => DataType::LargeList(as_view(item, leaves)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(as_view(item, leaves), *size),
+        DataType::Struct(fields) => DataType::Struct(views(fields, leaves)),
+        DataType::Map(entries, sorted) => DataType::Map(as_view(entries, leaves), *sorted),
         _ => return Arc::clone(field),
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))

@@ -116,7 +116,10 @@ fn check_value(cells: &Cells, data_type: &DataType, value_type: ValueType) -> Re
         _ if is_string(data_type) => return Ok(()),
         _ => {
             let what = format!("is of type {data_type}, not text");
-            return Err(Reason::with(Advice::JsonValues, what));
+            return Err(match json::check(data_type) {
+                Ok(()) => Reason::with(Advice::JsonValues, what),
+                Err(why) => format!("{what}, and {why}").into(),
+            });
         }
     };
     let item = if row.dimension == 0 { Some(data_type) } else { item_type(data_type) };

@@ -1,11 +1,12 @@
 //! Rows of record batches as records.
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, Row, ValueType, int_key};
 
-use crate::arrow::cells::{Texts, int_at, is_string, write_row};
+use crate::arrow::cells::{Texts, index_at, int_at, is_string, write_row};
 use crate::arrow::json;
 use crate::arrow::plan::Plan;
 use crate::bad_row::Reason;
@@ -152,7 +153,7 @@ impl<'a> Part<'a> {
             Part::Numbers(_, array) if is_null_at(*array, row) => Err(is_null()),
             Part::Numbers(kind, array) => write_row(*kind, *array, row, out),
             Part::Json(array) => json::write(*array, row, out),
-            Part::JsonKey(array) if array.is_null(row) => Err(is_null()),
+            Part::JsonKey(array) if is_null_at(*array, row) => Err(is_null()),
             Part::JsonKey(array) => {
                 let mut text = Vec::new();
                 json::write(*array, row, &mut text)?;
@@ -205,9 +206,17 @@ impl<'a> Part<'a> {
     }
 }
 
-/// A column of the type of nulls has no bits that say so.
+/// A column of the type of nulls has no bits that say so; of a dictionary, a value may be null.
 fn is_null_at(array: &dyn Array, row: usize) -> bool {
-    array.is_null(row) || array.data_type().is_null()
+    array.is_null(row)
+        || match array.data_type() {
+            DataType::Null => true,
+            DataType::Dictionary(..) => {
+                let dictionary = array.as_any_dictionary();
+                is_null_at(dictionary.values(), index_at(dictionary.keys(), row))
+            }
+            _ => false,
+        }
 }
 
 impl<'a> Parts<'a> {

@@ -172,7 +172,7 @@ fn what_cannot_be_read_is_explained() {
             "x: the query has a parameter: write the value in its place",
         ),
         (query("DELETE FROM people"), "x: the query gives no rows: it must be a SELECT"),
-        (query("DELETE FROM people RETURNING id, n"), "x: SQLite says: attempt to write a readonly database"),
+        (query("DELETE FROM people RETURNING id, n"), "x: the query would write: it must be a SELECT"),
         (query("SELECT id FROM people"), "x: there is no column 2; the columns are: \"id\""),
         (
             options(&["id"], &["name"], "text"),
