@@ -153,3 +153,47 @@ fn folders_within_folders_are_read() {
     assert!(!quiet.err.contains("left out"), "{}", quiet.err);
     assert!(run.text().ends_with("does NOT hold what the input holds: 2 records\n"), "{}", run.text());
 }
+
+#[test]
+fn options_of_inputs_are_for_inputs() {
+    let place = Place::with_index(&many_lines(5));
+    for option in [
+        "--format tsv",
+        "--keys text",
+        "--values text",
+        "--on-error skip",
+        "--max-errors 5",
+        "--encoding utf-16",
+        "--delimiter x",
+        "--quotes off",
+        "--escape",
+        "--key-column 1",
+        "--value-column 2",
+        "--join x",
+        "--header",
+        "--no-header",
+        "--comment x",
+        "--skip-rows 0",
+        "--key-field x",
+        "--value-field x",
+        "--query x",
+        "--pick x",
+        "--on-duplicate first",
+    ] {
+        place.run(&format!("verify x.hlith {option}")).fails(2, &["--against"]);
+    }
+}
+
+#[test]
+fn types_are_those_of_the_index() {
+    let place = Place::new();
+    place.write("x.csv", "k,v,w\na,1,2\n");
+    for (types, columns) in [
+        ("--values json", "--value-column v --value-column w"),
+        ("--values none", "--key-column w"),
+        ("--values int8 --keys int", "--key-column v --value-column w"),
+    ] {
+        place.run(&format!("build x.csv -o x.hlith {types} {columns}")).ok();
+        place.run(&format!("verify x.hlith --against x.csv {columns}")).ok();
+    }
+}
