@@ -4,6 +4,7 @@ use crate::{
     batch::Encoder,
     capsule::Batches,
     chunk::{is_binary, is_int, is_text, row_of},
+    column::{OBJECT, is_object},
     errors,
     kinds::type_name,
 };
@@ -51,6 +52,9 @@ impl Table {
             None if encoder.values.get() == Some(&ValueType::None) => Vec::new(),
             None => others(&schema, &keys)?,
         };
+        for name in keys.iter().chain(&values) {
+            refuse_objects(table, &schema, name)?;
+        }
         let type_of = |columns: &[String]| match columns {
             [column] => schema.field_with_name(column).ok().map(|field| field.data_type()),
             _ => None,
@@ -105,6 +109,20 @@ pub fn bad_row(py: Python<'_>, number: u64, row: u64, why: &Unfit) -> PyErr {
 fn text(why: &Unfit) -> String {
     why.advice
         .map_or_else(|| why.what.clone(), |advice| format!("{}; {}", why.what, crate::advice::words(advice)))
+}
+
+/// # Errors
+/// TypeError for a column of Python objects, of which the table gives away only addresses.
+fn refuse_objects(table: &Bound<'_, PyAny>, schema: &Schema, name: &str) -> PyResult<()> {
+    let is_suspect = schema.field_with_name(name).is_ok_and(|field| *field.data_type() == OBJECT);
+    let dtype = || table.getattr("schema").and_then(|schema| schema.get_item(name));
+    match is_suspect && dtype().is_ok_and(|dtype| is_object(&dtype)) {
+        true => Err(PyTypeError::new_err(format!(
+            "the column {name:?} holds Python objects (Object of Polars), which cannot be read: make text of them first, \
+             table.with_columns(polars.Series({name:?}, [str(one) for one in table[{name:?}]]))"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// A name, or a list of names.

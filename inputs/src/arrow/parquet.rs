@@ -6,7 +6,9 @@ use arrow_schema::{DataType, Field, Fields, Schema};
 use hashlith_feedback::Unit;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
+use parquet::basic::LogicalType;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::schema::types::TypePtr;
 
 use crate::arrow::cells::{is_string, is_text};
 use crate::arrow::data::Data;
@@ -15,7 +17,7 @@ use crate::arrow::guarded::guarded;
 use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
-use crate::arrow::{pass, too_long};
+use crate::arrow::{pass, too_long, uuid};
 use crate::format::Format;
 use crate::magic;
 use crate::options::ReadOptions;
@@ -164,7 +166,13 @@ fn plan(metadata: &ParquetMetaData, options: &ReadOptions) -> Result<(FieldLevel
         |mask, fields: &Fields| guarded(|| parquet_to_arrow_field_levels(descriptor, mask, Some(fields)));
     let schema = guarded(|| parquet_to_arrow_schema(descriptor, file.key_value_metadata()))?;
     // Views leave a string in its page or dictionary, however often it occurs.
-    let fields = views(schema.fields());
+    let columns = descriptor.root_schema().get_fields().iter();
+    // Not all writers name the type for Arrow too.
+    let named = |(field, column): (&Arc<Field>, &TypePtr)| match column.get_basic_info().logical_type_ref() {
+        Some(LogicalType::Uuid) => Arc::new(uuid::named(field)),
+        _ => Arc::clone(field),
+    };
+    let fields = views(&schema.fields().iter().zip(columns).map(named).collect());
     let table = Table::plan(&Schema::new(fields.clone()), options)?;
     let needed = ProjectionMask::roots(descriptor, table.needed().iter().copied());
     Ok((levels(needed, &fields)?, table))
