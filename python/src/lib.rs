@@ -21,6 +21,7 @@ mod handle;
 mod index;
 mod kinds;
 mod many;
+mod missing;
 mod numbers;
 mod open;
 mod paths;
