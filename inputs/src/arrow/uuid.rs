@@ -38,6 +38,7 @@ pub(crate) fn texts(column: &dyn Array) -> ArrayRef {
     Arc::new((0..column.len()).map(text).collect::<StringArray>())
 }
 
+#[expect(clippy::big_endian_bytes, reason = "the text begins with the first byte")]
 fn text(bytes: &[u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(*bytes));
     let part = |from, to| digits.get(from..to).unwrap_or_default();
