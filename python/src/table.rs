@@ -127,8 +127,11 @@ fn refuse_objects(table: &Bound<'_, PyAny>, schema: &Schema, name: &str) -> PyRe
 
 /// A name, or a list of names.
 fn names(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    let wrong =
-        || PyTypeError::new_err(format!("{keyword} must be the name of a column, or a list of names"));
+    let wrong = || {
+        PyTypeError::new_err(format!(
+            "{keyword} must be the name of a column as text (for a number of pandas such as \"0\"), or a list of names"
+        ))
+    };
     if value.is_instance_of::<PyString>() {
         return Ok(vec![value.extract()?]);
     }
