@@ -4,7 +4,8 @@ use crate::{arena::Arena, batch::Encoder, errors, kinds::type_name};
 use hashlith::ValueType;
 use pyo3::{
     prelude::*,
-    types::{PyByteArray, PyBytes, PyList, PyMemoryView, PySequence, PyString, PyTuple},
+    sync::PyOnceLock,
+    types::{PyByteArray, PyBytes, PyInt, PyList, PyMemoryView, PyString, PyTuple, PyType},
 };
 
 /// What the items of an iterable are.
@@ -59,7 +60,7 @@ impl Encoder {
         {
             return self.push(&pair.get_item(0)?, &pair.get_item(1)?, batch);
         }
-        if let Some((key, value)) = row_of_two(item) {
+        if let Some((key, value)) = row_of_two(item)? {
             return self.push(&key, &value, batch);
         }
         match items {
@@ -70,16 +71,23 @@ impl Encoder {
 }
 
 /// The items of another sequence of two, such as a row of SQLite or of a numpy array.
-fn row_of_two<'py>(item: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let is_bytes = item.is_instance_of::<PyString>()
+fn row_of_two<'py>(item: &Bound<'py, PyAny>) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    static SEQUENCE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let is_single = item.is_instance_of::<PyString>()
         || item.is_instance_of::<PyBytes>()
+        || item.is_instance_of::<PyInt>()
         || item.is_instance_of::<PyByteArray>()
         || item.is_instance_of::<PyMemoryView>();
-    let is_row = !is_bytes && (item.cast::<PySequence>().is_ok() || type_name(item) == "ndarray");
-    if !is_row || item.len().ok()? != 2 {
-        return None;
+    if is_single {
+        return Ok(None);
     }
-    Some((item.get_item(0).ok()?, item.get_item(1).ok()?))
+    let sequence = SEQUENCE.import(item.py(), "collections.abc", "Sequence")?;
+    let is_row = item.is_instance(sequence)? || type_name(item) == "ndarray";
+    // An array without dimensions has no length.
+    match is_row && item.len().is_ok_and(|length| length == 2) {
+        true => Ok(Some((item.get_item(0)?, item.get_item(1)?))),
+        false => Ok(None),
+    }
 }
 
 #[cold]
