@@ -132,6 +132,16 @@ class Builder(_native.Builder):
             self.finish()
 
 
+def _must_be_keys(records: Any, values: str | None) -> None:
+    """Raises a TypeError unless an Arrow object is a column of keys without values."""
+    # Of the type: a column of pandas also has its labels as attributes.
+    if hasattr(type(records), "columns") or hasattr(type(records), "schema"):
+        raise TypeError("records is a table: name the column of its keys with key=")
+    if values != "none":
+        pairs = "records.items() for its labels as keys" if hasattr(records, "items") else "two columns to Builder.add_many"
+        raise TypeError(f'records is one column: pass {pairs}, or use values="none" to take it as keys')
+
+
 @suggest_keywords
 def build(
     path: StrOrBytesPath,
@@ -167,7 +177,8 @@ def build(
     Args:
         path: The file to make, or the directory if `parts` is given.
         records: The pairs. An iterable is read once and never held whole. With `key`, a table of pyarrow, Polars, pandas (which
-            needs pyarrow for this) or any other library with Arrow's stream interface; its batches are read one by one.
+            needs pyarrow for this) or any other library with Arrow's stream interface; its batches are read one by one. With
+            `values="none"` also a set or another iterable of keys, or one column of a table.
         key: Of a table: the column of the keys: strings, binary or integers. Several columns, in a list, make keys that are JSON
             arrays.
         value: Of a table: the column of the values: strings, binary, numbers, or lists of numbers of one size; any type with
@@ -229,9 +240,9 @@ def build(
             builder.add_table(records, key, value)
         elif value is not None:
             raise TypeError("value= names a column of a table: name that of the keys too, with key=")
-        elif hasattr(records, "__arrow_c_stream__"):
-            raise TypeError("records is a table: name the column of its keys with key=")
         else:
+            if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
+                _must_be_keys(records, values)
             builder.add_many(records)
     return builder.report
 

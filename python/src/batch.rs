@@ -4,14 +4,14 @@ use crate::{
     arena::Arena,
     column::Column,
     errors::{self, no_memory},
-    kinds::{Asked, KeyBytes, bytes_of, is_text, key_bytes, tuple_as_text, type_name},
+    kinds::{Asked, KeyBytes, bytes_of, is_text, key_bytes, shown, tuple_as_text, type_name},
     numbers::{encode, row_of},
 };
 use hashlith::{KeyType, ValueType};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::{PyBool, PyBytes, PyDict, PyInt, PyList, PyString, PyTuple},
+    types::{PyBool, PyDict, PyInt, PyTuple},
 };
 use std::sync::OnceLock;
 
@@ -145,43 +145,14 @@ impl Encoder {
             }
         };
         encode.bind(py).call1((value,)).map_err(|error| {
-            let message = format!("the value of key {}: {}", shown(key), error.value(py));
+            let help = if value.hasattr("tolist").unwrap_or(false) { ": give its tolist()" } else { "" };
+            let message = format!("the value of key {}: {}{help}", shown(key), error.value(py));
             match error.is_instance_of::<PyTypeError>(py) {
                 true => PyTypeError::new_err(message),
                 false if error.is_instance_of::<PyValueError>(py) => errors::input_error(py, &message),
                 false => error,
             }
         })
-    }
-
-    /// Appends a pair, which is record `number`. Appends nothing if it fails.
-    pub fn push_pair(&self, pair: &Bound<'_, PyAny>, number: u64, batch: &mut Arena) -> PyResult<()> {
-        if let Ok(pair) = pair.cast::<PyTuple>()
-            && pair.len() == 2
-        {
-            let (key, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-            return self.push(&key, &value, batch);
-        }
-        if let Ok(pair) = pair.cast::<PyList>()
-            && pair.len() == 2
-        {
-            return self.push(&pair.get_item(0)?, &pair.get_item(1)?, batch);
-        }
-        if self.values.get() == Some(&ValueType::None) {
-            // A key by itself.
-            return self.push(pair, pair, batch);
-        }
-        let length = match pair.len() {
-            Ok(length) if !pair.is_instance_of::<PyString>() && !pair.is_instance_of::<PyBytes>() => {
-                format!(" of length {length}")
-            }
-            _ => String::new(),
-        };
-        let message = format!(
-            "record {number} is not a pair: (key, value) is needed, not {}{length}; pass a dict as it is",
-            type_name(pair)
-        );
-        Err(errors::input_error(pair.py(), &message))
     }
 
     /// Takes the types from two columns, or checks that the columns have the types.
@@ -234,7 +205,7 @@ fn wanted(kind: Option<String>) -> &'static str {
     match kind.as_deref() {
         Some("text") => "str",
         Some(_) => "bytes",
-        None => "str, bytes or a numpy array",
+        None => "str, bytes, a number or a vector of numpy",
     }
 }
 
@@ -260,16 +231,14 @@ fn wrong_key(key: &Bound<'_, PyAny>, kind: Option<KeyType>) -> PyErr {
 #[cold]
 fn wrong_value(key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, kind: Option<String>) -> PyErr {
     let (shown, found, wanted) = (shown(key), type_name(value), wanted(kind));
+    if let (Ok(dtype), Ok(shape)) = (value.getattr("dtype"), value.getattr("shape")) {
+        return PyTypeError::new_err(format!(
+            "the value of key {shown} is an array of {dtype} with the shape {shape}, not {wanted}: a vector has one dimension \
+             (ravel()) and numbers of a type such as int8 or float64 (astype()); store any other as a list (tolist()) with \
+             values=\"json\""
+        ));
+    }
     PyTypeError::new_err(format!(
         "the value of key {shown} is {found}, not {wanted}: convert it, or build with values=\"json\" to store any JSON value, values=\"int64\" or \"float64\" for numbers"
     ))
-}
-
-/// A key in a message, cut off if it is long.
-fn shown(key: &Bound<'_, PyAny>) -> String {
-    let text = key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
-    match text.char_indices().nth(80) {
-        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
-        None => text,
-    }
 }

@@ -6,15 +6,17 @@
 use crate::{
     arena::Arena,
     batch::{Encoder, is_full, push_record},
+    building::Building,
     column::Column,
     errors, files,
     handle::Index,
+    pairs::Items,
     paths::AnyPath,
     progress::{Listener, Ticker, supervise},
     settings::Keywords,
     table::{self, Table},
 };
-use hashlith::{BuildReport, Feeder, KeyType, Progress, ValueType, builder::Error};
+use hashlith::{BuildReport, KeyType, Progress, ValueType, builder::Error};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
@@ -55,14 +57,6 @@ enum State {
     Ended(&'static str),
 }
 
-struct Building {
-    builder: hashlith::Builder,
-    /// There is none before the types are known.
-    feeder: Option<Feeder>,
-    /// Alternating keys and values of records that were added one by one.
-    pending: Arena,
-}
-
 impl Builder {
     fn lock<'a>(&'a self, py: Python<'_>) -> MutexGuard<'a, State> {
         self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
@@ -88,12 +82,12 @@ impl Builder {
         })
     }
 
-    fn add_pairs(&self, pairs: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = pairs.py();
+    fn add_items(&self, records: &Bound<'_, PyAny>, items: Items) -> PyResult<()> {
+        let py = records.py();
         let (mut batch, mut ticker) = (Arena::default(), Ticker::new());
-        for pair in pairs.try_iter()? {
-            if let Err(error) = pair
-                .and_then(|pair| self.encoder.push_pair(&pair, self.records.load(Relaxed) + 1, &mut batch))
+        for item in records.try_iter()? {
+            let number = self.records.load(Relaxed) + 1;
+            if let Err(error) = item.and_then(|item| self.encoder.push_item(&item, items, number, &mut batch))
             {
                 // As with `dict.update`, the records before it are in.
                 self.feed(py, &mut batch)?;
@@ -182,43 +176,6 @@ impl Builder {
     }
 }
 
-impl Building {
-    fn flush(&mut self, types: (KeyType, ValueType)) -> Result<(), Error> {
-        let mut pending = std::mem::take(&mut self.pending);
-        self.add_all(types, &mut pending)?;
-        self.pending = pending;
-        Ok(())
-    }
-
-    /// Hands over a batch. Without records the types are not settled yet.
-    fn add_all(&mut self, types: (KeyType, ValueType), batch: &mut Arena) -> Result<(), Error> {
-        if batch.len() == 0 { Ok(()) } else { add_all(self.feeder(types)?, batch) }
-    }
-
-    /// The feeder for records of these types.
-    fn feeder(&mut self, (keys, values): (KeyType, ValueType)) -> Result<&mut Feeder, Error> {
-        let feeder = match self.feeder.take() {
-            Some(feeder) => feeder,
-            None => {
-                self.builder = std::mem::take(&mut self.builder).key_type(keys).value_type(values);
-                self.builder.feeder()?
-            }
-        };
-        Ok(self.feeder.insert(feeder))
-    }
-}
-
-fn add_all(feeder: &mut Feeder, batch: &mut Arena) -> Result<(), Error> {
-    let mut parts = batch.iter();
-    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-        feeder.add(key, value)?;
-    }
-    drop(parts);
-    feeder.count();
-    batch.truncate(0);
-    Ok(())
-}
-
 #[cold]
 fn ended(state: &State) -> PyErr {
     PyValueError::new_err(match state {
@@ -284,7 +241,7 @@ impl Builder {
     }
 
     /// Adds many records: a mapping, an iterable of pairs, or separate keys and values, as two iterables of the same
-    /// length or as two Arrow columns.
+    /// length or as two Arrow columns. Without values, also a set or another iterable of keys, or one Arrow column.
     #[pyo3(signature = (records, values = None, /))]
     fn add_many(&self, records: &Bound<'_, PyAny>, values: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = records.py();
@@ -301,9 +258,15 @@ impl Builder {
             return Err(PyTypeError::new_err(message));
         }
         let Some(values) = values else {
+            if self.encoder.values.get() == Some(&ValueType::None)
+                && let Some(keys) = Column::any(records)?
+            {
+                let keys = keys.into_keys()?;
+                return self.add_columns(py, &keys, &keys);
+            }
             return match records.getattr_opt("items")? {
-                Some(items) => self.add_pairs(&items.call0()?),
-                None => self.add_pairs(records),
+                Some(items) => self.add_items(&items.call0()?, Items::Pairs),
+                None => self.add_items(records, Items::of(records, &self.encoder)?),
             };
         };
         match (Column::any(records)?, Column::any(values)?) {
@@ -312,7 +275,7 @@ impl Builder {
                 let strict = PyDict::new(py);
                 strict.set_item("strict", true)?;
                 let zip = py.import("builtins")?.getattr("zip")?;
-                self.add_pairs(&zip.call((records, values), Some(&strict))?)
+                self.add_items(&zip.call((records, values), Some(&strict))?, Items::Pairs)
             }
             _ => Err(PyTypeError::new_err("keys and values must both be Arrow columns, or neither of them")),
         }

@@ -119,7 +119,9 @@ impl Batches {
         let (stream, data_type) = open_stream(&stream.call0()?)?;
         match data_type {
             DataType::Struct(_) => Ok(Some(Batches { stream, data_type })),
-            other => Err(PyTypeError::new_err(format!("a table is needed, not a column of {other}"))),
+            other => Err(PyTypeError::new_err(format!(
+                "with key= a table is needed, not a column of {other}: leave key= out, and use values=\"none\" to take it as keys"
+            ))),
         }
     }
 

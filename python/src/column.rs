@@ -11,6 +11,14 @@ use hashlith::{KeyType, Row};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+/// The type of a column of Python objects, by which Polars hands over their addresses.
+pub const OBJECT: DataType = DataType::FixedSizeBinary(8);
+
+/// True for the data type of Polars that holds Python objects.
+pub fn is_object(dtype: &Bound<'_, PyAny>) -> bool {
+    dtype.str().is_ok_and(|name| name == "Object")
+}
+
 /// A column of strings, of binary or of numbers, as bytes.
 pub struct Column {
     chunks: Vec<Chunk>,
@@ -38,7 +46,18 @@ impl Column {
     /// # Errors
     /// TypeError for a column of anything else.
     pub fn any(object: &Bound<'_, PyAny>) -> PyResult<Option<Column>> {
-        Ok(import(object)?.map(|(data_type, chunks)| Column { chunks, data_type }))
+        let Some((data_type, chunks)) = import(object)? else { return Ok(None) };
+        let column = Column { chunks, data_type };
+        let is_object =
+            column.data_type == OBJECT && object.getattr("dtype").is_ok_and(|dtype| is_object(&dtype));
+        // Of nulls there are no addresses.
+        match is_object && !column.is_null() {
+            true => Err(PyTypeError::new_err(
+                "a column of Python objects (Object of Polars) cannot be read: make text of them first, \
+                 polars.Series([str(one) for one in column])",
+            )),
+            false => Ok(Some(column)),
+        }
     }
 
     /// The same for a column of keys of this type, or of nulls.
@@ -55,7 +74,7 @@ impl Column {
             KeyType::Int => ("integers", is_int(data_type)),
         };
         // What has nulls only may have any type: libraries guess one.
-        if !is_right && !column.rows().all(|row| matches!(row, Ok(None))) {
+        if !is_right && !column.is_null() {
             return Err(not_a_column_of(wanted, data_type));
         }
         if keys == KeyType::Int { column.widened().map(Some) } else { Ok(Some(column)) }
@@ -138,6 +157,11 @@ impl Column {
                 type_name(object)
             ))
         })
+    }
+
+    /// True if all rows are null.
+    fn is_null(&self) -> bool {
+        self.rows().all(|row| matches!(row, Ok(None)))
     }
 
     /// True for strings, and for a column without a type.

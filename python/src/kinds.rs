@@ -2,7 +2,7 @@
 //! returns.
 
 use hashlith::{KeyType, ValueType, int_key};
-use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::sync::PyOnceLock;
@@ -84,11 +84,30 @@ pub fn tuple_as_text(object: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedStr>>
         let keywords = PyDict::new(py);
         keywords.set_item("ensure_ascii", false)?;
         keywords.set_item("separators", (",", ":"))?;
+        keywords.set_item("default", wrap_pyfunction!(plain, py)?)?;
         let encoder = py.import("json")?.getattr("JSONEncoder")?.call((), Some(&keywords))?;
         Ok::<_, PyErr>(encoder.getattr("encode")?.unbind())
     })?;
-    let text = encode.bind(py).call1((object,))?.cast_into::<PyString>()?;
+    let text =
+        encode.bind(py).call1((object,)).map_err(|error| match error.is_instance_of::<PyTypeError>(py) {
+            true => PyTypeError::new_err(format!("the key {}: {}", shown(object), error.value(py))),
+            false => error,
+        })?;
+    let text = text.cast_into::<PyString>()?;
     text.try_into().map(Some).map_err(|error| lone_surrogate(py, error))
+}
+
+/// A scalar of numpy as a number of Python, of which JSON knows more.
+#[pyfunction]
+fn plain<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let shape = object.getattr("shape");
+    match shape.is_ok_and(|shape| shape.cast::<PyTuple>().is_ok_and(|shape| shape.is_empty())) {
+        true => object.call_method0("item"),
+        false => {
+            let name = type_name(object);
+            Err(PyTypeError::new_err(format!("Object of type {name} is not JSON serializable")))
+        }
+    }
 }
 
 fn int_bytes<'a>(object: &Bound<'_, PyAny>) -> Asked<'a> {
@@ -137,4 +156,13 @@ fn lone_surrogate(py: Python<'_>, error: PyErr) -> PyErr {
 /// The name of an object's type, for messages.
 pub fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+/// A key in a message, cut off if it is long.
+pub fn shown(key: &Bound<'_, PyAny>) -> String {
+    let text = key.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+    match text.char_indices().nth(80) {
+        Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
+        None => text,
+    }
 }

@@ -9,65 +9,20 @@ use crate::arrow::{ArrowArray, Kind, Values};
 use crate::column::{Column, Fault};
 use crate::errors::no_memory;
 use crate::handle::{InUse, Index};
-use crate::kinds::{KeyBytes, type_name};
+use crate::missing::Missing;
 use crate::numbers::{array, encode};
 use hashlith::{Found, KeyType, Row, format::Error};
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyString, PyTuple};
 use std::borrow::Cow;
 use std::collections::TryReserveError;
-use std::str::FromStr;
 
 /// Keys of a run: enough that releasing the GIL costs little, and few enough that all they touch stays in the L2 cache.
 const RUN: usize = 1024;
 /// A run of long keys ends earlier.
 const RUN_BYTES: usize = 1 << 20;
-
-/// What None, NaN and pandas.NA are in a batch of keys.
-#[derive(Clone, Copy)]
-pub enum Missing {
-    /// A TypeError.
-    Error,
-    /// An absent key.
-    Absent,
-}
-
-impl FromStr for Missing {
-    type Err = PyErr;
-
-    fn from_str(word: &str) -> PyResult<Self> {
-        match word {
-            "error" => Ok(Missing::Error),
-            "none" => Ok(Missing::Absent),
-            _ => Err(PyValueError::new_err(format!("missing must be \"error\" or \"none\", not {word:?}"))),
-        }
-    }
-}
-
-impl Missing {
-    /// The bytes of a key; `None` for one that no index has.
-    #[inline]
-    fn key<'a>(self, handle: &Index, key: &'a Bound<'_, PyAny>) -> PyResult<Option<KeyBytes<'a>>> {
-        handle.key(key).or_else(|error| self.otherwise(key, error))
-    }
-
-    #[cold]
-    fn otherwise<'a>(self, key: &Bound<'_, PyAny>, error: PyErr) -> PyResult<Option<KeyBytes<'a>>> {
-        let is_missing = key.is_none()
-            || key.cast::<PyFloat>().is_ok_and(|float| float.value().is_nan())
-            || type_name(key) == "NAType";
-        match self {
-            Missing::Absent if is_missing => Ok(None),
-            Missing::Error if is_missing => Err(PyTypeError::new_err(format!(
-                "{}: get_many with missing=\"none\" takes None, NaN and pandas.NA for absent keys",
-                error.value(key.py())
-            ))),
-            _ => Err(error),
-        }
-    }
-}
 
 /// True if a run is complete.
 fn is_full(run: &Arena) -> bool {
@@ -208,7 +163,7 @@ pub fn ids<'py>(handle: &Index, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
                 ids.push(bytes(id));
                 Ok(())
             };
-            search_objects(handle, &index, keys, Missing::Error, |found| Ok(found.id()), each)?;
+            search_objects(handle, &index, keys, Missing::ErrorOfIds, |found| Ok(found.id()), each)?;
         }
     }
     let ids = ids.as_flattened();

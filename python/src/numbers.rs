@@ -58,7 +58,11 @@ pub fn encode(row: Row, value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult
     }
     let mut numbers = Numbers::new(row, out);
     if row.dimension == 0 {
-        return Ok(push(&mut numbers, value).and_then(|()| numbers.finish()));
+        let one = match is_array && value.getattr("ndim")?.extract::<usize>()? == 0 {
+            true => &value.call_method0("item")?,
+            false => value,
+        };
+        return Ok(push(&mut numbers, one).and_then(|()| numbers.finish()));
     }
     // An array of other numbers becomes a list of them, each of which is checked.
     let list = match value.hasattr("dtype")? {

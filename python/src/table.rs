@@ -4,6 +4,7 @@ use crate::{
     batch::Encoder,
     capsule::Batches,
     chunk::{is_binary, is_int, is_text, row_of},
+    column::{OBJECT, is_object},
     errors,
     kinds::type_name,
 };
@@ -51,6 +52,9 @@ impl Table {
             None if encoder.values.get() == Some(&ValueType::None) => Vec::new(),
             None => others(&schema, &keys)?,
         };
+        for name in keys.iter().chain(&values) {
+            refuse_objects(table, &schema, name)?;
+        }
         let type_of = |columns: &[String]| match columns {
             [column] => schema.field_with_name(column).ok().map(|field| field.data_type()),
             _ => None,
@@ -107,10 +111,27 @@ fn text(why: &Unfit) -> String {
         .map_or_else(|| why.what.clone(), |advice| format!("{}; {}", why.what, crate::advice::words(advice)))
 }
 
+/// # Errors
+/// TypeError for a column of Python objects, of which the table gives away only addresses.
+fn refuse_objects(table: &Bound<'_, PyAny>, schema: &Schema, name: &str) -> PyResult<()> {
+    let is_suspect = schema.field_with_name(name).is_ok_and(|field| *field.data_type() == OBJECT);
+    let dtype = || table.getattr("schema").and_then(|schema| schema.get_item(name));
+    match is_suspect && dtype().is_ok_and(|dtype| is_object(&dtype)) {
+        true => Err(PyTypeError::new_err(format!(
+            "the column {name:?} holds Python objects (Object of Polars), which cannot be read: make text of them first, \
+             table.with_columns(polars.Series({name:?}, [str(one) for one in table[{name:?}]]))"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// A name, or a list of names.
 fn names(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    let wrong =
-        || PyTypeError::new_err(format!("{keyword} must be the name of a column, or a list of names"));
+    let wrong = || {
+        PyTypeError::new_err(format!(
+            "{keyword} must be the name of a column as text (for a number of pandas such as \"0\"), or a list of names"
+        ))
+    };
     if value.is_instance_of::<PyString>() {
         return Ok(vec![value.extract()?]);
     }

@@ -12,8 +12,8 @@ import pyarrow
 import hashlith
 
 PATH, OUTPUT, RECORDS = "x.hlith", "out.hlith", {"a": "b", "c": "d"}
-# 65,536 files take minutes.
-LONG = {("parts", "65536")}
+# 65,536 files take minutes, and 10**12 keys days.
+LONG = {("parts", "65536"), ("of keys(records)", "a range")}
 
 
 def builder(*arguments, **options):
@@ -21,12 +21,12 @@ def builder(*arguments, **options):
     hashlith.Builder(*arguments, **options).abort()
 
 
-def adding(method):
+def adding(method, **options):
     """A method of a builder, and the build to its end."""
 
     @functools.wraps(getattr(hashlith.Builder, method))
     def call(*arguments):
-        with hashlith.Builder(OUTPUT, memory="64M", threads=2, on_duplicate="last") as builder:
+        with hashlith.Builder(OUTPUT, memory="64M", threads=2, on_duplicate="last", **options) as builder:
             getattr(builder, method)(*arguments)
 
     return call
@@ -116,6 +116,7 @@ def calls(group):
         case "build":
             return itertools.chain(
                 each_parameter("build", hashlith.build, OUTPUT, RECORDS, **build),
+                each_parameter("build of keys", hashlith.build, OUTPUT, {"a"}, values="none", **build),
                 each_parameter("build of a table", hashlith.build, OUTPUT, table, key="a", value="b", **build),
             )
         case "files":
@@ -126,6 +127,7 @@ def calls(group):
             return itertools.chain(
                 each_parameter("add", adding("add"), "a", "b"),
                 each_parameter("add_many", adding("add_many"), RECORDS),
+                each_parameter("add_many of keys", adding("add_many", keys="json", values="none"), ["a"]),
                 each_parameter("add_many of columns", adding("add_many"), column, column),
                 each_parameter("add_table", adding("add_table"), table, "a", "b"),
                 [("add_many of twice", lambda value: adding("add_many")(value, value))],

@@ -1,5 +1,6 @@
 """Keys that are missing: None and NaN in batches of objects, nulls in Arrow columns of any type."""
 
+import decimal
 import math
 
 import numpy
@@ -29,7 +30,10 @@ def kind(request, tmp_path):
         yield index, records
 
 
-@pytest.mark.parametrize("missing", [None, math.nan, numpy.float64("nan"), pandas.NA])
+@pytest.mark.parametrize("missing", [
+    None, math.nan, numpy.float64("nan"), numpy.float32("nan"), numpy.float16("nan"), pandas.NA, pandas.NaT, numpy.datetime64("NaT"),
+    decimal.Decimal("NaN"),
+])
 def test_missing_keys_of_a_batch(kind, missing):
     index, records = kind
     first, *others = records
@@ -45,6 +49,26 @@ def test_missing_keys_of_a_batch(kind, missing):
     # More than a run.
     assert list(index.get_many(keys * 1000, default, missing="none")) == expected * 1000
     assert list(index.get_many(iter(keys), default, missing="none")) == expected
+
+
+def test_missing_keys_of_ids(kind):
+    index, records = kind
+    keys = [*records, None, math.nan, pandas.NA]
+    for missing in keys[2:]:
+        with pytest.raises(TypeError, match=r"leave it out, or pass pyarrow.array\(keys, from_pandas=True\)") as caught:
+            index.ids([*records, missing])
+        assert "missing=" not in str(caught.value)
+        assert index.ids(pyarrow.array([*records, missing], from_pandas=True)).tolist() == [*index.ids(records), -1]
+
+
+def test_an_arrow_column_for_get_many(tmp_path):
+    hashlith.build(tmp_path / "x", {"a": "b"})
+    with hashlith.open(tmp_path / "x") as index:
+        for column in pyarrow.array(["a"]), pyarrow.chunked_array([["a"]]):
+            for missing in "error", "none":
+                with pytest.raises(TypeError, match="not StringScalar: get_many_arrow takes Arrow columns"):
+                    index.get_many(column, missing=missing)
+            assert index.get_many_arrow(column).to_pyarrow().to_pylist() == ["b"]
 
 
 def test_other_wrong_keys_stay_errors(kind):

@@ -11,6 +11,7 @@ mod parquet;
 mod plan;
 mod table;
 mod thrift;
+mod uuid;
 
 use arrow_array::RecordBatch;
 use hashlith_feedback::Advice;

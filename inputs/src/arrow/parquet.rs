@@ -9,8 +9,9 @@ use parquet::arrow::{
     ARROW_SCHEMA_META_KEY, FieldLevels, ProjectionMask, parquet_to_arrow_field_levels,
     parquet_to_arrow_schema,
 };
-use parquet::basic::Type;
+use parquet::basic::{LogicalType, Type};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::schema::types::TypePtr;
 
 use crate::arrow::cells::{is_string, is_text};
 use crate::arrow::data::Data;
@@ -19,7 +20,7 @@ use crate::arrow::guarded::guarded;
 use crate::arrow::pages::Pages;
 use crate::arrow::table::Table;
 use crate::arrow::thrift::walk;
-use crate::arrow::{pass, too_long};
+use crate::arrow::{pass, too_long, uuid};
 use crate::format::Format;
 use crate::magic;
 use crate::options::ReadOptions;
@@ -172,8 +173,14 @@ fn plan(metadata: &ParquetMetaData, options: &ReadOptions) -> Result<(FieldLevel
         file.key_value_metadata().is_some_and(|all| all.iter().any(|one| one.key == ARROW_SCHEMA_META_KEY));
     let mut leaves =
         descriptor.columns().iter().map(|column| !is_described && column.physical_type() == Type::INT96);
+    let columns = descriptor.root_schema().get_fields().iter();
+    // Not all writers name the type for Arrow too.
+    let named = |(field, column): (&Arc<Field>, &TypePtr)| match column.get_basic_info().logical_type_ref() {
+        Some(LogicalType::Uuid) => Arc::new(uuid::named(field)),
+        _ => Arc::clone(field),
+    };
     // Views leave a string in its page or dictionary, however often it occurs.
-    let fields = views(schema.fields(), &mut leaves);
+    let fields = views(&schema.fields().iter().zip(columns).map(named).collect(), &mut leaves);
     let table = Table::plan(&Schema::new(fields.clone()), options)?;
     let needed = ProjectionMask::roots(descriptor, table.needed().iter().copied());
     Ok((levels(needed, &fields)?, table))

@@ -1,11 +1,13 @@
 //! Which columns of a table make a key and a value, and whether their types can.
 
-use arrow_schema::{DataType, Schema};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, ValueType};
 
 use crate::arrow::cells::is_string;
 use crate::arrow::json;
+use crate::arrow::uuid::{self, is_uuid};
 use crate::bad_row::Reason;
 use crate::columns::{Cells, numbers};
 use crate::options::ReadOptions;
@@ -20,6 +22,8 @@ pub(crate) struct Plan {
     pub needed: Vec<usize>,
     /// Their types.
     pub types: Vec<DataType>,
+    /// Which of them are UUIDs.
+    uuids: Vec<bool>,
 }
 
 impl Plan {
@@ -46,16 +50,41 @@ impl Plan {
         value_cells.check_names()?;
         for &column in &key {
             let field = schema.field(column);
-            check_key(&key_cells, field.data_type(), options)
+            stored_type(field, options.key_type == KeyType::Text)
+                .and_then(|data_type| check_key(&key_cells, &data_type, options))
                 .map_err(|reason| prefixed(field.name(), reason))?;
         }
         for &column in &value {
             let field = schema.field(column);
-            check_value(&value_cells, field.data_type(), options.value_type)
+            stored_type(field, options.value_type.is_text())
+                .and_then(|data_type| check_value(&value_cells, &data_type, options.value_type))
                 .map_err(|reason| prefixed(field.name(), reason))?;
         }
         let types = needed.iter().map(|&column| schema.field(column).data_type().clone()).collect();
-        Ok(Plan { key: key_cells, value: value_cells, needed, types })
+        let uuids = needed.iter().map(|&column| is_uuid(schema.field(column))).collect();
+        Ok(Plan { key: key_cells, value: value_cells, needed, types, uuids })
+    }
+
+    /// The columns of a batch, for keys or values that are text or not.
+    pub fn columns(&self, batch: &RecordBatch, as_text: bool) -> Vec<ArrayRef> {
+        let stored = |(column, is_uuid): (&ArrayRef, &bool)| match as_text && *is_uuid {
+            true => uuid::texts(column),
+            false => ArrayRef::clone(column),
+        };
+        batch.columns().iter().zip(&self.uuids).map(stored).collect()
+    }
+}
+
+/// The type of a column, of which text is made or not.
+fn stored_type(field: &Field, as_text: bool) -> Result<DataType, Reason> {
+    match field.extension_type_name() {
+        Some("pandas.period") => {
+            Err("holds periods of pandas, which are stored as bare numbers: cast it to text"
+                .to_owned()
+                .into())
+        }
+        _ if as_text && is_uuid(field) => Ok(DataType::Utf8),
+        _ => Ok(field.data_type().clone()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows of record batches as records.
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 use hashlith_feedback::Advice;
 use hashlith_format::{KeyType, Row, ValueType, int_key};
@@ -87,7 +87,9 @@ impl Table {
         batch: &RecordBatch,
         mut each: impl FnMut(usize, Result<(&[u8], &[u8]), Reason>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let parts = Parts::new(&self.plan, batch, &self.options);
+        let keys = self.plan.columns(batch, self.options.key_type == KeyType::Text);
+        let values = self.plan.columns(batch, self.options.value_type.is_text());
+        let parts = Parts::new(&self.plan, &keys, &values, &self.options);
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for row in 0..batch.num_rows() {
             each(row, parts.record(row, &mut key, &mut value))?;
@@ -220,14 +222,15 @@ fn is_null_at(array: &dyn Array, row: usize) -> bool {
 }
 
 impl<'a> Parts<'a> {
-    fn new(plan: &'a Plan, batch: &'a RecordBatch, options: &ReadOptions) -> Self {
-        let columns: Vec<&dyn Array> = batch.columns().iter().map(|column| &**column).collect();
+    fn new(plan: &'a Plan, keys: &'a [ArrayRef], values: &'a [ArrayRef], options: &ReadOptions) -> Self {
+        let columns: Vec<&dyn Array> = keys.iter().map(|column| &**column).collect();
         let key = match &plan.key {
             Cells::One(column) if options.key_type == KeyType::Int => Part::Int(columns[*column]),
             Cells::One(column) if !is_string(columns[*column].data_type()) => Part::JsonKey(columns[*column]),
             Cells::One(column) => Part::Texts(Texts::new(columns[*column])),
             cells => Part::several(cells, &columns, None),
         };
+        let columns: Vec<&dyn Array> = values.iter().map(|column| &**column).collect();
         let value = match (&plan.value, options.value_type) {
             (Cells::One(column), ValueType::Numbers(row)) => Part::Numbers(row, columns[*column]),
             (Cells::One(column), ValueType::Json) => Part::Json(columns[*column]),

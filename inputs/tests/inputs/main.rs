@@ -26,4 +26,6 @@ mod text_models;
 mod tsv_lines;
 mod typed_rows;
 mod unusual_pickles;
+#[cfg(feature = "arrow")]
+mod uuids;
 mod workers;
