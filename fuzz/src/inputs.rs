@@ -123,7 +123,11 @@ fn input(format: Format, bytes: &[u8]) {
             Format::Tsv if choice & 128 != 0 => Some(Delimiter::Blanks),
             _ => None,
         },
-        quotes: (format == Format::Csv && choice & 64 != 0).then_some(Quotes::Lenient),
+        quotes: match choice & 72 {
+            64 if format == Format::Csv => Some(Quotes::Lenient),
+            8 if format == Format::Csv => Some(Quotes::Backslash),
+            _ => None,
+        },
         comment: (format == Format::Csv && choice & 128 != 0).then(|| "#".to_owned()),
         json_keys: matches!(format, Format::Pickle | Format::Jsonl | Format::Json)
             && choice & 64 != 0

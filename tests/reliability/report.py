@@ -60,6 +60,8 @@ ROWS = [
     ("7", "The same as Parquet and Arrow files, in batches of three sizes", "fuzz/ parquet arrow", "{} executions, {edges} edges",
      ["fuzz.parquet", "fuzz.arrow"],
      "A wrong record that is well formed; inputs above 70 kB"),
+    ("7", "The same as SQLite databases, read twice", "fuzz/ sqlite", "{} executions, {edges} edges", ["fuzz.sqlite"],
+     "A wrong record that is well formed; inputs above 70 kB"),
     ("1, 7", "Tests of format, reader, checker and inputs under the address sanitizer", "tests/sanitize", "{} tests", ["sanitize.asan"],
      "Wrong reads within one allocation; code that no test reaches"),
     ("1, 7", "A selection of these under valgrind", "tests/sanitize", "{} tests", ["sanitize.valgrind"],
