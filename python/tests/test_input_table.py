@@ -41,7 +41,7 @@ def keywords(words):
             found[name.replace("-", "_")].append(value)
     for name, values in found.items():
         if name in COLUMNS:
-            found[name] = [int(value) if value.isdecimal() else value for value in values]
+            found[name] = [int(value) if value.isdecimal() and not value.startswith("0") else value for value in values]
         elif isinstance(values, list):
             found[name] = int(values[-1]) if name in NUMBERS else values[-1]
     return dict(found)
