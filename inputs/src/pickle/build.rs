@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::bad_row::BadRow;
 use crate::pickle::global::{Class, DATA_ONLY};
 use crate::pickle::item::{Item, Refused, Seq, SeqKind, Span};
-use crate::pickle::machine::{Machine, Outermost, Parts};
+use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::opcode as op;
 use crate::pickle::row_error::RowError;
 use crate::pickle::stack::Entry;
@@ -76,6 +76,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             SeqKind::Tuple | SeqKind::Set => None,
         };
         let is_outermost = match &self.parts {
+            // A pair, and a dict of fields, are wanted as a whole.
+            Parts::All if self.dumps == Dumps::Pairs => false,
+            Parts::All if kind == SeqKind::Dict && self.rows.names_fields() => false,
             Parts::All => self.outermost.is_none() && self.stack.is_outermost(),
             Parts::Scan => false,
             Parts::Picked { at: picked, .. } => at == *picked,
@@ -198,6 +201,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                     return Err(BadRow::new(at, "the pickle is malformed: a key has no value").into());
                 }
                 self.fill(seq, items.iter().map(|entry| entry.item.clone()), at)?;
+                if cut == 1 && kind == SeqKind::Dict && seq.items.borrow().len() > 2 * MOST_PARTS {
+                    self.rows.allow_dict(seq.at)?;
+                }
             }
             _ => return Err(wrong(target).into()),
         }
@@ -259,75 +265,6 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             Err(RowError::Stop(stop)) => Err(stop.for_sink()),
         }
     }
-
-    /// The end of a pickle: its container on the stack goes to the sink, unless its items went there before.
-    pub(super) fn stop(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
-        let at = token.at;
-        let [top] = &self.stack.entries[..] else {
-            let count = self.stack.entries.len();
-            return Err(
-                BadRow::new(at, format!("the pickle is malformed: it ends with {count} objects")).into()
-            );
-        };
-        let (begin, item) = (top.at, top.item.clone());
-        match &self.parts {
-            Parts::All => {}
-            Parts::Scan => {
-                self.scanned = Some(item);
-                return Ok(());
-            }
-            Parts::Picked { .. } => return Ok(()),
-        }
-        // Items went to the sink as items of the outermost container, so the pickle must be that container.
-        let sent = self.outermost.is_some() || self.sent_early.is_some();
-        if sent && !matches!(item, Item::Stream) {
-            self.misfit = true;
-            let what = "the pickle is malformed: it builds a container and then does not use it";
-            return Err(BadRow::new(at, what).into());
-        }
-        // A record may begin with a reference to a string far back, but positions must rise.
-        let mut last = begin.wrapping_sub(1);
-        let mut rising = |item: &Item| {
-            last = offset(item, begin).max(last.wrapping_add(1));
-            last
-        };
-        match &item {
-            Item::Stream if self.outermost == Some(Outermost::Instance) => {
-                let class = self.outer_class.take();
-                return Err(self.class_error(class, token).into());
-            }
-            Item::Stream => return Ok(()),
-            Item::Seq(seq) if seq.kind() == SeqKind::Dict => {
-                self.understood = true;
-                self.rows.allow_dict(begin)?;
-                for pair in seq.items.borrow().chunks_exact(2) {
-                    self.rows.pair(self.window, rising(&pair[0]), &pair[0], &pair[1])?;
-                }
-                return Ok(());
-            }
-            Item::Seq(seq) if self.rows.is_pair(seq) => {
-                let items = seq.items.borrow();
-                return self.rows.pair(self.window, begin, &items[0], &items[1]);
-            }
-            Item::Seq(seq) if matches!(seq.kind(), SeqKind::Tuple | SeqKind::List) => {
-                self.misfit = seq.items.borrow().iter().any(is_dict);
-                for element in seq.items.borrow().iter() {
-                    self.rows.element(self.window, rising(element), element)?;
-                }
-                return Ok(());
-            }
-            Item::Seq(seq) if seq.class.is_some() => {
-                let class = seq.class.clone();
-                return Err(self.class_error(class, token).into());
-            }
-            _ => {}
-        }
-        let what = format!(
-            "the pickle is {}; it must be a dict, or a list or tuple of (key, value) pairs",
-            item.a_type()
-        );
-        Err(BadRow::new(begin, what).into())
-    }
 }
 
 /// Most parts of an outermost container among which one can be picked.
@@ -335,15 +272,6 @@ pub(crate) const MOST_PARTS: usize = 1_000;
 
 pub(crate) fn is_dict(item: &Item) -> bool {
     matches!(item, Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::Instance))
-}
-
-/// The offset of an item of a container, or `begin` if it is not known.
-fn offset(item: &Item, begin: u64) -> u64 {
-    match item {
-        Item::Span(span) => span.op,
-        Item::Seq(seq) => seq.items.borrow().first().map_or(begin, |first| offset(first, begin)),
-        _ => begin,
-    }
 }
 
 /// Keys and values in turn, from a dict or from pairs.

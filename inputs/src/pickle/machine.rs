@@ -38,12 +38,24 @@ pub(crate) enum Parts {
     Picked { at: u64, before: Vec<u64>, end: u64 },
 }
 
+/// How the pickles of a file are read, which its first one decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dumps {
+    /// This is the first one.
+    First,
+    /// Each is a pair of key and value.
+    Pairs,
+    /// Each is a container of records.
+    Any,
+}
+
 /// The state of reading one pickle.
 pub(crate) struct Machine<'m, 'o, 'a, S: Sink> {
     pub window: &'m mut Window<Input<'a>>,
     pub rows: Rows<'m, 'o, S>,
     pub stack: Stack,
     pub parts: Parts,
+    pub dumps: Dumps,
     pub outermost: Option<Outermost>,
     /// The class of the outermost container, if that is known by name only.
     pub outer_class: Option<Rc<Class>>,
@@ -78,6 +90,7 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
             rows: Rows::new(outlet, options),
             stack: Stack::default(),
             parts,
+            dumps: Dumps::Any,
             outermost: None,
             outer_class: None,
             sent_early: None,

@@ -2,7 +2,7 @@
 
 use crate::bad_row::BadRow;
 use crate::pickle::item::{Item, Kind, Span};
-use crate::pickle::machine::{Machine, Outermost, Parts};
+use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::memo::{Fetched, string_span};
 use crate::pickle::opcode as op;
 use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
@@ -115,7 +115,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 "one value, or the objects that are referred to again, add up to more than {MOST_HELD} items, which \
                  is more than this reader holds in memory"
             );
-            self.misfit = true;
+            // The values of a dict may be too large, and its parts not.
+            self.misfit = self.outermost != Some(Outermost::Dict) || !self.rows.takes_any_value();
             return Err(BadRow::new(at, what).into());
         }
         Ok(())
@@ -133,7 +134,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let below = mark.checked_sub(1).map(|below| &self.stack.entries[below].item);
         let outermost = match (below, self.outermost) {
             (Some(Item::Stream), Some(outermost)) => outermost,
-            (None, None) if matches!(self.parts, Parts::All) => {
+            (None, None) if matches!(self.parts, Parts::All) && self.dumps != Dumps::Pairs => {
                 *self.sent_early.get_or_insert(match self.stack.entries[first].item {
                     Item::Seq(_) => Outermost::Pairs,
                     _ => Outermost::Dict,
