@@ -39,11 +39,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 return self.grow(token, first, first - 1);
             }
             op::GLOBAL => {
-                let line = self.window.slice(token.payload, token.length).unwrap_or_default();
-                let mut lines =
-                    line.splitn(2, |&byte| byte == b'\n').map(|part| part[..part.len().min(1_000)].to_vec());
-                let (module, name) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-                self.name(token, &module, &name)?;
+                let (module, name) = self.names(token);
+                self.name(token, &module, &name);
             }
             op::STACK_GLOBAL => return self.stack_global(token),
             op::REDUCE => return self.call(token),
@@ -52,7 +49,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             op::PERSID | op::BINPERSID | op::NEXT_BUFFER | op::READONLY_BUFFER => {
                 return Err(outside(token).into());
             }
-            // The rest: INST, OBJ, NEWOBJ_EX, EXT1, EXT2 and EXT4.
+            op::INST | op::OBJ | op::NEWOBJ_EX => return self.other_object(token),
+            // The rest: EXT1, EXT2 and EXT4.
             _ => return Err(self.refuse(token).into()),
         }
         Ok(())
@@ -194,7 +192,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 }
                 self.send(outermost, first, self.stack.entries.len())?;
             }
-            Some(Item::Dropped) => {}
+            Some(Item::Dropped | Item::Opaque(_)) => {}
             Some(Item::Seq(seq)) if seq.becomes(kind) => {
                 let items = &self.stack.entries[first..];
                 if kind == SeqKind::Dict && items.len() % 2 == 1 {
@@ -221,16 +219,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.short_text(*module_span, Which::Key, token.at)?;
         self.short_text(*name_span, Which::Value, token.at)?;
         let module = std::mem::take(&mut self.rows.texts.key);
-        let result = self.name_of(token, &module);
-        self.rows.texts.key = module;
-        Ok(result?)
-    }
-
-    fn name_of(&mut self, token: &Token, module: &[u8]) -> Result<(), BadRow> {
         let name = std::mem::take(&mut self.rows.texts.value);
-        let result = self.name(token, module, &name);
-        self.rows.texts.value = name;
-        result
+        self.name(token, &module, &name);
+        (self.rows.texts.key, self.rows.texts.value) = (module, name);
+        Ok(())
     }
 
     /// Loads a name, which may not be long.
@@ -242,15 +234,6 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             Ok(()) => Ok(()),
             Err(RowError::Bad(reason)) => Err(BadRow::new(at, format!("a name {}", reason.what)).into()),
             Err(RowError::Stop(stop)) => Err(stop.for_sink()),
-        }
-    }
-
-    /// The error for an object of a class that is known by name only.
-    #[cold]
-    pub(super) fn class_error(&mut self, class: Option<Rc<Class>>, token: &Token) -> BadRow {
-        match class {
-            Some(class) => self.foreign(&class),
-            None => self.refuse(token),
         }
     }
 
@@ -271,7 +254,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
 pub(crate) const MOST_PARTS: usize = 1_000;
 
 pub(crate) fn is_dict(item: &Item) -> bool {
-    matches!(item, Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::Instance))
+    matches!(item, Item::Seq(seq) if seq.kind() == SeqKind::Dict)
 }
 
 /// Keys and values in turn, from a dict or from pairs.

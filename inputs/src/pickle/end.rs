@@ -80,11 +80,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 }
                 return Ok(());
             }
-            Item::Seq(seq) if seq.class.is_some() => {
-                let class = seq.class.clone();
-                return Err(self.class_error(class, token).into());
-            }
             _ => {}
+        }
+        if let Some(class) = item.foreign_class() {
+            return Err(self.foreign(class).into());
         }
         let what = format!(
             "the pickle is {}; it must be a dict, or a list or tuple of (key, value) pairs",

@@ -28,6 +28,8 @@ pub(crate) enum Item {
     Global(Global),
     /// A name that stands for nothing known.
     Class(Rc<Class>),
+    /// An object that stands for nothing known, or a function that is certainly no class of a user.
+    Opaque(Rc<Class>),
     Object(Rc<Object>),
     /// A container beside the picked one; its items are dropped.
     Dropped,
@@ -123,6 +125,13 @@ impl Seq {
         self.held.remove(items.len());
     }
 
+    /// Becomes an object whose items are not known, and gets no more.
+    pub fn forget(&self) {
+        self.clear();
+        self.closed.set(true);
+        self.kind.set(SeqKind::Instance);
+    }
+
     pub fn extend(&self, items: impl Iterator<Item = Item>) -> Result<(), Refused> {
         if self.closed.get() {
             return Err(Refused::Recursive);
@@ -177,6 +186,7 @@ impl Item {
                 SeqKind::Instance => "object",
             },
             Item::Global(_) | Item::Class(_) => "type",
+            Item::Opaque(_) => "object",
             Item::Object(object) => object.type_name(),
             Item::Stream | Item::Dropped => "dict or list",
         }
@@ -184,6 +194,9 @@ impl Item {
 
     /// The name with its article.
     pub fn a_type(&self) -> String {
+        if let Some(class) = self.foreign_class() {
+            return format!("an object of {}", class.path);
+        }
         match self.type_name() {
             "None" => "None".to_owned(),
             name @ ("int" | "object") => format!("an {name}"),

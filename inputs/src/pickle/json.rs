@@ -77,16 +77,15 @@ fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> 
             let what = "is or holds a set, which JSON cannot hold; make it a list before pickling";
             return Err(what.to_owned().into());
         }
-        SeqKind::Instance => {
-            let path = seq.class.as_ref().map_or("unknown", |class| &class.path);
-            let what = format!(
-                "is or holds an object of {path}, which JSON cannot hold; make it a dict before pickling"
-            );
-            return Err(what.into());
-        }
+        SeqKind::Instance => return Err(foreign(&Item::Seq(Rc::clone(seq)))),
     });
     open.push((Rc::clone(seq), 0));
     Ok(())
+}
+
+#[cold]
+fn foreign(object: &Item) -> RowError {
+    format!("is or holds {}, which JSON cannot hold; convert it before pickling", object.a_type()).into()
 }
 
 /// A key of an object: what is not a string becomes one, as with `json.dumps`.
@@ -135,6 +134,7 @@ fn write_plain(
         Item::Object(object) if object.array().is_some() => {
             return object.array().map_or(Ok(()), |array| write_array(array, window, texts, out, verb));
         }
+        Item::Opaque(_) => return Err(foreign(item)),
         _ => return Err(format!("{verb} {}, which JSON does not have", item.a_type()).into()),
     }
     Ok(())

@@ -18,6 +18,7 @@ mod memo;
 mod number;
 mod numbers;
 mod object;
+mod opaque;
 mod opcode;
 mod pick;
 mod references;

@@ -119,7 +119,7 @@ pub(crate) fn picked<E>(scan: &Scan, wanted: &str, window: &mut Window<Input<'_>
         )));
     };
     let at = match item {
-        Item::Seq(seq) if is_dict(item) || seq.kind() == SeqKind::List => seq.at,
+        Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::List | SeqKind::Instance) => seq.at,
         _ => return Err(bad(format!("the picked part {wanted:?} is {}, not a dict", item.a_type()))),
     };
     let starts =

@@ -251,6 +251,9 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     #[cold]
     fn no_string(&mut self, window: &mut Window<Input<'_>>, value: &Item) -> RowError {
         let what = format!("is {}, not a string", value.a_type());
+        if value.foreign_class().is_some() {
+            return format!("{what}; convert it before pickling").into();
+        }
         match json::write(value, window, &mut self.texts) {
             Ok(()) => Reason::with(Advice::JsonValues, what).into(),
             Err(RowError::Bad(reason)) => format!("{what}; as JSON it {}", reason.what).into(),
