@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::bad_row::BadRow;
 use crate::pickle::global::{Class, DATA_ONLY};
-use crate::pickle::item::{Item, Refused, Seq, SeqKind, Span};
+use crate::pickle::item::{Item, Seq, SeqKind, Span, too_deep};
 use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::opcode as op;
 use crate::pickle::row_error::RowError;
@@ -69,15 +69,22 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     pub(super) fn container(&mut self, at: u64, kind: SeqKind, class: Option<Rc<Class>>) {
         let outermost = match kind {
             SeqKind::Dict => Some(Outermost::Dict),
+            // A set of older protocols is made of a list.
+            SeqKind::List if self.rows.takes_keys() && self.stack.is_in_set() => Some(Outermost::Keys),
             SeqKind::List => Some(Outermost::Pairs),
             SeqKind::Instance => Some(Outermost::Instance),
+            SeqKind::Set if self.rows.takes_keys() => Some(Outermost::Keys),
             SeqKind::Tuple | SeqKind::Set => None,
         };
         let is_outermost = match &self.parts {
             // A pair, and a dict of fields, are wanted as a whole.
             Parts::All if self.dumps == Dumps::Pairs => false,
             Parts::All if kind == SeqKind::Dict && self.rows.names_fields() => false,
-            Parts::All => self.outermost.is_none() && self.stack.is_outermost(),
+            Parts::All => {
+                let is_set = outermost == Some(Outermost::Keys) && self.stack.is_in_set();
+                let is_outermost = self.stack.is_outermost() || is_set && self.stack.entries.len() <= 2;
+                self.outermost.is_none() && is_outermost
+            }
             Parts::Scan => false,
             Parts::Picked { at: picked, .. } => at == *picked,
         };
@@ -101,7 +108,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     /// Puts items into a container. A scan keeps only the first ones, and only small ones of those.
     pub(super) fn fill(&self, seq: &Seq, items: impl Iterator<Item = Item>, at: u64) -> Result<(), BadRow> {
         if !self.is_scan() {
-            return seq.extend(items).map_err(|refused: Refused| refused.at(at));
+            return if seq.extend(items) { Ok(()) } else { Err(too_deep(at)) };
         }
         let room = MOST_PARTS.saturating_sub(seq.items.borrow().len());
         let small = items.take(room).inspect(|item| {
@@ -111,7 +118,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 inner.clear();
             }
         });
-        seq.extend(small).map_err(|refused| refused.at(at))
+        if seq.extend(small) { Ok(()) } else { Err(too_deep(at)) }
     }
 
     /// Makes a tuple of the items from `first` on.
@@ -129,11 +136,16 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let at = token.at;
         let first = self.stack.unmark(at)?;
         let begin = self.stack.entries[first - 1].at;
-        let outermost = if token.op == op::DICT { Outermost::Dict } else { Outermost::Pairs };
+        let outermost = match token.op {
+            op::DICT => Outermost::Dict,
+            op::FROZENSET => Outermost::Keys,
+            _ => Outermost::Pairs,
+        };
         if first == 1
             && let Some(sent) = self.sent_early.take()
         {
-            if sent != outermost || token.op == op::FROZENSET {
+            // Keys that are no containers are the same in a set and in a list or tuple.
+            if sent != outermost && (sent, outermost) != (Outermost::Keys, Outermost::Pairs) {
                 self.misfit = true;
                 let what = "the outermost container is neither a dict nor a list or tuple of pairs";
                 return Err(BadRow::new(at, what).into());
@@ -183,11 +195,15 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         };
         match target.map(|entry| &entry.item) {
             Some(Item::Stream) => {
-                let outermost = if kind == SeqKind::Dict { Outermost::Dict } else { Outermost::Pairs };
-                if self.outermost == Some(Outermost::Instance) {
+                let outermost = match kind {
+                    SeqKind::Dict => Outermost::Dict,
+                    SeqKind::List if self.outermost != Some(Outermost::Keys) => Outermost::Pairs,
+                    _ => Outermost::Keys,
+                };
+                if self.outermost == Some(Outermost::Instance) && outermost != Outermost::Keys {
                     self.outermost = Some(outermost);
                 }
-                if self.outermost != Some(outermost) || kind == SeqKind::Set {
+                if self.outermost != Some(outermost) {
                     return Err(wrong(target).into());
                 }
                 self.send(outermost, first, self.stack.entries.len())?;

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use crate::bad_row::BadRow;
 use crate::pickle::array::array;
 use crate::pickle::build::flatten;
-use crate::pickle::global::{Class, DATA_ONLY, Global};
+use crate::pickle::global::{Class, Global};
 use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::machine::{Machine, Outermost};
 use crate::pickle::object::{Dtype, Element, Object, What};
 use crate::pickle::opcode as op;
 use crate::pickle::stack::Entry;
 use crate::pickle::texts::Which;
-use crate::pickle::window::{Token, named};
+use crate::pickle::window::Token;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -75,7 +75,14 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Bytearray, [Item::Span(text), Item::Span(encoding)]) => {
                 self.encoded(token, *text, *encoding)?
             }
-            (Global::Set, [] | [_]) => Item::Seq(Seq::new(SeqKind::Set, begin, &self.held)),
+            (Global::Set, []) => {
+                self.container(begin, SeqKind::Set, None);
+                return Ok(());
+            }
+            (Global::Set, [Item::Stream]) if self.outermost == Some(Outermost::Keys) => Item::Stream,
+            (Global::Set, [Item::Dropped]) => Item::Dropped,
+            (Global::Set, [Item::Seq(list)]) => Item::Seq(Seq::new(SeqKind::Set, list.at, &self.held)),
+            (Global::Set, [_]) => Item::Seq(Seq::new(SeqKind::Set, begin, &self.held)),
             (Global::DefaultDict, factory) if is_factory(factory) || matches!(factory, [Item::None]) => {
                 self.container(begin, SeqKind::Dict, None);
                 return Ok(());
@@ -368,19 +375,6 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         }
         self.short_part(*span, at)?;
         Ok(self.rows.texts.part == text)
-    }
-
-    #[cold]
-    pub(super) fn refuse(&mut self, token: &Token) -> BadRow {
-        self.understood |= token.at > 0;
-        BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
-    }
-
-    #[cold]
-    pub(super) fn foreign(&mut self, class: &Class) -> BadRow {
-        self.understood |= class.is_plausible();
-        let (op, at, path) = (named(class.op), class.at, &class.path);
-        BadRow::new(at, format!("{op} at byte {at} asks for {path}: {DATA_ONLY}"))
     }
 }
 

@@ -100,7 +100,7 @@ fn read_pickle<'a, S: Sink>(
     if let Some(wanted) = &options.pick {
         let scan = pick::Scan::run(window, outlet, options, start)?;
         *understood = true;
-        let parts = pick::picked(&scan, wanted, window)?;
+        let parts = pick::picked(&scan, wanted, options.takes_keys(), window)?;
         return_to(window, start);
         let result = read_parts(window, options, outlet, parts, dumps, start).map_err(|failed| failed.stop);
         return_to(window, scan.end);

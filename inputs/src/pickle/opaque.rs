@@ -4,11 +4,11 @@
 use std::rc::Rc;
 
 use crate::bad_row::BadRow;
-use crate::pickle::global::Class;
+use crate::pickle::global::{Class, DATA_ONLY};
 use crate::pickle::item::{Item, SeqKind};
 use crate::pickle::machine::Machine;
 use crate::pickle::opcode as op;
-use crate::pickle::window::Token;
+use crate::pickle::window::{Token, named};
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -74,5 +74,18 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             Some(class) => self.foreign(&class),
             None => self.refuse(token),
         }
+    }
+
+    #[cold]
+    pub(super) fn refuse(&mut self, token: &Token) -> BadRow {
+        self.understood |= token.at > 0;
+        BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
+    }
+
+    #[cold]
+    pub(super) fn foreign(&mut self, class: &Class) -> BadRow {
+        self.understood |= class.is_plausible();
+        let (op, at, path) = (named(class.op), class.at, &class.path);
+        BadRow::new(at, format!("{op} at byte {at} asks for {path}: {DATA_ONLY}"))
     }
 }

@@ -91,6 +91,11 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         done
     }
 
+    /// True if there are keys only, which a set may hold.
+    pub fn takes_keys(&self) -> bool {
+        self.options.takes_keys()
+    }
+
     /// True if values may be containers.
     pub fn takes_any_value(&self) -> bool {
         self.value_type == ValueType::Json
@@ -251,7 +256,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     #[cold]
     fn no_string(&mut self, window: &mut Window<Input<'_>>, value: &Item) -> RowError {
         let what = format!("is {}, not a string", value.a_type());
-        if value.foreign_class().is_some() {
+        if value.foreign_class().is_some() || matches!(value, Item::Back) {
             return format!("{what}; convert it before pickling").into();
         }
         match json::write(value, window, &mut self.texts) {

@@ -5,6 +5,7 @@ use crate::pickle::item::{Item, Kind, Span};
 use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::memo::{Fetched, string_span};
 use crate::pickle::opcode as op;
+use crate::pickle::stack::Entry;
 use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
 use crate::scan;
 use crate::sink::Sink;
@@ -127,7 +128,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let Some(&mark) = self.stack.marks.first().filter(|_| !self.is_scan()) else { return Ok(()) };
         let first = mark + 1;
         let end = self.stack.marks.get(1).copied().unwrap_or(self.stack.entries.len());
-        let count = end.saturating_sub(first + STAYING) / 2 * 2;
+        let mut count = end.saturating_sub(first + STAYING) / 2 * 2;
         if count == 0 {
             return Ok(());
         }
@@ -135,10 +136,18 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let outermost = match (below, self.outermost) {
             (Some(Item::Stream), Some(outermost)) => outermost,
             (None, None) if matches!(self.parts, Parts::All) && self.dumps != Dumps::Pairs => {
-                *self.sent_early.get_or_insert(match self.stack.entries[first].item {
-                    Item::Seq(_) => Outermost::Pairs,
+                let waiting = &self.stack.entries[first..first + count];
+                let is_container = |entry: &Entry| matches!(entry.item, Item::Seq(_));
+                let sent = *self.sent_early.get_or_insert(match &waiting[0] {
+                    first if is_container(first) => Outermost::Pairs,
+                    _ if self.rows.takes_keys() => Outermost::Keys,
                     _ => Outermost::Dict,
-                })
+                });
+                if sent == Outermost::Keys {
+                    // A container is a key in a set and a pair in a tuple, so it waits for the end.
+                    count = waiting.iter().position(is_container).unwrap_or(count);
+                }
+                sent
             }
             _ => return Ok(()),
         };
@@ -192,7 +201,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             op::DUP => {
                 let item = self.stack.top(at)?.item.clone();
-                let item = self.referred(item, at)?;
+                let item = self.referred(item);
                 self.stack.push(at, item);
             }
             _ => return self.build(token),
@@ -263,7 +272,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             .map_err(Stop::for_sink)?
         {
             Fetched::Item(item) => {
-                let item = self.referred(item, token.at)?;
+                let item = self.referred(item);
                 self.stack.push(token.at, item);
                 Ok(())
             }

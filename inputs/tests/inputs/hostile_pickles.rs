@@ -289,20 +289,24 @@ fn deep_nesting_takes_no_stack() {
 }
 
 #[test]
-fn structures_that_hold_themselves_are_refused() {
+fn structures_that_hold_themselves_are_bad_values() {
     let table: [&[u8]; 7] = [
         b"}p0\nS'x'\ng0\ns.",
         b"}S'x'\n]p1\ng1\nas.",
         b"}S'x'\n}p1\nS'k'\ng1\nss.",
-        b"}S'x'\n]p1\n]p2\ng1\nag2\nas.",
+        b"}S'x'\n]p1\n]p2\ng1\naas.",
         b"}S'x'\n]p1\n(g1\ntas.",
         b"}S'x'\n]2as.",
-        b"](S'x'\n]p1\ng1\nate.",
+        b"]((S'x'\n]p1\ng1\nate.",
     ];
     for pickle in table {
         let found = error("x.pkl", pickle, &json());
         assert!(found.contains("contains itself"), "{pickle:?}: {found}");
     }
+    // Fields that hold no such thing may be records.
+    let record = b"(S'key'\nS'a'\nS'child'\n}S'parent'\ng1\nsS'value'\nS'x'\nS'list'\ng0\nu";
+    let pickle = [b"]p0\n(}p1\n", &record[..], b"}p1\n", record, b"e."].concat();
+    assert_eq!(pairs("x.pkl", &pickle, &json()).unwrap(), text(&[("a", "\"x\""), ("a", "\"x\"")]));
 }
 
 #[test]
