@@ -115,8 +115,14 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Scalar, [Item::Object(dtype), data]) => self.scalar_of_numpy(token, dtype, data)?,
             (Global::FromBuffer, [data, Item::Object(dtype), Item::Seq(shape), order]) => {
                 let What::Dtype(dtype) = dtype.what.get() else { return Err(self.refuse(token).into()) };
-                let in_fortran_order = !self.is_text(order, b"C", token.at)?;
-                self.object(array(dtype, &shape.items.borrow(), in_fortran_order, data))
+                let in_fortran_order = self.is_text(order, b"F", token.at)?;
+                let is_known = in_fortran_order || self.is_text(order, b"C", token.at)?;
+                let shape = &shape.items.borrow()[..];
+                self.object(if is_known || shape.len() < 2 {
+                    array(dtype, shape, in_fortran_order, data)
+                } else {
+                    What::Unread("numpy array in an order that is not known")
+                })
             }
             _ => return Err(self.refuse(token).into()),
         };

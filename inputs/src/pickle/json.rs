@@ -183,7 +183,7 @@ fn write_span(
     }
 }
 
-/// An array of numpy, as a JSON array or, if it has no dimension, as its only element.
+/// An array of numpy, as JSON arrays or, if it has no dimension, as its only element.
 fn write_array(
     array: Array,
     window: &mut Window<Input<'_>>,
@@ -198,23 +198,37 @@ fn write_array(
     }
     load_array(array, window, texts)?;
     let elements = std::mem::take(&mut texts.part);
-    if !array.is_scalar {
-        out.push(b'[');
-    }
-    for (place, bytes) in elements.chunks_exact(dtype.size as usize).enumerate() {
-        if place > 0 {
-            out.push(b',');
+    let sizes = array.shape.sizes();
+    // Arrays of no elements take the place of elements.
+    let outer = sizes.iter().position(|&size| size == 0).unwrap_or(sizes.len());
+    // How many elements an array of each level holds.
+    let mut counts: Vec<u64> = sizes[..outer]
+        .iter()
+        .rev()
+        .scan(1u64, |count, &size| {
+            *count = count.saturating_mul(size);
+            Some(*count)
+        })
+        .collect();
+    counts.reverse();
+    for place in 0..counts.first().copied().unwrap_or(1) {
+        out.extend((place > 0).then_some(b','));
+        out.extend(counts.iter().filter(|&&count| place % count == 0).map(|_| b'['));
+        if outer < sizes.len() {
+            out.extend_from_slice(b"[]");
+        } else {
+            let size = dtype.size as usize;
+            let begin = array.shape.index(place) as usize * size;
+            let bytes = elements.get(begin..begin + size).unwrap_or_default();
+            match dtype.item(bytes) {
+                Some(item) => write_plain(&item, window, texts, out, "holds")?,
+                None => write_text_element(dtype.element, dtype.is_big_endian, bytes, out, verb)?,
+            }
         }
-        match dtype.item(bytes) {
-            Some(item) => write_plain(&item, window, texts, out, "holds")?,
-            None => write_text_element(dtype.element, dtype.is_big_endian, bytes, out, verb)?,
-        }
+        out.extend(counts.iter().filter(|&&count| (place + 1) % count == 0).map(|_| b']'));
         if out.len() > LONGEST {
             return Err(too_long().into());
         }
-    }
-    if !array.is_scalar {
-        out.push(b']');
     }
     texts.part = elements;
     Ok(())
