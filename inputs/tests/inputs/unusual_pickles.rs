@@ -199,3 +199,15 @@ fn sets_of_keys_are_streamed() {
     }
     assert!(error("x.pkl", &[b"(", &keys[..], b"d."].concat(), &options).contains("neither a dict nor"));
 }
+
+/// A name and a type that come after very many objects are known when the parts of a pickle are looked for.
+#[test]
+fn names_behind_many_objects_are_found_again() {
+    let lists: Vec<u8> = b"U\x01k]\x94N\x94as".repeat(120_000);
+    let names = b"cnumpy\ndtype\n\x94U\x02f4\x85R\x940cm\nC\n\x94(NNtR0";
+    // Numbers 240,001 and 240,002.
+    let calls = b"cnumpy.core.multiarray\nscalar\n(j\x81\xa9\x03\0C\x04\0\0\x80\x3ftR0j\x82\xa9\x03\0(NNtR";
+    let pickle = [b"}U\x01a}", &lists[..], b"sU\x01b", names, calls, b"sU\x01c}U\x01wU\x01xss."].concat();
+    let options = ReadOptions { pick: Some("c".to_owned()), ..ReadOptions::default() };
+    assert_eq!(pairs("x.pkl", &pickle, &options).unwrap(), text(&[("w", "x")]));
+}
