@@ -25,7 +25,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 self.scanned = Some(item);
                 return Ok(());
             }
-            Parts::Picked { .. } => return Ok(()),
+            Parts::Picked { .. } => return self.end_of_picked(token),
         }
         // Items went to the sink as items of the outermost container, so the pickle must be that container.
         let sent = self.outermost.is_some() || self.sent_early.is_some();
@@ -90,6 +90,15 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             item.a_type()
         );
         Err(BadRow::new(begin, what).into())
+    }
+
+    /// The end of the picked container, which is none if it is an object that got no items.
+    pub(super) fn end_of_picked(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
+        if self.outermost == Some(Outermost::Instance) {
+            let class = self.outer_class.take();
+            return Err(self.class_error(class, token).into());
+        }
+        Ok(())
     }
 
     /// A pickle of a file whose first one is a pair of key and value.

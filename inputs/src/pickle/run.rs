@@ -31,7 +31,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 return self.stop(&token);
             }
             if matches!(self.parts, Parts::Picked { end, .. } if token.at >= end) {
-                return Ok(());
+                return self.end_of_picked(&token);
             }
             self.execute(&token)?;
             let inside = self.held.get();
