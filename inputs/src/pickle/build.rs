@@ -113,6 +113,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let room = MOST_PARTS.saturating_sub(seq.items.borrow().len());
         let small = items.take(room).inspect(|item| {
             if let Item::Seq(inner) = item
+                && !std::ptr::eq(&raw const **inner, seq)
                 && (inner.depth.get() > 1 || inner.items.borrow().len() > 16)
             {
                 inner.clear();

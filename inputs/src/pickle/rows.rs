@@ -256,7 +256,10 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     #[cold]
     fn no_string(&mut self, window: &mut Window<Input<'_>>, value: &Item) -> RowError {
         let what = format!("is {}, not a string", value.a_type());
-        if value.foreign_class().is_some() || matches!(value, Item::Back) {
+        if value.foreign_class().is_some() {
+            return format!("{what}; this reader runs nothing, so convert it before pickling").into();
+        }
+        if matches!(value, Item::Back) {
             return format!("{what}; convert it before pickling").into();
         }
         match json::write(value, window, &mut self.texts) {
