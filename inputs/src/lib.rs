@@ -8,8 +8,9 @@
 //!
 //! Input files are data. A pickle runs nothing: only the opcodes for dicts, lists, tuples, strings and plain values are
 //! carried out, and the shapes of a few objects (arrays of numpy, named tuples, classes derived from dict or list) are
-//! taken as data. An opcode that asks for more is refused with its name and byte offset. A length in a file takes no
-//! memory before the bytes have arrived, and nesting takes no stack.
+//! taken as data. Any other object is carried along without its contents, and a record that needs it is bad. An opcode that
+//! asks for more is refused with its name and byte offset. A length in a file takes no memory before the bytes have arrived,
+//! and nesting takes no stack.
 //!
 //! A row that cannot be a record ends the reading with an error that says where it is, or is counted and left out: see
 //! [`OnError`]. Nothing is dropped silently.

@@ -248,6 +248,11 @@ impl ReadOptions {
         self.key_field.is_some() || self.value_field.is_some()
     }
 
+    /// Whether a record is a key alone.
+    pub(crate) fn takes_keys(&self) -> bool {
+        self.value_type == ValueType::None && !self.names_fields()
+    }
+
     /// The options that have been given, by the names of the fields here, and the formats that each applies to.
     fn given(&self) -> impl Iterator<Item = (&'static str, &'static [Format])> {
         use Format::{Arrow, Csv, Json, Jsonl, Parquet, Pickle, Sqlite, Tsv};

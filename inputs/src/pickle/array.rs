@@ -4,7 +4,7 @@ use half::f16;
 use hashlith_format::Number;
 
 use crate::pickle::item::{Item, Kind};
-use crate::pickle::object::{Array, Dtype, Element, What};
+use crate::pickle::object::{Array, Dtype, Element, Shape, What};
 
 impl Dtype {
     /// The element with these bytes, if it is a number or a truth value.
@@ -35,12 +35,17 @@ impl Dtype {
 /// An array of these elements and dimensions, or why it is not read.
 pub(crate) fn array(dtype: Dtype, shape: &[Item], in_fortran_order: bool, data: &Item) -> What {
     let Item::Span(data) = data else { return What::Unread("numpy array of objects") };
-    let (is_scalar, length) = match shape {
-        [] => (true, 1),
-        [Item::Int(length)] if *length >= 0 => (false, *length as u64),
-        _ => return What::Unread("numpy array of more than one dimension"),
+    let lengths: Option<Vec<u64>> = shape
+        .iter()
+        .map(|length| if let Item::Int(length) = length { u64::try_from(*length).ok() } else { None })
+        .collect();
+    let Some(lengths) = lengths else { return What::Unread("malformed numpy array") };
+    let Some(shape) = Shape::new(&lengths, in_fortran_order) else {
+        return What::Unread("numpy array of more than 8 dimensions");
     };
-    let is_read = dtype.element != Element::Other && dtype.size > 0 && (!in_fortran_order || shape.len() < 2);
+    let is_read = dtype.element != Element::Other && dtype.size > 0;
+    let length = lengths.iter().try_fold(1u64, |length, &size| length.checked_mul(size));
+    let Some(length) = length else { return What::Unread("malformed numpy array") };
     // Bytes that are written as text are longer in the pickle.
     let size = length.checked_mul(u64::from(dtype.size));
     let is_whole = match data.kind {
@@ -54,7 +59,7 @@ pub(crate) fn array(dtype: Dtype, shape: &[Item], in_fortran_order: bool, data: 
     if !is_whole {
         return What::Unread("malformed numpy array");
     }
-    What::Array(Array { dtype, is_scalar, length, data: *data })
+    What::Array(Array { dtype, shape, length, data: *data })
 }
 
 #[cfg(test)]

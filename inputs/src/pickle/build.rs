@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::bad_row::BadRow;
 use crate::pickle::global::{Class, DATA_ONLY};
-use crate::pickle::item::{Item, Refused, Seq, SeqKind, Span};
-use crate::pickle::machine::{Machine, Outermost, Parts};
+use crate::pickle::item::{Item, Seq, SeqKind, Span, too_deep};
+use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::opcode as op;
 use crate::pickle::row_error::RowError;
 use crate::pickle::stack::Entry;
@@ -39,11 +39,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 return self.grow(token, first, first - 1);
             }
             op::GLOBAL => {
-                let line = self.window.slice(token.payload, token.length).unwrap_or_default();
-                let mut lines =
-                    line.splitn(2, |&byte| byte == b'\n').map(|part| part[..part.len().min(1_000)].to_vec());
-                let (module, name) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
-                self.name(token, &module, &name)?;
+                let (module, name) = self.names(token);
+                self.name(token, &module, &name);
             }
             op::STACK_GLOBAL => return self.stack_global(token),
             op::REDUCE => return self.call(token),
@@ -52,7 +49,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             op::PERSID | op::BINPERSID | op::NEXT_BUFFER | op::READONLY_BUFFER => {
                 return Err(outside(token).into());
             }
-            // The rest: INST, OBJ, NEWOBJ_EX, EXT1, EXT2 and EXT4.
+            op::INST | op::OBJ | op::NEWOBJ_EX => return self.other_object(token),
+            // The rest: EXT1, EXT2 and EXT4.
             _ => return Err(self.refuse(token).into()),
         }
         Ok(())
@@ -71,12 +69,22 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     pub(super) fn container(&mut self, at: u64, kind: SeqKind, class: Option<Rc<Class>>) {
         let outermost = match kind {
             SeqKind::Dict => Some(Outermost::Dict),
+            // A set of older protocols is made of a list.
+            SeqKind::List if self.rows.takes_keys() && self.stack.is_in_set() => Some(Outermost::Keys),
             SeqKind::List => Some(Outermost::Pairs),
             SeqKind::Instance => Some(Outermost::Instance),
+            SeqKind::Set if self.rows.takes_keys() => Some(Outermost::Keys),
             SeqKind::Tuple | SeqKind::Set => None,
         };
         let is_outermost = match &self.parts {
-            Parts::All => self.outermost.is_none() && self.stack.is_outermost(),
+            // A pair, and a dict of fields, are wanted as a whole.
+            Parts::All if self.dumps == Dumps::Pairs => false,
+            Parts::All if kind == SeqKind::Dict && self.rows.names_fields() => false,
+            Parts::All => {
+                let is_set = outermost == Some(Outermost::Keys) && self.stack.is_in_set();
+                let is_outermost = self.stack.is_outermost() || is_set && self.stack.entries.len() <= 2;
+                self.outermost.is_none() && is_outermost
+            }
             Parts::Scan => false,
             Parts::Picked { at: picked, .. } => at == *picked,
         };
@@ -100,17 +108,18 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
     /// Puts items into a container. A scan keeps only the first ones, and only small ones of those.
     pub(super) fn fill(&self, seq: &Seq, items: impl Iterator<Item = Item>, at: u64) -> Result<(), BadRow> {
         if !self.is_scan() {
-            return seq.extend(items).map_err(|refused: Refused| refused.at(at));
+            return if seq.extend(items) { Ok(()) } else { Err(too_deep(at)) };
         }
         let room = MOST_PARTS.saturating_sub(seq.items.borrow().len());
         let small = items.take(room).inspect(|item| {
             if let Item::Seq(inner) = item
+                && !std::ptr::eq(&raw const **inner, seq)
                 && (inner.depth.get() > 1 || inner.items.borrow().len() > 16)
             {
                 inner.clear();
             }
         });
-        seq.extend(small).map_err(|refused| refused.at(at))
+        if seq.extend(small) { Ok(()) } else { Err(too_deep(at)) }
     }
 
     /// Makes a tuple of the items from `first` on.
@@ -128,11 +137,16 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let at = token.at;
         let first = self.stack.unmark(at)?;
         let begin = self.stack.entries[first - 1].at;
-        let outermost = if token.op == op::DICT { Outermost::Dict } else { Outermost::Pairs };
+        let outermost = match token.op {
+            op::DICT => Outermost::Dict,
+            op::FROZENSET => Outermost::Keys,
+            _ => Outermost::Pairs,
+        };
         if first == 1
             && let Some(sent) = self.sent_early.take()
         {
-            if sent != outermost || token.op == op::FROZENSET {
+            // Keys that are no containers are the same in a set and in a list or tuple.
+            if sent != outermost && (sent, outermost) != (Outermost::Keys, Outermost::Pairs) {
                 self.misfit = true;
                 let what = "the outermost container is neither a dict nor a list or tuple of pairs";
                 return Err(BadRow::new(at, what).into());
@@ -182,22 +196,29 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         };
         match target.map(|entry| &entry.item) {
             Some(Item::Stream) => {
-                let outermost = if kind == SeqKind::Dict { Outermost::Dict } else { Outermost::Pairs };
-                if self.outermost == Some(Outermost::Instance) {
+                let outermost = match kind {
+                    SeqKind::Dict => Outermost::Dict,
+                    SeqKind::List if self.outermost != Some(Outermost::Keys) => Outermost::Pairs,
+                    _ => Outermost::Keys,
+                };
+                if self.outermost == Some(Outermost::Instance) && outermost != Outermost::Keys {
                     self.outermost = Some(outermost);
                 }
-                if self.outermost != Some(outermost) || kind == SeqKind::Set {
+                if self.outermost != Some(outermost) {
                     return Err(wrong(target).into());
                 }
                 self.send(outermost, first, self.stack.entries.len())?;
             }
-            Some(Item::Dropped) => {}
+            Some(Item::Dropped | Item::Opaque(_)) => {}
             Some(Item::Seq(seq)) if seq.becomes(kind) => {
                 let items = &self.stack.entries[first..];
                 if kind == SeqKind::Dict && items.len() % 2 == 1 {
                     return Err(BadRow::new(at, "the pickle is malformed: a key has no value").into());
                 }
                 self.fill(seq, items.iter().map(|entry| entry.item.clone()), at)?;
+                if cut == 1 && kind == SeqKind::Dict && seq.items.borrow().len() > 2 * MOST_PARTS {
+                    self.rows.allow_dict(seq.at)?;
+                }
             }
             _ => return Err(wrong(target).into()),
         }
@@ -215,16 +236,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.short_text(*module_span, Which::Key, token.at)?;
         self.short_text(*name_span, Which::Value, token.at)?;
         let module = std::mem::take(&mut self.rows.texts.key);
-        let result = self.name_of(token, &module);
-        self.rows.texts.key = module;
-        Ok(result?)
-    }
-
-    fn name_of(&mut self, token: &Token, module: &[u8]) -> Result<(), BadRow> {
         let name = std::mem::take(&mut self.rows.texts.value);
-        let result = self.name(token, module, &name);
-        self.rows.texts.value = name;
-        result
+        self.name(token, &module, &name);
+        (self.rows.texts.key, self.rows.texts.value) = (module, name);
+        Ok(())
     }
 
     /// Loads a name, which may not be long.
@@ -239,15 +254,6 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         }
     }
 
-    /// The error for an object of a class that is known by name only.
-    #[cold]
-    pub(super) fn class_error(&mut self, class: Option<Rc<Class>>, token: &Token) -> BadRow {
-        match class {
-            Some(class) => self.foreign(&class),
-            None => self.refuse(token),
-        }
-    }
-
     /// Loads a few bytes.
     pub(super) fn short_part(&mut self, span: Span, at: u64) -> Result<(), Stop<S::Error>> {
         if span.length > 1_000 {
@@ -259,91 +265,13 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             Err(RowError::Stop(stop)) => Err(stop.for_sink()),
         }
     }
-
-    /// The end of a pickle: its container on the stack goes to the sink, unless its items went there before.
-    pub(super) fn stop(&mut self, token: &Token) -> Result<(), Stop<S::Error>> {
-        let at = token.at;
-        let [top] = &self.stack.entries[..] else {
-            let count = self.stack.entries.len();
-            return Err(
-                BadRow::new(at, format!("the pickle is malformed: it ends with {count} objects")).into()
-            );
-        };
-        let (begin, item) = (top.at, top.item.clone());
-        match &self.parts {
-            Parts::All => {}
-            Parts::Scan => {
-                self.scanned = Some(item);
-                return Ok(());
-            }
-            Parts::Picked { .. } => return Ok(()),
-        }
-        // Items went to the sink as items of the outermost container, so the pickle must be that container.
-        let sent = self.outermost.is_some() || self.sent_early.is_some();
-        if sent && !matches!(item, Item::Stream) {
-            self.misfit = true;
-            let what = "the pickle is malformed: it builds a container and then does not use it";
-            return Err(BadRow::new(at, what).into());
-        }
-        // A record may begin with a reference to a string far back, but positions must rise.
-        let mut last = begin.wrapping_sub(1);
-        let mut rising = |item: &Item| {
-            last = offset(item, begin).max(last.wrapping_add(1));
-            last
-        };
-        match &item {
-            Item::Stream if self.outermost == Some(Outermost::Instance) => {
-                let class = self.outer_class.take();
-                return Err(self.class_error(class, token).into());
-            }
-            Item::Stream => return Ok(()),
-            Item::Seq(seq) if seq.kind() == SeqKind::Dict => {
-                self.understood = true;
-                self.rows.allow_dict(begin)?;
-                for pair in seq.items.borrow().chunks_exact(2) {
-                    self.rows.pair(self.window, rising(&pair[0]), &pair[0], &pair[1])?;
-                }
-                return Ok(());
-            }
-            Item::Seq(seq) if self.rows.is_pair(seq) => {
-                let items = seq.items.borrow();
-                return self.rows.pair(self.window, begin, &items[0], &items[1]);
-            }
-            Item::Seq(seq) if matches!(seq.kind(), SeqKind::Tuple | SeqKind::List) => {
-                self.misfit = seq.items.borrow().iter().any(is_dict);
-                for element in seq.items.borrow().iter() {
-                    self.rows.element(self.window, rising(element), element)?;
-                }
-                return Ok(());
-            }
-            Item::Seq(seq) if seq.class.is_some() => {
-                let class = seq.class.clone();
-                return Err(self.class_error(class, token).into());
-            }
-            _ => {}
-        }
-        let what = format!(
-            "the pickle is {}; it must be a dict, or a list or tuple of (key, value) pairs",
-            item.a_type()
-        );
-        Err(BadRow::new(begin, what).into())
-    }
 }
 
 /// Most parts of an outermost container among which one can be picked.
 pub(crate) const MOST_PARTS: usize = 1_000;
 
 pub(crate) fn is_dict(item: &Item) -> bool {
-    matches!(item, Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::Instance))
-}
-
-/// The offset of an item of a container, or `begin` if it is not known.
-fn offset(item: &Item, begin: u64) -> u64 {
-    match item {
-        Item::Span(span) => span.op,
-        Item::Seq(seq) => seq.items.borrow().first().map_or(begin, |first| offset(first, begin)),
-        _ => begin,
-    }
+    matches!(item, Item::Seq(seq) if seq.kind() == SeqKind::Dict)
 }
 
 /// Keys and values in turn, from a dict or from pairs.

@@ -5,31 +5,28 @@ use std::rc::Rc;
 use crate::bad_row::BadRow;
 use crate::pickle::array::array;
 use crate::pickle::build::flatten;
-use crate::pickle::global::{Class, DATA_ONLY, Global};
+use crate::pickle::global::{Class, Global};
 use crate::pickle::item::{Item, Kind, Seq, SeqKind, Span};
 use crate::pickle::machine::{Machine, Outermost};
 use crate::pickle::object::{Dtype, Element, Object, What};
 use crate::pickle::opcode as op;
 use crate::pickle::stack::Entry;
 use crate::pickle::texts::Which;
-use crate::pickle::window::{Token, named};
+use crate::pickle::window::Token;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
 impl<S: Sink> Machine<'_, '_, '_, S> {
     /// Pushes a name.
-    pub(super) fn name(&mut self, token: &Token, module: &[u8], name: &[u8]) -> Result<(), BadRow> {
+    pub(super) fn name(&mut self, token: &Token, module: &[u8], name: &[u8]) {
         if let Some(global) = Global::named(module, name) {
-            self.stack.push(token.at, Item::Global(global));
-            return Ok(());
+            return self.stack.push(token.at, Item::Global(global));
         }
-        let class = Class::new(token.at, token.op, module, name, &self.held);
+        let class = Rc::new(Class::new(token.at, token.op, module, name, &self.held));
         // No class of a user is there.
-        if matches!(module, b"builtins" | b"__builtin__" | b"_codecs" | b"copyreg" | b"copy_reg") {
-            return Err(self.foreign(&class));
-        }
-        self.stack.push(token.at, Item::Class(Rc::new(class)));
-        Ok(())
+        let is_python =
+            matches!(module, b"builtins" | b"__builtin__" | b"_codecs" | b"copyreg" | b"copy_reg");
+        self.stack.push(token.at, if is_python { Item::Opaque(class) } else { Item::Class(class) });
     }
 
     /// Takes the arguments, which are a tuple, and the name below them.
@@ -37,11 +34,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let arguments = self.stack.pop(token.at)?.item;
         let function = self.stack.pop(token.at)?;
         match (arguments, &function.item) {
-            (Item::Seq(seq), Item::Global(_) | Item::Class(_)) if seq.kind() == SeqKind::Tuple => {
+            (Item::Seq(seq), Item::Global(_) | Item::Class(_) | Item::Opaque(_))
+                if seq.kind() == SeqKind::Tuple =>
+            {
                 Ok((function, seq))
             }
-            (_, Item::Class(class)) => Err(self.foreign(class)),
-            _ => Err(self.refuse(token)),
+            (_, function) => Err(self.class_error(function.callee().cloned(), token)),
         }
     }
 
@@ -52,11 +50,14 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let global = match &function.item {
             Item::Global(global) => *global,
             // The argument of a class derived from defaultdict is a type.
-            Item::Class(class) if matches!(&items[..], [] | [Item::Global(_) | Item::Class(_)]) => {
+            Item::Class(class) if is_factory(&items) => {
                 self.container(begin, SeqKind::Instance, Some(Rc::clone(class)));
                 return Ok(());
             }
-            Item::Class(class) => return Err(self.foreign(class).into()),
+            Item::Class(class) | Item::Opaque(class) => {
+                self.stack.push(begin, Item::Opaque(Rc::clone(class)));
+                return Ok(());
+            }
             _ => return Err(self.refuse(token).into()),
         };
         let item = match (global, &items[..]) {
@@ -74,8 +75,15 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Bytearray, [Item::Span(text), Item::Span(encoding)]) => {
                 self.encoded(token, *text, *encoding)?
             }
-            (Global::Set, [] | [_]) => Item::Seq(Seq::new(SeqKind::Set, begin, &self.held)),
-            (Global::DefaultDict, [] | [Item::Global(_) | Item::Class(_) | Item::None]) => {
+            (Global::Set, []) => {
+                self.container(begin, SeqKind::Set, None);
+                return Ok(());
+            }
+            (Global::Set, [Item::Stream]) if self.outermost == Some(Outermost::Keys) => Item::Stream,
+            (Global::Set, [Item::Dropped]) => Item::Dropped,
+            (Global::Set, [Item::Seq(list)]) => Item::Seq(Seq::new(SeqKind::Set, list.at, &self.held)),
+            (Global::Set, [_]) => Item::Seq(Seq::new(SeqKind::Set, begin, &self.held)),
+            (Global::DefaultDict, factory) if is_factory(factory) || matches!(factory, [Item::None]) => {
                 self.container(begin, SeqKind::Dict, None);
                 return Ok(());
             }
@@ -95,6 +103,9 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Reconstructor, [class, Item::Global(base), state]) => {
                 self.reconstructed(token, class, *base, state)?
             }
+            (Global::Reconstructor | Global::Reconstruct, [Item::Class(class), ..]) => {
+                Item::Opaque(Rc::clone(class))
+            }
             (Global::Dtype, [Item::Span(name), ..]) => {
                 self.short_text(*name, Which::Key, token.at)?;
                 let dtype = Dtype::named(&self.rows.texts.key);
@@ -104,8 +115,14 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             (Global::Scalar, [Item::Object(dtype), data]) => self.scalar_of_numpy(token, dtype, data)?,
             (Global::FromBuffer, [data, Item::Object(dtype), Item::Seq(shape), order]) => {
                 let What::Dtype(dtype) = dtype.what.get() else { return Err(self.refuse(token).into()) };
-                let in_fortran_order = !self.is_text(order, b"C", token.at)?;
-                self.object(array(dtype, &shape.items.borrow(), in_fortran_order, data))
+                let in_fortran_order = self.is_text(order, b"F", token.at)?;
+                let is_known = in_fortran_order || self.is_text(order, b"C", token.at)?;
+                let shape = &shape.items.borrow()[..];
+                self.object(if is_known || shape.len() < 2 {
+                    array(dtype, shape, in_fortran_order, data)
+                } else {
+                    What::Unread("numpy array in an order that is not known")
+                })
             }
             _ => return Err(self.refuse(token).into()),
         };
@@ -185,14 +202,10 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             (Global::Tuple, _) if kind == Some(SeqKind::Tuple) => Ok(state.clone()),
             (Global::Type, Item::Span(_) | Item::Int(_) | Item::Float(_)) => Ok(state.clone()),
-            (Global::Object, Item::None) => match class {
-                Item::Global(Global::UserDict) => Ok(self.object(What::UserDict)),
-                Item::Global(Global::Wrapper) => Ok(self.object(What::Wrapper)),
-                Item::Class(class) => Err(self.foreign(class)),
-                _ => Err(self.refuse(token)),
-            },
-            _ => match class {
-                Item::Class(class) => Err(self.foreign(class)),
+            _ => match (base, class) {
+                (Global::Object, Item::Global(Global::UserDict)) => Ok(self.object(What::UserDict)),
+                (Global::Object, Item::Global(Global::Wrapper)) => Ok(self.object(What::Wrapper)),
+                (_, Item::Class(class)) => Ok(Item::Opaque(Rc::clone(class))),
                 _ => Err(self.refuse(token)),
             },
         }
@@ -246,7 +259,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             // A named tuple. With one argument it may be anything.
             (Item::Class(_), 2..) => self.stack.push(class.at, Item::Seq(arguments)),
-            (Item::Class(class), _) => return Err(self.foreign(&class).into()),
+            (Item::Class(name) | Item::Opaque(name), _) => self.stack.push(class.at, Item::Opaque(name)),
             _ => return Err(self.refuse(token).into()),
         }
         Ok(())
@@ -258,15 +271,12 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let state = self.stack.pop(at)?.item;
         let target = self.stack.top(at)?.item.clone();
         match (&target, &state) {
-            // The attributes of a dict or list that got its items before.
-            (Item::Stream, _)
-                if self.outer_class.is_some() && self.outermost != Some(Outermost::Instance) => {}
-            (Item::Dropped, _) => {}
-            (Item::Seq(seq), _) if seq.kind() == SeqKind::Instance => {
-                let class = seq.class.clone();
-                return Err(self.class_error(class, token).into());
-            }
-            (Item::Seq(seq), _) if seq.class.is_some() => {}
+            // Attributes. A dict or list got its items before.
+            (Item::Stream, _) if self.outermost != Some(Outermost::Instance) => {}
+            // A tuple of arguments and attributes is no named tuple.
+            (Item::Seq(seq), _) if seq.kind() == SeqKind::Tuple => seq.forget(),
+            (Item::Dropped | Item::Seq(_) | Item::Class(_) | Item::Opaque(_), _) => {}
+            (Item::Span(_) | Item::Int(_) | Item::Float(_), _) => {}
             (Item::Object(object), Item::Seq(state)) => {
                 let what = object.what.get();
                 match (what, state.kind()) {
@@ -372,17 +382,13 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         self.short_part(*span, at)?;
         Ok(self.rows.texts.part == text)
     }
+}
 
-    #[cold]
-    pub(super) fn refuse(&mut self, token: &Token) -> BadRow {
-        self.understood |= token.at > 0;
-        BadRow::new(token.at, format!("{} at byte {} would run code: {DATA_ONLY}", named(token.op), token.at))
-    }
-
-    #[cold]
-    pub(super) fn foreign(&mut self, class: &Class) -> BadRow {
-        self.understood |= class.is_plausible();
-        let (op, at, path) = (named(class.op), class.at, &class.path);
-        BadRow::new(at, format!("{op} at byte {at} asks for {path}: {DATA_ONLY}"))
+/// Whether there are no arguments, or what makes the values of a defaultdict: a type or a function.
+fn is_factory(arguments: &[Item]) -> bool {
+    match arguments {
+        [] | [Item::Global(_) | Item::Class(_)] => true,
+        [object] => object.foreign_class().is_some(),
+        _ => false,
     }
 }

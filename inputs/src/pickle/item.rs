@@ -28,9 +28,13 @@ pub(crate) enum Item {
     Global(Global),
     /// A name that stands for nothing known.
     Class(Rc<Class>),
+    /// An object that stands for nothing known, or a function that is certainly no class of a user.
+    Opaque(Rc<Class>),
     Object(Rc<Object>),
     /// A container beside the picked one; its items are dropped.
     Dropped,
+    /// A reference to a container from within itself.
+    Back,
     /// The outermost container, whose items go to the sink.
     Stream,
 }
@@ -57,8 +61,7 @@ pub(crate) struct Seq {
     pub items: RefCell<Vec<Item>>,
     /// How deep containers are nested in this one.
     pub depth: Cell<u16>,
-    /// It is in a container, so it may no longer change. Because containers grow only before they are in another one, none can
-    /// contain itself, and depths are right.
+    /// It is in a container, so no container goes into it: none can contain itself, and depths are right.
     pub closed: Cell<bool>,
     held: Held,
 }
@@ -66,25 +69,10 @@ pub(crate) struct Seq {
 /// How many items an empty container counts as.
 const EMPTY: usize = 4;
 
-/// Why an item cannot go into a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    TooDeep,
-    Recursive,
-}
-
-impl Refused {
-    /// The error of the opcode at this offset.
-    #[cold]
-    pub fn at(self, at: u64) -> BadRow {
-        match self {
-            Refused::TooDeep => BadRow::new(
-                at,
-                format!("containers are nested more than {MOST_DEEP} deep; flatten the value"),
-            ),
-            Refused::Recursive => BadRow::new(at, "a container contains itself, which cannot be stored"),
-        }
-    }
+/// The error of the opcode at this offset, which nests containers too deep.
+#[cold]
+pub(crate) fn too_deep(at: u64) -> BadRow {
+    BadRow::new(at, format!("containers are nested more than {MOST_DEEP} deep; flatten the value"))
 }
 
 impl Seq {
@@ -111,7 +99,7 @@ impl Seq {
 
     /// Whether it may get items as a container of this kind does.
     pub fn becomes(&self, kind: SeqKind) -> bool {
-        if self.kind() == SeqKind::Instance && kind != SeqKind::Set {
+        if self.kind() == SeqKind::Instance && self.class.is_some() && kind != SeqKind::Set {
             self.kind.set(kind);
         }
         self.kind() == kind
@@ -123,28 +111,35 @@ impl Seq {
         self.held.remove(items.len());
     }
 
-    pub fn extend(&self, items: impl Iterator<Item = Item>) -> Result<(), Refused> {
-        if self.closed.get() {
-            return Err(Refused::Recursive);
-        }
+    /// Becomes an object whose items are not known, and gets no more.
+    pub fn forget(&self) {
+        self.clear();
+        self.kind.set(SeqKind::Instance);
+    }
+
+    /// Appends items. Returns false if containers are nested too deep.
+    pub fn extend(&self, items: impl Iterator<Item = Item>) -> bool {
         let mut own = self.items.borrow_mut();
         let before = own.len();
         let mut depth = self.depth.get();
         for item in items {
-            if let Item::Seq(seq) = &item {
-                seq.closed.set(true);
-                depth = depth.max(seq.depth.get() + 1);
+            match &item {
+                // It may hold this container: a cycle, which would never be freed.
+                Item::Seq(seq) if self.closed.get() || std::ptr::eq(&raw const **seq, self) => {
+                    own.push(Item::Back);
+                    continue;
+                }
+                Item::Seq(seq) => {
+                    seq.closed.set(true);
+                    depth = depth.max(seq.depth.get() + 1);
+                }
+                _ => {}
             }
             own.push(item);
         }
-        if self.closed.get() {
-            // It is one of the items: a cycle, which would never be freed.
-            own.truncate(before);
-            return Err(Refused::Recursive);
-        }
         self.held.add(own.len() - before);
         self.depth.set(depth);
-        if depth > MOST_DEEP { Err(Refused::TooDeep) } else { Ok(()) }
+        depth <= MOST_DEEP
     }
 }
 
@@ -177,13 +172,18 @@ impl Item {
                 SeqKind::Instance => "object",
             },
             Item::Global(_) | Item::Class(_) => "type",
+            Item::Opaque(_) => "object",
             Item::Object(object) => object.type_name(),
+            Item::Back => "container that contains itself",
             Item::Stream | Item::Dropped => "dict or list",
         }
     }
 
     /// The name with its article.
     pub fn a_type(&self) -> String {
+        if let Some(class) = self.foreign_class() {
+            return format!("an object of {}", class.path);
+        }
         match self.type_name() {
             "None" => "None".to_owned(),
             name @ ("int" | "object") => format!("an {name}"),

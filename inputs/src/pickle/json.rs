@@ -77,16 +77,15 @@ fn enter(seq: &Rc<Seq>, open: &mut Vec<(Rc<Seq>, usize)>, out: &mut Vec<u8>) -> 
             let what = "is or holds a set, which JSON cannot hold; make it a list before pickling";
             return Err(what.to_owned().into());
         }
-        SeqKind::Instance => {
-            let path = seq.class.as_ref().map_or("unknown", |class| &class.path);
-            let what = format!(
-                "is or holds an object of {path}, which JSON cannot hold; make it a dict before pickling"
-            );
-            return Err(what.into());
-        }
+        SeqKind::Instance => return Err(foreign(&Item::Seq(Rc::clone(seq)))),
     });
     open.push((Rc::clone(seq), 0));
     Ok(())
+}
+
+#[cold]
+fn foreign(object: &Item) -> RowError {
+    format!("is or holds {}, which JSON cannot hold; convert it before pickling", object.a_type()).into()
 }
 
 /// A key of an object: what is not a string becomes one, as with `json.dumps`.
@@ -135,6 +134,7 @@ fn write_plain(
         Item::Object(object) if object.array().is_some() => {
             return object.array().map_or(Ok(()), |array| write_array(array, window, texts, out, verb));
         }
+        Item::Opaque(_) => return Err(foreign(item)),
         _ => return Err(format!("{verb} {}, which JSON does not have", item.a_type()).into()),
     }
     Ok(())
@@ -183,7 +183,7 @@ fn write_span(
     }
 }
 
-/// An array of numpy, as a JSON array or, if it has no dimension, as its only element.
+/// An array of numpy, as JSON arrays or, if it has no dimension, as its only element.
 fn write_array(
     array: Array,
     window: &mut Window<Input<'_>>,
@@ -198,23 +198,37 @@ fn write_array(
     }
     load_array(array, window, texts)?;
     let elements = std::mem::take(&mut texts.part);
-    if !array.is_scalar {
-        out.push(b'[');
-    }
-    for (place, bytes) in elements.chunks_exact(dtype.size as usize).enumerate() {
-        if place > 0 {
-            out.push(b',');
+    let sizes = array.shape.sizes();
+    // Arrays of no elements take the place of elements.
+    let outer = sizes.iter().position(|&size| size == 0).unwrap_or(sizes.len());
+    // How many elements an array of each level holds.
+    let mut counts: Vec<u64> = sizes[..outer]
+        .iter()
+        .rev()
+        .scan(1u64, |count, &size| {
+            *count = count.saturating_mul(size);
+            Some(*count)
+        })
+        .collect();
+    counts.reverse();
+    for place in 0..counts.first().copied().unwrap_or(1) {
+        out.extend((place > 0).then_some(b','));
+        out.extend(counts.iter().filter(|&&count| place % count == 0).map(|_| b'['));
+        if outer < sizes.len() {
+            out.extend_from_slice(b"[]");
+        } else {
+            let size = dtype.size as usize;
+            let begin = array.shape.index(place) as usize * size;
+            let bytes = elements.get(begin..begin + size).unwrap_or_default();
+            match dtype.item(bytes) {
+                Some(item) => write_plain(&item, window, texts, out, "holds")?,
+                None => write_text_element(dtype.element, dtype.is_big_endian, bytes, out, verb)?,
+            }
         }
-        match dtype.item(bytes) {
-            Some(item) => write_plain(&item, window, texts, out, "holds")?,
-            None => write_text_element(dtype.element, dtype.is_big_endian, bytes, out, verb)?,
-        }
+        out.extend(counts.iter().filter(|&&count| (place + 1) % count == 0).map(|_| b']'));
         if out.len() > LONGEST {
             return Err(too_long().into());
         }
-    }
-    if !array.is_scalar {
-        out.push(b']');
     }
     texts.part = elements;
     Ok(())

@@ -7,11 +7,11 @@ use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::pickle::global::Class;
 use crate::pickle::input::Input;
-use crate::pickle::item::{Held, Item, Refused, Span};
+use crate::pickle::item::{Held, Item, Span};
 use crate::pickle::memo::Memo;
 use crate::pickle::references::Wanted;
 use crate::pickle::rows::Rows;
-use crate::pickle::stack::Stack;
+use crate::pickle::stack::{Entry, Stack};
 use crate::pickle::window::Window;
 use crate::sink::Sink;
 use crate::stop::Stop;
@@ -22,6 +22,8 @@ pub(crate) enum Outermost {
     Dict,
     /// A list or tuple of pairs.
     Pairs,
+    /// A set of keys.
+    Keys,
     /// An object of a class that is known by name only, which has no items yet.
     Instance,
 }
@@ -38,12 +40,24 @@ pub(crate) enum Parts {
     Picked { at: u64, before: Vec<u64>, end: u64 },
 }
 
+/// How the pickles of a file are read, which its first one decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dumps {
+    /// This is the first one.
+    First,
+    /// Each is a pair of key and value.
+    Pairs,
+    /// Each is a container of records.
+    Any,
+}
+
 /// The state of reading one pickle.
 pub(crate) struct Machine<'m, 'o, 'a, S: Sink> {
     pub window: &'m mut Window<Input<'a>>,
     pub rows: Rows<'m, 'o, S>,
     pub stack: Stack,
     pub parts: Parts,
+    pub dumps: Dumps,
     pub outermost: Option<Outermost>,
     /// The class of the outermost container, if that is known by name only.
     pub outer_class: Option<Rc<Class>>,
@@ -78,6 +92,7 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
             rows: Rows::new(outlet, options),
             stack: Stack::default(),
             parts,
+            dumps: Dumps::Any,
             outermost: None,
             outer_class: None,
             sent_early: None,
@@ -108,6 +123,11 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
                     return Err(BadRow::new(key.at, "the pickle is malformed: a key has no value").into());
                 }
             }
+            Outermost::Keys => {
+                for entry in entries {
+                    self.rows.pair(self.window, entry.at, &entry.item, &Item::None)?;
+                }
+            }
             Outermost::Pairs | Outermost::Instance => {
                 for entry in entries {
                     self.rows.element(self.window, entry.at, &entry.item)?;
@@ -117,8 +137,16 @@ impl<'m, 'o, 'a, S: Sink> Machine<'m, 'o, 'a, S> {
         Ok(())
     }
 
-    /// An item that is referred to again.
-    pub fn referred(&self, item: Item, at: u64) -> Result<Item, BadRow> {
-        if matches!(item, Item::Stream) { Err(Refused::Recursive.at(at)) } else { Ok(item) }
+    /// An item that is referred to again. A reference to the outermost container comes from within.
+    pub fn referred(&self, item: Item) -> Item {
+        match (&item, &self.stack.entries[..]) {
+            (Item::Stream, _) => Item::Back,
+            (Item::Seq(seq), [Entry { item: Item::Seq(outer), .. }, Entry { item: Item::Mark, .. }, ..])
+                if self.is_scan() && Rc::ptr_eq(seq, outer) =>
+            {
+                Item::Back
+            }
+            _ => item,
+        }
     }
 }

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use crate::bad_row::BadRow;
 use crate::pickle::input::Input;
 use crate::pickle::item::{Item, Kind, Span};
+use crate::pickle::object::What;
 use crate::pickle::opcode as op;
 use crate::pickle::references::Wanted;
 use crate::pickle::slots::Slots;
@@ -30,6 +31,8 @@ const FIRST_STRIDE: u64 = 512;
 const MOST_STRAY: usize = 200_000;
 /// Most objects other than strings.
 const MOST_OBJECTS: usize = 100_000;
+/// Most names and types that are kept however many objects there are.
+const MOST_NAMES: usize = 1_000;
 /// Most items in all containers when one more object is kept.
 const MOST_HELD_BY_MEMO: usize = 50_000;
 
@@ -57,6 +60,8 @@ pub(crate) struct Memo {
     next_place: u64,
     stray: HashMap<u64, Span>,
     objects: HashMap<u64, Item>,
+    /// How many of them are names.
+    names: usize,
     /// A number was used twice, so an object may hide a string with the same number.
     hiding: bool,
     /// The numbers of the objects to keep; `None` keeps the first ones.
@@ -78,6 +83,7 @@ impl Memo {
             next_place: 0,
             stray: HashMap::new(),
             objects: HashMap::new(),
+            names: 0,
             hiding: false,
             wanted,
             answered: Slots::default(),
@@ -91,11 +97,11 @@ impl Memo {
         self.wanted.is_some()
     }
 
-    /// Drops all objects other than strings, because they hold too many items; false if it must keep them.
+    /// Drops all objects other than strings and names, because they hold too many items; false if it must keep them.
     pub fn drop_objects(&mut self) -> bool {
         let may = self.wanted.is_none() && !self.hiding;
         if may {
-            self.objects.clear();
+            self.objects.retain(|_, item| names_many(item));
         }
         may
     }
@@ -197,8 +203,10 @@ impl Memo {
             Some(wanted) => wanted.holds(number),
             None => held <= MOST_HELD_BY_MEMO,
         };
-        let keep = keep && self.objects.len() < MOST_OBJECTS;
+        let is_name = self.names < MOST_NAMES && names_many(item);
+        let keep = keep && self.objects.len() < MOST_OBJECTS || is_name;
         if keep {
+            self.names += usize::from(is_name);
             self.objects.insert(number, item.clone());
         }
         keep
@@ -308,6 +316,15 @@ impl Memo {
         }
         self.spare = window.into_buffer();
         Ok(found)
+    }
+}
+
+/// True if it is a name or a type, which many objects may refer to.
+fn names_many(item: &Item) -> bool {
+    match item {
+        Item::Class(_) | Item::Global(_) => true,
+        Item::Object(object) => matches!(object.what.get(), What::Dtype(_)),
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod array;
 mod build;
 mod calls;
+mod end;
 mod global;
 mod held;
 mod input;
@@ -17,6 +18,7 @@ mod memo;
 mod number;
 mod numbers;
 mod object;
+mod opaque;
 mod opcode;
 mod pick;
 mod references;
@@ -41,7 +43,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::stop::Stop;
 use input::Input;
-use machine::{Machine, Parts};
+use machine::{Dumps, Machine, Parts};
 use references::Wanted;
 use window::Window;
 
@@ -60,9 +62,10 @@ pub(crate) fn read_source<'a, S: Sink>(
         return Err(BadRow::new(0, "the file is empty: the pickle ends early at byte 0").into());
     }
     let marked = window.rest().first() == Some(&opcode::PROTO);
+    let mut dumps = Dumps::First;
     while window.fill(1, window.at()).map_err(Stop::for_sink)? {
         let mut understood = marked;
-        let result = read_pickle(&mut window, options, outlet, &mut understood);
+        let result = read_pickle(&mut window, options, outlet, &mut dumps, &mut understood);
         let Err(stop) = result else { continue };
         return Err(match stop {
             Stop::BadRow(row) if !understood => no_pickle(&mut window, row).into(),
@@ -90,19 +93,20 @@ fn read_pickle<'a, S: Sink>(
     window: &mut Window<Input<'a>>,
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
+    dumps: &mut Dumps,
     understood: &mut bool,
 ) -> Result<(), Stop<S::Error>> {
     let start = window.at();
     if let Some(wanted) = &options.pick {
         let scan = pick::Scan::run(window, outlet, options, start)?;
         *understood = true;
-        let parts = pick::picked(&scan, wanted, window)?;
+        let parts = pick::picked(&scan, wanted, options.takes_keys(), window)?;
         return_to(window, start);
-        let result = read_parts(window, options, outlet, parts, start).map_err(|failed| failed.stop);
+        let result = read_parts(window, options, outlet, parts, dumps, start).map_err(|failed| failed.stop);
         return_to(window, scan.end);
         return result;
     }
-    read_parts(window, options, outlet, Parts::All, start).map_err(|failed| {
+    read_parts(window, options, outlet, Parts::All, dumps, start).map_err(|failed| {
         *understood |= failed.understood;
         if !failed.misfit || !matches!(failed.stop, Stop::BadRow(_)) {
             return failed.stop;
@@ -136,10 +140,12 @@ fn read_parts<'a, S: Sink>(
     options: &ReadOptions,
     outlet: &mut Outlet<'_, S>,
     parts: Parts,
+    dumps: &mut Dumps,
     start: u64,
 ) -> Result<(), Failed<S::Error>> {
     let again = parts.clone();
     let mut machine = Machine::new(window, outlet, options, parts, None);
+    machine.dumps = *dumps;
     let result = machine.run();
     let (missed, sent) = (machine.missed && !machine.memo.holds_data(), machine.rows.seen);
     let failed = |machine: &Machine<'_, '_, '_, S>, stop| Failed {
@@ -148,6 +154,7 @@ fn read_parts<'a, S: Sink>(
         understood: machine.understood || machine.rows.seen > 0,
     };
     if !missed {
+        *dumps = machine.dumps;
         return result.map_err(|stop| failed(&machine, stop));
     }
     drop(machine);
@@ -163,6 +170,8 @@ fn read_parts<'a, S: Sink>(
     return_to(window, start);
     let mut machine = Machine::new(window, outlet, options, again, Some(wanted));
     machine.rows.before = sent;
+    machine.dumps = *dumps;
     let result = machine.run();
+    *dumps = machine.dumps;
     result.map_err(|stop| failed(&machine, stop))
 }

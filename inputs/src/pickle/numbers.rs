@@ -82,11 +82,15 @@ fn push_array(
     texts: &mut Texts,
     numbers: &mut Numbers<'_>,
 ) -> Result<(), RowError> {
-    if row.dimension == 0 && !array.is_scalar {
+    let dimensions = array.shape.sizes().len();
+    if dimensions > 1 {
+        return Err(format!("is a numpy array of {dimensions} dimensions, not of one").into());
+    }
+    if row.dimension == 0 && dimensions > 0 {
         return Err(format!("is a numpy array of {} numbers, not one number", array.length).into());
     }
-    if array.length != u64::from(row.count()) || row.dimension > 0 && array.is_scalar {
-        let found = if array.is_scalar { 0 } else { array.length };
+    if array.length != u64::from(row.count()) || row.dimension > 0 && dimensions == 0 {
+        let found = if dimensions == 0 { 0 } else { array.length };
         return Err(not_so_many(row, found).into());
     }
     load_array(array, window, texts)?;

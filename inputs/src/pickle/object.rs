@@ -59,12 +59,51 @@ impl Dtype {
     }
 }
 
-/// An array of at most one dimension.
+/// Most dimensions of an array.
+pub(crate) const MOST_DIMENSIONS: usize = 8;
+
+/// The dimensions of an array.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shape {
+    count: usize,
+    sizes: [u64; MOST_DIMENSIONS],
+    /// The first index changes fastest, not the last.
+    pub in_fortran_order: bool,
+}
+
+impl Shape {
+    /// A shape with these sizes, if they are few.
+    pub fn new(lengths: &[u64], in_fortran_order: bool) -> Option<Self> {
+        let mut sizes = [0; MOST_DIMENSIONS];
+        sizes.get_mut(..lengths.len())?.copy_from_slice(lengths);
+        Some(Shape { count: lengths.len(), sizes, in_fortran_order })
+    }
+
+    /// The sizes: none for a single element.
+    pub fn sizes(&self) -> &[u64] {
+        &self.sizes[..self.count]
+    }
+
+    /// Where the element is that is at `place` when the last index changes fastest.
+    pub fn index(&self, place: u64) -> u64 {
+        if !self.in_fortran_order {
+            return place;
+        }
+        let (mut index, mut rest, mut stride) = (0, place, self.sizes().iter().product::<u64>());
+        for &size in self.sizes().iter().rev() {
+            stride /= size;
+            index += rest % size * stride;
+            rest /= size;
+        }
+        index
+    }
+}
+
+/// An array of numbers, truth values or texts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Array {
     pub dtype: Dtype,
-    /// It has no dimension: one element.
-    pub is_scalar: bool,
+    pub shape: Shape,
     /// How many elements there are.
     pub length: u64,
     /// The bytes of the elements.

@@ -98,7 +98,12 @@ pub(crate) fn describe(scan: &Scan, window: &mut Window<Input<'_>>) -> Result<Op
 }
 
 /// Where the part with this name or number is.
-pub(crate) fn picked<E>(scan: &Scan, wanted: &str, window: &mut Window<Input<'_>>) -> Result<Parts, Stop<E>> {
+pub(crate) fn picked<E>(
+    scan: &Scan,
+    wanted: &str,
+    takes_keys: bool,
+    window: &mut Window<Input<'_>>,
+) -> Result<Parts, Stop<E>> {
     let bad = |what: String| Stop::BadRow(BadRow::new(scan.start, what));
     let failed = |error: RowError| match error {
         RowError::Bad(reason) => Stop::BadRow(BadRow::new(scan.start, reason)),
@@ -119,7 +124,8 @@ pub(crate) fn picked<E>(scan: &Scan, wanted: &str, window: &mut Window<Input<'_>
         )));
     };
     let at = match item {
-        Item::Seq(seq) if is_dict(item) || seq.kind() == SeqKind::List => seq.at,
+        Item::Seq(seq) if matches!(seq.kind(), SeqKind::Dict | SeqKind::List | SeqKind::Instance) => seq.at,
+        Item::Seq(seq) if takes_keys && seq.kind() == SeqKind::Set => seq.at,
         _ => return Err(bad(format!("the picked part {wanted:?} is {}, not a dict", item.a_type()))),
     };
     let starts =

@@ -91,9 +91,23 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         done
     }
 
+    /// True if there are keys only, which a set may hold.
+    pub fn takes_keys(&self) -> bool {
+        self.options.takes_keys()
+    }
+
+    /// True if values may be containers.
+    pub fn takes_any_value(&self) -> bool {
+        self.value_type == ValueType::Json
+    }
+
+    pub fn names_fields(&self) -> bool {
+        self.options.names_fields()
+    }
+
     /// Refuses a dict of keys and values if fields are named, which it does not have.
     pub fn allow_dict(&self, at: u64) -> Result<(), BadRow> {
-        if !self.options.names_fields() {
+        if !self.names_fields() {
             return Ok(());
         }
         let what =
@@ -122,12 +136,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         let reason = match item {
             Item::Seq(seq) if seq.kind() == SeqKind::Dict => match self.fields(window, seq) {
                 Ok([Some(key), Some(value)]) => return self.pair(window, at, &key, &value),
-                Ok([key, _]) => {
-                    let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
-                    let missing = if key.is_none() { key_field } else { value_field };
-                    let what = format!("this dict of the outermost list has no key {missing:?}");
-                    Reason::with(Advice::Fields, what)
-                }
+                Ok([key, _]) => self.missing(key.is_none(), "this dict of the outermost list"),
                 Err(RowError::Bad(reason)) => reason,
                 Err(RowError::Stop(stop)) => return Err(stop.for_sink()),
             },
@@ -141,6 +150,35 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
             }
             _ => not_a_pair(&item.a_type()),
         };
+        self.bad(at, reason)
+    }
+
+    /// A dict that is a pickle of its own, with fields named. Only the first one of a file may be another kind of dict.
+    pub fn dict_of_fields(
+        &mut self,
+        window: &mut Window<Input<'_>>,
+        at: u64,
+        record: &Seq,
+        first: bool,
+    ) -> Result<(), Stop<S::Error>> {
+        let reason = match self.fields(window, record) {
+            Ok([Some(key), Some(value)]) => return self.pair(window, at, &key, &value),
+            Ok([None, None | Some(Item::None)]) if first => return Ok(self.allow_dict(at)?),
+            Ok([key, _]) => self.missing(key.is_none(), "this dict"),
+            Err(RowError::Bad(reason)) => reason,
+            Err(RowError::Stop(stop)) => return Err(stop.for_sink()),
+        };
+        self.bad(at, reason)
+    }
+
+    /// Why a dict is no record.
+    fn missing(&self, key: bool, dict: &str) -> Reason {
+        let field = if key { self.options.key_field() } else { self.options.value_field() };
+        Reason::with(Advice::Fields, format!("{dict} has no key {field:?}"))
+    }
+
+    /// A row that is no record.
+    pub fn bad(&mut self, at: u64, reason: Reason) -> Result<(), Stop<S::Error>> {
         self.seen += 1;
         if self.seen <= self.before {
             return Ok(());
@@ -156,14 +194,19 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     ) -> Result<[Option<Item>; 2], RowError> {
         let mut found = [None, None];
         for pair in record.items.borrow().chunks_exact(2) {
-            let Item::Span(name) = pair[0] else { continue };
-            if is_number(name.kind) || name.length > 1 << 10 {
-                continue;
-            }
-            self.texts.load_part(name, window)?;
+            let number = match &pair[0] {
+                Item::Span(name) if !is_number(name.kind) && name.length <= 1 << 10 => {
+                    self.texts.load_part(*name, window)?;
+                    None
+                }
+                Item::Int(name) => Some(name.to_string()),
+                _ => continue,
+            };
+            let name = number.as_ref().map_or(&self.texts.part[..], |number| number.as_bytes());
             let (key_field, value_field) = (self.options.key_field(), self.options.value_field());
             for (field, found) in [key_field, value_field].into_iter().zip(&mut found) {
-                if self.texts.part == field.as_bytes() {
+                // A string goes before the same number.
+                if name == field.as_bytes() && (number.is_none() || found.is_none()) {
                     *found = Some(pair[1].clone());
                 }
             }
@@ -179,7 +222,7 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
         if seq.kind() != SeqKind::Tuple || self.value_type == ValueType::None || self.options.names_fields() {
             return false;
         }
-        let is_two = |item: &Item| matches!(item, Item::Seq(inner) if inner.items.borrow().len() == 2);
+        let is_two = |item: &Item| matches!(item, Item::Seq(inner) if inner.kind() != SeqKind::Dict && inner.items.borrow().len() == 2);
         match &seq.items.borrow()[..] {
             [Item::Seq(key), value] => {
                 self.options.json_keys && key.kind() == SeqKind::Tuple && !is_two(value)
@@ -213,6 +256,12 @@ impl<'m, 'o, S: Sink> Rows<'m, 'o, S> {
     #[cold]
     fn no_string(&mut self, window: &mut Window<Input<'_>>, value: &Item) -> RowError {
         let what = format!("is {}, not a string", value.a_type());
+        if value.foreign_class().is_some() {
+            return format!("{what}; this reader runs nothing, so convert it before pickling").into();
+        }
+        if matches!(value, Item::Back) {
+            return format!("{what}; convert it before pickling").into();
+        }
         match json::write(value, window, &mut self.texts) {
             Ok(()) => Reason::with(Advice::JsonValues, what).into(),
             Err(RowError::Bad(reason)) => format!("{what}; as JSON it {}", reason.what).into(),

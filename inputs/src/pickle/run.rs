@@ -2,9 +2,10 @@
 
 use crate::bad_row::BadRow;
 use crate::pickle::item::{Item, Kind, Span};
-use crate::pickle::machine::{Machine, Outermost, Parts};
+use crate::pickle::machine::{Dumps, Machine, Outermost, Parts};
 use crate::pickle::memo::{Fetched, string_span};
 use crate::pickle::opcode as op;
+use crate::pickle::stack::Entry;
 use crate::pickle::window::{MOST_KEPT, Token, decimal, named};
 use crate::scan;
 use crate::sink::Sink;
@@ -30,7 +31,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 return self.stop(&token);
             }
             if matches!(self.parts, Parts::Picked { end, .. } if token.at >= end) {
-                return Ok(());
+                return self.end_of_picked(&token);
             }
             self.execute(&token)?;
             let inside = self.held.get();
@@ -115,7 +116,8 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
                 "one value, or the objects that are referred to again, add up to more than {MOST_HELD} items, which \
                  is more than this reader holds in memory"
             );
-            self.misfit = true;
+            // The values of a dict may be too large, and its parts not.
+            self.misfit = self.outermost != Some(Outermost::Dict) || !self.rows.takes_any_value();
             return Err(BadRow::new(at, what).into());
         }
         Ok(())
@@ -126,18 +128,26 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
         let Some(&mark) = self.stack.marks.first().filter(|_| !self.is_scan()) else { return Ok(()) };
         let first = mark + 1;
         let end = self.stack.marks.get(1).copied().unwrap_or(self.stack.entries.len());
-        let count = end.saturating_sub(first + STAYING) / 2 * 2;
+        let mut count = end.saturating_sub(first + STAYING) / 2 * 2;
         if count == 0 {
             return Ok(());
         }
         let below = mark.checked_sub(1).map(|below| &self.stack.entries[below].item);
         let outermost = match (below, self.outermost) {
             (Some(Item::Stream), Some(outermost)) => outermost,
-            (None, None) if matches!(self.parts, Parts::All) => {
-                *self.sent_early.get_or_insert(match self.stack.entries[first].item {
-                    Item::Seq(_) => Outermost::Pairs,
+            (None, None) if matches!(self.parts, Parts::All) && self.dumps != Dumps::Pairs => {
+                let waiting = &self.stack.entries[first..first + count];
+                let is_container = |entry: &Entry| matches!(entry.item, Item::Seq(_));
+                let sent = *self.sent_early.get_or_insert(match &waiting[0] {
+                    first if is_container(first) => Outermost::Pairs,
+                    _ if self.rows.takes_keys() => Outermost::Keys,
                     _ => Outermost::Dict,
-                })
+                });
+                if sent == Outermost::Keys {
+                    // A container is a key in a set and a pair in a tuple, so it waits for the end.
+                    count = waiting.iter().position(is_container).unwrap_or(count);
+                }
+                sent
             }
             _ => return Ok(()),
         };
@@ -191,7 +201,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             }
             op::DUP => {
                 let item = self.stack.top(at)?.item.clone();
-                let item = self.referred(item, at)?;
+                let item = self.referred(item);
                 self.stack.push(at, item);
             }
             _ => return self.build(token),
@@ -262,7 +272,7 @@ impl<S: Sink> Machine<'_, '_, '_, S> {
             .map_err(Stop::for_sink)?
         {
             Fetched::Item(item) => {
-                let item = self.referred(item, token.at)?;
+                let item = self.referred(item);
                 self.stack.push(token.at, item);
                 Ok(())
             }

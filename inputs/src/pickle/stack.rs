@@ -2,7 +2,7 @@
 
 use crate::bad_row::BadRow;
 use crate::pickle::global::Global;
-use crate::pickle::item::{Item, MOST_DEEP, Refused, SeqKind};
+use crate::pickle::item::{Item, MOST_DEEP, SeqKind, too_deep};
 use crate::pickle::object::What;
 
 /// An item and the offset of the opcode that began it.
@@ -27,7 +27,7 @@ impl Stack {
 
     pub fn mark(&mut self, at: u64) -> Result<(), BadRow> {
         if self.marks.len() > usize::from(MOST_DEEP) {
-            return Err(Refused::TooDeep.at(at));
+            return Err(too_deep(at));
         }
         self.marks.push(self.entries.len());
         self.push(at, Item::Mark);
@@ -87,6 +87,15 @@ impl Stack {
                         .is_some_and(|entry| matches!(entry.item, Item::Span(span) if span.length == 4))
             }
             _ => false,
+        }
+    }
+
+    /// True if a list that is pushed now is what a call makes a set of.
+    pub fn is_in_set(&self) -> bool {
+        let is_set = |entry: &Entry| matches!(entry.item, Item::Global(Global::Set));
+        match &self.entries[..] {
+            [.., set, Entry { item: Item::Mark, .. }] | [.., set] => is_set(set),
+            [] => false,
         }
     }
 

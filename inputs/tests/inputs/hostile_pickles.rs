@@ -16,26 +16,24 @@ fn bytes() -> ReadOptions {
 
 #[test]
 fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
-    let table: [(&[u8], &str, usize); 27] = [
+    let table: [(&[u8], &str, usize); 29] = [
         (b"cos\nsystem\n(S'true'\ntR.", "GLOBAL at byte 0 asks for os.system", 0),
-        (b"\x80\x02}q\0(U\x01acposix\nsystem\n(NtR.", "GLOBAL at byte 9 asks for posix.system", 9),
-        (
-            b"\x80\x04}(\x8c\x01a\x8c\x02os\x8c\x06system\x93(NtR.",
-            "STACK_GLOBAL at byte 19 asks for os.system",
-            19,
-        ),
-        (b"c__builtin__\neval\n", "asks for __builtin__.eval", 0),
-        (b"cbuiltins\ngetattr\n", "asks for builtins.getattr", 0),
+        (b"\x8c\x02os\x8c\x06system\x93(NtR.", "STACK_GLOBAL at byte 12 asks for os.system", 12),
+        (b"c__builtin__\neval\n(S'1'\ntR.", "asks for __builtin__.eval", 0),
+        (b"cbuiltins\ngetattr\n(NNtR(NtR.", "asks for builtins.getattr", 0),
         (b"ccollections\nnamedtuple\n(NtR.", "asks for collections.namedtuple", 0),
-        (b"c_codecs\ndecode\n", "asks for _codecs.decode", 0),
+        (b"ccollections\nnamedtuple\n)R}b.", "asks for collections.namedtuple", 0),
+        (b"c_codecs\ndecode\n.", "asks for _codecs.decode", 0),
         (b"cbuiltins\nint\n(S'1'\ntR.", "REDUCE at byte 21 would run code", 21),
         (b"cbuiltins\nint\n)R.", "REDUCE at byte 15 would run code", 15),
         (b"c_codecs\nencode\n)R.", "REDUCE at byte 17 would run code", 17),
         (b"c_codecs\nencode\n(VA\nVrot13\ntR.", "REDUCE at byte 28 would run code", 28),
         (b"ccollections\nOrderedDict\n(S'a'\ntR.", "REDUCE at byte 32 would run code", 32),
-        (b"}(S'a'\n(ios\nsystem\n", "INST at byte 8 would run code", 8),
+        (b"(S'true'\nios\nsystem\n.", "INST at byte 9 asks for os.system", 9),
+        (b"(cos\nsystem\nS'true'\no.", "GLOBAL at byte 1 asks for os.system", 1),
+        (b"cos\nsystem\n(S'true'\nt}\x92.", "GLOBAL at byte 0 asks for os.system", 0),
         (b"}(S'a'\n(cbuiltins\nint\no", "OBJ at byte 22 would run code", 22),
-        (b"}}b.", "BUILD at byte 2 would run code", 2),
+        (b"N}b.", "BUILD at byte 2 would run code", 2),
         (b"cbuiltins\nint\n)\x81.", "NEWOBJ at byte 15 would run code", 15),
         (b"cbuiltins\nint\n)}\x92.", "NEWOBJ_EX at byte 16 would run code", 16),
         (b"\x82\x01.", "EXT1 at byte 0 would run code", 0),
@@ -59,6 +57,41 @@ fn whatever_would_run_code_is_refused_by_opcode_and_offset() {
                 );
             }
         }
+    }
+}
+
+/// An object that no record needs is carried along, and one that a record needs makes that record bad.
+#[test]
+fn objects_of_classes_that_are_not_known() {
+    let objects: [(&[u8], &str); 13] = [
+        (b"cos\nsystem\n(S'true'\ntR", "os.system"),
+        (b"\x8c\x02os\x8c\x06system\x93)R", "os.system"),
+        (b"cos\nsystem\n(S'true'\ntR}b", "os.system"),
+        (b"(S'true'\nios\nsystem\n", "os.system"),
+        (b"(S'true'\nios\nsystem\n}S'a'\nNsb", "os.system"),
+        (b"(cos\nsystem\nS'true'\no", "os.system"),
+        (b"cos\nsystem\n(S'true'\nt\x81", "os.system"),
+        (b"cos\nsystem\n)\x81}S'a'\nNsb", "os.system"),
+        (b"cos\nsystem\n(S'true'\nt}\x92", "os.system"),
+        (b"cbuiltins\ngetattr\n(NS'x'\ntR(NtR", "builtins.getattr"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(cm\nC\n)NtR)b", "m.C"),
+        (b"ccopyreg\n_reconstructor\n(cm\nC\ncbuiltins\nobject\nNtR}b", "m.C"),
+        (b"cm\nf\n(NtR(](NNe](NNee(S'k'\nNu(NN\x90}b", "m.f"),
+    ];
+    let skip = ReadOptions { on_error: OnError::Skip { max_errors: None }, ..ReadOptions::default() };
+    for (object, name) in objects {
+        let pickle = [b"}(S'a'\n", object, b"S'b'\nS'c'\nu."].concat();
+        let found = error("x.pkl", &pickle, &ReadOptions::default());
+        let wanted =
+            format!("the value of key \"a\" is an object of {name}, not a string; this reader runs nothing");
+        assert!(found.starts_with("x.pkl, byte 2: ") && found.contains(&wanted), "{found}");
+        let wanted = format!("is or holds an object of {name}, which JSON cannot hold; convert it before");
+        assert!(error("x.pkl", &pickle, &json()).contains(&wanted));
+        assert_eq!(pairs("x.pkl", &pickle, &skip).unwrap(), text(&[("b", "c")]));
+        let list = [b"]}(S'key'\nS'b'\nS'value'\nS'c'\nS'other'\n", object, b"ua."].concat();
+        assert_eq!(pairs("x.pkl", &list, &ReadOptions::default()).unwrap(), text(&[("b", "c")]));
+        let key = error("x.pkl", &[b"}", object, b"S'c'\ns."].concat(), &ReadOptions::default());
+        assert!(key.contains(&format!("the key is an object of {name}, not a string")), "{key}");
     }
 }
 
@@ -155,11 +188,12 @@ fn wrong_types_name_the_key_and_what_helps() {
 
 #[test]
 fn wrong_types_that_no_option_makes_right() {
-    let table: [(&[u8], &str); 14] = [
+    let table: [(&[u8], &str); 15] = [
         (b"}S'\\x4'\nS'b'\ns.", "is malformed (a \\x escape has a wrong digit)"),
         (b"}c__builtin__\nint\nS'b'\ns.", "the key is a type, not a string; make all keys strings"),
         (b"}S'x'\ncnumpy\ndtype\n)R.", "REDUCE at byte 20 would run code"),
         (b"}S'x'\ncm\nC\n)Rs.", "an object of m.C, which JSON cannot hold"),
+        (b"}S'x'\ncm\nC\n(NNt\x81}b}bs.", "is or holds an object, which JSON cannot hold"),
         (b"}S'x'\nC\x01bs.", "the value of key \"x\" is a bytes object, which JSON cannot hold"),
         (b"}S'x'\n]C\x01bas.", "the value of key \"x\" holds a bytes object, which JSON cannot hold"),
         (b"}S'x'\nG\x7f\xf0\0\0\0\0\0\0s.", "is inf, a float that JSON does not have"),
@@ -255,20 +289,24 @@ fn deep_nesting_takes_no_stack() {
 }
 
 #[test]
-fn structures_that_hold_themselves_are_refused() {
+fn structures_that_hold_themselves_are_bad_values() {
     let table: [&[u8]; 7] = [
         b"}p0\nS'x'\ng0\ns.",
         b"}S'x'\n]p1\ng1\nas.",
         b"}S'x'\n}p1\nS'k'\ng1\nss.",
-        b"}S'x'\n]p1\n]p2\ng1\nag2\nas.",
+        b"}S'x'\n]p1\n]p2\ng1\naas.",
         b"}S'x'\n]p1\n(g1\ntas.",
         b"}S'x'\n]2as.",
-        b"](S'x'\n]p1\ng1\nate.",
+        b"]((S'x'\n]p1\ng1\nate.",
     ];
     for pickle in table {
         let found = error("x.pkl", pickle, &json());
         assert!(found.contains("contains itself"), "{pickle:?}: {found}");
     }
+    // Fields that hold no such thing may be records.
+    let record = b"(S'key'\nS'a'\nS'child'\n}S'parent'\ng1\nsS'value'\nS'x'\nS'list'\ng0\nu";
+    let pickle = [b"]p0\n(}p1\n", &record[..], b"}p1\n", record, b"e."].concat();
+    assert_eq!(pairs("x.pkl", &pickle, &json()).unwrap(), text(&[("a", "\"x\""), ("a", "\"x\"")]));
 }
 
 #[test]

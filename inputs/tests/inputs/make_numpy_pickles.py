@@ -39,7 +39,7 @@ arrays = {"a": same, "b": A(1, 2, t=">i2"), "c": np.array(["x", "yz"]), "d": np.
           "g": np.array(0.5), "h": same}
 case("JSON", arrays, js({k: [same.tolist()] if k == "f" else v.tolist() for k, v in arrays.items()}), "values=json")
 case("text", {"a": same}, "is a numpy array, not a string")
-case("two dimensions", {"a": np.zeros((2, 2))}, "is a numpy array of more than one dimension", "values=json")
+case("two dimensions", {"a": np.zeros((2, 2))}, js({"a": np.zeros((2, 2)).tolist()}), "values=json")
 case("NaN", {"a": A(float("nan"))}, "NaN, a float that JSON does not have", "values=json")
 case("objects", {"a": np.array([1, None], object)}, "is a numpy array of objects", "values=json")
 case("dates", {"a": np.datetime64("2020-01-01")}, "has no numbers, texts or truth values", "values=json")

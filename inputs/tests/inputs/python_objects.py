@@ -37,7 +37,7 @@ case("one pair", collections.UserDict(a="x"), {"a": "x"})
 case("ChainMap", collections.ChainMap({"a": "x"}), "asks for collections.ChainMap: this reader runs nothing")
 plain = Plain(); plain.a = "x"
 case("object", plain, "asks for __main__.Plain: this reader runs nothing")
-case("object as value", {"k": plain}, "asks for __main__.Plain", "values=json")
+case("object as value", {"k": plain}, "holds an object of __main__.Plain", "values=json")
 values = {"d": d, "l": L([1, 2]), "p": P(1, "x"), "q": collections.deque([1, 2], 5), "e": collections.deque(),
           "u": collections.UserDict(a=1), "c": collections.Counter("aab"), "o": OD(a=[1])}
 plain_values = {"d": {"a": "x", "b": "y"}, "l": [1, 2], "p": [1, "x"], "q": [1, 2], "e": [], "u": {"a": 1},
