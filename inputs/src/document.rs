@@ -80,24 +80,20 @@ pub(crate) fn begin(
     }
     let whole = || if is_array { Ok(document) } else { pairs(at, document, options) };
     let line = scan::first(b'\n', &bytes[at..]).map(|length| at + length);
+    // What follows the value must be known too. No record is in a line as long as this.
+    if line.is_none() && !at_end && bytes.len() < LONGEST_LINE.min(options.max_record_bytes / 2) {
+        return Ok(Beginning::Unknown);
+    }
     let Some((end, elements)) = end_of(&bytes[at + 1..]).map(|(end, elements)| (at + 2 + end, elements))
     else {
-        // Neither ends in the line, nor has more been read of it than a record would have.
-        return match line {
-            None if !at_end && bytes.len() < LONGEST_LINE.min(options.max_record_bytes / 2) => {
-                Ok(Beginning::Unknown)
-            }
-            _ => whole(),
-        };
+        return whole();
     };
     // A key may be an array.
     let is_record = !is_array || first != Some(&b'[') || elements == 2;
     let is_line = is_record && line.is_none_or(|line| end <= line);
     // What begins a record may follow.
-    let rest = from_sign(&bytes[end..]);
-    match rest.first() {
+    match from_sign(&bytes[end..]).first() {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') if is_line => return Ok(Beginning::Lines),
-        Some(b'{' | b'[') if is_record => return Err((bytes.len() - rest.len(), SEVERAL.into())),
         Some(_) => return whole(),
         None if !is_line => return whole(),
         None if !at_end => return Ok(Beginning::Unknown),
@@ -125,15 +121,13 @@ pub(crate) fn begin(
 /// How much of a line is looked at for the end of its record.
 const LONGEST_LINE: usize = 16 << 20;
 
-/// What is wrong with several documents in one file.
-const SEVERAL: &str = "another JSON value follows one of several lines: make it a record per line, as `jq -c .` does (format jsonl)";
-
 /// A document of pairs, if no field is named.
 fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginning, (usize, Reason)> {
     if !options.names_fields() {
         return Ok(document);
     }
-    let what = "the document is one object of keys and values, which have no fields to name";
+    let what = "the document is one object of keys and values, which have no fields to name; of records of several lines `jq -c .` \
+                makes JSON lines";
     Err((at, what.into()))
 }
 
@@ -317,7 +311,7 @@ mod tests {
             ("\n{\n\"a\": \"}\"", false, Ok(Beginning::Document(JsonObject, 2))),
             ("[[\"a\", 1], \"b\"]\n[", false, Ok(Beginning::Lines)),
             ("[[\"a\", \"b\"]]\n[", false, Ok(Beginning::Document(JsonArray, 1))),
-            ("{\n}\n{", false, Err(4)),
+            ("{\n}\n{", false, Ok(Beginning::Document(JsonObject, 1))),
             ("{\"a\": 1}\n\n", false, Ok(Beginning::Unknown)),
             ("{\"a\": 1}\n", true, Ok(Beginning::Document(JsonObject, 1))),
             ("{\"a\": 1}\n{", false, Ok(Beginning::Lines)),
