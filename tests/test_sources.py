@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 # Files that may have unsafe code, and why. A lint demands that each block says why it is sound.
 UNSAFE = {
     "reader/src/map.rs": "maps files, locks and asks for their pages",
+    "cli/src/allocator.rs": "sets the policy of the allocator",
     "cli/src/open.rs": "calls Index::map",
     "cli/src/signals.rs": "installs a signal handler",
     "python/src/open.rs": "calls Index::map and Mapping::open",

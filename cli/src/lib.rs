@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 mod advice;
+mod allocator;
 mod arguments;
 mod commands;
 mod failure;
@@ -23,6 +24,7 @@ use std::ffi::OsString;
 /// Runs a command line, which begins with the program's name, and returns the exit code. Output goes to the standard streams
 /// of the process. A build or a merge catches SIGINT, SIGTERM and SIGHUP from then on.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    allocator::return_large_buffers();
     let done = match commands::Cli::try_parse_from(arguments) {
         Ok(command) => command.run(),
         Err(error) => {

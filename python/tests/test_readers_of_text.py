@@ -163,7 +163,7 @@ def test_json_with_one_change(read, records, shape, data):
 ENCODINGS = {
     "utf-16": "utf-16-le", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "utf-8": "utf-8", "latin-1": "latin-1",
     "windows-1252": "cp1252", "windows-1251": "cp1251", "windows-1250": "cp1250", "windows-1253": "cp1253", "iso-8859-2": "iso8859-2",
-    "iso-8859-5": "iso8859-5", "iso-8859-15": "iso8859-15", "iso-8859-9": "cp1254", "ascii": "cp1252", "koi8-r": "koi8-r",
+    "iso-8859-5": "iso8859-5", "iso-8859-15": "iso8859-15", "iso-8859-9": "cp1254", "koi8-r": "koi8-r",
     "ibm866": "cp866", "macintosh": "mac-roman", "shift_jis": "cp932", "euc-jp": "euc-jp", "iso-2022-jp": "iso2022-jp", "euc-kr": "cp949",
     "gbk": "gbk", "gb18030": "gb18030", "big5": "big5hkscs",
 }

@@ -34,7 +34,7 @@ def column(rng, kind, rows):
         pyarrow.list_(pyarrow.int32()): lambda: [rng.choice((None, rng.randint(-9, 9))) for _ in range(rng.randint(0, 4))],
         pyarrow.struct([("a", pyarrow.string()), ("b", pyarrow.list_(pyarrow.float64()))]): lambda: {
             "a": rng.choice((None, random_text(rng))), "b": [rng.random() for _ in range(rng.randint(0, 2))]},
-        pyarrow.map_(pyarrow.string(), pyarrow.int64()): lambda: [(random_text(rng), n) for n in range(rng.randint(0, 2))],
+        pyarrow.map_(pyarrow.string(), pyarrow.int64()): lambda: list({random_text(rng): n for n in range(rng.randint(0, 2))}.items()),
         pyarrow.null(): lambda: None,
     }[kind]
     return pyarrow.array([None if rng.random() < 0.1 else make() for _ in range(rows)], kind)
