@@ -39,7 +39,9 @@ fn words(advice: Advice) -> String {
         }
         Advice::NoQuotes => "use --quotes off if quotes are ordinary characters",
         Advice::BackslashQuotes => "use --quotes backslash if it escapes the quote",
-        Advice::BlankDelimiter => "use --delimiter ', ' if a blank follows each delimiter",
+        Advice::BlankDelimiter => {
+            "use --delimiter ', ' if a blank follows each comma, or --quotes lenient to take such fields as they are"
+        }
         Advice::JsonValues => "use --values json to store it as JSON text",
         Advice::Format => {
             "state it with --format (pickle, tsv, csv, jsonl, json, cdbmake, parquet, arrow, sqlite)"

@@ -84,7 +84,9 @@ impl fmt::Display for Advice {
             }
             Advice::NoQuotes => "turn quotes off if they are ordinary characters",
             Advice::BackslashQuotes => "let a backslash escape quotes",
-            Advice::BlankDelimiter => "name the delimiter with its blank, if each has one",
+            Advice::BlankDelimiter => {
+                "name the delimiter with its blank, if each has one, or read quotes leniently"
+            }
             Advice::JsonValues => "declare values to be JSON to store them as JSON text",
             Advice::Format => "state the format",
             Advice::Fields => "name the fields that hold key and value",

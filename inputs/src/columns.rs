@@ -9,7 +9,7 @@ use crate::bad_row::Reason;
 use crate::dialect::{Dialect, Quotes};
 use crate::format::Format;
 use crate::options::{Column, OnError, ReadOptions};
-use crate::rows::{BadQuote, Fields, Row, Rows};
+use crate::rows::{Fields, Rows};
 use crate::shown::cut_off;
 
 /// How the rows of one file become records.
@@ -168,11 +168,22 @@ pub(crate) fn whole_rows(bytes: &[u8], at_end: bool, options: &ReadOptions, form
     let dialect = options.dialect(format);
     let whole = dialect.cut(bytes, at_end);
     let mut rows = Rows::new(&dialect, &bytes[..whole], usize::MAX, Fields::default());
-    let decides = |(row, read): (Row, Result<(), BadQuote>)| {
-        read.is_ok() || options.on_error == OnError::Stop || row.start >= MOST_BAD
-    };
-    let has_row = std::iter::from_fn(|| rows.next()).any(decides);
+    let mut has_row = false;
+    while !has_row && let Some((row, read)) = rows.next() {
+        let is_good = read.is_ok() && rows.len() >= fewest(options);
+        has_row = is_good || options.on_error == OnError::Stop || row.start >= MOST_BAD;
+    }
     if has_row || at_end { whole } else { 0 }
+}
+
+/// How many columns a row must have, if columns are known by their numbers.
+fn fewest(options: &ReadOptions) -> usize {
+    let numbers = options.key_columns.iter().chain(&options.value_columns).map(|column| match column {
+        Column::Number(number) => *number,
+        Column::Name(_) | Column::Row => 1,
+    });
+    let usual = if options.value_columns.is_empty() && options.value_type != ValueType::None { 2 } else { 1 };
+    numbers.max().unwrap_or(1).max(usual)
 }
 
 /// Reads the beginning of a file, which has whole rows.
@@ -213,14 +224,16 @@ pub(crate) fn begin(
     let header = if names.is_some() { rows.at() } else { 0 };
     let width = match &names {
         Some(names) => Some(names.len()),
-        // Of the first row that can be read.
+        // Of the first row that can be read and has all that is needed; what has not may be the rest of a bad one.
         None => {
-            let mut is_good = matches!(first, Some((_, Ok(()))));
+            let is_enough = |rows: &Rows<'_>| rows.len() >= fewest(options);
+            let mut is_good = matches!(first, Some((_, Ok(())))) && is_enough(&rows);
             while !is_good
+                && options.on_error != OnError::Stop
                 && rows.at() < MOST_BAD
                 && let Some((_, row)) = rows.next()
             {
-                is_good = row.is_ok();
+                is_good = row.is_ok() && is_enough(&rows);
             }
             is_good.then(|| rows.len())
         }

@@ -75,8 +75,13 @@ pub(crate) fn begin(
         };
     }
     let is_array = kind == BlockFormat::JsonArray;
-    if is_array && matches!(first, Some(b'{' | b']')) {
-        return Ok(document);
+    match first {
+        Some(b'{' | b']') if is_array => return Ok(document),
+        // A key and a value, or no record.
+        Some(other) if is_array && *other != b'[' && options.value_type != ValueType::None => {
+            return Ok(Beginning::Lines);
+        }
+        _ => {}
     }
     let whole = || if is_array { Ok(document) } else { pairs(at, document, options) };
     let line = scan::first(b'\n', &bytes[at..]).map(|length| at + length);
@@ -99,12 +104,12 @@ pub(crate) fn begin(
         None if !at_end => return Ok(Beginning::Unknown),
         None => {}
     }
-    if is_array && first == Some(&b'[') {
+    if is_array && (first == Some(&b'[') || elements == 1) {
         return Ok(document);
     }
     let is_row = serde_json::from_slice::<IgnoredAny>(&bytes[at..end]).is_ok()
         && Rows::new(options).read(&bytes[at..end]).is_ok();
-    if is_row && !options.names_fields() && (!is_array || options.value_type == ValueType::None) {
+    if is_row && !options.names_fields() {
         let what = match is_array {
             true => {
                 "this can be one record of JSON lines (format jsonl), or a document of two keys (format json)"
@@ -115,7 +120,7 @@ pub(crate) fn begin(
         };
         return Err((at, Reason::with(Advice::Format, what)));
     }
-    if is_row || is_array && options.value_type != ValueType::None { Ok(Beginning::Lines) } else { whole() }
+    if is_row { Ok(Beginning::Lines) } else { whole() }
 }
 
 /// How much of a line is looked at for the end of its record.
@@ -126,8 +131,8 @@ fn pairs(at: usize, document: Beginning, options: &ReadOptions) -> Result<Beginn
     if !options.names_fields() {
         return Ok(document);
     }
-    let what = "the document is one object of keys and values, which have no fields to name; of records of several lines `jq -c .` \
-                makes JSON lines";
+    let what = "the document is one object of keys and values, which have no fields to name; a record per line is the format jsonl, which \
+                `jq -c .` makes";
     Err((at, what.into()))
 }
 

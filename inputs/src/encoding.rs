@@ -36,7 +36,7 @@ pub fn encoding(name: &str) -> Option<Encoding> {
         "latin-1" | "latin1" | "l1" | "iso-8859-1" | "iso8859-1" | "iso88591" => {
             return Some(Encoding::Latin1);
         }
-        // Any other character is an error, as in Python; on the web this is windows-1252.
+        // UTF-8 has ASCII in it; on the web the name stands for windows-1252.
         "ascii" | "us-ascii" | "utf-8-sig" => return Some(Encoding::Web(encoding_rs::UTF_8)),
         "utf-16-le" => "utf-16le",
         "utf-16-be" => "utf-16be",

@@ -18,6 +18,7 @@ use crate::json_key::json_key;
 use crate::options::ReadOptions;
 use crate::outlet::Outlet;
 use crate::scan;
+use crate::shown::cut_off;
 use crate::sink::Sink;
 use crate::stop::Stop;
 
@@ -166,6 +167,16 @@ impl<'o> Row<'o> {
             return Wrong::Reason(what.into());
         }
         if !(error.is_syntax() || error.is_eof()) {
+            // The parser puts a string of any length into its words.
+            let long = what
+                .strip_prefix("invalid type: string \"")
+                .and_then(|rest| rest.split_once("\", expected "));
+            let what = match long {
+                Some((text, expected)) => {
+                    format!("invalid type: string \"{}\", expected {expected}", cut_off(text))
+                }
+                None => what.to_owned(),
+            };
             return Wrong::Reason(Reason { what: what.into(), advice });
         }
         if what == "invalid unicode code point" {

@@ -36,15 +36,17 @@ const PACKED: &[(&str, &[u8])] = &[
     ("compressed with compress", b"\x1f\x9d\x90"),
     ("compressed with snappy", b"\xff\x06\0\0sNaPpY"),
     ("lz4 data of an old kind", b"\x02\x21\x4c\x18"),
-    // Of its other levels the first bytes may be text.
-    ("zlib data", b"\x78\x9c"),
-    ("zlib data", b"\x78\xda"),
 ];
 
 /// What is wrong if data that begins like this is not of this format, but of another known kind.
 pub(crate) fn mismatch(head: &[u8], format: Format) -> Option<Reason> {
     if let Some((name, _)) = PACKED.iter().find(|(_, magic)| head.starts_with(magic)) {
         return Some(format!("this is {name}, which is not unpacked here: unpack it first").into());
+    }
+    // Text may begin so too, if it is UTF-8.
+    let is_text = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    if matches!(head, [0x78, 0x9c | 0xda, ..]) && !is_text {
+        return Some("this is zlib data, which is not unpacked here: unpack it first".into());
     }
     // In text these letters may stand anywhere; in a tar archive zeros fill up the name in front of them.
     if head.get(257..262) == Some(b"ustar") && head[..257].contains(&0) {

@@ -272,7 +272,7 @@ impl<'a> Rows<'a> {
                 None => Ended::Line(end),
                 Some(b'\n') => Ended::Line(end + 1),
                 Some(b'"') if strict => {
-                    let is_blank = end > at && self.bytes[at..end].iter().all(|&byte| byte == b' ');
+                    let is_blank = text == b"," && &self.bytes[at..end] == b" ";
                     let what = if is_blank && self.bytes[..at].ends_with(text) { BLANK } else { BARE };
                     return Err(BadQuote { at: end, what });
                 }

@@ -2,6 +2,8 @@
 
 mod rows;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
@@ -86,20 +88,33 @@ fn open(source: &Source, options: &ReadOptions) -> Result<Connection, PlainStop>
         // Or a misspelt name in quotes would be a text.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        check_names(&connection)?;
         Ok(connection)
     };
     let opened = open(false).or_else(|error| match (error.sqlite_error_code(), source) {
-        // In WAL mode a reader needs files that this process may not make here. Without such a file nothing waits to be read there.
-        (Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly), Source::Path(path)) if !wal_of(path).exists() => {
+        // In WAL mode a reader needs files that this process may not make here. Without one of them nothing waits to be read there.
+        (Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly), Source::Path(path))
+            if is_wal(path) && !beside(path, "-wal").exists() && !beside(path, "-journal").exists() =>
+        {
             open(true)
         }
         _ => Err(error),
     });
-    opened.map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly) => unreadable(0, not_opened(&error)),
+    opened.map_err(|error| match (error.sqlite_error_code(), source) {
+        (Some(ErrorCode::ReadOnly), Source::Path(path)) if beside(path, "-journal").exists() => {
+            let what = "a program was killed while it wrote to the database: open it for writing once, which restores it, for example \
+                        with sqlite3";
+            unreadable(0, what.to_owned())
+        }
+        (Some(ErrorCode::ReadOnly), _) => unreadable(0, not_opened(&error)),
         _ => unreadable(0, failed(error, options)),
     })
+}
+
+/// Whether the header of a database says that it is in WAL mode. <https://sqlite.org/fileformat.html>, section 1.3.3
+fn is_wal(path: &Path) -> bool {
+    let mut header = [0; 20];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok() && header[18..] == [2, 2]
 }
 
 fn not_opened(error: &Error) -> String {
@@ -108,10 +123,17 @@ fn not_opened(error: &Error) -> String {
     )
 }
 
-/// The file with what has been written and is not yet in the database.
-fn wal_of(path: &Path) -> PathBuf {
+/// Names of columns must be text, or rusqlite panics when it is asked for one. They are from the schema or from the query, which is text.
+fn check_names(connection: &Connection) -> Sqlite<()> {
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    let mut texts = statement.query_map([], |row| row.get::<_, String>(0))?;
+    texts.try_for_each(|text| text.map(|_| ()))
+}
+
+/// The file of a database with this ending: `-wal` and `-journal` hold what is not yet, or should no longer be, in the database.
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(ending);
     name.into()
 }
 
@@ -131,6 +153,9 @@ fn uri(path: &Path) -> String {
 fn failed(error: Error, options: &ReadOptions) -> Unreadable {
     let what = match &error {
         Error::SqlInputError { msg, .. } => format!("the query cannot be run: {msg}"),
+        Error::Utf8Error(..) | Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) => {
+            "the database is damaged: its schema is no text".to_owned()
+        }
         _ => match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => {
                 "this is no SQLite database (one that is compressed or encrypted must be unpacked first)"

@@ -264,7 +264,10 @@ impl Builder {
                 let keys = keys.into_keys()?;
                 return self.add_columns(py, &keys, &keys);
             }
+            let no_values = self.encoder.values.get() == Some(&ValueType::None);
             return match records.getattr_opt("items")? {
+                // A series of pandas 2, of which `items` gives the labels too.
+                Some(_) if no_values && records.hasattr("to_numpy")? => self.add_items(records, Items::Keys),
                 Some(items) => self.add_items(&items.call0()?, Items::Pairs),
                 None => self.add_items(records, Items::of(records, &self.encoder)?),
             };

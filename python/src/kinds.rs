@@ -97,13 +97,18 @@ pub fn tuple_as_text(object: &Bound<'_, PyAny>) -> PyResult<Option<PyBackedStr>>
     text.try_into().map(Some).map_err(|error| lone_surrogate(py, error))
 }
 
-/// A scalar of numpy as a number of Python, of which JSON knows more.
+/// A scalar of numpy that is a truth value, an integer or a float, as one of Python, of which JSON knows more.
 #[pyfunction]
 fn plain<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let shape = object.getattr("shape");
-    match shape.is_ok_and(|shape| shape.cast::<PyTuple>().is_ok_and(|shape| shape.is_empty())) {
-        true => object.call_method0("item"),
-        false => {
+    let kind = object.getattr("dtype").and_then(|dtype| dtype.getattr("kind")?.extract::<String>());
+    let is_number = shape.is_ok_and(|shape| shape.cast::<PyTuple>().is_ok_and(|shape| shape.is_empty()))
+        && kind.is_ok_and(|kind| matches!(&kind[..], "b" | "i" | "u" | "f"));
+    let number = if is_number { Some(object.call_method0("item")?) } else { None };
+    // A long double stays what it is.
+    match number.filter(|number| number.get_type().as_ptr() != object.get_type().as_ptr()) {
+        Some(number) => Ok(number),
+        None => {
             let name = type_name(object);
             Err(PyTypeError::new_err(format!("Object of type {name} is not JSON serializable")))
         }

@@ -1,6 +1,11 @@
 //! What an item of an iterable of records is: a key with its value, or a key by itself.
 
-use crate::{arena::Arena, batch::Encoder, errors, kinds::type_name};
+use crate::{
+    arena::Arena,
+    batch::Encoder,
+    errors,
+    kinds::{is_text, type_name},
+};
 use hashlith::ValueType;
 use pyo3::{
     prelude::*,
@@ -22,6 +27,10 @@ impl Items {
     pub fn of(records: &Bound<'_, PyAny>, encoder: &Encoder) -> PyResult<Items> {
         if encoder.values.get() != Some(&ValueType::None) {
             return Ok(Items::Pairs);
+        }
+        if is_text(records).is_some() {
+            let what = "the keys are one str or bytes object: give an iterable of keys; for files there is build_from_files";
+            return Err(pyo3::exceptions::PyTypeError::new_err(what));
         }
         let abc = records.py().import("collections.abc")?;
         if records.is_instance(&abc.getattr("ItemsView")?)? {

@@ -120,3 +120,19 @@ def redis_url(tmp_path):
 def test_the_recipe_for_redis(redis_url, tmp_path):
     [recipe] = [source for _, _, source in fences((ROOT / "docs" / "inputs.md").read_text()) if NEEDS_SERVER in source]
     subprocess.run([sys.executable, "-c", recipe], cwd=tmp_path, env={**os.environ, "REDIS_URL": redis_url}, check=True)
+
+
+def test_a_database_of_a_killed_writer(database, tmp_path):
+    """What was not committed is not read as if it were."""
+    database.execute("create table t (k text, v text)")
+    database.executemany("insert into t values (?, 'committed')", [(f"key {number}",) for number in range(2000)])
+    database.commit()
+    database.execute("pragma cache_size = 5")
+    database.execute("update t set v = 'not committed'")
+    for ending in "", "-journal":
+        shutil.copy(tmp_path / f"x.sqlite{ending}", tmp_path / f"crashed.sqlite{ending}")
+    with pytest.raises(hashlith.InputError, match="a program was killed while it wrote to the database"):
+        hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / "crashed.sqlite")
+    sqlite3.connect(tmp_path / "crashed.sqlite").execute("select * from t").fetchall()
+    hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / "crashed.sqlite")
+    assert set(hashlith.open(tmp_path / "x.hlith").values()) == {"committed"}

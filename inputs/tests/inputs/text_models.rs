@@ -178,14 +178,14 @@ fn csv(input: &[u8], options: &ReadOptions, key: usize, value: usize) -> Vec<Row
             }
             Ok(()) => {
                 at = after(at - 1);
-                if width.is_none() && lone.is_none() {
+                if width.is_none() && lone.is_none() && fields.len() > key.max(value) {
                     width = Some(fields.len());
                 }
                 let row = match (fields.get(key), fields.get(value)) {
                     _ if lone.is_some() => Err("a carriage return"),
-                    _ if width.is_some_and(|width| width != fields.len()) => Err("are expected"),
+                    _ if width.is_some_and(|width| width != fields.len()) => Err("the row has"),
                     (Some(key), Some(value)) => checked(key.clone(), value.clone(), options),
-                    _ => Err("is needed"),
+                    _ => Err("the row has"),
                 };
                 rows.push((lone.unwrap_or(begin), row));
             }
