@@ -1,6 +1,7 @@
 """SQLite databases, compared with what Python's sqlite3 says about them."""
 
 import _thread
+import contextlib
 import json
 import os
 import random
@@ -133,6 +134,7 @@ def test_a_database_of_a_killed_writer(database, tmp_path):
         shutil.copy(tmp_path / f"x.sqlite{ending}", tmp_path / f"crashed.sqlite{ending}")
     with pytest.raises(hashlith.InputError, match="a program was killed while it wrote to the database"):
         hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / "crashed.sqlite")
-    sqlite3.connect(tmp_path / "crashed.sqlite").execute("select * from t").fetchall()
+    with contextlib.closing(sqlite3.connect(tmp_path / "crashed.sqlite")) as restored:
+        restored.execute("select * from t").fetchall()
     hashlith.build_from_files(tmp_path / "x.hlith", tmp_path / "crashed.sqlite")
     assert set(hashlith.open(tmp_path / "x.hlith").values()) == {"committed"}

@@ -31,7 +31,7 @@ def kind(request, tmp_path):
 
 
 @pytest.mark.parametrize("missing", [
-    None, math.nan, numpy.float64("nan"), numpy.float32("nan"), numpy.float16("nan"), pandas.NA, pandas.NaT, numpy.datetime64("NaT"),
+    None, math.nan, numpy.float64("nan"), numpy.float32("nan"), numpy.float16("nan"), pandas.NA, pandas.NaT, numpy.datetime64("NaT", "ns"),
     decimal.Decimal("NaN"),
 ])
 def test_missing_keys_of_a_batch(kind, missing):
