@@ -72,4 +72,14 @@ mod tests {
         table.write(&mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a        1\nlong  1000\n");
     }
+
+    #[test]
+    fn a_cell_may_be_longer_than_any_width() {
+        let long = "x".repeat(100_000);
+        let mut table = Table::numbers();
+        table.row([&long, &1]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        assert!(out.starts_with(long.as_bytes()) && out.ends_with(b"  1\n"));
+    }
 }

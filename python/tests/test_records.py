@@ -168,3 +168,30 @@ def test_scalars_of_numpy_in_tuples(tmp_path):
                 index[wrong]
         with pytest.raises(TypeError, match=r"the key \('a', 1j\): Object of type complex is not JSON serializable"):
             hashlith.build(tmp_path / "y", {("a", 1j): "x"}, keys="json")
+
+
+class Labelled(list):
+    """As a series of pandas 2: iterating gives the values, `items` the labels with them, and there is no Arrow column."""
+
+    def items(self):
+        return zip("xyz", self)
+
+    def to_numpy(self):
+        return numpy.array(self)
+
+
+def test_keys_of_a_series_are_not_its_labels(tmp_path):
+    hashlith.build(tmp_path / "x", Labelled(["a", "b"]), values="none")
+    assert set(hashlith.open(tmp_path / "x")) == {"a", "b"}
+
+
+@pytest.mark.parametrize("text", ["words.txt", b"words"])
+def test_one_text_is_no_iterable_of_keys(tmp_path, text):
+    with pytest.raises(TypeError, match="the keys are one str or bytes object: give an iterable of keys"):
+        hashlith.build(tmp_path / "x", text, values="none", on_duplicate="first")
+
+
+@pytest.mark.parametrize("scalar", [numpy.longdouble(1.5), numpy.clongdouble(1), numpy.datetime64("2020-01-01", "ns"), numpy.timedelta64(1, "s")])
+def test_scalars_that_json_does_not_have(tmp_path, scalar):
+    with pytest.raises(TypeError, match="is not JSON serializable"):
+        hashlith.build(tmp_path / "x", {("a", scalar): "x"}, keys="json")

@@ -147,9 +147,9 @@ impl<R: Read> Messages<R> {
             self.take(body, &mut bytes, "a batch of rows", &stopped)?;
             match self.check(&bytes[start..body_start], &bytes[body_start..])? {
                 MessageHeader::RecordBatch if self.misses_dictionaries => self.hold(bytes),
-                MessageHeader::DictionaryBatch if !self.held.is_empty() => self.decode(bytes)?,
                 MessageHeader::DictionaryBatch => {
-                    self.misses_dictionaries = false;
+                    // Once a batch waits for one, all batches do, and stay in order.
+                    self.misses_dictionaries &= !self.held.is_empty();
                     self.decode(bytes)?;
                 }
                 _ => self.decode(bytes)?,
