@@ -66,3 +66,16 @@ fn escapes_are_for_tsv() {
     let place = index_of(b"\n", "");
     place.run("dump x.hlith --escape --format jsonl").fails(2, &["--escape", "tsv"]);
 }
+
+#[test]
+fn json_with_newlines_goes_into_formats_that_hold_it() {
+    let place = Place::new();
+    place.write("x.json", "{\"a\":\n {\"x\": [1,\n 2]},\n \"b\": 3}");
+    place.run("build x.json -o x.hlith --values json").ok();
+    let said = place.run("dump x.hlith").fails(1, &["newline", "use --escape, or cdbmake output"]).err;
+    assert!(!said.contains("JSON or"), "{said}");
+    place.run("dump x.hlith --format jsonl").fails(1, &["use --format cdbmake"]);
+    for options in ["--escape", "--format cdbmake"] {
+        place.run(&format!("dump x.hlith {options}")).ok();
+    }
+}
